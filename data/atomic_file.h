@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace derrd {
+
+/// A file that appears complete or not at all: it is written as `<path>.tmp-<pid>` in the same
+/// folder and renamed when it is whole and on disk. Without commit(), also after an error, the
+/// destructor removes it.
+class AtomicFile {
+ public:
+  /// \throws Error if the file can't be created, or if `path` exists and is not a regular file.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends. \throws Error, for instance if the disk is full.
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+  /// Flushes to disk and renames over `path`. \throws Error.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(std::string_view what) const;
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int descriptor_ = -1;
+};
+
+}  // namespace derrd

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/safetensors.h"
+
+namespace derrd {
+
+/// Items per user in compressed rows; within a row ascending and distinct.
+struct InteractionRows {
+  std::vector<int64_t> offsets{0};  ///< [U+1]
+  std::vector<int32_t> items;       ///< [offsets[U]]
+
+  int64_t num_rows() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t num_interactions() const { return static_cast<int64_t>(items.size()); }
+  std::span<const int32_t> row(int64_t u) const {
+    return std::span(items).subspan(offsets[u], offsets[u + 1] - offsets[u]);
+  }
+  /// Whether user u has item i. O(log of the row's length).
+  bool contains(int64_t u, int32_t i) const;
+};
+
+/// The original ids behind the numbers 0..n-1: all of them 64-bit integers, or all of them strings.
+/// Integers keep their text: an id such as "007" or "+7" makes the table one of strings.
+class IdTable {
+ public:
+  IdTable() = default;
+  /// \throws Error if an id occurs twice (as do the other constructors).
+  explicit IdTable(std::vector<int64_t> ids);
+  /// Integers if every text is the canonical decimal form of an int64, else strings.
+  static IdTable from_texts(std::span<const std::string_view> texts);
+  /// String i is bytes[offsets[i], offsets[i+1]). \throws Error as well if the offsets are not
+  /// ascending within the bytes.
+  static IdTable from_bytes(std::vector<uint8_t> bytes, std::vector<int64_t> offsets);
+  /// The ids 0..n-1.
+  static IdTable identity(int64_t n);
+
+  int64_t size() const { return static_cast<int64_t>(order_.size()); }
+  bool numeric() const { return offsets_.empty(); }
+  /// The id of number i as text.
+  std::string text(int64_t i) const;
+  /// The number of the id with this text, if there is one. O(log n).
+  std::optional<int32_t> find(std::string_view text) const;
+
+  /// The integers [n]; empty unless numeric().
+  const std::vector<int64_t>& numbers() const { return numbers_; }
+  /// The strings, back to back, and where they start [n+1]; empty if numeric().
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
+  const std::vector<int64_t>& offsets() const { return offsets_; }
+
+  /// The ids `selection[0], selection[1], ...` of this table as a table of their own.
+  IdTable select(std::span<const int32_t> selection) const;
+
+ private:
+  std::string_view string(int64_t i) const;
+  void sort();
+
+  std::vector<int64_t> numbers_;
+  std::vector<uint8_t> bytes_;
+  std::vector<int64_t> offsets_;
+  std::vector<int32_t> order_;  // numbers in ascending order of their ids, for find()
+};
+
+/// The figures of the paper's Table 1, for all parts together and for the training part alone.
+struct Statistics {
+  int64_t users = 0;
+  int64_t items = 0;
+  int64_t interactions = 0;  ///< training, validation and test together
+  int64_t train_interactions = 0;
+  int64_t valid_users = 0;  ///< users with a validation item
+  int64_t test_users = 0;   ///< users with a test item
+
+  /// 1 - interactions / (users * items); 1 for an empty set.
+  double sparsity() const;
+  double train_sparsity() const;
+};
+
+/// A leave-one-out data set: what training and evaluation need, and the original ids.
+struct Dataset {
+  InteractionRows train;            ///< training items of each user
+  std::vector<int32_t> valid_item;  ///< [U], -1: none
+  std::vector<int32_t> test_item;   ///< [U], -1: none
+  /// [U,C] row-major: distinct items that the user never interacted with; padded at the end with -1
+  /// when there are fewer than C of them.
+  std::vector<int32_t> candidates;
+  int64_t num_candidates = 0;  ///< C
+  IdTable user_ids;            ///< [U]
+  IdTable item_ids;            ///< [I]
+
+  uint64_t seed = 0;           ///< of the split and the candidates
+  std::string options = "{}";  ///< JSON: the options that made it
+  std::string version;         ///< of the program that made it; save_dataset writes its own
+  std::string hash;            ///< of its tensors; set by load_dataset
+
+  int64_t num_users() const { return train.num_rows(); }
+  int64_t num_items() const { return item_ids.size(); }
+  std::span<const int32_t> candidates_of(int64_t u) const {
+    return std::span(candidates).subspan(u * num_candidates, num_candidates);
+  }
+};
+
+/// \throws Error, naming `name` and the first user concerned, unless every field is as documented:
+/// sizes agree, items are in range, rows ascending, parts disjoint, candidates distinct and never
+/// interacted with.
+void validate(const Dataset& dataset, std::string_view name);
+
+Statistics statistics(const Dataset& dataset);
+/// A few lines of text, like Table 1 of the paper, that end with a newline.
+std::string format_statistics(const Statistics& statistics);
+
+/// The hash that save_dataset writes.
+std::string hash_dataset(const Dataset& dataset);
+
+/// Writes the data set, atomically; data/README.md documents the tensors. Returns its hash.
+/// \throws Error if it isn't valid or can't be written.
+std::string save_dataset(const Dataset& dataset, const std::filesystem::path& path);
+
+/// Reads and validates a data set. \throws Error if the file is no data set, its contents aren't
+/// valid, or differ from the hash in its metadata.
+Dataset load_dataset(const std::filesystem::path& path);
+/// The same from a file in memory.
+Dataset load_dataset(const SafetensorsFile& file);
+
+}  // namespace derrd

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+namespace derrd {
+
+/// The contents of a regular file. \throws Error if there is none or it can't be read.
+std::vector<std::byte> read_file(const std::filesystem::path& path);
+
+}  // namespace derrd

@@ -1,0 +1,76 @@
+#include "data/filter.h"
+
+#include <algorithm>
+
+namespace derrd {
+
+namespace {
+
+constexpr int32_t kRemoved = -1;
+
+/// Numbers the users that stay, in order; kRemoved for the others.
+std::vector<int32_t> number_kept(const std::vector<bool>& kept, std::vector<int32_t>& selection) {
+  std::vector<int32_t> numbers(kept.size(), kRemoved);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (!kept[i]) continue;
+    numbers[i] = static_cast<int32_t>(selection.size());
+    selection.push_back(static_cast<int32_t>(i));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Interactions filter(const Interactions& interactions, int64_t min_user, int64_t min_item) {
+  std::vector<bool> keep_user(interactions.user_ids.size(), true);
+  std::vector<bool> keep_item(interactions.item_ids.size(), true);
+  std::vector<int64_t> user_counts, item_counts;
+  const auto kept = [&](int64_t k) {
+    return keep_user[interactions.users[k]] && keep_item[interactions.items[k]];
+  };
+
+  for (bool changed = true; changed;) {
+    changed = false;
+    user_counts.assign(keep_user.size(), 0);
+    item_counts.assign(keep_item.size(), 0);
+    for (int64_t k = 0; k < interactions.size(); ++k) {
+      if (!kept(k)) continue;
+      ++user_counts[interactions.users[k]];
+      ++item_counts[interactions.items[k]];
+    }
+    const auto remove_below = [&](std::vector<bool>& keep, const std::vector<int64_t>& counts,
+                                  int64_t minimum) {
+      for (size_t i = 0; i < keep.size(); ++i) {
+        if (!keep[i] || counts[i] >= minimum) continue;
+        keep[i] = false;
+        changed = true;
+      }
+    };
+    remove_below(keep_user, user_counts, min_user);
+    remove_below(keep_item, item_counts, min_item);
+  }
+
+  Interactions result;
+  std::vector<int32_t> selected_users, selected_items;
+  const std::vector<int32_t> user_numbers = number_kept(keep_user, selected_users);
+  std::vector<int32_t> item_numbers(keep_item.size(), kRemoved);
+  for (int64_t k = 0; k < interactions.size(); ++k) {
+    if (!kept(k)) continue;
+    int32_t& item = item_numbers[interactions.items[k]];
+    if (item == kRemoved) {
+      item = static_cast<int32_t>(selected_items.size());
+      selected_items.push_back(interactions.items[k]);
+    }
+    result.users.push_back(user_numbers[interactions.users[k]]);
+    result.items.push_back(item);
+  }
+  result.user_ids = interactions.user_ids.select(selected_users);
+  result.item_ids = interactions.item_ids.select(selected_items);
+  result.duplicates = interactions.duplicates;
+  result.below_rating = interactions.below_rating;
+  result.skipped_header = interactions.skipped_header;
+  result.format = interactions.format;
+  return result;
+}
+
+}  // namespace derrd

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "data/interactions.h"
+
+namespace derrd {
+
+/// Removes users with fewer than `min_user` items and items with fewer than `min_item` users, again
+/// and again until all that remain have enough. Then users are numbered in file order and items by
+/// first appearance among the remaining interactions. With `min_user` 0 users without items stay.
+Interactions filter(const Interactions& interactions, int64_t min_user, int64_t min_item);
+
+}  // namespace derrd

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace derrd {
+
+/// What a reader found in a file, before filtering and splitting: pairs of user and item in file
+/// order, each pair once.
+struct Interactions {
+  std::vector<int32_t> users;   ///< [n] number of the interaction's user in user_ids
+  std::vector<int32_t> items;   ///< [n] number of the interaction's item in item_ids
+  IdTable user_ids;             ///< by first appearance; may have users without interactions
+  IdTable item_ids;             ///< by first appearance
+  int64_t duplicates = 0;       ///< repeated pairs that were dropped
+  int64_t below_rating = 0;     ///< rows that were dropped for their rating
+  bool skipped_header = false;  ///< whether the first line was taken for column names
+  std::string format;           ///< name of the format it was read as
+
+  int64_t size() const { return static_cast<int64_t>(users.size()); }
+};
+
+/// Numbers ids by first appearance.
+class IdNumbering {
+ public:
+  /// The number of an id whose text outlives this object.
+  int32_t number(std::string_view text);
+  /// The same for a text that does not; it is copied.
+  int32_t number_copy(std::string text);
+
+  int64_t size() const { return static_cast<int64_t>(texts_.size()); }
+  IdTable table() const { return IdTable::from_texts(texts_); }
+
+ private:
+  std::unordered_map<std::string_view, int32_t> numbers_;
+  std::vector<std::string_view> texts_;
+  std::deque<std::string> copies_;  // a deque does not move its elements as it grows
+};
+
+/// Collects interactions; every reader ends here.
+class InteractionsBuilder {
+ public:
+  IdNumbering users;
+  IdNumbering items;
+
+  void add(int32_t user, int32_t item);
+  /// The interactions with the first of each repeated pair.
+  Interactions finish();
+
+ private:
+  std::vector<int32_t> pair_users_;
+  std::vector<int32_t> pair_items_;
+};
+
+}  // namespace derrd

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "data/interactions.h"
+#include "data/text_lines.h"
+
+namespace derrd {
+
+/// A line per user: the number of items, then the items. User ids are line numbers, from 0.
+Interactions parse_citeulike(LineReader lines);
+
+/// A line per user: the user, then the items. A user may have several lines.
+Interactions parse_adjacency(LineReader lines);
+
+}  // namespace derrd

@@ -1,0 +1,157 @@
+#include "data/ready_split.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <numeric>
+#include <utility>
+
+#include "data/error.h"
+#include "data/printable.h"
+
+namespace derrd {
+
+namespace {
+
+/// Ids that several files share.
+class CommonIds {
+ public:
+  /// The common number of each id of a file's table.
+  std::vector<int32_t> add(const IdTable& ids) {
+    std::vector<int32_t> numbers(ids.size());
+    for (int64_t i = 0; i < ids.size(); ++i) numbers[i] = numbering_.number_copy(ids.text(i));
+    return numbers;
+  }
+
+  int64_t size() const { return numbering_.size(); }
+
+  /// The final table, and the final number of each common one.
+  std::pair<IdTable, std::vector<int32_t>> finish() const {
+    IdTable table = numbering_.table();
+    std::vector<int32_t> numbers(size());
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const auto dense = [&](int64_t id) {
+      return id >= 0 && id < size();
+    };  // and distinct: so they are all of 0..n-1
+    if (table.numeric() && std::ranges::all_of(table.numbers(), dense)) {
+      numbers.assign(table.numbers().begin(), table.numbers().end());
+      table = IdTable::identity(size());
+    }
+    return {std::move(table), std::move(numbers)};
+  }
+
+ private:
+  IdNumbering numbering_;
+};
+
+struct Part {
+  std::string name;
+  Interactions interactions;
+};
+
+/// Sorted items of every user.
+std::vector<std::vector<int32_t>> rows_of(const Interactions& interactions, int64_t num_users) {
+  std::vector<std::vector<int32_t>> rows(num_users);
+  for (int64_t k = 0; k < interactions.size(); ++k)
+    rows[interactions.users[k]].push_back(interactions.items[k]);
+  for (auto& row : rows) std::ranges::sort(row);
+  return rows;
+}
+
+[[noreturn]] void refuse(const Part& part, const Dataset& dataset, int64_t user,
+                         std::string_view what) {
+  throw Error(
+      fmt::format("{}: user {} {}", part.name, printable(dataset.user_ids.text(user)), what));
+}
+
+/// The one item of each user, or -1.
+std::vector<int32_t> held_out_items(const Part& part, const Dataset& dataset) {
+  const auto rows = rows_of(part.interactions, dataset.num_users());
+  std::vector<int32_t> items(rows.size(), -1);
+  for (size_t u = 0; u < rows.size(); ++u) {
+    if (rows[u].size() > 1)
+      refuse(part, dataset, u,
+             fmt::format("has {} held-out items; keep one of them", rows[u].size()));
+    if (rows[u].empty()) continue;
+    items[u] = rows[u][0];
+    if (dataset.train.contains(u, items[u])) {
+      refuse(part, dataset, u,
+             fmt::format("has the item {} for training too; remove it from one of the files",
+                         printable(dataset.item_ids.text(items[u]))));
+    }
+  }
+  return items;
+}
+
+void set_candidates(Dataset& dataset, const Part& part) {
+  const auto rows = rows_of(part.interactions, dataset.num_users());
+  for (const auto& row : rows)
+    dataset.num_candidates = std::max(dataset.num_candidates, static_cast<int64_t>(row.size()));
+  for (size_t u = 0; u < rows.size(); ++u) {
+    for (int32_t item : rows[u]) {
+      if (!dataset.train.contains(u, item) && item != dataset.valid_item[u] &&
+          item != dataset.test_item[u])
+        continue;
+      refuse(part, dataset, u,
+             fmt::format("has the candidate {}, an item that it interacted with; remove it",
+                         printable(dataset.item_ids.text(item))));
+    }
+    dataset.candidates.insert(dataset.candidates.end(), rows[u].begin(), rows[u].end());
+    dataset.candidates.resize((u + 1) * dataset.num_candidates, -1);
+  }
+}
+
+}  // namespace
+
+Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
+  std::vector<Part> parts;
+  for (const auto& path : {files.train, files.valid, files.test}) {
+    parts.push_back({path.string(), read_interactions(path, options)});
+  }
+  if (files.candidates)
+    parts.push_back({files.candidates->string(), read_interactions(*files.candidates, options)});
+
+  CommonIds users, items;
+  for (Part& part : parts) {
+    const int64_t known_users = users.size();
+    const std::vector<int32_t> user_numbers = users.add(part.interactions.user_ids);
+    const std::vector<int32_t> item_numbers = items.add(part.interactions.item_ids);
+    if (&part - parts.data() == 3 && users.size() > known_users) {
+      const auto unknown =
+          std::ranges::find_if(user_numbers, [&](int32_t user) { return user >= known_users; });
+      throw Error(
+          fmt::format("{}: user {} is in none of the other files; remove its candidates", part.name,
+                      printable(part.interactions.user_ids.text(unknown - user_numbers.begin()))));
+    }
+    for (int32_t& user : part.interactions.users) user = user_numbers[user];
+    for (int32_t& item : part.interactions.items) item = item_numbers[item];
+  }
+
+  Dataset dataset;
+  auto [user_ids, user_numbers] = users.finish();
+  auto [item_ids, item_numbers] = items.finish();
+  dataset.user_ids = std::move(user_ids);
+  dataset.item_ids = std::move(item_ids);
+  for (Part& part : parts) {
+    for (int32_t& user : part.interactions.users) user = user_numbers[user];
+    for (int32_t& item : part.interactions.items) item = item_numbers[item];
+  }
+
+  for (const auto& row : rows_of(parts[0].interactions, dataset.user_ids.size())) {
+    dataset.train.items.insert(dataset.train.items.end(), row.begin(), row.end());
+    dataset.train.offsets.push_back(dataset.train.num_interactions());
+  }
+  dataset.valid_item = held_out_items(parts[1], dataset);
+  dataset.test_item = held_out_items(parts[2], dataset);
+  for (int64_t u = 0; u < dataset.num_users(); ++u) {
+    if (dataset.test_item[u] < 0 || dataset.test_item[u] != dataset.valid_item[u]) continue;
+    refuse(parts[2], dataset, u,
+           "has the same item for validation; remove it from one of the files");
+  }
+  if (files.candidates) set_candidates(dataset, parts[3]);
+  return dataset;
+}
+
+}  // namespace derrd

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "data/interactions.h"
+#include "data/readers.h"
+#include "data/text_lines.h"
+
+namespace derrd {
+
+/// A line per interaction, in the format of `options` (tsv, csv, inter or movielens).
+Interactions parse_table(LineReader lines, const ReadOptions& options);
+
+}  // namespace derrd

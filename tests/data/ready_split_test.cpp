@@ -1,0 +1,101 @@
+#include "data/ready_split.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/data/testing_files.h"
+
+namespace derrd {
+namespace {
+
+class ReadySplitTest : public testing::Test {
+ protected:
+  Dataset read(std::string_view train, std::string_view valid, std::string_view test,
+               std::optional<std::string_view> candidates = std::nullopt) {
+    ReadySplit files{folder_.write("train.tsv", train), folder_.write("valid.tsv", valid),
+                     folder_.write("test.tsv", test), std::nullopt};
+    if (candidates) files.candidates = folder_.write("candidates.tsv", *candidates);
+    const Dataset dataset = read_ready_split(files, ReadOptions());
+    validate(dataset, "ready split");
+    return dataset;
+  }
+
+  std::string refusal(std::string_view train, std::string_view valid, std::string_view test,
+                      std::optional<std::string_view> candidates = std::nullopt) {
+    return error_of([&] { read(train, valid, test, candidates); });
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(ReadySplitTest, DenseNumbersStayThemselves) {
+  const Dataset dataset = read("1\t3\n0\t2\n1\t0\n", "1\t4\n", "1\t1\n0\t0\n");
+  EXPECT_EQ(dataset.train.offsets, (std::vector<int64_t>{0, 1, 3}));
+  EXPECT_EQ(dataset.train.items, (std::vector<int32_t>{2, 0, 3}));
+  EXPECT_EQ(dataset.valid_item, (std::vector<int32_t>{-1, 4}));
+  EXPECT_EQ(dataset.test_item, (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(dataset.user_ids.numbers(), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(dataset.item_ids.numbers(), (std::vector<int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(dataset.num_candidates, 0);
+}
+
+TEST_F(ReadySplitTest, OtherIdsAreNumberedByFirstAppearance) {
+  const Dataset dataset = read("9\tb\n5\ta\n9\tc\n", "9\td\n", "5\tc\n");
+  EXPECT_EQ(dataset.user_ids.numbers(), (std::vector<int64_t>{9, 5}));
+  EXPECT_EQ(dataset.item_ids.text(0), "b");
+  EXPECT_EQ(dataset.item_ids.text(3), "d");
+  EXPECT_EQ(dataset.train.items, (std::vector<int32_t>{0, 2, 1}));
+  EXPECT_EQ(dataset.valid_item, (std::vector<int32_t>{3, -1}));
+  EXPECT_EQ(dataset.test_item, (std::vector<int32_t>{-1, 2}));
+}
+
+TEST_F(ReadySplitTest, NumbersWithAGapOrNegativeOnesAreNotDense) {
+  EXPECT_EQ(read("0\t0\n2\t1\n", "0\t2\n", "0\t3\n").user_ids.numbers(),
+            (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(read("1\t1\n0\t0\n", "0\t2\n", "0\t-1\n").item_ids.numbers(),
+            (std::vector<int64_t>{1, 0, 2, -1}));
+}
+
+TEST_F(ReadySplitTest, AnIdMayBeANumberInOneFileAndAStringInAnother) {
+  const Dataset dataset = read("0\t7\n", "0\tx\n", "0\t8\n");
+  EXPECT_FALSE(dataset.item_ids.numeric());
+  EXPECT_EQ(dataset.item_ids.find("7"), 0);
+  EXPECT_EQ(dataset.item_ids.find("x"), 1);
+}
+
+TEST_F(ReadySplitTest, TakesCandidates) {
+  const Dataset dataset =
+      read("0\t0\n1\t1\n", "0\t1\n", "0\t2\n", "0\t5\n0\t3\n0\t4\n0\t3\n1\t0\n");
+  EXPECT_EQ(dataset.num_items(), 6);  // items that only occur as candidates count
+  EXPECT_EQ(dataset.num_candidates, 3);
+  EXPECT_EQ(dataset.candidates, (std::vector<int32_t>{3, 4, 5, 0, -1, -1}));
+}
+
+TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
+  EXPECT_EQ(read("0\t0\n0\t0\n", "0\t1\n0\t1\n", "0\t2\n").train.num_interactions(), 1);
+}
+
+TEST_F(ReadySplitTest, RefusesContradictions) {
+  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n7\t2\n", "7\t3\n"),
+                       "valid.tsv: user \"7\" has 2 held-out items"));
+  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n7\t3\n"),
+                       "test.tsv: user \"7\" has 2 held-out items"));
+  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t9\n", "7\t3\n"),
+                       "valid.tsv: user \"7\" has the item \"9\" for training too"));
+  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t1\n", "7\t9\n"),
+                       "test.tsv: user \"7\" has the item \"9\" for training too"));
+  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t1\n", "7\t1\n"),
+                       "test.tsv: user \"7\" has the same item for validation"));
+}
+
+TEST_F(ReadySplitTest, RefusesBadCandidates) {
+  for (const char* item : {"0", "1", "2"}) {  // of each part
+    EXPECT_TRUE(
+        contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", std::string("7\t3\n7\t") + item + "\n"),
+                 std::string("candidates.tsv: user \"7\" has the candidate \"") + item + '"'));
+  }
+  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", "7\t3\n8\t3\n"),
+                       "candidates.tsv: user \"8\" is in none of the other files"));
+}
+
+}  // namespace
+}  // namespace derrd

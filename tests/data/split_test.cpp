@@ -1,0 +1,209 @@
+#include "data/split.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "data/dataset.h"
+#include "data/random.h"
+#include "tests/data/testing_files.h"
+
+namespace derrd {
+namespace {
+
+/// Users with `sizes` items each, the first of I.
+Interactions users_with(const std::vector<int>& sizes, int64_t num_items) {
+  Interactions result;
+  for (size_t u = 0; u < sizes.size(); ++u) {
+    for (int i = 0; i < sizes[u]; ++i) {
+      result.users.push_back(static_cast<int32_t>(u));
+      result.items.push_back(i);
+    }
+  }
+  result.user_ids = IdTable::identity(static_cast<int64_t>(sizes.size()));
+  result.item_ids = IdTable::identity(num_items);
+  return result;
+}
+
+/// Pearson's statistic of n counts that should be equal: mean n - 1, variance 2 (n - 1).
+double chi_square(const std::vector<int>& counts) {
+  double total = 0.0, square = 0.0;
+  for (int count : counts) total += count;
+  const double expected = total / static_cast<double>(counts.size());
+  for (int count : counts) square += (count - expected) * (count - expected) / expected;
+  return square;
+}
+
+bool looks_uniform(const std::vector<int>& counts) {
+  const auto freedom = static_cast<double>(counts.size()) - 1.0;
+  return chi_square(counts) < freedom + 5.0 * std::sqrt(2.0 * freedom);
+}
+
+TEST(Split, IsExact) {
+  const Interactions all = users_with({3, 4, 10, 50}, 60);
+  const Dataset dataset = split_leave_one_out(all, 7);
+  validate(dataset, "split");
+  for (int32_t u = 0; u < 4; ++u) {
+    std::vector<int32_t> items(dataset.train.row(u).begin(), dataset.train.row(u).end());
+    items.push_back(dataset.valid_item[u]);
+    items.push_back(dataset.test_item[u]);
+    std::ranges::sort(items);
+    std::vector<int32_t> expected;
+    for (int64_t k = 0; k < all.size(); ++k) {
+      if (all.users[k] == u) expected.push_back(all.items[k]);
+    }
+    EXPECT_EQ(items, expected) << "user " << u;
+  }
+}
+
+TEST(Split, UsersWithFewItems) {
+  const Dataset dataset = split_leave_one_out(users_with({0, 1, 2, 3}, 5), 0);
+  EXPECT_EQ(dataset.train.offsets, (std::vector<int64_t>{0, 0, 1, 2, 3}));
+  const auto held_out = [](int32_t item) { return item >= 0; };
+  for (int u = 0; u < 4; ++u) {
+    EXPECT_EQ(held_out(dataset.test_item[u]), u >= 2) << u;
+    EXPECT_EQ(held_out(dataset.valid_item[u]), u >= 3) << u;
+  }
+}
+
+TEST(Split, DependsOnTheSeedAlone) {
+  const Interactions all = users_with(std::vector<int>(50, 20), 40);
+  const Dataset first = split_leave_one_out(all, 1), again = split_leave_one_out(all, 1);
+  EXPECT_EQ(first.train.items, again.train.items);
+  EXPECT_EQ(first.test_item, again.test_item);
+  EXPECT_EQ(first.valid_item, again.valid_item);
+  EXPECT_NE(first.test_item, split_leave_one_out(all, 2).test_item);
+}
+
+TEST(Split, AUsersDrawDoesNotDependOnOtherUsers) {
+  const Dataset many = split_leave_one_out(users_with({5, 9, 7}, 20), 3);
+  const Dataset few = split_leave_one_out(users_with({8, 9}, 20), 3);
+  EXPECT_EQ(many.test_item[1], few.test_item[1]);
+  EXPECT_EQ(many.valid_item[1], few.valid_item[1]);
+}
+
+TEST(Split, HoldsOutEveryItemEquallyOften) {
+  const Dataset dataset = split_leave_one_out(users_with(std::vector<int>(4000, 8), 8), 0);
+  std::vector<int> test(8), valid(8), pairs(64);
+  for (int u = 0; u < 4000; ++u) {
+    ++test[dataset.test_item[u]];
+    ++valid[dataset.valid_item[u]];
+    ++pairs[dataset.test_item[u] * 8 + dataset.valid_item[u]];
+  }
+  EXPECT_TRUE(looks_uniform(test));
+  EXPECT_TRUE(looks_uniform(valid));
+  std::erase(pairs, 0);
+  EXPECT_EQ(pairs.size(), 56u);  // all but the diagonal
+  EXPECT_TRUE(looks_uniform(pairs));
+}
+
+TEST(Candidates, AreDistinctAscendingAndNeverInteractedWith) {
+  Dataset dataset = split_leave_one_out(users_with({0, 1, 2, 20, 99, 100}, 150), 5);
+  draw_candidates(dataset, 50, 5);
+  validate(dataset, "candidates");
+  for (int64_t u = 0; u < dataset.num_users(); ++u) {
+    const auto candidates = dataset.candidates_of(u);
+    ASSERT_EQ(candidates.size(), 50u);
+    std::set<int32_t> distinct(candidates.begin(), candidates.end());
+    EXPECT_EQ(distinct.size(), 50u);
+    EXPECT_TRUE(std::ranges::is_sorted(candidates));
+    // The users' items are the first ones.
+    const int sizes[] = {0, 1, 2, 20, 99, 100};
+    EXPECT_GE(candidates.front(), sizes[u]);
+    EXPECT_LT(candidates.back(), 150);
+  }
+}
+
+TEST(Candidates, FewerThanAskedForAreAllTakenAndPadded) {
+  Dataset dataset = split_leave_one_out(users_with({7, 10, 4}, 10), 0);
+  draw_candidates(dataset, 5, 0);
+  EXPECT_EQ(dataset.candidates,
+            (std::vector<int32_t>{7, 8, 9, -1, -1, -1, -1, -1, -1, -1, dataset.candidates[10],
+                                  dataset.candidates[11], dataset.candidates[12],
+                                  dataset.candidates[13], dataset.candidates[14]}));
+  EXPECT_GE(dataset.candidates[10], 4);
+  validate(dataset, "candidates");
+}
+
+TEST(Candidates, OfUsersWithoutHeldOutItems) {
+  Dataset dataset = split_leave_one_out(users_with({0, 1, 2}, 4), 0);
+  draw_candidates(dataset, 4, 0);
+  EXPECT_EQ(dataset.candidates, (std::vector<int32_t>{0, 1, 2, 3, 1, 2, 3, -1, 2, 3, -1, -1}));
+}
+
+TEST(Candidates, AreUniform) {
+  Dataset dataset = split_leave_one_out(users_with(std::vector<int>(3000, 6), 20), 0);
+  draw_candidates(dataset, 5, 0);
+  std::vector<int> counts(20);
+  std::map<std::pair<int, int>, int> pair_counts;
+  for (int u = 0; u < 3000; ++u) {
+    const auto candidates = dataset.candidates_of(u);
+    for (int32_t i : candidates) {
+      ++counts[i];
+      for (int32_t j : candidates) pair_counts[{i, j}] += i < j;
+    }
+  }
+  counts.erase(counts.begin(), counts.begin() + 6);
+  EXPECT_TRUE(looks_uniform(counts));
+  std::vector<int> pairs;
+  for (const auto& [pair, count] : pair_counts) {
+    if (pair.first < pair.second) pairs.push_back(count);
+  }
+  EXPECT_EQ(pairs.size(), 14u * 13u / 2u);
+  EXPECT_TRUE(looks_uniform(pairs));
+}
+
+TEST(Candidates, DoNotChangeTheSplitAndDependOnTheSeed) {
+  const Interactions all = users_with(std::vector<int>(20, 10), 100);
+  Dataset dataset = split_leave_one_out(all, 1);
+  const std::vector<int32_t> test = dataset.test_item;
+  draw_candidates(dataset, 9, 1);
+  const std::vector<int32_t> candidates = dataset.candidates;
+  EXPECT_EQ(dataset.test_item, test);
+  draw_candidates(dataset, 9, 2);
+  EXPECT_NE(dataset.candidates, candidates);
+  draw_candidates(dataset, 9, 1);
+  EXPECT_EQ(dataset.candidates, candidates);
+}
+
+TEST(Candidates, RefuseWhatCannotBeHeld) {
+  Dataset dataset = split_leave_one_out(users_with({3, 3}, 5), 0);
+  EXPECT_TRUE(contains(error_of([&] { draw_candidates(dataset, INT64_MAX, 0); }), "ask for fewer"));
+  EXPECT_THROW(draw_candidates(dataset, -1, 0), Error);
+}
+
+TEST(RandomStream, IsTheSameEverywhere) {
+  // The C++ standard's check value: the 10000th number of a default-seeded mt19937_64.
+  std::mt19937_64 standard;
+  standard.discard(9999);
+  EXPECT_EQ(standard(), 9981545732273789042u);
+  EXPECT_EQ(mix64(0), 0xE220A8397B1DCDAFu);  // the first outputs of SplitMix64 seeded with 0
+  EXPECT_EQ(mix64(0x9E3779B97F4A7C15u), 0x6E789E6AA1B965F4u);
+}
+
+TEST(RandomStream, StreamsDiffer) {
+  std::set<uint64_t> firsts;
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    for (uint64_t purpose = 0; purpose < 4; ++purpose) {
+      for (uint64_t index = 0; index < 8; ++index)
+        firsts.insert(RandomStream(seed, purpose, index).bits());
+    }
+  }
+  EXPECT_EQ(firsts.size(), 8u * 4u * 8u);
+}
+
+TEST(RandomStream, BelowIsUnbiased) {
+  RandomStream random(1, 2, 3);
+  // Of 3 * 2^62 numbers the remainder alone would hit the lowest 2^62 twice as often.
+  const uint64_t n = uint64_t{3} << 62;
+  std::vector<int> thirds(3);
+  for (int k = 0; k < 3000; ++k) ++thirds[random.below(n) >> 62];
+  EXPECT_TRUE(looks_uniform(thirds));
+  EXPECT_EQ(random.below(1), 0u);
+}
+
+}  // namespace
+}  // namespace derrd
