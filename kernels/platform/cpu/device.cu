@@ -1,0 +1,89 @@
+#include "kernels/platform/device.h"
+
+#include <cblas.h>
+#include <thrust/version.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "kernels/platform/cpu/parallel.h"
+
+namespace derrd {
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> synchronizations{0};
+std::atomic<int64_t> launches{0};
+
+constexpr size_t kAlignment = 256;
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+}  // namespace
+
+namespace cpu {
+
+void count_launch() { ++launches; }
+
+}  // namespace cpu
+
+Stream::Stream() {
+  // The kernels' blocks are what runs in parallel; BLAS threads of its own would fight them.
+  openblas_set_num_threads(1);
+}
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+void Stream::synchronize() const { ++synchronizations; }
+
+Counters counters() { return {allocations, synchronizations, launches}; }
+
+DeviceInfo device_info() {
+  const cpu::ExecutorInfo executor = cpu::executor_info();
+  std::string libraries = std::string("OpenBLAS (") + openblas_get_corename() +
+                          " kernels), Thrust " + std::to_string(THRUST_MAJOR_VERSION) + "." +
+                          std::to_string(THRUST_MINOR_VERSION);
+  if (!executor.library.empty()) libraries += ", " + executor.library;
+  return {executor.name, processor_name(), std::move(libraries), 0, executor.threads};
+}
+
+void* device_allocate(int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  ++allocations;
+  const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
+  void* pointer = std::aligned_alloc(kAlignment, rounded);
+  if (pointer == nullptr) {
+    throw DeviceError("out of memory: asked for " + std::to_string(bytes) + " bytes");
+  }
+  return pointer;
+}
+
+void device_free(void* pointer) noexcept { std::free(pointer); }
+
+void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream) {
+  stream.synchronize();
+  if (bytes > 0) std::memcpy(device, host, static_cast<size_t>(bytes));
+}
+void copy_to_host(void* host, const void* device, int64_t bytes, const Stream& stream) {
+  stream.synchronize();
+  if (bytes > 0) std::memcpy(host, device, static_cast<size_t>(bytes));
+}
+void copy_on_device(void* to, const void* from, int64_t bytes, const Stream&) {
+  if (bytes > 0) std::memmove(to, from, static_cast<size_t>(bytes));
+}
+void fill_zero(void* device, int64_t bytes, const Stream&) {
+  if (bytes > 0) std::memset(device, 0, static_cast<size_t>(bytes));
+}
+
+}  // namespace derrd

@@ -1,0 +1,47 @@
+#include "kernels/platform/execution.h"
+
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/version.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "kernels/platform/cpu/parallel.h"
+
+namespace derrd {
+
+namespace {
+
+int thread_count = 0;
+std::unique_ptr<tbb::global_control> thread_limit;
+
+}  // namespace
+
+void set_threads(int threads) {
+  thread_count = threads;
+  thread_limit.reset();
+  if (threads > 0) {
+    thread_limit = std::make_unique<tbb::global_control>(
+        tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
+  }
+}
+
+namespace cpu {
+
+void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* context) {
+  if (chunks == 1) return run(context, 0);
+  tbb::parallel_for(
+      int64_t{0}, chunks, [&](int64_t chunk) { run(context, chunk); }, tbb::auto_partitioner());
+}
+
+ExecutorInfo executor_info() {
+  const int hardware = static_cast<int>(std::thread::hardware_concurrency());
+  return {"cpu", std::string("oneTBB ") + TBB_runtime_version(),
+          thread_count == 0 ? hardware : thread_count};
+}
+
+}  // namespace cpu
+
+}  // namespace derrd

@@ -1,0 +1,118 @@
+#include "kernels/platform/gemm.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/platform/cpu/parallel.h"
+#include "kernels/platform/gemm_shapes.h"
+
+namespace derrd {
+
+namespace {
+
+/// Rows or columns of c that one unit computes. Fixed: a product's bits do not depend on the
+/// number of threads. Each strip packs the other operand anew, which narrower ones feel.
+constexpr int64_t kStrip = 256;
+
+CBLAS_TRANSPOSE blas(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }
+
+struct Product {
+  Matrix<float> c;
+  Matrix<const float> a, b;
+  Transpose transpose_a, transpose_b;
+  int64_t m, n, k;
+  float alpha, beta;
+};
+
+/// BLAS wants a leading dimension of at least 1, of an empty matrix too.
+template <class T>
+int leading_dimension(Matrix<T> m) {
+  return static_cast<int>(std::max<int64_t>(1, m.cols));
+}
+
+/// c[row .. row + rows, column .. column + columns].
+void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+  const float* a = p.a.data + (p.transpose_a == Transpose::kYes ? row : row * p.a.cols);
+  const float* b = p.b.data + (p.transpose_b == Transpose::kYes ? column * p.b.cols : column);
+  cblas_sgemm(CblasRowMajor, blas(p.transpose_a), blas(p.transpose_b), static_cast<int>(rows),
+              static_cast<int>(columns), static_cast<int>(p.k), p.alpha, a, leading_dimension(p.a),
+              b, leading_dimension(p.b), p.beta, p.c.data + row * p.c.cols + column,
+              leading_dimension(p.c));
+}
+
+}  // namespace
+
+void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
+          Transpose transpose_b, GemmOptions options, const Stream&) {
+  GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
+  if (options.live_rows != nullptr) {
+    int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
+    limited = std::min<int64_t>(limited, *options.live_rows);
+  }
+  if (shape.m == 0 || shape.n == 0) return;
+  const Product product = {c,       a,       b,       transpose_a,   transpose_b,
+                           shape.m, shape.n, shape.k, options.alpha, options.beta};
+  const bool by_rows = shape.m >= shape.n;
+  const int64_t length = by_rows ? shape.m : shape.n;
+  const int64_t strips = (length + kStrip - 1) / kStrip;
+  cpu::parallel_for(strips, shape.m * shape.n * shape.k / strips, [&](int64_t strip) {
+    const int64_t begin = strip * kStrip;
+    const int64_t count = std::min(kStrip, length - begin);
+    if (by_rows) {
+      product_part(product, begin, count, 0, shape.n);
+    } else {
+      product_part(product, 0, shape.m, begin, count);
+    }
+  });
+}
+
+void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
+                  Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
+                  const Stream&) {
+  check_grouped_gemm(c, a, b, transpose_b, groups, offsets);
+  if (groups == 0 || c.size() == 0) return;
+  cpu::parallel_for(groups, c.rows / groups * c.cols * a.cols, [&](int64_t g) {
+    const int64_t begin = offsets[g];
+    const int64_t rows = offsets[g + 1] - begin;
+    if (rows == 0) return;
+    const int64_t rows_of_b = b.rows / groups;
+    const Product p = {c.slice(begin, rows),
+                       a.slice(begin, rows),
+                       b.slice(g * rows_of_b, rows_of_b),
+                       Transpose::kNo,
+                       transpose_b,
+                       rows,
+                       c.cols,
+                       a.cols,
+                       1.0f,
+                       beta};
+    product_part(p, 0, rows, 0, c.cols);
+  });
+}
+
+void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
+                             int64_t groups, Vector<const int32_t> offsets, const Stream&) {
+  check_grouped_gemm_accumulate(c, a, b, groups, offsets);
+  if (groups == 0 || c.size() == 0) return;
+  cpu::parallel_for(groups, a.rows / groups * b.cols * a.cols, [&](int64_t g) {
+    const int64_t begin = offsets[g];
+    const int64_t rows = offsets[g + 1] - begin;
+    if (rows == 0) return;
+    const Product p = {c.slice(g * a.cols, a.cols),
+                       a.slice(begin, rows),
+                       b.slice(begin, rows),
+                       Transpose::kYes,
+                       Transpose::kNo,
+                       a.cols,
+                       b.cols,
+                       rows,
+                       1.0f,
+                       1.0f};
+    product_part(p, 0, a.cols, 0, b.cols);
+  });
+}
+
+}  // namespace derrd

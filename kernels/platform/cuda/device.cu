@@ -1,0 +1,177 @@
+#include "kernels/platform/device.h"
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+#include <cub/version.cuh>
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "kernels/platform/cuda/check.h"
+#include "kernels/platform/cuda/execution.h"
+
+namespace derrd {
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> synchronizations{0};
+std::atomic<int64_t> launches{0};
+
+/// The first call that touches the device, so that a machine without one gets a sentence instead of
+/// an error code.
+void require_device() {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess || devices == 0) {
+    throw DeviceError(std::string("no CUDA device can be used (") + cudaGetErrorString(status) +
+                      "); run this build on a machine with an NVIDIA GPU and driver, or use the "
+                      "cpu build");
+  }
+}
+
+cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.native()); }
+
+}  // namespace
+
+namespace cuda {
+
+void check(cudaError_t status, const char* what) {
+  if (status != cudaSuccess) {
+    throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status));
+  }
+}
+
+void check(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    throw DeviceError(std::string(what) + ": " + cublasGetStatusString(status));
+  }
+}
+
+int64_t max_blocks() {
+  static const int64_t blocks = [] {
+    int device = 0;
+    int processors = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
+          "cudaDeviceGetAttribute");
+    constexpr int64_t kBlocksPerProcessor = 32;
+    return processors * kBlocksPerProcessor;
+  }();
+  return blocks;
+}
+
+void count_launch() { ++launches; }
+
+}  // namespace cuda
+
+Stream::Stream() {
+  require_device();
+  cudaStream_t stream = nullptr;
+  cuda::check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  native_ = stream;
+  cublasHandle_t blas = nullptr;
+  cuda::check(cublasCreate(&blas), "cublasCreate");
+  blas_ = blas;
+  cuda::check(cublasSetStream(blas, stream), "cublasSetStream");
+  cuda::check(cublasSetMathMode(blas, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");
+}
+
+Stream::~Stream() {
+  if (blas_ != nullptr) cublasDestroy(static_cast<cublasHandle_t>(blas_));
+  if (native_ != nullptr) cudaStreamDestroy(static_cast<cudaStream_t>(native_));
+}
+
+Stream::Stream(Stream&& other) noexcept
+    : native_(std::exchange(other.native_, nullptr)), blas_(std::exchange(other.blas_, nullptr)) {}
+
+Stream& Stream::operator=(Stream&& other) noexcept {
+  std::swap(native_, other.native_);
+  std::swap(blas_, other.blas_);
+  return *this;
+}
+
+void Stream::synchronize() const {
+  ++synchronizations;
+  cuda::check(cudaStreamSynchronize(handle(*this)), "cudaStreamSynchronize");
+}
+
+Counters counters() { return {allocations, synchronizations, launches}; }
+
+DeviceInfo device_info() {
+  require_device();
+  int device = 0;
+  cuda::check(cudaGetDevice(&device), "cudaGetDevice");
+  cudaDeviceProp properties{};
+  cuda::check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  int runtime = 0;
+  int driver = 0;
+  cuda::check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+  cuda::check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  const auto version = [](int number) {
+    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+  };
+  return {"cuda",
+          std::string(properties.name) + " (sm_" + std::to_string(properties.major) +
+              std::to_string(properties.minor) + ")",
+          "CUDA " + version(runtime) + ", driver " + version(driver) + ", CUB " +
+              std::to_string(CUB_MAJOR_VERSION) + "." + std::to_string(CUB_MINOR_VERSION),
+          static_cast<int64_t>(properties.totalGlobalMem), 1};
+}
+
+void set_threads(int) {}
+
+void* device_allocate(int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  require_device();
+  ++allocations;
+  void* pointer = nullptr;
+  const cudaError_t status = cudaMalloc(&pointer, static_cast<size_t>(bytes));
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free_bytes = 0;
+    size_t total_bytes = 0;
+    cudaMemGetInfo(&free_bytes, &total_bytes);
+    throw DeviceError("out of device memory: asked for " + std::to_string(bytes) + " bytes, " +
+                      std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
+                      " are free");
+  }
+  cuda::check(status, "cudaMalloc");
+  return pointer;
+}
+
+void device_free(void* pointer) noexcept {
+  if (pointer != nullptr) cudaFree(pointer);
+}
+
+void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream) {
+  if (bytes == 0) return;
+  cuda::check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
+                              handle(stream)),
+              "copy to device");
+  stream.synchronize();
+}
+
+void copy_to_host(void* host, const void* device, int64_t bytes, const Stream& stream) {
+  if (bytes == 0) return;
+  cuda::check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
+                              handle(stream)),
+              "copy to host");
+  stream.synchronize();
+}
+
+void copy_on_device(void* to, const void* from, int64_t bytes, const Stream& stream) {
+  if (bytes == 0) return;
+  cuda::check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice,
+                              handle(stream)),
+              "copy on device");
+}
+
+void fill_zero(void* device, int64_t bytes, const Stream& stream) {
+  if (bytes == 0) return;
+  cuda::check(cudaMemsetAsync(device, 0, static_cast<size_t>(bytes), handle(stream)), "fill_zero");
+}
+
+}  // namespace derrd

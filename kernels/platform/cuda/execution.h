@@ -1,0 +1,121 @@
+#pragma once
+
+// CUDA: a block is 256 threads, a tile is a warp; units are dealt out grid-stride.
+
+#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+#include <cooperative_groups/scan.h>
+#include <nvtx3/nvToolsExt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/platform/cuda/check.h"
+#include "kernels/platform/device.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+namespace cg = cooperative_groups;
+
+using WarpTile = cg::thread_block_tile<32>;
+__device__ __forceinline__ WarpTile warp_tile() {
+  return cg::tiled_partition<32>(cg::this_thread_block());
+}
+
+/// The group of a thread that works alone, for units_of.
+struct SingleThread {};
+
+/// Numbers first, first + stride, ... below last.
+class UnitRange {
+ public:
+  struct Iterator {
+    int64_t value;
+    int64_t stride;
+    __device__ int64_t operator*() const { return value; }
+    __device__ Iterator& operator++() {
+      value += stride;
+      return *this;
+    }
+    __device__ bool operator!=(const Iterator& end) const { return value < end.value; }
+  };
+  __device__ UnitRange(int64_t first, int64_t stride, int64_t last)
+      : first_(first), stride_(stride), last_(last) {}
+  __device__ Iterator begin() const { return {first_, stride_}; }
+  __device__ Iterator end() const { return {last_, stride_}; }
+
+ private:
+  int64_t first_;
+  int64_t stride_;
+  int64_t last_;
+};
+
+__device__ __forceinline__ UnitRange units_of(const WarpTile& tile, int64_t count) {
+  const int64_t tiles = tile.meta_group_size();
+  return {blockIdx.x * tiles + tile.meta_group_rank(), gridDim.x * tiles, count};
+}
+__device__ __forceinline__ UnitRange units_of(const cg::thread_block&, int64_t count) {
+  return {blockIdx.x, gridDim.x, count};
+}
+__device__ __forceinline__ UnitRange units_of(SingleThread, int64_t count) {
+  const int64_t threads = blockDim.x;
+  return {blockIdx.x * threads + threadIdx.x, gridDim.x * threads, count};
+}
+
+template <class T, int kSize>
+struct SharedArray {
+  T elements[kSize];
+  __device__ T& operator[](int64_t i) { return elements[i]; }
+  __device__ const T& operator[](int64_t i) const { return elements[i]; }
+};
+
+/// Adds to an integer in shared memory; returns the old value. Integers only: a sum of floats would
+/// depend on the order.
+__device__ __forceinline__ uint32_t atomic_add_shared(uint32_t& target, uint32_t value) {
+  return atomicAdd(&target, value);
+}
+
+struct Geometry {
+  int64_t blocks = 1;
+  int threads = 256;
+};
+
+namespace cuda {
+constexpr int kBlockThreads = 256;
+/// Blocks that fill the device several times over; more units than that are dealt out grid-stride.
+int64_t max_blocks();
+void count_launch();
+}  // namespace cuda
+
+/// Geometry for `units` work units of about `elements` scalar operations each, with a tile, a block
+/// or a thread per unit.
+inline Geometry tiles_for(int64_t units, int64_t /*elements*/) {
+  constexpr int64_t kTiles = cuda::kBlockThreads / 32;
+  return {std::clamp<int64_t>((units + kTiles - 1) / kTiles, 1, cuda::max_blocks()),
+          cuda::kBlockThreads};
+}
+inline Geometry blocks_for(int64_t units, int64_t /*elements*/) {
+  return {std::clamp<int64_t>(units, 1, cuda::max_blocks()), cuda::kBlockThreads};
+}
+inline Geometry threads_for(int64_t units, int64_t /*elements*/ = 1) {
+  constexpr int64_t kThreads = cuda::kBlockThreads;
+  return {std::clamp<int64_t>((units + kThreads - 1) / kThreads, 1, cuda::max_blocks()),
+          cuda::kBlockThreads};
+}
+
+/// Queues `kernel` on the stream under an NVTX range of that name, and checks the launch.
+/// @throws DeviceError naming the operation.
+template <class... Parameters, class... Arguments>
+void launch(const char* name, Geometry geometry, const Stream& stream,
+            void (*kernel)(Parameters...), Arguments&&... arguments) {
+  nvtxRangePushA(name);
+  kernel<<<static_cast<unsigned>(geometry.blocks), geometry.threads, 0,
+           static_cast<cudaStream_t>(stream.native())>>>(static_cast<Parameters>(arguments)...);
+  const cudaError_t status = cudaGetLastError();
+  nvtxRangePop();
+  cuda::count_launch();
+  cuda::check(status, name);
+}
+
+}  // namespace derrd

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace derrd {
+
+/// The device refused: no device, no memory, a failed launch. The message names the call and the
+/// cure.
+class DeviceError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An ordered queue of device work. Owns it; moves, does not copy. On the CPU executors work is
+/// done when the call returns.
+class Stream {
+ public:
+  Stream();
+  ~Stream();
+  Stream(Stream&& other) noexcept;
+  Stream& operator=(Stream&& other) noexcept;
+
+  /// Waits until everything queued so far is done. Counted (see Counters).
+  /// @throws DeviceError if any of it failed.
+  void synchronize() const;
+  /// The executor's handle (cudaStream_t), null on the CPU.
+  void* native() const { return native_; }
+  /// The BLAS handle bound to this stream (cublasHandle_t), null on the CPU.
+  void* blas() const { return blas_; }
+
+ private:
+  void* native_ = nullptr;
+  void* blas_ = nullptr;
+};
+
+/// What this process did so far; a training step adds nothing to the first two.
+struct Counters {
+  int64_t allocations = 0;
+  int64_t synchronizations = 0;
+  int64_t launches = 0;
+};
+Counters counters();
+
+/// Which machine the kernels run on, for reports.
+struct DeviceInfo {
+  std::string executor;   ///< "cuda", "cpu" or "check"
+  std::string name;       ///< of the GPU or of the processor
+  std::string libraries;  ///< BLAS, sorting and random-number libraries with their versions
+  int64_t memory_bytes = 0;
+  int threads = 1;  ///< host threads that kernels are spread over (1 on cuda)
+};
+/// @throws DeviceError if there is no device; its message is one line.
+DeviceInfo device_info();
+
+/// Host threads that the CPU executor spreads blocks over; results do not depend on it. 0: all
+/// cores. No effect on cuda.
+void set_threads(int threads);
+
+/// Device memory of `bytes` bytes, aligned to 256. Null for 0. Counted.
+/// @throws DeviceError if there is not enough.
+void* device_allocate(int64_t bytes);
+void device_free(void* pointer) noexcept;
+
+/// Copies between host and device, ordered in `stream`; both return when the host side may be
+/// reused (both wait: counted).
+void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream);
+void copy_to_host(void* host, const void* device, int64_t bytes, const Stream& stream);
+/// Device to device, and zeroing; asynchronous in `stream`.
+void copy_on_device(void* to, const void* from, int64_t bytes, const Stream& stream);
+void fill_zero(void* device, int64_t bytes, const Stream& stream);
+
+}  // namespace derrd

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/platform/device.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+enum class Transpose { kNo, kYes };
+
+struct GemmOptions {
+  float alpha = 1.0f;
+  float beta =
+      0.0f;  ///< 0: c is overwritten (its old content, even NaN, is not read); 1: accumulated
+  /// Number of live rows of `a`, in device memory; null: all. With `a` untransposed it limits the
+  /// rows of the product, with `a` transposed the length of its sums. Rows beyond it may be
+  /// computed or not, so: rows of `a` and, where they are summed over, of `b` beyond it must be
+  /// finite, and zero in `a` where `a` is transposed.
+  const int32_t* live_rows = nullptr;
+};
+
+/// c [m, n] = alpha op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or
+/// CBLAS. Sums over k are not split over threads: the bits do not depend on the number of threads.
+/// @throws std::invalid_argument if the shapes do not fit.
+void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
+          Transpose transpose_b, GemmOptions options, const Stream& stream);
+
+/// One product per group over rows sorted by group: rows [offsets[g], offsets[g + 1]) of `a` and
+/// `c` belong to group g.
+///   c[p] = a[p] op(b_g) + beta c[p],  with b [groups, k, n] ([groups, n, k] if transposed)
+/// `offsets` [groups + 1] lies in device memory; rows from offsets[groups] on are not touched.
+/// @throws std::invalid_argument if the shapes do not fit.
+void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
+                  Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
+                  const Stream& stream);
+
+/// The gradient of the former by its matrices: c_g [k, n] += sum over the rows p of group g of
+/// a[p]^T b[p]. c is [groups * k, n]; a [*, k]; b [*, n]. An empty group leaves its c as it is.
+void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
+                             int64_t groups, Vector<const int32_t> offsets, const Stream& stream);
+
+}  // namespace derrd

@@ -1,0 +1,222 @@
+#include "kernels/platform/gemm.h"
+
+#include <stdexcept>
+
+#include "tests/kernels/support.h"
+
+namespace derrd::test {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+// Sums of up to 300 products of normal numbers (size about 17), errors of random sign.
+constexpr double kTolerance = 5e-5;
+
+std::vector<double> product(const std::vector<float>& a, bool transpose_a,
+                            const std::vector<float>& b, bool transpose_b, int64_t m, int64_t n,
+                            int64_t k) {
+  std::vector<double> c;
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l) {
+        sum += static_cast<double>(a[transpose_a ? l * m + i : i * k + l]) *
+               b[transpose_b ? j * k + l : l * n + j];
+      }
+      c.push_back(sum);
+    }
+  }
+  return c;
+}
+
+Transpose transposed(bool yes) { return yes ? Transpose::kYes : Transpose::kNo; }
+
+TEST(Gemm, AllShapesAndTranspositions) {
+  for (const auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                               {31, 33, 32},
+                               {257, 5, 20},
+                               {5, 300, 7},
+                               {3, 4, 0},
+                               {33, 31, 257}}) {
+    const std::vector<float> a = random_normal(m * k, 1);
+    const std::vector<float> b = random_normal(k * n, 2);
+    const std::vector<float> before = random_normal(m * n, 3);
+    const Guarded<float> device_a(a);
+    const Guarded<float> device_b(b);
+    for (const bool ta : {false, true}) {
+      for (const bool tb : {false, true}) {
+        for (const float beta : {0.0f, 1.0f}) {
+          const Guarded<float> c(beta == 0 ? std::vector<float>(before.size(), kNaN) : before);
+          gemm(c.matrix(m, n), ta ? device_a.matrix(k, m) : device_a.matrix(m, k), transposed(ta),
+               tb ? device_b.matrix(n, k) : device_b.matrix(k, n), transposed(tb),
+               {.alpha = 0.5f, .beta = beta}, stream());
+          std::vector<double> expected = product(a, ta, b, tb, m, n, k);
+          for (size_t i = 0; i < expected.size(); ++i) {
+            expected[i] = 0.5 * expected[i] + (beta == 0 ? 0.0 : beta * before[i]);
+          }
+          EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance))
+              << m << " x " << n << " x " << k << " ta " << ta << " tb " << tb << " beta " << beta;
+          expect_intact(c, "c");
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, EmptyShapesDoNothing) {
+  const Guarded<float> none(0);
+  const Guarded<float> some(random_normal(6, 1));
+  gemm(none.matrix(0, 3), none.matrix(0, 2), Transpose::kNo, some.matrix(2, 3), Transpose::kNo, {},
+       stream());
+  gemm(none.matrix(3, 0), some.matrix(3, 2), Transpose::kNo, none.matrix(2, 0), Transpose::kNo, {},
+       stream());
+  expect_intact(none, "c");
+}
+
+TEST(Gemm, LiveRowsLimitRowsOrSums) {
+  constexpr int64_t kRows = 40;
+  for (const int32_t live : {0, 1, 33, 40}) {
+    const Guarded<int32_t> count({live});
+    // Rows beyond the live ones: zero where they may be summed over.
+    std::vector<float> a = random_normal(kRows * 7, 1);
+    std::fill(a.begin() + live * 7, a.end(), 0.0f);
+    const std::vector<float> b = random_normal(kRows * 5, 2);
+    const std::vector<float> w = random_normal(7 * 5, 3);
+    const Guarded<float> device_a(a);
+    const Guarded<float> device_b(b);
+    const Guarded<float> device_w(w);
+
+    const Guarded<float> sums(random_normal(35, 4));
+    std::vector<double> expected = product(a, true, b, false, 7, 5, kRows);
+    const std::vector<float> before = sums.host();
+    for (size_t i = 0; i < before.size(); ++i) expected[i] += before[i];
+    gemm(sums.matrix(7, 5), device_a.matrix(kRows, 7), Transpose::kYes, device_b.matrix(kRows, 5),
+         Transpose::kNo, {.beta = 1.0f, .live_rows = count.data()}, stream());
+    EXPECT_TRUE(close(sums.host(), expected, kTolerance, kTolerance));
+
+    const Guarded<float> rows(kRows * 5);
+    gemm(rows.matrix(kRows, 5), device_a.matrix(kRows, 7), Transpose::kNo, device_w.matrix(7, 5),
+         Transpose::kNo, {.live_rows = count.data()}, stream());
+    std::vector<float> live_part = rows.host();
+    live_part.resize(static_cast<size_t>(live) * 5);
+    EXPECT_TRUE(close(live_part, product(a, false, w, false, live, 5, 7), kTolerance, kTolerance));
+    expect_intact(rows, "c");
+  }
+}
+
+TEST(Gemm, SameBitsAtAnyNumberOfThreads) {
+  const Guarded<float> a(random_normal(600 * 40, 1));
+  const Guarded<float> b(random_normal(40 * 300, 2));
+  std::vector<std::vector<float>> results;
+  for (const int threads : {1, 2}) {
+    set_threads(threads);
+    const Guarded<float> c(600 * 300);
+    gemm(c.matrix(600, 300), a.matrix(600, 40), Transpose::kNo, b.matrix(40, 300), Transpose::kNo,
+         {}, stream());
+    results.push_back(c.host());
+  }
+  set_threads(0);
+  EXPECT_EQ(results[0], results[1]);
+}
+
+TEST(Gemm, RejectsShapesThatDoNotFit) {
+  const Guarded<float> x(12);
+  EXPECT_THROW(gemm(x.matrix(2, 2), x.matrix(2, 3), Transpose::kNo, x.matrix(2, 3), Transpose::kNo,
+                    {}, stream()),
+               std::invalid_argument);
+}
+
+struct Groups {
+  int64_t n, k;
+  std::vector<int32_t> offsets;  ///< the rows behind the last are spare
+  int64_t spare;
+  int64_t groups() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t rows() const { return offsets.back() + spare; }
+};
+
+const std::vector<Groups>& group_cases() {
+  static const std::vector<Groups> cases = {
+      {5, 7, {0, 0, 0}, 3},           {1, 1, {0, 1}, 0},
+      {33, 31, {0, 1, 1, 34, 36}, 5}, {65, 17, {0, 63, 127, 192, 192, 193}, 70},
+      {3, 130, {0, 0, 200, 200}, 0},  {4, 0, {0, 2, 3}, 1}};
+  return cases;
+}
+
+TEST(GroupedGemm, AgreesWithPlainLoops) {
+  for (const Groups& g : group_cases()) {
+    const std::vector<float> a = random_normal(g.rows() * g.k, 1);
+    const std::vector<float> b = random_normal(g.groups() * g.k * g.n, 2);
+    const std::vector<float> before = random_normal(g.rows() * g.n, 3);
+    const Guarded<float> device_a(a);
+    const Guarded<float> device_b(b);
+    const Guarded<int32_t> offsets(g.offsets);
+    for (const bool tb : {false, true}) {
+      for (const float beta : {0.0f, 1.0f}) {
+        std::vector<float> start = before;
+        if (beta == 0) std::fill(start.begin(), start.begin() + g.offsets.back() * g.n, kNaN);
+        const Guarded<float> c(start);
+        std::vector<double> expected = to_double(before);  // the spare rows stay
+        for (int64_t group = 0; group < g.groups(); ++group) {
+          for (int64_t p = g.offsets[group]; p < g.offsets[group + 1]; ++p) {
+            for (int64_t j = 0; j < g.n; ++j) {
+              double sum = beta * before[p * g.n + j];
+              for (int64_t l = 0; l < g.k; ++l) {
+                const int64_t in_group = tb ? j * g.k + l : l * g.n + j;
+                sum += static_cast<double>(a[p * g.k + l]) * b[group * g.k * g.n + in_group];
+              }
+              expected[p * g.n + j] = sum;
+            }
+          }
+        }
+        grouped_gemm(
+            c.matrix(g.rows(), g.n), device_a.matrix(g.rows(), g.k),
+            tb ? device_b.matrix(g.groups() * g.n, g.k) : device_b.matrix(g.groups() * g.k, g.n),
+            transposed(tb), g.groups(), offsets.view(), beta, stream());
+        EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance))
+            << "n " << g.n << " k " << g.k << " tb " << tb << " beta " << beta;
+        expect_intact(c, "c");
+      }
+    }
+  }
+}
+
+TEST(GroupedGemm, AccumulatesGradientsOfTheMatrices) {
+  for (const Groups& g : group_cases()) {
+    const std::vector<float> a = random_normal(g.rows() * g.k, 1);
+    const std::vector<float> b = random_normal(g.rows() * g.n, 2);
+    const std::vector<float> before = random_normal(g.groups() * g.k * g.n, 3);
+    const Guarded<float> device_a(a);
+    const Guarded<float> device_b(b);
+    const Guarded<int32_t> offsets(g.offsets);
+    const Guarded<float> c(before);
+    std::vector<double> expected = to_double(before);
+    for (int64_t group = 0; group < g.groups(); ++group) {
+      for (int64_t p = g.offsets[group]; p < g.offsets[group + 1]; ++p) {
+        for (int64_t l = 0; l < g.k; ++l) {
+          for (int64_t j = 0; j < g.n; ++j) {
+            expected[(group * g.k + l) * g.n + j] +=
+                static_cast<double>(a[p * g.k + l]) * b[p * g.n + j];
+          }
+        }
+      }
+    }
+    grouped_gemm_accumulate(c.matrix(g.groups() * g.k, g.n), device_a.matrix(g.rows(), g.k),
+                            device_b.matrix(g.rows(), g.n), g.groups(), offsets.view(), stream());
+    EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance)) << "n " << g.n << " k " << g.k;
+    expect_intact(c, "c");
+  }
+}
+
+TEST(GroupedGemm, RejectsShapesThatDoNotFit) {
+  const Guarded<float> x(64);
+  const Guarded<int32_t> offsets({0, 1, 2});
+  EXPECT_THROW(grouped_gemm(x.matrix(2, 3), x.matrix(2, 4), x.matrix(8, 3), Transpose::kYes, 2,
+                            offsets.view(), 0.0f, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(grouped_gemm_accumulate(x.matrix(7, 3), x.matrix(2, 4), x.matrix(2, 3), 2,
+                                       offsets.view(), stream()),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace derrd::test

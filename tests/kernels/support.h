@@ -1,0 +1,137 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/platform/memory.h"
+
+namespace derrd::test {
+
+/// Sizes at and around a tile, and one beyond a block's chunk.
+inline const std::vector<int64_t> kEdgeSizes = {0, 1, 31, 32, 33, 257};
+
+inline const Stream& stream() {
+  static const Stream instance;
+  return instance;
+}
+
+/// Device memory of `size` elements between two zones of a known pattern; expect_intact() fails if
+/// one was written to. The content starts as the pattern, so a kernel that skips an output element
+/// is seen too.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(int64_t size) : size_(size), memory_(size + 2 * kGuard) {
+    const std::vector<uint8_t> pattern(static_cast<size_t>(memory_.bytes()), kPattern);
+    copy_to_device(memory_.data(), pattern.data(), memory_.bytes(), stream());
+  }
+  explicit Guarded(const std::vector<T>& content) : Guarded(static_cast<int64_t>(content.size())) {
+    set(content);
+  }
+  Guarded(std::initializer_list<T> content) : Guarded(std::vector<T>(content)) {}
+
+  void set(const std::vector<T>& content) {
+    ASSERT_EQ(static_cast<int64_t>(content.size()), size_);
+    copy_to_device(data(), content.data(), size_ * static_cast<int64_t>(sizeof(T)), stream());
+  }
+  T* data() const { return memory_.data() + kGuard; }
+  int64_t size() const { return size_; }
+  Vector<T> view() const { return {data(), size_}; }
+  Vector<const T> const_view() const { return {data(), size_}; }
+  Matrix<T> matrix(int64_t rows, int64_t cols) const { return {data(), rows, cols}; }
+  std::vector<T> host() const {
+    std::vector<T> content(static_cast<size_t>(size_));
+    copy_to_host(content.data(), data(), size_ * static_cast<int64_t>(sizeof(T)), stream());
+    return content;
+  }
+  /// False, with the place in `where`, if the kernel wrote before or behind the elements.
+  bool intact(std::string* where = nullptr) const {
+    const std::vector<T> all = memory_.to_host(stream());
+    const auto* bytes = reinterpret_cast<const uint8_t*>(all.data());
+    const size_t guard = kGuard * sizeof(T);
+    const size_t end = guard + static_cast<size_t>(size_) * sizeof(T);
+    for (size_t i = 0; i < all.size() * sizeof(T); ++i) {
+      if ((i < guard || i >= end) && bytes[i] != kPattern) {
+        if (where != nullptr) {
+          *where = "byte " + std::to_string(static_cast<int64_t>(i) - static_cast<int64_t>(guard)) +
+                   " relative to the first element, of " + std::to_string(end - guard);
+        }
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int64_t kGuard = 64;
+  static constexpr uint8_t kPattern = 0xFE;  // a large negative float and integer, not a NaN
+  int64_t size_;
+  DeviceArray<T> memory_;
+};
+
+template <class T>
+void expect_intact(const Guarded<T>& buffer, const char* name) {
+  std::string where;
+  EXPECT_TRUE(buffer.intact(&where)) << name << " was written outside its bounds: " << where;
+}
+
+/// |actual - expected| <= absolute + relative * |expected| for every element; NaN never passes.
+/// Says the worst element, with sign.
+inline ::testing::AssertionResult close(std::span<const float> actual,
+                                        std::span<const double> expected, double absolute,
+                                        double relative) {
+  if (actual.size() != expected.size()) {
+    return ::testing::AssertionFailure()
+           << actual.size() << " elements, expected " << expected.size();
+  }
+  size_t worst = actual.size();
+  double worst_excess = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double bound = absolute + relative * std::abs(expected[i]);
+    const double error = static_cast<double>(actual[i]) - expected[i];
+    double excess = std::abs(error) / bound;
+    if (std::isnan(
+            excess)) {  // a NaN on either side, infinities, or no error allowed and none made
+      excess = actual[i] == expected[i] ? 0 : std::numeric_limits<double>::infinity();
+    }
+    if (excess > 1 && excess > worst_excess) {
+      worst = i;
+      worst_excess = excess;
+    }
+  }
+  if (worst == actual.size()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure()
+         << "element " << worst << " of " << actual.size() << ": " << actual[worst] << ", expected "
+         << expected[worst] << ", error " << static_cast<double>(actual[worst]) - expected[worst]
+         << ", bound " << absolute + relative * std::abs(expected[worst]);
+}
+
+inline std::vector<float> random_normal(int64_t n, uint64_t seed, float scale = 1.0f) {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  std::vector<float> values(static_cast<size_t>(n));
+  for (float& v : values) v = normal(generator);
+  return values;
+}
+
+inline std::vector<int32_t> random_below(int64_t n, int32_t bound, uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::uniform_int_distribution<int32_t> uniform(0, bound - 1);
+  std::vector<int32_t> values(static_cast<size_t>(n));
+  for (int32_t& v : values) v = uniform(generator);
+  return values;
+}
+
+inline std::vector<double> to_double(std::span<const float> values) {
+  return {values.begin(), values.end()};
+}
+
+}  // namespace derrd::test

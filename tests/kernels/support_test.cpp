@@ -1,0 +1,111 @@
+// The tests' own tools have to fail where they should.
+
+#include "tests/kernels/support.h"
+
+#include <gtest/gtest-spi.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace derrd::test {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+bool is_close(const std::vector<float>& actual, const std::vector<double>& expected,
+              double absolute, double relative) {
+  return static_cast<bool>(close(actual, expected, absolute, relative));
+}
+
+TEST(SupportTest, CloseHoldsItsBounds) {
+  EXPECT_TRUE(is_close({}, {}, 0, 0));
+  EXPECT_TRUE(is_close({1, -2, 0}, {1, -2, 0}, 0, 0));
+  EXPECT_TRUE(is_close({1.25f}, {1}, 0.25, 0));
+  EXPECT_FALSE(is_close({1.25f}, {1}, 0.24, 0));
+  EXPECT_FALSE(is_close({0.75f}, {1}, 0.24, 0));
+  EXPECT_TRUE(is_close({5}, {4}, 0, 0.25));
+  EXPECT_FALSE(is_close({5}, {4}, 0, 0.24));
+  EXPECT_FALSE(is_close({1.0f}, {std::nextafter(1.0, 2.0)}, 0, 0));
+}
+
+TEST(SupportTest, CloseTakesTheMagnitudeOfNegativeExpectations) {
+  EXPECT_TRUE(is_close({-5}, {-4}, 0, 0.25));
+  EXPECT_FALSE(is_close({-5}, {-4}, 0, 0.24));
+  EXPECT_FALSE(is_close({-3}, {3}, 0, 1));
+}
+
+TEST(SupportTest, CloseNeverPassesNan) {
+  EXPECT_FALSE(is_close({kNan}, {0}, 1e9, 1e9));
+  EXPECT_FALSE(is_close({0}, {std::numeric_limits<double>::quiet_NaN()}, 1e9, 1e9));
+  EXPECT_FALSE(is_close({kNan}, {std::numeric_limits<double>::quiet_NaN()}, 1, 1));
+  EXPECT_FALSE(is_close({1, 2, kNan, 4}, {1, 2, 3, 4}, 1, 1));
+}
+
+TEST(SupportTest, ClosePassesInfinityForInfinityOnly) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  EXPECT_TRUE(is_close({kInfinity, -kInfinity}, {kInfinite, -kInfinite}, 1, 1));
+  EXPECT_FALSE(is_close({kInfinity}, {-kInfinite}, 1, 1));
+  EXPECT_FALSE(is_close({kInfinity}, {3e38}, 1, 1));
+  EXPECT_FALSE(is_close({3e38f}, {kInfinite}, 1, 1));
+}
+
+TEST(SupportTest, CloseComparesSizes) {
+  EXPECT_FALSE(is_close({1}, {1, 2}, 1, 1));
+  EXPECT_FALSE(is_close({1, 2}, {1}, 1, 1));
+}
+
+TEST(SupportTest, CloseSaysTheWorstElementWithItsSign) {
+  const std::vector<float> actual = {1, 2, 2.5f, 4};
+  const std::vector<double> expected = {1, 2.25, 3, 4};
+  const std::string message = close(actual, expected, 0.125, 0).message();
+  EXPECT_NE(message.find("element 2 of 4: 2.5, expected 3, error -0.5"), std::string::npos)
+      << message;
+}
+
+TEST(SupportTest, GuardedIsIntactUntilSomeoneWritesOutside) {
+  const Guarded<int32_t> buffer({1, 2, 3});
+  EXPECT_EQ(buffer.host(), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_TRUE(buffer.intact());
+  const int32_t number = 5;
+  copy_to_device(buffer.data() + 2, &number, sizeof number, stream());
+  EXPECT_TRUE(buffer.intact());
+  for (const int64_t outside : {-1, 3}) {
+    const Guarded<int32_t> victim({1, 2, 3});
+    copy_to_device(victim.data() + outside, &number, sizeof number, stream());
+    std::string where;
+    EXPECT_FALSE(victim.intact(&where));
+    EXPECT_EQ(where,
+              "byte " + std::to_string(4 * outside) + " relative to the first element, of 12");
+  }
+}
+
+TEST(SupportTest, ExpectIntactFails) {
+  static const Guarded<uint8_t> victim(4);
+  const uint8_t zero = 0;
+  copy_to_device(victim.data() + 4, &zero, 1, stream());
+  EXPECT_NONFATAL_FAILURE(expect_intact(victim, "victim"),
+                          "victim was written outside its bounds: byte 4");
+}
+
+TEST(SupportTest, GuardedStartsWithAPattern) {
+  const Guarded<float> untouched(2);
+  for (const float v : untouched.host()) EXPECT_LT(v, -1e38f);
+  const Guarded<float> empty(0);
+  EXPECT_TRUE(empty.intact());
+  EXPECT_TRUE(empty.host().empty());
+}
+
+TEST(SupportTest, RandomDataIsRepeatable) {
+  EXPECT_EQ(random_normal(10, 1), random_normal(10, 1));
+  EXPECT_NE(random_normal(10, 1), random_normal(10, 2));
+  for (const int32_t v : random_below(100, 7, 1)) {
+    EXPECT_GE(v, 0);
+    EXPECT_LT(v, 7);
+  }
+}
+
+}  // namespace
+}  // namespace derrd::test
