@@ -1,0 +1,108 @@
+#include "kernels/experts.h"
+
+#include "bench/kernels/support.h"
+
+namespace derrd::bench {
+namespace {
+
+/// DE for BPR on CiteULike, phi = 0.1: range(0) entities; range(1): of 100 entities, how many live
+/// experts they have together (3000: all 30 each).
+struct Mixture {
+  explicit Mixture(const benchmark::State& state)
+      : shape{30, 20, 110, 200, state.range(0)},
+        pairs(shape.capacity * state.range(1) / 100),
+        floats(experts_workspace_floats(shape)),
+        integers(experts_workspace_integers(shape)),
+        workspace(make_experts_workspace(shape, floats.view(), integers.view())),
+        student(normal_array(shape.capacity * shape.student, 1, 0.1f)),
+        teacher(normal_array(shape.capacity * shape.teacher, 2, 0.1f)),
+        selection(to_device(sparse_selection(shape, pairs))),
+        weight1(normal_array(hidden() * shape.student, 3, 0.2f)),
+        bias1(normal_array(hidden(), 4, 0.2f)),
+        weight2(normal_array(hidden() * shape.teacher, 5, 0.1f)),
+        bias2(normal_array(shape.experts * shape.teacher, 6, 0.1f)),
+        grad_weight1(zero_array<float>(weight1.size())),
+        grad_bias1(zero_array<float>(bias1.size())),
+        grad_weight2(zero_array<float>(weight2.size())),
+        grad_bias2(zero_array<float>(bias2.size())),
+        reconstruction(zero_array<float>(teacher.size())),
+        grad_reconstruction(zero_array<float>(teacher.size())),
+        grad_student(zero_array<float>(student.size())),
+        grad_selection(zero_array<float>(selection.size())),
+        loss(zero_array<float>(shape.capacity)),
+        live_rows(to_device(std::vector<int32_t>{static_cast<int32_t>(shape.capacity)})) {}
+
+  int64_t hidden() const { return shape.experts * shape.hidden; }
+  /// `pairs` weights that are not 0, spread evenly over entities and at random over experts.
+  static std::vector<float> sparse_selection(const ExpertShape& shape, int64_t pairs) {
+    std::mt19937_64 generator(7);
+    std::vector<float> weights(static_cast<size_t>(shape.capacity * shape.experts));
+    for (int64_t i = 0; i < pairs; ++i) {
+      const int64_t n = i % shape.capacity;
+      int64_t m = static_cast<int64_t>(generator() % static_cast<uint64_t>(shape.experts));
+      while (weights[static_cast<size_t>(n * shape.experts + m)] != 0) m = (m + 1) % shape.experts;
+      weights[static_cast<size_t>(n * shape.experts + m)] =
+          static_cast<float>(shape.capacity) / static_cast<float>(pairs);
+    }
+    return weights;
+  }
+
+  void step(ExpertPath path) const {
+    const int64_t n = shape.capacity;
+    const Matrix<float> r = reconstruction.matrix(n, shape.teacher);
+    const Matrix<float> grad_r = grad_reconstruction.matrix(n, shape.teacher);
+    const Matrix<const float> h = student.matrix(n, shape.student);
+    const Matrix<const float> s = selection.matrix(n, shape.experts);
+    const ExpertParameters parameters = {weight1.matrix(hidden(), shape.student), bias1.view(),
+                                         weight2.matrix(hidden(), shape.teacher),
+                                         bias2.matrix(shape.experts, shape.teacher)};
+    const ExpertGradients gradients = {grad_weight1.matrix(hidden(), shape.student),
+                                       grad_bias1.view(),
+                                       grad_weight2.matrix(hidden(), shape.teacher),
+                                       grad_bias2.matrix(shape.experts, shape.teacher)};
+    experts_forward(r, h, s, parameters, workspace, path, live_rows.data(), stream());
+    reconstruction_loss(loss.view(), grad_r, r, teacher.matrix(n, shape.teacher), {},
+                        live_rows.data(), stream());
+    experts_backward(grad_student.matrix(n, shape.student), grad_selection.matrix(n, shape.experts),
+                     gradients, grad_r, h, s, parameters, workspace, path, live_rows.data(),
+                     stream());
+  }
+  /// The products alone, three of each layer, over `rows` pairs.
+  Work work(int64_t rows) const {
+    return {.flops =
+                6.0 * static_cast<double>(rows * shape.hidden * (shape.student + shape.teacher))};
+  }
+
+  ExpertShape shape;
+  int64_t pairs;
+  DeviceArray<float> floats;
+  DeviceArray<int32_t> integers;
+  ExpertsWorkspace workspace;
+  DeviceArray<float> student, teacher, selection, weight1, bias1, weight2, bias2, grad_weight1,
+      grad_bias1, grad_weight2, grad_bias2, reconstruction, grad_reconstruction, grad_student,
+      grad_selection, loss;
+  DeviceArray<int32_t> live_rows;
+};
+
+void experts_stacked(benchmark::State& state) {
+  const Mixture mixture(state);
+  measure(state, mixture.work(mixture.shape.capacity * mixture.shape.experts),
+          [&] { mixture.step(ExpertPath::kStacked); });
+}
+BENCHMARK(experts_stacked)->ArgNames({"N", "live%"})->Args({1000, 3000})->Apply(wall_clock);
+
+void experts_routed(benchmark::State& state) {
+  const Mixture mixture(state);
+  measure(state, mixture.work(mixture.pairs), [&] { mixture.step(ExpertPath::kRouted); });
+}
+BENCHMARK(experts_routed)
+    ->ArgNames({"N", "live%"})
+    ->Args({1000, 130})
+    ->Args({1000, 300})
+    ->Args({1000, 1000})
+    ->Args({1000, 3000})
+    ->Args({65536, 130})
+    ->Apply(wall_clock);
+
+}  // namespace
+}  // namespace derrd::bench

@@ -1,0 +1,69 @@
+#include "kernels/gumbel_softmax.h"
+
+#include "bench/kernels/support.h"
+
+namespace derrd::bench {
+namespace {
+
+/// range(0) entities, range(1) experts.
+struct Gate {
+  explicit Gate(const benchmark::State& state)
+      : rows(state.range(0)),
+        experts(state.range(1)),
+        logits(normal_array(rows * experts, 1)),
+        grad_weight(normal_array(rows * experts, 2)),
+        weight(zero_array<float>(rows * experts)),
+        probability(zero_array<float>(rows * experts)),
+        grad_logits(zero_array<float>(rows * experts)),
+        cursor(to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(rows)}})),
+        epoch(to_device(std::vector<EpochState>{{7, 0.5f}})) {}
+
+  RowSegments segments() const { return {{}, {}, {}, cursor.data(), rows}; }
+  void forward() const {
+    gumbel_softmax_forward(weight.matrix(rows, experts), probability.matrix(rows, experts),
+                           logits.matrix(rows, experts), segments(), {}, epoch.data(), stream());
+  }
+  void backward() const {
+    gumbel_softmax_backward(grad_logits.matrix(rows, experts), grad_weight.matrix(rows, experts),
+                            weight.matrix(rows, experts), probability.matrix(rows, experts),
+                            segments(), epoch.data(), stream());
+  }
+  /// Adds the time per weight, the figure that the random numbers and logarithms decide.
+  void report(benchmark::State& state) const {
+    state.counters["s/weight"] = benchmark::Counter(
+        static_cast<double>(rows * experts),
+        benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  }
+
+  int64_t rows, experts;
+  DeviceArray<float> logits, grad_weight, weight, probability, grad_logits;
+  DeviceArray<BatchCursor> cursor;
+  DeviceArray<EpochState> epoch;
+};
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"N", "E"});
+  benchmark->Args({1000, 30});
+  benchmark->Args({1000000, 30});
+  wall_clock(benchmark);
+}
+
+void gumbel_softmax_forward(benchmark::State& state) {
+  const Gate gate(state);
+  measure(state, {.bytes = 12.0 * static_cast<double>(gate.rows * gate.experts)},
+          [&] { gate.forward(); });
+  gate.report(state);
+}
+BENCHMARK(gumbel_softmax_forward)->Apply(shapes);
+
+void gumbel_softmax_backward(benchmark::State& state) {
+  const Gate gate(state);
+  gate.forward();
+  measure(state, {.bytes = 16.0 * static_cast<double>(gate.rows * gate.experts)},
+          [&] { gate.backward(); });
+  gate.report(state);
+}
+BENCHMARK(gumbel_softmax_backward)->Apply(shapes);
+
+}  // namespace
+}  // namespace derrd::bench

@@ -1,0 +1,53 @@
+#pragma once
+
+// Column sums of a block of rows, for bias gradients: deterministic, and along the rows in memory
+// so that a CPU adds whole vectors and a GPU loads coalesced.
+
+#include <cstdint>
+
+#include "kernels/platform/execution.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// Columns that one block sums: the work unit of a column-sum kernel.
+constexpr int64_t kSumColumns = 256;
+DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
+  return (columns + kSumColumns - 1) / kSumColumns;
+}
+
+/// The partial sums of a block's tiles.
+using ColumnPartials = SharedArray<float, 8 * kSumColumns>;
+
+/// sums[c] += sum over rows p in [begin, end) of row_weight(p) * matrix[p][c], for the columns of
+/// strip `strip`. Tile t of the block takes rows begin + t, begin + t + tiles, ...; the tiles'
+/// partial sums are added in the order of t. Called by a whole block.
+template <class RowWeight>
+__device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, float* sums,
+                                                       Matrix<const float> matrix, int64_t begin,
+                                                       int64_t end, int64_t strip,
+                                                       RowWeight row_weight) {
+  const auto block = cg::this_thread_block();
+  const WarpTile tile = warp_tile();
+  const int64_t first = strip * kSumColumns;
+  const int64_t width =
+      matrix.cols - first < kSumColumns ? matrix.cols - first : int64_t{kSumColumns};
+  block.sync();  // the partial sums of the block's last strip have been read
+  const int64_t own = tile.meta_group_rank() * kSumColumns;
+  for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) partials[own + c] = 0;
+  for (int64_t p = begin + tile.meta_group_rank(); p < end; p += tile.meta_group_size()) {
+    const float* __restrict__ row = matrix.row(p) + first;
+    const float weight = row_weight(p);
+    for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) {
+      partials[own + c] += weight * row[c];
+    }
+  }
+  block.sync();
+  for (int64_t c = block.thread_rank(); c < width; c += block.size()) {
+    float sum = sums[first + c];
+    for (int64_t t = 0; t < tile.meta_group_size(); ++t) sum += partials[t * kSumColumns + c];
+    sums[first + c] = sum;
+  }
+}
+
+}  // namespace derrd
