@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "engine/early_stopping.h"
+
+namespace derrd {
+
+/// Everything that a run needs to go on as if it had not been interrupted; random numbers need no
+/// state.
+struct Checkpoint {
+  int next_epoch = 0;
+  int64_t optimizer_steps = 0;
+  EarlyStopping::State early_stopping;
+  std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
+  std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
+};
+
+/// Writes aside and renames: the old file or the whole new one. `fingerprint` says what the run is
+/// (options, seed, data).
+/// @throws Error if it can't be written.
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const std::string& fingerprint);
+
+/// @throws Error if the file is damaged (its checksum says so), or belongs to a run with another
+/// fingerprint.
+Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint);
+
+}  // namespace derrd

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "engine/device_dataset.h"
+#include "engine/evaluator.h"
+#include "engine/metrics.h"
+#include "engine/teacher.h"
+#include "kernels/platform/device.h"
+
+namespace derrd {
+
+/// What a finished model is worth.
+struct ModelEvaluation {
+  Evaluation leave_one_out;  ///< each held-out item among the user's candidates
+  FullRankingMetrics full;   ///< the test item among all items but the user's training ones
+  double top10_seconds = 0;  ///< to make the top-10 list of every user, the best of a few times
+};
+
+/// Evaluates vectors of users and items, whoever trained them.
+/// @throws Error if a score is not finite.
+ModelEvaluation evaluate_embeddings(const Embeddings& embeddings, const DeviceDataset& data,
+                                    const Stream& stream);
+
+}  // namespace derrd

@@ -1,0 +1,58 @@
+#include "engine/parameters.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "kernels/initialize.h"
+
+namespace derrd {
+
+namespace {
+/// Matrices start on 256-byte boundaries.
+constexpr int64_t kAlignedFloats = 64;
+}  // namespace
+
+ParameterId Parameters::declare(std::string name, int64_t rows, int64_t cols, Initial initial) {
+  if (allocated_) throw std::logic_error("parameters: '" + name + "' declared after allocate()");
+  declared_.push_back({std::move(name), rows, cols, size_, initial});
+  size_ += (rows * cols + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
+  return {static_cast<int64_t>(declared_.size()) - 1};
+}
+
+void Parameters::allocate(uint64_t seed, const Stream& stream) {
+  allocated_ = true;
+  values_ = DeviceArray<float>(size_);
+  gradients_ = DeviceArray<float>(size_);
+  first_moments_ = DeviceArray<float>(size_);
+  second_moments_ = DeviceArray<float>(size_);
+  for (const auto* array : {&values_, &gradients_, &first_moments_, &second_moments_}) {
+    array->zero(stream);
+  }
+  const RandomKey key = {seed, RandomPurpose::kInitialise, 0};
+  for (const Declared& d : declared_) {
+    const Vector<float> values = values_.view().slice(d.offset, d.rows * d.cols);
+    const auto first = static_cast<uint64_t>(d.offset);
+    if (d.initial.kind == Initial::Kind::kNormal) {
+      initialize_normal(values, d.initial.scale, key, first, stream);
+    } else {
+      initialize_uniform(values, d.initial.scale, key, first, stream);
+    }
+  }
+}
+
+int64_t Parameters::count() const { return count(""); }
+
+int64_t Parameters::count(std::string_view prefix) const {
+  int64_t total = 0;
+  for (const Declared& d : declared_) {
+    if (d.name.starts_with(prefix)) total += d.rows * d.cols;
+  }
+  return total;
+}
+
+Matrix<float> Parameters::matrix(const DeviceArray<float>& array, ParameterId id) const {
+  const Declared& d = declared_.at(static_cast<size_t>(id.index));
+  return {array.data() + d.offset, d.rows, d.cols};
+}
+
+}  // namespace derrd

@@ -1,0 +1,138 @@
+#include "engine/trainer.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "data/error.h"
+
+namespace derrd {
+
+namespace {
+
+/// Seconds since the last lap.
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::vector<float> to_host(Vector<const float> values, const Stream& stream) {
+  std::vector<float> host(static_cast<size_t>(values.size));
+  copy_to_host(host.data(), values.data, values.size * static_cast<int64_t>(sizeof(float)), stream);
+  return host;
+}
+
+void to_device(Vector<float> values, const std::vector<float>& host, const Stream& stream) {
+  if (static_cast<int64_t>(host.size()) != values.size) {
+    throw Error(
+        fmt::format("the checkpoint holds {} parameters, the model {}", host.size(), values.size));
+  }
+  copy_to_device(values.data, host.data(), values.size * static_cast<int64_t>(sizeof(float)),
+                 stream);
+}
+
+}  // namespace
+
+Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model,
+                 const std::vector<std::unique_ptr<Distiller>>& distillers, TrainOptions options,
+                 const Stream& stream)
+    : parameters_(parameters),
+      model_(model),
+      distillers_(distillers),
+      options_(options),
+      stream_(stream),
+      batches_(data, options.batches, stream),
+      optimizer_(parameters, options.adam, stream),
+      evaluator_(data),
+      early_stopping_(options.preset, options.patience),
+      losses_(1 + static_cast<int64_t>(distillers.size())),
+      best_values_(parameters.values().size) {
+  best_values_.zero(stream);
+}
+
+void Trainer::begin_epoch(int epoch) {
+  batches_.begin_epoch(epoch, options_.temperature.at(epoch), stream_);
+  for (const auto& distiller : distillers_) distiller->begin_epoch(batches_, stream_);
+  losses_.zero(stream_);
+}
+
+void Trainer::step() {
+  batches_.next(stream_);
+  double* loss = losses_.data();
+  model_.add_gradients(batches_, loss, stream_);
+  for (const auto& distiller : distillers_) {
+    distiller->add_gradients(batches_, model_.representations(), ++loss, stream_);
+  }
+  optimizer_.step(stream_);
+}
+
+EpochRecord Trainer::run_epoch() {
+  EpochRecord record;
+  record.epoch = next_epoch_;
+  Stopwatch watch;
+  begin_epoch(next_epoch_);
+  stream_.synchronize();
+  record.seconds.prepare = watch.lap();
+
+  for (int64_t b = 0; b < batches_.batches(); ++b) step();
+  const std::vector<double> losses = losses_.to_host(stream_);
+  record.losses.emplace_back("base", losses[0]);
+  for (size_t i = 0; i < distillers_.size(); ++i) {
+    record.losses.emplace_back(distillers_[i]->name(), losses[i + 1]);
+  }
+  record.seconds.train = watch.lap();
+
+  record.evaluation = evaluator_.evaluate(model_, stream_);
+  record.seconds.evaluate = watch.lap();
+
+  record.best = early_stopping_.update(next_epoch_, record.evaluation);
+  if (record.best) {
+    copy_on_device(best_values_.data(), parameters_.values().data, best_values_.bytes(), stream_);
+  }
+  ++next_epoch_;
+  return record;
+}
+
+Trainer::Outcome Trainer::run(const std::function<void(const EpochRecord&)>& on_epoch,
+                              const std::function<bool()>& interrupted) {
+  while (next_epoch_ < options_.epochs) {
+    if (next_epoch_ > 0 && early_stopping_.should_stop(next_epoch_ - 1)) {
+      return Outcome::kStoppedEarly;
+    }
+    if (interrupted()) return Outcome::kInterrupted;
+    on_epoch(run_epoch());
+  }
+  return Outcome::kFinished;
+}
+
+void Trainer::restore_best() {
+  copy_on_device(parameters_.values().data, best_values_.data(), best_values_.bytes(), stream_);
+}
+
+Checkpoint Trainer::checkpoint() const {
+  return {next_epoch_,
+          optimizer_.steps(stream_),
+          early_stopping_.state(),
+          to_host(parameters_.values(), stream_),
+          to_host(parameters_.first_moments(), stream_),
+          to_host(parameters_.second_moments(), stream_),
+          best_values_.to_host(stream_)};
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  next_epoch_ = checkpoint.next_epoch;
+  optimizer_.set_steps(checkpoint.optimizer_steps, stream_);
+  early_stopping_.restore(checkpoint.early_stopping);
+  to_device(parameters_.values(), checkpoint.values, stream_);
+  to_device(parameters_.first_moments(), checkpoint.first_moments, stream_);
+  to_device(parameters_.second_moments(), checkpoint.second_moments, stream_);
+  to_device(best_values_.view(), checkpoint.best_values, stream_);
+}
+
+}  // namespace derrd

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/batches.h"
+#include "engine/checkpoint.h"
+#include "engine/device_dataset.h"
+#include "engine/distill/distiller.h"
+#include "engine/early_stopping.h"
+#include "engine/evaluator.h"
+#include "engine/models/model.h"
+#include "engine/optimizer.h"
+#include "engine/parameters.h"
+
+namespace derrd {
+
+struct TrainOptions {
+  AdamOptions adam = {.weight_decay = 1e-3f};
+  BatchOptions batches;
+  int epochs = 1000;
+  int patience = 20;
+  Preset preset = Preset::kAuthors;
+  TemperatureSchedule temperature;
+};
+
+/// What one epoch did.
+struct EpochRecord {
+  int epoch = 0;
+  /// Sum over the epoch of each unweighted loss, the base loss first.
+  std::vector<std::pair<std::string, double>> losses;
+  Evaluation evaluation;
+  bool best = false;  ///< the best by validation H@5 so far
+  struct Seconds {
+    double prepare = 0, train = 0, evaluate = 0;
+  } seconds;
+};
+
+/// Trains a model, with or without distillers: epochs of plan, steps and evaluation, early
+/// stopping, the best model kept. Refers to what it is given; all of it must outlive the trainer.
+class Trainer {
+ public:
+  Trainer(const DeviceDataset& data, Parameters& parameters, Model& model,
+          const std::vector<std::unique_ptr<Distiller>>& distillers, TrainOptions options,
+          const Stream& stream);
+
+  enum class Outcome { kFinished, kStoppedEarly, kInterrupted };
+
+  /// Trains until the last epoch, until nothing improves any more, or until `interrupted` answers
+  /// true after an epoch. `on_epoch` sees every epoch after it is complete.
+  /// @throws Error if scores stop being finite.
+  Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
+              const std::function<bool()>& interrupted);
+
+  /// One training step: the next batch of the epoch, forward, backward, Adam. Neither allocates nor
+  /// waits.
+  void step();
+  /// Begins an epoch; run() does both.
+  void begin_epoch(int epoch);
+
+  /// Makes the kept model's values (the best epoch's) the current ones.
+  void restore_best();
+
+  /// The whole state between epochs, for a checkpoint, and back.
+  Checkpoint checkpoint() const;
+  /// @throws Error if the checkpoint's arena has another size.
+  void restore(const Checkpoint& checkpoint);
+
+  const EarlyStopping& early_stopping() const { return early_stopping_; }
+  int next_epoch() const { return next_epoch_; }
+  const Batches& batches() const { return batches_; }
+
+ private:
+  EpochRecord run_epoch();
+
+  Parameters& parameters_;
+  Model& model_;
+  const std::vector<std::unique_ptr<Distiller>>& distillers_;
+  TrainOptions options_;
+  const Stream& stream_;
+  Batches batches_;
+  Optimizer optimizer_;
+  Evaluator evaluator_;
+  EarlyStopping early_stopping_;
+  DeviceArray<double> losses_;      // the base loss, then each distiller's
+  DeviceArray<float> best_values_;  // the arena at the best epoch
+  int next_epoch_ = 0;
+};
+
+}  // namespace derrd

@@ -1,0 +1,126 @@
+// What every backend must agree on. The constants were computed by the CPU executor: random
+// integers and what follows from them are the same everywhere; metrics of a whole run may differ by
+// rounding alone.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/split.h"
+#include "data/synthesize.h"
+#include "engine/distill/catalogue.h"
+#include "engine/models/bpr.h"
+#include "engine/trainer.h"
+#include "tests/engine/small_data.h"
+
+namespace derrd {
+namespace {
+
+using test::stream;
+
+constexpr uint64_t kSeed = 77;
+
+Dataset dataset() {
+  SynthesisOptions options;
+  options.users = 400;
+  options.items = 600;
+  options.interactions = 8000;
+  options.latent_dimension = 4;
+  Dataset d = split_leave_one_out(synthesize(options), options.seed);
+  draw_candidates(d, 499, options.seed);
+  return d;
+}
+
+/// FNV-1a over the numbers.
+uint64_t fingerprint(Vector<const int32_t> values) {
+  std::vector<int32_t> host(static_cast<size_t>(values.size));
+  copy_to_host(host.data(), values.data, values.size * 4, stream());
+  uint64_t hash = 14695981039346656037ull;
+  for (const int32_t v : host) hash = (hash ^ static_cast<uint32_t>(v)) * 1099511628211ull;
+  return hash;
+}
+
+TEST(CrossBackend, DrawsTheSameNegativesInTheSameOrder) {
+  const DeviceDataset data(dataset(), stream());
+  Batches batches(data, {256, 2, kSeed}, stream());
+  batches.begin_epoch(3, 1.0f, stream());
+  EXPECT_EQ(fingerprint(batches.users()), 4522036646545398159ull);
+  EXPECT_EQ(fingerprint(batches.positives()), 17325357129991346229ull);
+  EXPECT_EQ(fingerprint(batches.negatives()), 4850186619949518871ull);
+}
+
+TEST(CrossBackend, DrawsTheSameRankingSamples) {
+  const DeviceDataset data(dataset(), stream());
+  // Lists that do not depend on scores: item u + 7 r of the catalogue, none of them observed.
+  const int64_t length = 50;
+  const Dataset host = dataset();
+  std::vector<int32_t> lists;
+  for (int64_t u = 0; u < data.users(); ++u) {
+    int64_t taken = 0;
+    for (int64_t i = u; taken < length; i += 7) {
+      const auto item = static_cast<int32_t>(i % data.items());
+      if (host.train.contains(u, item)) continue;
+      lists.push_back(item);
+      ++taken;
+    }
+  }
+  RrdOptions options;
+  options.interesting = 10;
+  options.uninteresting = 15;
+  RrdDistiller rrd(options, data, DeviceArray<int32_t>(lists, stream()), length, 256, stream());
+  Batches batches(data, {256, 1, kSeed}, stream());
+  batches.begin_epoch(3, 1.0f, stream());
+  rrd.begin_epoch(batches, stream());
+  EXPECT_EQ(fingerprint(rrd.samples().flat()), 7760149609601889309ull);
+}
+
+struct Expected {
+  const char* method;
+  double valid_hit_10, test_hit_10;
+};
+class CrossBackendRun : public ::testing::TestWithParam<Expected> {};
+
+TEST_P(CrossBackendRun, EndsInTheSameMetrics) {
+  const DeviceDataset data(dataset(), stream());
+  TrainOptions train;
+  train.adam.learning_rate = 0.01;
+  train.adam.weight_decay = 1e-5;
+  train.batches = {256, 1, kSeed};
+  train.epochs = 12;
+  train.temperature = {.horizon = 12};
+  DistillOptions options;
+  options.de.experts = 4;
+  options.rrd.interesting = 10;
+  options.rrd.uninteresting = 10;
+  options.list_length = 50;
+  options.batch_size = 256;
+  options.student_dim = 8;
+  Parameters parameters;
+  BprModel model(data.users(), data.items(), options.student_dim, options.batch_size, parameters);
+  const Embeddings teacher = test::small_teacher(data.users(), data.items(), 16, 5);
+  const auto distillers =
+      make_distillers(GetParam().method, options, teacher, data, parameters, stream());
+  parameters.allocate(kSeed, stream());
+  Trainer trainer(data, parameters, model, distillers, train, stream());
+  Evaluation last;
+  trainer.run([&](const EpochRecord& record) { last = record.evaluation; }, [] { return false; });
+  EXPECT_GT(last.test.hit[1], 0.1);  // far above chance, 10 of 500: something was learned
+  EXPECT_NEAR(last.valid.hit[1], GetParam().valid_hit_10, 0.01);
+  EXPECT_NEAR(last.test.hit[1], GetParam().test_hit_10, 0.01);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, CrossBackendRun,
+                         ::testing::Values(Expected{"none", 0.51, 0.495},
+                                           Expected{"de", 0.545, 0.5025},
+                                           Expected{"rrd", 0.5225, 0.4725},
+                                           Expected{"de-rrd", 0.56, 0.525}),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param.method;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace derrd

@@ -1,0 +1,87 @@
+#include "engine/parameters.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "engine/models/bpr.h"
+
+namespace derrd {
+namespace {
+
+const Stream& stream() {
+  static const Stream instance;
+  return instance;
+}
+
+// Table 3 of the paper, its phantom user and item included.
+TEST(Parameters, CountsOfBpr) {
+  const auto count = [](int64_t users, int64_t items, int64_t dim) {
+    Parameters parameters;
+    const BprModel model(users, items, dim, 1024, parameters);
+    return parameters.count();
+  };
+  EXPECT_EQ(count(5220, 25182, 200), 6'080'400);
+  EXPECT_EQ(count(5220, 25182, 100), 3'040'200);
+  EXPECT_EQ(count(5220, 25182, 20), 608'040);
+  EXPECT_EQ(count(19466, 28594, 200), 9'612'000);
+  EXPECT_EQ(count(19466, 28594, 100), 4'806'000);
+  EXPECT_EQ(count(19466, 28594, 20), 961'200);
+}
+
+TEST(Parameters, MatricesDoNotOverlapAndStartAsDeclared) {
+  Parameters parameters;
+  using Kind = Parameters::Initial::Kind;
+  const ParameterId a = parameters.declare("a", 3, 5, {Kind::kUniform, 0.5f});
+  const ParameterId b = parameters.declare("b", 1, 1, {Kind::kUniform, 0.0f});
+  const ParameterId c = parameters.declare("c", 100, 100, {Kind::kNormal, 2.0f});
+  parameters.allocate(1, stream());
+  EXPECT_EQ(parameters.count(), 15 + 1 + 10000);
+  EXPECT_GE(parameters.value(b).data, parameters.value(a).data + 15);
+  EXPECT_GE(parameters.value(c).data, parameters.value(b).data + 1);
+  EXPECT_EQ(parameters.gradient(c).data - parameters.gradients().data,
+            parameters.value(c).data - parameters.values().data);
+
+  std::vector<float> host(static_cast<size_t>(parameters.values().size));
+  const auto read = [&](Vector<const float> v) {
+    copy_to_host(host.data(), v.data, v.size * 4, stream());
+  };
+  read(parameters.values());
+  const auto offset = parameters.value(c).data - parameters.values().data;
+  double sum = 0;
+  double squares = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const double x = host[static_cast<size_t>(offset + i)];
+    sum += x;
+    squares += x * x;
+  }
+  EXPECT_NEAR(sum / 10000, 0, 5 * 2.0 / 100);           // five standard errors of the mean
+  EXPECT_NEAR(squares / 10000, 4, 5 * 4 * 0.01414214);  // and of the variance
+  for (int i = 0; i < 15; ++i) EXPECT_LT(std::abs(host[static_cast<size_t>(i)]), 0.5f);
+  read(parameters.gradients());
+  for (const float g : host) ASSERT_EQ(g, 0.0f);
+}
+
+TEST(Parameters, SameSeedSameBitsAndLaterDeclarationsChangeNothing) {
+  const auto first_values = [](uint64_t seed, bool more) {
+    Parameters parameters;
+    const ParameterId a = parameters.declare("a", 7, 9, {Parameters::Initial::Kind::kNormal, 1.0f});
+    if (more) parameters.declare("b", 4, 4, {Parameters::Initial::Kind::kUniform, 1.0f});
+    parameters.allocate(seed, stream());
+    std::vector<float> host(63);
+    copy_to_host(host.data(), parameters.value(a).data, 63 * 4, stream());
+    return host;
+  };
+  EXPECT_EQ(first_values(5, false), first_values(5, true));
+  EXPECT_NE(first_values(5, false), first_values(6, false));
+}
+
+TEST(Parameters, DeclaringAfterAllocationIsAMistake) {
+  Parameters parameters;
+  parameters.declare("a", 1, 1, {});
+  parameters.allocate(0, stream());
+  EXPECT_THROW(parameters.declare("b", 1, 1, {}), std::logic_error);
+}
+
+}  // namespace
+}  // namespace derrd

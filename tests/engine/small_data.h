@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "data/dataset.h"
+#include "engine/teacher.h"
+#include "kernels/platform/device.h"
+
+namespace derrd::test {
+
+inline const Stream& stream() {
+  static const Stream instance;
+  return instance;
+}
+
+/// Users with `degree` random training items each and two more held out; every other item is a
+/// candidate.
+inline Dataset small_dataset(int32_t users, int32_t items, int degree, uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  Dataset d;
+  d.num_candidates = items - degree - 2;
+  for (int32_t u = 0; u < users; ++u) {
+    std::vector<int32_t> all(static_cast<size_t>(items));
+    for (int32_t i = 0; i < items; ++i) all[static_cast<size_t>(i)] = i;
+    for (size_t i = 0; i < static_cast<size_t>(degree) + 2; ++i) {
+      std::swap(all[i], all[i + generator() % (all.size() - i)]);
+    }
+    const std::set<int32_t> train(all.begin(), all.begin() + degree);
+    d.train.items.insert(d.train.items.end(), train.begin(), train.end());
+    d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
+    d.valid_item.push_back(all[static_cast<size_t>(degree)]);
+    d.test_item.push_back(all[static_cast<size_t>(degree) + 1]);
+    d.candidates.insert(d.candidates.end(), all.begin() + degree + 2, all.end());
+  }
+  d.user_ids = IdTable::identity(users);
+  d.item_ids = IdTable::identity(items);
+  return d;
+}
+
+/// Random normal vectors as a teacher.
+inline Embeddings small_teacher(int64_t users, int64_t items, int64_t dim, uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<float> normal(0.0f, 0.5f);
+  Embeddings e;
+  e.users = users;
+  e.items = items;
+  e.dim = dim;
+  e.user.resize(static_cast<size_t>(users * dim));
+  e.item.resize(static_cast<size_t>(items * dim));
+  for (auto* v : {&e.user, &e.item}) {
+    for (float& x : *v) x = normal(generator);
+  }
+  return e;
+}
+
+}  // namespace derrd::test

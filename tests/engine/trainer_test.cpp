@@ -1,0 +1,196 @@
+#include "engine/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "data/error.h"
+#include "engine/distill/catalogue.h"
+#include "engine/models/bpr.h"
+#include "tests/engine/small_data.h"
+
+namespace derrd {
+namespace {
+
+using test::stream;
+
+/// A run with everything that it owns.
+struct TrainingRun {
+  TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim)
+      : data(dataset, stream()) {
+    DistillOptions options;
+    options.de.experts = 3;
+    options.rrd.interesting = 4;
+    options.rrd.uninteresting = 4;
+    options.list_length = 6;
+    options.batch_size = train.batches.batch_size;
+    options.student_dim = dim;
+    const Embeddings teacher = test::small_teacher(data.users(), data.items(), 2 * dim, 5);
+    model =
+        std::make_unique<BprModel>(data.users(), data.items(), dim, options.batch_size, parameters);
+    distillers = make_distillers(method, options, teacher, data, parameters, stream());
+    parameters.allocate(train.batches.seed, stream());
+    trainer = std::make_unique<Trainer>(data, parameters, *model, distillers, train, stream());
+  }
+  std::vector<EpochRecord> train(int stop_after = 1 << 30) {
+    std::vector<EpochRecord> records;
+    trainer->run([&](const EpochRecord& r) { records.push_back(r); },
+                 [&] { return static_cast<int>(records.size()) >= stop_after; });
+    return records;
+  }
+
+  DeviceDataset data;
+  Parameters parameters;
+  std::unique_ptr<BprModel> model;
+  std::vector<std::unique_ptr<Distiller>> distillers;
+  std::unique_ptr<Trainer> trainer;
+};
+
+TrainOptions options(int epochs) {
+  TrainOptions o;
+  o.adam.learning_rate = 0.05;
+  o.adam.weight_decay = 0;
+  o.batches = {.batch_size = 32, .negatives = 2, .seed = 11};
+  o.epochs = epochs;
+  o.patience = 1000;
+  o.temperature = {.horizon = epochs};
+  return o;
+}
+
+/// Two groups of users, each with its own items: whoever learns the groups ranks the held-out item
+/// first.
+Dataset two_groups() {
+  Dataset d;
+  const int32_t users = 12, half = 8;
+  d.num_candidates = half;
+  for (int32_t u = 0; u < users; ++u) {
+    const int32_t first = u % 2 * half;
+    const int32_t valid = first + u / 2 % half, test = first + (u / 2 + 1) % half;
+    for (int32_t i = first; i < first + half; ++i) {
+      if (i != valid && i != test) d.train.items.push_back(i);
+    }
+    d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
+    d.valid_item.push_back(valid);
+    d.test_item.push_back(test);
+    for (int32_t i = 0; i < half; ++i) d.candidates.push_back(half - first + i);
+  }
+  d.user_ids = IdTable::identity(users);
+  d.item_ids = IdTable::identity(2 * half);
+  return d;
+}
+
+class TrainerMethods : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TrainerMethods, OverfitATinySet) {
+  // The teacher must know the groups, or it would teach noise: weights of its losses are those of
+  // the method's defaults.
+  TrainingRun run(two_groups(), GetParam(), options(60), 4);
+  const auto records = run.train();
+  ASSERT_EQ(records.size(), 60u);
+  EXPECT_EQ(records.back().evaluation.valid.hit[0], 1.0);
+  EXPECT_EQ(records.back().evaluation.test.hit[0], 1.0);
+  EXPECT_LT(records.back().losses[0].second, 0.2 * records.front().losses[0].second);
+}
+
+TEST_P(TrainerMethods, SameSeedSameBits) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const auto final_values = [&] {
+    TrainingRun run(dataset, GetParam(), options(3), 4);
+    run.train();
+    return run.trainer->checkpoint().values;
+  };
+  EXPECT_EQ(final_values(), final_values());
+}
+
+TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  TrainingRun whole(dataset, GetParam(), options(6), 4);
+  whole.train();
+  const Checkpoint expected = whole.trainer->checkpoint();
+
+  TrainingRun first(dataset, GetParam(), options(6), 4);
+  EXPECT_EQ(first.train(2).size(), 2u);
+  TrainingRun second(dataset, GetParam(), options(6), 4);
+  second.trainer->restore(first.trainer->checkpoint());
+  EXPECT_EQ(second.train().size(), 4u);
+  const Checkpoint actual = second.trainer->checkpoint();
+  EXPECT_EQ(actual.values, expected.values);
+  EXPECT_EQ(actual.first_moments, expected.first_moments);
+  EXPECT_EQ(actual.second_moments, expected.second_moments);
+  EXPECT_EQ(actual.best_values, expected.best_values);
+  EXPECT_EQ(actual.optimizer_steps, expected.optimizer_steps);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, TrainerMethods, ::testing::Values("none", "de", "rrd", "de-rrd"),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(Trainer, StopsWhenNothingImproves) {
+  TrainOptions o = options(500);
+  o.patience = 3;
+  TrainingRun run(two_groups(), "none", o, 4);
+  const auto records = run.train();
+  EXPECT_LT(records.size(), 500u);
+  const int last_rise = run.trainer->early_stopping().state().last_improvement;
+  EXPECT_EQ(records.back().epoch, last_rise + 3);
+}
+
+TEST(Trainer, RestoresTheBestEpochsModel) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  TrainingRun run(dataset, "none", options(8), 4);
+  const auto records = run.train();
+  const int best = run.trainer->early_stopping().best_epoch();
+  run.trainer->restore_best();
+  Evaluator evaluator(run.data);
+  const Evaluation e = evaluator.evaluate(*run.model, stream());
+  EXPECT_EQ(e.valid.hit[0], records[static_cast<size_t>(best)].evaluation.valid.hit[0]);
+  EXPECT_EQ(e.test.mrr[2], records[static_cast<size_t>(best)].evaluation.test.mrr[2]);
+}
+
+TEST(Trainer, DivergedTrainingIsAnError) {
+  TrainOptions o = options(50);
+  o.adam.learning_rate = 1e30;
+  TrainingRun run(two_groups(), "none", o, 4);
+  EXPECT_THROW(run.train(), Error);
+}
+
+TEST(Trainer, ACheckpointOfAnotherSizeIsRefused) {
+  TrainingRun small(two_groups(), "none", options(1), 4);
+  TrainingRun large(two_groups(), "none", options(1), 8);
+  EXPECT_THROW(large.trainer->restore(small.trainer->checkpoint()), Error);
+}
+
+TEST(Trainer, UsersWithoutAnUnobservedItemDoNotTrain) {
+  Dataset d = two_groups();
+  const int32_t items = 16;
+  for (int32_t i = 0; i < items; ++i) d.train.items.push_back(i);
+  d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
+  d.valid_item.push_back(-1);
+  d.test_item.push_back(-1);
+  d.candidates.insert(d.candidates.end(), static_cast<size_t>(d.num_candidates), -1);
+  d.user_ids = IdTable::identity(13);
+  for (const char* method : {"none", "de-rrd"}) {
+    TrainingRun run(d, method, options(2), 4);
+    EXPECT_EQ(run.data.pairs(), d.train.num_interactions() - items);
+    EXPECT_EQ(run.train().size(), 2u);
+  }
+}
+
+TEST(TemperatureSchedule, FallsGeometrically) {
+  const TemperatureSchedule s{.start = 1, .end = 1e-10, .horizon = 1000};
+  EXPECT_FLOAT_EQ(s.at(0), 1.0f);
+  EXPECT_FLOAT_EQ(s.at(100), 0.1f);
+  EXPECT_FLOAT_EQ(s.at(1000), 1e-10f);
+  EXPECT_FLOAT_EQ(s.at(2000), 1e-10f);
+  const TemperatureSchedule late{.start = 1, .end = 1e-10, .horizon = 1000, .lag = 1};
+  EXPECT_FLOAT_EQ(late.at(0), 1.0f);
+  EXPECT_FLOAT_EQ(late.at(1), 1.0f);
+  EXPECT_FLOAT_EQ(late.at(101), 0.1f);
+}
+
+}  // namespace
+}  // namespace derrd

@@ -1,0 +1,219 @@
+// One whole step of every method against the double-precision oracle, and what a step may not do.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "engine/batches.h"
+#include "engine/distill/catalogue.h"
+#include "engine/models/bpr.h"
+#include "engine/trainer.h"
+#include "tests/engine/small_data.h"
+#include "tests/oracles/training_step.h"
+
+namespace derrd {
+namespace {
+
+using test::stream;
+
+struct Case {
+  const char* method;
+  Preset preset;
+  float temperature;
+};
+
+std::string case_name(const ::testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.method;
+  std::erase(name, '-');
+  return name + (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
+         (info.param.temperature < 0.5f ? "_cold" : "_warm");
+}
+
+class TrainingStep : public ::testing::TestWithParam<Case> {
+ protected:
+  static constexpr int32_t kUsers = 9, kItems = 14;
+  static constexpr int64_t kDim = 3, kTeacherDim = 4, kBatch = 16;
+  static constexpr uint64_t kSeed = 12345678901ull;
+
+  void SetUp() override {
+    const auto& [method, preset, temperature] = GetParam();
+    options_.de = {.weight = 0.3f, .experts = 3, .preset = preset};
+    options_.rrd = {
+        .weight = 0.7f, .interesting = 3, .uninteresting = 2, .sharpness = 4.0f, .preset = preset};
+    options_.list_length = 5;
+    options_.batch_size = kBatch;
+    options_.student_dim = kDim;
+    model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
+    distillers_ = make_distillers(method, options_, teacher_, data_, parameters_, stream());
+    parameters_.allocate(kSeed, stream());
+    // Larger than the initial values, so that every part of the gradient is well above rounding.
+    std::mt19937_64 generator(7);
+    std::normal_distribution<float> normal(0.0f, 0.5f);
+    std::vector<float> values(static_cast<size_t>(parameters_.values().size));
+    for (float& v : values) v = normal(generator);
+    copy_to_device(parameters_.values().data, values.data(), parameters_.values().size * 4,
+                   stream());
+  }
+
+  template <class T>
+  static std::vector<T> host(Vector<const T> v) {
+    std::vector<T> out(static_cast<size_t>(v.size));
+    copy_to_host(out.data(), v.data, v.size * static_cast<int64_t>(sizeof(T)), stream());
+    return out;
+  }
+
+  /// The declared matrices in order, without the arena's padding.
+  std::vector<double> flat(Vector<const float> arena) const {
+    const std::vector<float> all = host(arena);
+    std::vector<double> out;
+    for (int64_t i = 0; i < matrices(); ++i) {
+      const Matrix<float> m = parameters_.value({i});
+      const auto begin = all.begin() + (m.data - parameters_.values().data);
+      out.insert(out.end(), begin, begin + m.size());
+    }
+    return out;
+  }
+  int64_t matrices() const { return has("de") ? 2 + 12 : 2; }
+  bool has(std::string_view loss) const {
+    for (const auto& d : distillers_) {
+      if (d->name() == loss) return true;
+    }
+    return false;
+  }
+
+  /// What the device is about to do in its current batch, for the oracle.
+  oracle::TrainingStep describe(const Batches& batches) const {
+    oracle::TrainingStep s{};
+    s.users = kUsers;
+    s.items = kItems;
+    s.student_dim = kDim;
+    s.teacher_dim = kTeacherDim;
+    BatchCursor cursor;
+    copy_to_host(&cursor, batches.cursor(), sizeof cursor, stream());
+    const auto part = [&](Vector<const int32_t> column) {
+      return host(column.slice(cursor.begin, cursor.count));
+    };
+    s.sample_users = part(batches.users());
+    s.positives = part(batches.positives());
+    s.negatives = part(batches.negatives());
+    const auto begin = [&](RowSegments rows) {
+      BatchCursor c;
+      copy_to_host(&c, rows.batch, sizeof c, stream());
+      return static_cast<int64_t>(c.begin);
+    };
+    if (has("de")) {
+      s.de.weight = options_.de.weight;
+      s.de.experts = options_.de.experts;
+      s.de.hidden = expert_hidden_size(kDim, kTeacherDim);
+      s.de.temperature = batches.temperature();
+      s.de.euclidean = options_.de.preset == Preset::kPaper;
+      s.de.seed = kSeed;
+      s.de.epoch = static_cast<uint32_t>(batches.epoch());
+      s.de.purpose = {static_cast<uint32_t>(RandomPurpose::kGumbelUsers),
+                      static_cast<uint32_t>(RandomPurpose::kGumbelPositives),
+                      static_cast<uint32_t>(RandomPurpose::kGumbelNegatives)};
+      s.de.first_element = {begin(batches.distinct_users()), begin(batches.distinct_positives()),
+                            begin(batches.distinct_negatives())};
+      s.de.teacher_user.assign(teacher_.user.begin(), teacher_.user.end());
+      s.de.teacher_item.assign(teacher_.item.begin(), teacher_.item.end());
+    }
+    for (const auto& d : distillers_) {
+      const auto* rrd = dynamic_cast<const RrdDistiller*>(d.get());
+      if (rrd == nullptr) continue;
+      s.rrd.weight = options_.rrd.weight /
+                     (options_.rrd.preset == Preset::kPaper ? static_cast<double>(kBatch) : 1.0);
+      s.rrd.interesting = options_.rrd.interesting;
+      const Matrix<const int32_t> samples = rrd->samples();
+      const std::vector<int32_t> all = host(samples.flat());
+      for (int64_t u = 0; u < kUsers; ++u) {
+        s.rrd.samples.emplace_back(all.begin() + u * samples.cols,
+                                   all.begin() + (u + 1) * samples.cols);
+      }
+    }
+    return s;
+  }
+
+  DistillOptions options_;
+  const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
+  const Embeddings teacher_ = test::small_teacher(kUsers, kItems, kTeacherDim, 5);
+  Parameters parameters_;
+  std::unique_ptr<BprModel> model_;
+  std::vector<std::unique_ptr<Distiller>> distillers_;
+};
+
+TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  ASSERT_EQ(batches.batches(), 3);  // the last one is not full
+  batches.begin_epoch(4, GetParam().temperature, stream());
+  for (const auto& d : distillers_) d->begin_epoch(batches, stream());
+  const DeviceArray<double> losses(1 + static_cast<int64_t>(distillers_.size()));
+
+  for (int64_t b = 0; b < batches.batches(); ++b) {
+    SCOPED_TRACE("batch " + std::to_string(b));
+    fill_zero(parameters_.gradients().data, parameters_.gradients().size * 4, stream());
+    losses.zero(stream());
+    batches.next(stream());
+    double* loss = losses.data();
+    model_->add_gradients(batches, loss, stream());
+    for (const auto& d : distillers_) {
+      d->add_gradients(batches, model_->representations(), ++loss, stream());
+    }
+
+    const oracle::TrainingStep step = describe(batches);
+    const std::vector<double> values = flat(parameters_.values());
+    ASSERT_EQ(static_cast<int64_t>(values.size()), oracle::parameter_count(step));
+    const std::vector<double> expected = oracle::gradient(step, values);
+    const std::vector<double> actual = flat(parameters_.gradients());
+    double largest = 0;
+    for (const double g : expected) largest = std::max(largest, std::abs(g));
+    ASSERT_GT(largest, 0.01);
+    // float32 sums of some hundred terms with partial cancellation, relative to the largest
+    // gradient.
+    const double bound = 2e-5 * largest;
+    size_t worst = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_TRUE(std::isfinite(actual[i])) << "element " << i;
+      if (std::abs(actual[i] - expected[i]) > std::abs(actual[worst] - expected[worst])) worst = i;
+    }
+    EXPECT_NEAR(actual[worst], expected[worst], bound) << "element " << worst;
+
+    const std::vector<double> totals = losses.to_host(stream());
+    const oracle::StepLosses l = oracle::losses(step, values);
+    EXPECT_NEAR(totals[0], l.base, 1e-5 * l.base);
+    for (size_t i = 0; i < distillers_.size(); ++i) {
+      const double reference = distillers_[i]->name() == "de" ? l.de : l.rrd;
+      EXPECT_GT(reference, 0);
+      EXPECT_NEAR(totals[i + 1], reference, 1e-5 * reference) << distillers_[i]->name();
+    }
+  }
+}
+
+TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
+  TrainOptions options;
+  options.batches = {kBatch, 1, kSeed};
+  options.temperature = {.start = GetParam().temperature, .end = GetParam().temperature};
+  Trainer trainer(data_, parameters_, *model_, distillers_, options, stream());
+  trainer.begin_epoch(0);
+  trainer.step();  // libraries set themselves up at their first use
+  const Counters before = counters();
+  trainer.step();
+  trainer.step();
+  const Counters after = counters();
+  EXPECT_EQ(after.allocations, before.allocations);
+  EXPECT_EQ(after.synchronizations, before.synchronizations);
+  EXPECT_GT(after.launches, before.launches);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Methods, TrainingStep,
+    ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
+                      Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
+                      Case{"rrd", Preset::kAuthors, 1.0f}, Case{"rrd", Preset::kPaper, 1.0f},
+                      Case{"de-rrd", Preset::kAuthors, 1.0f},
+                      Case{"de-rrd", Preset::kPaper, 0.05f}),
+    case_name);
+
+}  // namespace
+}  // namespace derrd

@@ -1,0 +1,176 @@
+#include "tests/oracles/training_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "tests/oracles/initialize.h"
+
+namespace derrd::oracle {
+
+namespace {
+
+double dot(const double* a, const double* b, int64_t n) {
+  double sum = 0;
+  for (int64_t k = 0; k < n; ++k) sum += a[k] * b[k];
+  return sum;
+}
+
+std::vector<int32_t> distinct(const std::vector<int32_t>& rows) {
+  const std::set<int32_t> set(rows.begin(), rows.end());
+  return {set.begin(), set.end()};
+}
+
+/// The matrices of one side of DE within the flat parameters.
+struct Side {
+  const double *gate, *gate_bias, *weight1, *bias1, *weight2, *bias2;
+};
+
+int64_t side_size(const TrainingStep& s) {
+  const auto& de = s.de;
+  return de.experts * s.teacher_dim + de.experts +
+         de.experts * de.hidden * (s.student_dim + 1 + s.teacher_dim) + de.experts * s.teacher_dim;
+}
+
+Side side_at(const TrainingStep& s, const double* p) {
+  const int64_t e = s.de.experts, h = s.de.hidden, d = s.student_dim, t = s.teacher_dim;
+  Side side{};
+  side.gate = p;
+  side.gate_bias = side.gate + e * t;
+  side.weight1 = side.gate_bias + e;
+  side.bias1 = side.weight1 + e * h * d;
+  side.weight2 = side.bias1 + e * h;
+  side.bias2 = side.weight2 + e * h * t;
+  return side;
+}
+
+double gumbel(const TrainingStep::De& de, uint32_t purpose, int64_t row, int64_t expert) {
+  const auto element = static_cast<uint64_t>(row * ((de.experts + 3) / 4) + expert / 4);
+  const auto bits = philox({static_cast<uint32_t>(element), static_cast<uint32_t>(element >> 32),
+                            de.epoch, purpose << 24},
+                           {static_cast<uint32_t>(de.seed), static_cast<uint32_t>(de.seed >> 32)});
+  const double u = ((bits[static_cast<size_t>(expert % 4)] >> 9) + 0.5) * 0x1p-23;
+  return -std::log(-std::log(u));
+}
+
+/// Equation 7 for one entity.
+double reconstruction_loss(const TrainingStep& s, const Side& side, const double* h_s,
+                           const double* h_t, uint32_t purpose, int64_t row) {
+  const auto& de = s.de;
+  const auto experts = static_cast<size_t>(de.experts);
+  std::vector<double> alpha(experts), selection(experts);
+  double sum = 0;
+  for (int64_t m = 0; m < de.experts; ++m) {
+    const double logit = dot(side.gate + m * s.teacher_dim, h_t, s.teacher_dim) + side.gate_bias[m];
+    sum += alpha[static_cast<size_t>(m)] = std::exp(logit);
+  }
+  for (double& a : alpha) a /= sum;
+  for (int64_t m = 0; m < de.experts; ++m) {
+    selection[static_cast<size_t>(m)] =
+        (std::log(alpha[static_cast<size_t>(m)] + 1e-10) + gumbel(de, purpose, row, m)) /
+        de.temperature;
+  }
+  const double best = *std::max_element(selection.begin(), selection.end());
+  sum = 0;
+  for (double& v : selection) sum += v = std::exp(v - best);
+  for (double& v : selection) v /= sum;
+
+  std::vector<double> rebuilt(static_cast<size_t>(s.teacher_dim));
+  for (int64_t m = 0; m < de.experts; ++m) {
+    for (int64_t t = 0; t < s.teacher_dim; ++t) {
+      double out = side.bias2[m * s.teacher_dim + t];
+      for (int64_t j = m * de.hidden; j < (m + 1) * de.hidden; ++j) {
+        const double in = dot(side.weight1 + j * s.student_dim, h_s, s.student_dim) + side.bias1[j];
+        out += std::max(in, 0.0) * side.weight2[j * s.teacher_dim + t];
+      }
+      rebuilt[static_cast<size_t>(t)] += selection[static_cast<size_t>(m)] * out;
+    }
+  }
+  double squared = 0;
+  for (int64_t t = 0; t < s.teacher_dim; ++t) {
+    const double difference = h_t[t] - rebuilt[static_cast<size_t>(t)];
+    squared += difference * difference;
+  }
+  return de.euclidean ? std::sqrt(squared) : squared;
+}
+
+/// Equations 9 and 10 for one user.
+double ranking_loss(const TrainingStep& s, const double* user, const double* items,
+                    const std::vector<int32_t>& slots) {
+  const auto score = [&](int32_t item) {
+    return dot(user, items + item * s.student_dim, s.student_dim);
+  };
+  double loss = 0;
+  for (size_t k = 0; k < static_cast<size_t>(s.rrd.interesting); ++k) {
+    if (slots[k] < 0) continue;
+    double sum = 0;
+    for (size_t i = k; i < slots.size(); ++i) {
+      if (slots[i] >= 0) sum += std::exp(score(slots[i]));
+    }
+    loss += std::log(sum) - score(slots[k]);
+  }
+  return loss;
+}
+
+}  // namespace
+
+int64_t parameter_count(const TrainingStep& s) {
+  return (s.users + s.items) * s.student_dim + (s.de.weight > 0 ? 2 * side_size(s) : 0);
+}
+
+StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
+  const double* user = parameters.data();
+  const double* item = user + s.users * s.student_dim;
+  StepLosses total;
+  for (size_t i = 0; i < s.sample_users.size(); ++i) {
+    const double* u = user + s.sample_users[i] * s.student_dim;
+    const double x = dot(u, item + s.positives[i] * s.student_dim, s.student_dim) -
+                     dot(u, item + s.negatives[i] * s.student_dim, s.student_dim);
+    total.base += std::log1p(std::exp(-x));
+  }
+  if (s.de.weight > 0) {
+    const double* experts = item + s.items * s.student_dim;
+    const auto rebuild = [&](const std::vector<int32_t>& rows, int side, const double* student,
+                             const std::vector<double>& teacher, size_t pass, double weight) {
+      int64_t place = s.de.first_element[pass];
+      for (const int32_t row : distinct(rows)) {
+        total.de += weight * reconstruction_loss(s, side_at(s, experts + side * side_size(s)),
+                                                 student + row * s.student_dim,
+                                                 teacher.data() + row * s.teacher_dim,
+                                                 s.de.purpose[pass], place++);
+      }
+    };
+    rebuild(s.sample_users, 0, user, s.de.teacher_user, 0, 1.0);
+    rebuild(s.positives, 1, item, s.de.teacher_item, 1, 0.5);
+    rebuild(s.negatives, 1, item, s.de.teacher_item, 2, 0.5);
+  }
+  if (s.rrd.weight > 0) {
+    for (const int32_t u : distinct(s.sample_users)) {
+      total.rrd +=
+          ranking_loss(s, user + u * s.student_dim, item, s.rrd.samples[static_cast<size_t>(u)]);
+    }
+  }
+  return total;
+}
+
+double total_loss(const TrainingStep& s, const FlatParameters& parameters) {
+  const StepLosses l = losses(s, parameters);
+  return l.base + s.de.weight * l.de + s.rrd.weight * l.rrd;
+}
+
+FlatParameters gradient(const TrainingStep& s, const FlatParameters& parameters) {
+  constexpr double kStep = 1e-5;
+  FlatParameters moved = parameters;
+  FlatParameters result(parameters.size());
+  for (size_t i = 0; i < moved.size(); ++i) {
+    moved[i] = parameters[i] + kStep;
+    const double above = total_loss(s, moved);
+    moved[i] = parameters[i] - kStep;
+    const double below = total_loss(s, moved);
+    moved[i] = parameters[i];
+    result[i] = (above - below) / (2 * kStep);
+  }
+  return result;
+}
+
+}  // namespace derrd::oracle

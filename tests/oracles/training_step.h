@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace derrd::oracle {
+
+/// One batch with everything that its loss depends on, on plain arrays.
+struct TrainingStep {
+  int64_t users, items, student_dim, teacher_dim;
+  std::vector<int32_t> sample_users, positives, negatives;  ///< of the batch
+
+  struct De {
+    double weight = 0;  ///< lambda_DE; 0: off
+    int64_t experts = 0, hidden = 0;
+    double temperature = 1;
+    bool euclidean = false;
+    uint64_t seed = 0;
+    uint32_t epoch = 0;
+    std::array<uint32_t, 3> purpose{};       ///< of the noise for users, positives, negatives
+    std::array<int64_t, 3> first_element{};  ///< distinct rows of the epoch's earlier batches
+    std::vector<double> teacher_user, teacher_item;  ///< [U, T], [I, T]
+  } de;
+
+  struct Rrd {
+    double weight = 0;  ///< lambda_RRD; 0: off
+    int64_t interesting = 0;
+    std::vector<std::vector<int32_t>> samples;  ///< [U][K + L], -1: empty
+  } rrd;
+};
+
+/// The parameters, one matrix after the other: user and item embeddings; then, if DE is on, for
+/// users and for items gate weight [E, T], gate bias [E], weight1 [E H, D], bias1 [E H], weight2 [E
+/// H, T], bias2 [E, T].
+using FlatParameters = std::vector<double>;
+int64_t parameter_count(const TrainingStep& step);
+
+struct StepLosses {
+  double base = 0, de = 0, rrd = 0;  ///< unweighted
+};
+/// Equation 11 written out in double: loops over samples, experts and slots, nothing shared with
+/// the kernels.
+StepLosses losses(const TrainingStep& step, const FlatParameters& parameters);
+double total_loss(const TrainingStep& step, const FlatParameters& parameters);
+
+/// Its gradient by central differences.
+FlatParameters gradient(const TrainingStep& step, const FlatParameters& parameters);
+
+}  // namespace derrd::oracle
