@@ -1,0 +1,47 @@
+#include "apps/config_option.h"
+
+#include <string>
+#include <vector>
+
+namespace derrd {
+
+namespace {
+
+void apply(CLI::App& command, const CLI::ConfigItem& item) {
+  const bool marks_table = item.name == "++" || item.name == "--";
+  const bool other_command = !item.parents.empty() && item.parents.front() != command.get_name();
+  if (marks_table || other_command) return;
+  CLI::Option* option = command.get_option_no_throw("--" + item.name);
+  if (option == nullptr) option = command.get_option_no_throw(item.name);
+  if (option == nullptr || !option->get_configurable() || item.parents.size() > 1) {
+    throw CLI::ConfigError("--config: " + command.get_name() + " has no option " + item.fullname(),
+                           CLI::ExitCodes::ConfigError);
+  }
+  if (option->count() > 0) return;
+  if (option->get_expected_min() == 0) {
+    option->add_result(
+        option->get_flag_value(item.name, command.get_config_formatter()->to_flag(item)));
+  } else {
+    option->add_result(item.inputs);
+  }
+}
+
+}  // namespace
+
+void add_config_option(CLI::App& command) {
+  // CLI11 reads configuration files of the main program only.
+  CLI::App* owner = &command;
+  command
+      .add_option_function<std::string>(
+          "--config",
+          [owner](const std::string& path) {
+            for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path))
+              apply(*owner, item);
+          },
+          "TOML file with values for these options; the command line wins")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile)
+      ->configurable(false);
+}
+
+}  // namespace derrd

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace derrd {
+
+/// CLI11's help with descriptions wrapped to 100 columns.
+class HelpFormat : public CLI::Formatter {
+ public:
+  HelpFormat() { column_width(34); }
+  std::string make_option_desc(const CLI::Option* option) const override;
+};
+
+}  // namespace derrd

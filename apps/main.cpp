@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <new>
+
+#include "apps/distill.h"
+#include "apps/evaluate.h"
+#include "apps/help_format.h"
+#include "apps/info.h"
+#include "apps/interrupt.h"
+#include "apps/prepare.h"
+#include "apps/recommend.h"
+#include "apps/synthesize.h"
+#include "apps/train.h"
+#include "data/version.h"
+
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kUsage = 2;
+
+int fail(const char* message, int exit_code = kFailure) {
+  std::fflush(stdout);
+  fmt::print(stderr, "derrd: {}\n", message);
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends.",
+               "derrd");
+  app.formatter(std::make_shared<derrd::HelpFormat>());
+  app.set_version_flag("--version", fmt::format("derrd {}", derrd::kVersion));
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 1 failure, 2 usage error, 130 or 143 ended by Ctrl-C or SIGTERM.\n"
+      "Example:\n  derrd prepare --help");
+  derrd::add_prepare(app);
+  derrd::add_synthesize(app);
+  derrd::add_train(app);
+  derrd::add_distill(app);
+  derrd::add_evaluate(app);
+  derrd::add_recommend(app);
+  derrd::add_info(app);
+
+  try {
+    app.parse(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+      return fail("standard output can't be written; is the disk full?");
+    }
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : kUsage;
+  } catch (const derrd::Interrupted& e) {
+    return fail(e.what(), e.exit_code);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory");
+  } catch (const std::exception& e) {
+    return fail(e.what());
+  }
+}

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace derrd {
+
+/// A file and the option that names it; an empty path: none.
+struct NamedFile {
+  const char* option;
+  std::string path;
+};
+
+/// Finds out at once what would otherwise end an hour's work: outputs that can't be written, or
+/// that would destroy an input or each other. Leaves no file behind.
+/// @throws Error that names the file and the options.
+void check_outputs(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
+
+}  // namespace derrd

@@ -1,0 +1,265 @@
+#include "apps/recommend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/config_option.h"
+#include "apps/load_model.h"
+#include "apps/metrics_json.h"
+#include "apps/option_checks.h"
+#include "apps/output_checks.h"
+#include "apps/training_options.h"
+#include "data/atomic_file.h"
+#include "data/dataset.h"
+#include "data/error.h"
+#include "data/file_bytes.h"
+#include "data/printable.h"
+#include "data/text_lines.h"
+#include "engine/top_lists.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/memory.h"
+
+namespace derrd {
+
+namespace {
+
+struct RecommendCommand {
+  std::string data, model, output;
+  int64_t top = 10;
+  std::vector<std::string> users;
+  std::string users_file;
+  std::string format = "tsv";
+  IdleOptions idle;
+};
+
+int32_t find_user(const Dataset& dataset, const std::string& id, const std::string& where) {
+  const std::optional<int32_t> user = dataset.user_ids.find(id);
+  if (!user) {
+    throw Error(
+        fmt::format("{}: no user has the id {} in the data set; give ids as they stand in "
+                    "the file that it was prepared from",
+                    where, printable(id)));
+  }
+  return *user;
+}
+
+/// The numbers of the users that are asked for, in the order in which they are.
+std::vector<int32_t> selected_users(const RecommendCommand& command, const Dataset& dataset) {
+  std::vector<int32_t> users;
+  if (!command.users_file.empty()) {
+    const std::vector<std::byte> bytes = read_file(command.users_file);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    LineReader lines(text, command.users_file);
+    while (lines.next_filled()) {
+      users.push_back(find_user(dataset, std::string(trim(lines.line())),
+                                fmt::format("{}:{}", command.users_file, lines.number())));
+    }
+  } else if (!command.users.empty()) {
+    for (const std::string& id : command.users) {
+      users.push_back(find_user(dataset, id, "--users"));
+    }
+  } else {
+    users.resize(static_cast<size_t>(dataset.num_users()));
+    std::iota(users.begin(), users.end(), 0);
+  }
+  return users;
+}
+
+/// The lists of some users on the host.
+struct Lists {
+  std::vector<int32_t> items;  ///< [users, top], -1 behind the last
+  std::vector<float> scores;   ///< [users, top]
+};
+
+/// Makes the lists of a few users at a time, from their rows of embeddings and training items.
+class ListMaker {
+ public:
+  ListMaker(const Dataset& dataset, const Embeddings& embeddings, int64_t top, const Stream& stream)
+      : dataset_(dataset),
+        embeddings_(embeddings),
+        top_(top),
+        stream_(stream),
+        item_(embeddings.item, stream),
+        top_lists_(embeddings.items, top) {}
+
+  Lists make(std::span<const int32_t> users) {
+    const auto n = static_cast<int64_t>(users.size());
+    const int64_t dim = embeddings_.dim;
+    std::vector<float> user_rows;
+    InteractionRows train;
+    for (const int32_t u : users) {
+      const auto row = std::span(embeddings_.user).subspan(u * dim, dim);
+      user_rows.insert(user_rows.end(), row.begin(), row.end());
+      const auto items = dataset_.train.row(u);
+      train.items.insert(train.items.end(), items.begin(), items.end());
+      train.offsets.push_back(train.num_interactions());
+    }
+    const DeviceArray<float> user(user_rows, stream_);
+    const DeviceArray<int64_t> offsets(train.offsets, stream_);
+    const DeviceArray<int32_t> observed(train.items, stream_);
+    const DeviceArray<int32_t> items(n * top_);
+    const DeviceArray<float> scores(n * top_);
+    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), user.matrix(n, dim),
+                    item_.matrix(embeddings_.items, dim), {offsets.view(), observed.view()}, 0,
+                    stream_);
+    return {items.to_host(stream_), scores.to_host(stream_)};
+  }
+
+ private:
+  const Dataset& dataset_;
+  const Embeddings& embeddings_;
+  const int64_t top_;
+  const Stream& stream_;
+  const DeviceArray<float> item_;
+  TopLists top_lists_;
+};
+
+/// Where the text goes: a file that appears when it is complete, or standard output.
+class Output {
+ public:
+  explicit Output(const std::string& path) {
+    if (!path.empty()) file_.emplace(path);
+  }
+  void write(const std::string& text) {
+    if (file_) {
+      file_->write(text);
+    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+      throw Error("standard output can't be written; is the disk full?");
+    }
+  }
+  void finish() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::optional<AtomicFile> file_;
+};
+
+std::string id_as_tsv(const IdTable& ids, int32_t number) {
+  std::string text = ids.text(number);
+  if (text.find_first_of("\t\r\n") != std::string::npos) {
+    throw Error(fmt::format("the id {} has a tab or a line's end in it; use --format jsonl",
+                            printable(text)));
+  }
+  return text;
+}
+
+Json id_as_json(const IdTable& ids, int32_t number) {
+  if (ids.numeric()) return ids.numbers()[static_cast<size_t>(number)];
+  return ids.text(number);
+}
+
+/// Appends a user's list.
+void append_tsv(std::string& text, const Dataset& dataset, int32_t user,
+                std::span<const int32_t> items, std::span<const float> scores) {
+  const std::string user_id = id_as_tsv(dataset.user_ids, user);
+  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
+    fmt::format_to(std::back_inserter(text), "{}\t{}\t{}\t{}\n", user_id, k + 1,
+                   id_as_tsv(dataset.item_ids, items[k]), scores[k]);
+  }
+}
+
+void append_jsonl(std::string& text, const Dataset& dataset, int32_t user,
+                  std::span<const int32_t> items, std::span<const float> scores) {
+  Json list = Json::array();
+  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
+    Json entry;
+    entry["item"] = id_as_json(dataset.item_ids, items[k]);
+    entry["score"] = scores[k];
+    list.push_back(entry);
+  }
+  Json json;
+  json["user"] = id_as_json(dataset.user_ids, user);
+  json["items"] = list;
+  text += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void run(const RecommendCommand& command) {
+  constexpr size_t kUsersAtOnce = 1024;
+  check_outputs(
+      {{"--data", command.data}, {"--model", command.model}, {"--users-file", command.users_file}},
+      {{"-o", command.output}});
+  Output output(command.output);
+  set_threads(command.idle.threads);
+  const Stream stream;
+  const Dataset dataset = load_dataset(command.data);
+  const Embeddings embeddings = load_model(command.model, dataset);
+  const std::vector<int32_t> users = selected_users(command, dataset);
+  const auto top = static_cast<size_t>(std::min(command.top, dataset.num_items()));
+  ListMaker maker(dataset, embeddings, static_cast<int64_t>(top), stream);
+
+  const bool tsv = command.format == "tsv";
+  if (tsv) output.write("user\trank\titem\tscore\n");
+  for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
+    const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
+    Lists lists;
+    try {
+      lists = maker.make(part);
+    } catch (const Error& e) {
+      throw Error(fmt::format("{}: in the tile of users from {} on: {}", command.model,
+                              printable(dataset.user_ids.text(part.front())), e.what()));
+    }
+    std::string text;
+    for (size_t u = 0; u < part.size(); ++u) {
+      const auto items = std::span<const int32_t>(lists.items).subspan(u * top, top);
+      const auto scores = std::span<const float>(lists.scores).subspan(u * top, top);
+      (tsv ? append_tsv : append_jsonl)(text, dataset, part[u], items, scores);
+    }
+    output.write(text);
+  }
+  output.finish();
+}
+
+}  // namespace
+
+void add_recommend(CLI::App& app) {
+  auto options = std::make_shared<RecommendCommand>();
+  CLI::App* command = app.add_subcommand(
+      "recommend", "Write the best items of users, without those that they trained with");
+  add_config_option(*command);
+  command
+      ->add_option("--data", options->data, "Data set, made by derrd prepare or derrd synthesize")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--model", options->model, "Model to recommend with")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--top", options->top, "Items per user")
+      ->check(at_least(1))
+      ->capture_default_str();
+  auto* users = command
+                    ->add_option("--users", options->users,
+                                 "Original ids of the users, commas between them [all users]")
+                    ->delimiter(',');
+  command
+      ->add_option(
+          "--users-file", options->users_file,
+          "The same from a text file, an id per line; for ids with commas, and many of them")
+      ->type_name("FILE")
+      ->excludes(users);
+  command
+      ->add_option("--format", options->format,
+                   "tsv: user, rank, item, score, after a line of these names; jsonl: a line per "
+                   "user {\"user\", \"items\": [{\"item\", \"score\"}]}")
+      ->check(CLI::IsMember({"tsv", "jsonl"}))
+      ->capture_default_str();
+  command->add_option("-o,--output", options->output, "File to write [standard output]")
+      ->type_name("FILE");
+  add_idle_options(*command, options->idle);
+  command->footer(
+      "Items held out for validation and test are recommended: they are what a good model finds.\n"
+      "Example:\n  derrd recommend --data citeulike.safetensors --model student.safetensors --top "
+      "10 "
+      "--users 17,42");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace derrd

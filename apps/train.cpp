@@ -1,0 +1,51 @@
+#include "apps/train.h"
+
+#include <memory>
+#include <string>
+
+#include "apps/config_option.h"
+#include "apps/option_checks.h"
+#include "apps/training_options.h"
+#include "apps/training_run.h"
+
+namespace derrd {
+
+namespace {
+
+struct TrainCommand {
+  TrainingOptions training;
+  std::string model = "bpr";
+  int64_t dim = 200;
+};
+
+void run(const TrainCommand& command) {
+  TrainingRun training(command.training, "");
+  Recipe recipe;
+  recipe.dim = command.dim;
+  recipe.options = {{"command", "train"}, {"model", command.model}};
+  training.train(recipe);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  auto options = std::make_shared<TrainCommand>();
+  CLI::App* command = app.add_subcommand(
+      "train", "Train a model on its own: a teacher, or a student to compare with");
+  add_config_option(*command);
+  command->add_option("--model", options->model, "Kind of model; bpr: matrix factorisation by BPR")
+      ->check(CLI::IsMember({"bpr"}))
+      ->capture_default_str();
+  command
+      ->add_option("--dim", options->dim,
+                   "Length of a user's or item's vector: more fits better, and costs more")
+      ->check(at_least(1))
+      ->capture_default_str();
+  add_training_options(*command, options->training);
+  command->footer(
+      "Example:\n  derrd train --data citeulike.safetensors --model bpr --dim 200 -o "
+      "teacher.safetensors");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace derrd

@@ -1,0 +1,212 @@
+#include "apps/training_run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "apps/interrupt.h"
+#include "apps/output_checks.h"
+#include "apps/progress.h"
+#include "apps/run_log.h"
+#include "data/error.h"
+#include "engine/checkpoint.h"
+#include "engine/model_file.h"
+#include "engine/models/bpr.h"
+#include "engine/parameters.h"
+
+namespace derrd {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+TrainingOptions checked(TrainingOptions options, const std::string& teacher) {
+  check_outputs(
+      {{"--data", options.data}, {"--teacher", teacher}},
+      {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
+  return options;
+}
+
+Stream open_device(int threads) {
+  set_threads(threads);
+  return Stream();
+}
+
+void print_metrics(const char* name, const Metrics& metrics) {
+  fmt::print("{:<6}", name);
+  for (size_t n = 0; n < kCutoffs.size(); ++n) {
+    fmt::print(" {:>7.4f} {:>7.4f} {:>7.4f}", metrics.hit[n], metrics.ndcg[n], metrics.mrr[n]);
+  }
+  fmt::print("\n");
+}
+
+void print_report(const Evaluation& report) {
+  fmt::print("{:<6}", "");
+  for (const int n : kCutoffs) {
+    for (const char* metric : {"H@", "N@", "M@"}) {
+      fmt::print(" {:>7}", fmt::format("{}{}", metric, n));
+    }
+  }
+  fmt::print("\n");
+  print_metrics("valid", report.valid);
+  print_metrics("test", report.test);
+}
+
+std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patience) {
+  const int done = trainer.next_epoch();
+  switch (outcome) {
+    case Trainer::Outcome::kFinished:
+      return fmt::format("finished all {} epochs", done);
+    case Trainer::Outcome::kStoppedEarly:
+      return fmt::format("stopped after {} epochs, the last {} without an improvement", done,
+                         patience);
+    case Trainer::Outcome::kInterrupted:
+      break;
+  }
+  return fmt::format("interrupted after {} epochs", done);
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(TrainingOptions options, const std::string& teacher)
+    : options_(checked(std::move(options), teacher)),
+      stream_(open_device(options_.threads)),
+      dataset_(load_dataset(options_.data)),
+      data_(dataset_, stream_) {}
+
+Json TrainingRun::result_options(const Recipe& recipe) const {
+  Json json = recipe.options;
+  json["dim"] = recipe.dim;
+  json["lr"] = options_.learning_rate;
+  json["weight-decay"] = options_.weight_decay;
+  json["batch"] = options_.batch;
+  json["negatives"] = options_.negatives;
+  json["epochs"] = options_.epochs;
+  json["patience"] = options_.effective_patience();
+  json["preset"] = options_.preset_name;
+  return json;
+}
+
+std::string TrainingRun::fingerprint(const Recipe& recipe, const std::string& teacher_hash) const {
+  Json options = result_options(recipe);
+  options.erase("epochs");
+  return Json{{"options", options},
+              {"seed", options_.seed},
+              {"dataset", dataset_.hash},
+              {"teacher", teacher_hash},
+              {"executor", device_info().executor}}
+      .dump();
+}
+
+TrainOptions TrainingRun::train_options(const Recipe& recipe) const {
+  TrainOptions train;
+  train.adam.learning_rate = options_.learning_rate;
+  train.adam.weight_decay = options_.weight_decay;
+  train.batches = {options_.batch, options_.negatives, options_.seed};
+  train.epochs = options_.epochs;
+  train.patience = options_.effective_patience();
+  train.preset = options_.preset();
+  train.temperature = recipe.temperature;
+  return train;
+}
+
+void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const {
+  if (!options_.resume) return;
+  if (!fs::exists(options_.checkpoint)) {
+    fmt::print(stderr, "{}: no checkpoint yet, starting from the beginning\n", options_.checkpoint);
+    return;
+  }
+  const Checkpoint checkpoint = load_checkpoint(options_.checkpoint, fingerprint);
+  if (checkpoint.next_epoch > options_.epochs) {
+    throw Error(
+        fmt::format("{}: is {} epochs on, beyond --epochs {}; raise it, or start anew "
+                    "without --resume",
+                    options_.checkpoint, checkpoint.next_epoch, options_.epochs));
+  }
+  trainer.restore(checkpoint);
+  fmt::print(stderr, "{}: going on after {} epochs\n", options_.checkpoint, checkpoint.next_epoch);
+}
+
+Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint) const {
+  using Clock = std::chrono::steady_clock;
+  const auto save = [&] {
+    if (!options_.checkpoint.empty()) {
+      save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint);
+    }
+  };
+  std::optional<RunLog> log;
+  if (!options_.log.empty()) log.emplace(options_.log, trainer.next_epoch());
+  Progress progress({options_.epochs, options_.effective_patience(), options_.quiet});
+  Clock::time_point last_save = Clock::now();
+
+  const Trainer::Outcome outcome = trainer.run(
+      [&](const EpochRecord& record) {
+        if (log) log->write(record);
+        progress.show(record, trainer.early_stopping());
+        const std::chrono::duration<double> since = Clock::now() - last_save;
+        if (since.count() < options_.checkpoint_every) return;
+        save();
+        last_save = Clock::now();
+      },
+      [] { return InterruptWatch::signal() != 0; });
+  progress.finish();
+  save();
+  return outcome;
+}
+
+void TrainingRun::train(const Recipe& recipe) {
+  Parameters parameters;
+  BprModel model(data_.users(), data_.items(), recipe.dim, options_.batch, parameters);
+  std::vector<std::unique_ptr<Distiller>> distillers;
+  if (recipe.method != "none") {
+    DistillOptions distill = recipe.distill;
+    distill.batch_size = options_.batch;
+    distill.student_dim = recipe.dim;
+    distillers =
+        make_distillers(recipe.method, distill, *recipe.teacher, data_, parameters, stream_);
+  }
+  parameters.allocate(options_.seed, stream_);
+  Trainer trainer(data_, parameters, model, distillers, train_options(recipe), stream_);
+
+  const std::string teacher_hash = recipe.method == "none" ? "" : hash_embeddings(*recipe.teacher);
+  const std::string run = fingerprint(recipe, teacher_hash);
+  resume(trainer, run);
+
+  const InterruptWatch watch;
+  const Trainer::Outcome outcome = run_epochs(trainer, run);
+  const std::string ending = describe(outcome, trainer, options_.effective_patience());
+  const EarlyStopping& early_stopping = trainer.early_stopping();
+  if (early_stopping.best_epoch() < 0) {
+    throw Interrupted(ending + ", nothing to keep yet", InterruptWatch::signal());
+  }
+
+  trainer.restore_best();
+  const Evaluation report = early_stopping.report();
+  const Json metrics = {{"best_epoch", early_stopping.best_epoch()},
+                        {"epochs", trainer.next_epoch()},
+                        {"valid", metrics_json(report.valid)},
+                        {"test", metrics_json(report.test)}};
+  save_model(
+      options_.output, model,
+      {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash, teacher_hash},
+      stream_);
+
+  fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
+  print_report(report);
+  fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
+             (data_.users() + data_.items()) * recipe.dim,
+             static_cast<double>(fs::file_size(options_.output)) / 1e6);
+  if (outcome == Trainer::Outcome::kInterrupted) {
+    throw Interrupted(
+        fmt::format("{}; {} holds the best model so far{}", ending, options_.output,
+                    options_.checkpoint.empty() ? "" : ", --resume goes on from the checkpoint"),
+        InterruptWatch::signal());
+  }
+}
+
+}  // namespace derrd

@@ -1,0 +1,13 @@
+#include "apps/write_dataset.h"
+
+#include <fmt/format.h>
+
+namespace derrd {
+
+void write_dataset(const Dataset& dataset, const std::string& path) {
+  const std::string hash = save_dataset(dataset, path);
+  fmt::print("{}{} candidates per user\nwrote {} (hash {})\n",
+             format_statistics(statistics(dataset)), dataset.num_candidates, path, hash);
+}
+
+}  // namespace derrd

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "data/dataset.h"
+
+namespace derrd {
+
+/// Saves a data set and prints its statistics, as the paper's Table 1 does, and where it is.
+void write_dataset(const Dataset& dataset, const std::string& path);
+
+}  // namespace derrd

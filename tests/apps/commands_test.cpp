@@ -1,0 +1,190 @@
+// Every command's help, exit codes, configuration files, and what info says.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "data/safetensors.h"
+#include "data/version.h"
+#include "tests/apps/program.h"
+
+namespace derrd::test {
+namespace {
+
+const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train", "distill",
+                                            "evaluate", "recommend",  "info"};
+
+TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
+  for (const std::string& command : kCommands) {
+    const Result result = derrd({command, "--help"});
+    EXPECT_EQ(result.exit_code, 0) << command;
+    EXPECT_NE(result.out.find("Example:\n  derrd " + command), std::string::npos) << result.out;
+    for (const char* option : {"--config", "--seed", "--threads"}) {
+      EXPECT_NE(result.out.find(option), std::string::npos) << command << " " << option;
+    }
+  }
+}
+
+TEST(Commands, HelpFitsAHundredColumns) {
+  for (const char* command : {"train", "distill", "evaluate", "recommend", "info"}) {
+    for (const std::string& line : lines_of(derrd({command, "--help"}).out)) {
+      if (line.starts_with("  derrd ")) continue;  // an example is to be copied
+      EXPECT_LE(line.size(), 100u) << command << ": " << line;
+    }
+  }
+}
+
+TEST(Commands, HelpShowsDefaults) {
+  const std::string help = derrd({"distill", "--help"}).out;
+  for (const char* text :
+       {"--lr FLOAT=0.001", "--weight-decay FLOAT=0.001", "--batch INT=1024", "--epochs INT=1000",
+        "--lambda-de FLOAT=0.01", "--experts INT=30", "--tau-end FLOAT=1e-10",
+        "--lambda-rrd FLOAT=0.001", "--k INT=40", "--l INT=40", "--t FLOAT=10", "--list INT=500",
+        "--seed UINT=0", "--checkpoint-every FLOAT=30"}) {
+    EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
+  }
+}
+
+TEST(Commands, VersionIsTold) {
+  const Result result = derrd({"--version"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, std::string("derrd ") + kVersion + "\n");
+}
+
+TEST(Commands, UsageErrorsExitWithTwo) {
+  const std::vector<std::vector<std::string>> usages = {
+      {},
+      {"tain"},
+      {"train"},
+      {"train", "--data", "d"},
+      {"train", "--data", "d", "-o", "m", "--no-such-option"},
+      {"train", "--data", "d", "-o", "m", "--lr", "0"},
+      {"train", "--data", "d", "-o", "m", "--lr", "nan"},
+      {"train", "--data", "d", "-o", "m", "--lr", "inf"},
+      {"train", "--data", "d", "-o", "m", "--weight-decay", "-1"},
+      {"train", "--data", "d", "-o", "m", "--batch", "0"},
+      {"train", "--data", "d", "-o", "m", "--batch", "2.5"},
+      {"train", "--data", "d", "-o", "m", "--epochs", "99999999999"},
+      {"train", "--data", "d", "-o", "m", "--seed", "-1"},
+      {"train", "--data", "d", "-o", "m", "--threads", "-1"},
+      {"train", "--data", "d", "-o", "m", "--model", "svd"},
+      {"train", "--data", "d", "-o", "m", "--preset", "mine"},
+      {"train", "--data", "d", "-o", "m", "--resume"},
+      {"distill", "--data", "d", "-o", "m", "--method", "de"},
+      {"distill", "--data", "d", "-o", "m", "--method", "none"},
+      {"distill", "--data", "d", "-o", "m", "--method", "rd", "--teacher", "t"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0"},
+      {"evaluate", "--data", "d"},
+      {"recommend", "--data", "d", "--model", "m", "--top", "0"},
+      {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
+      {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
+      {"train", "--config", "/no/such/file.toml"},
+  };
+  for (const auto& arguments : usages) {
+    std::string shown;
+    for (const std::string& argument : arguments) shown += argument + " ";
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 2) << shown;
+    EXPECT_FALSE(result.err.empty()) << shown;
+  }
+}
+
+TEST(Commands, FailuresExitWithOneAndOneMessage) {
+  const TemporaryFolder folder;
+  const std::string output = folder / "model";
+  write_text(folder / "text", "not safetensors");
+  const std::vector<std::vector<std::string>> failures = {
+      {"train", "--data", folder / "missing", "-o", output},
+      {"train", "--data", folder / "text", "-o", output},
+      {"evaluate", "--data", folder / "missing", "--model", folder / "text"},
+      {"recommend", "--data", folder / "missing", "--model", folder / "text"},
+      {"info", folder / "missing"},
+      {"info", folder / "text"},
+  };
+  for (const auto& arguments : failures) {
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 1) << arguments[0];
+    EXPECT_TRUE(result.err.starts_with("derrd: ")) << result.err;
+    EXPECT_NE(result.err.find(folder / ""), std::string::npos) << result.err;
+  }
+  EXPECT_EQ(folder.files(), std::vector<std::string>{"text"});
+}
+
+class Config : public testing::Test {
+ protected:
+  Config() { write_small_dataset(folder_); }
+
+  /// The options in the metadata of a model trained with these arguments.
+  nlohmann::json options_of(std::vector<std::string> arguments) {
+    const std::string model = folder_ / "model";
+    arguments.insert(arguments.begin(), {"train", "--quiet", "-o", model});
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    if (result.exit_code != 0) return {};
+    return nlohmann::json::parse(SafetensorsFile::read(model).metadata_or("options", ""));
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Config, GivesValuesAndTheCommandLineWins) {
+  write_text(folder_ / "run.toml",
+             "data = \"" + (folder_ / "data") + "\"\ndim = 7\nlr = 0.25\nepochs = 2\n");
+  const auto options = options_of({"--config", folder_ / "run.toml", "--dim", "5"});
+  EXPECT_EQ(options["dim"], 5);
+  EXPECT_EQ(options["lr"], 0.25);
+  EXPECT_EQ(options["epochs"], 2);
+}
+
+TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
+  write_text(folder_ / "run.toml", "epochs = 2\n[train]\ndim = 6\n[distill]\ndim = 9\nk = 3\n");
+  const auto options = options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"});
+  EXPECT_EQ(options["dim"], 6);
+}
+
+TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
+  for (const char* text : {"dmi = 6\n", "lr = -1\n", "epochs = \"many\"\n"}) {
+    write_text(folder_ / "run.toml", text);
+    const Result result = derrd({"train", "--config", folder_ / "run.toml", "--data",
+                                 folder_ / "data", "-o", folder_ / "model"});
+    EXPECT_EQ(result.exit_code, 2) << text << result.err;
+  }
+}
+
+TEST(Info, TellsWhatTheProgramRunsOn) {
+  const Result result = derrd({"info"});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* key : {"derrd", "compiler", "build", "backend", "device"}) {
+    EXPECT_NE(("\n" + result.out).find("\n" + std::string(key) + " "), std::string::npos)
+        << key << "\n"
+        << result.out;
+  }
+}
+
+TEST(Info, TellsWhatAFileIs) {
+  const TemporaryFolder folder;
+  const Dataset dataset = write_small_dataset(folder);
+  SmallModel(3, 4, 2).write(folder / "foreign", "F16");
+  ASSERT_EQ(derrd({"train", "--data", folder / "data", "-o", folder / "model", "--dim", "4",
+                   "--epochs", "2", "--checkpoint", folder / "checkpoint"})
+                .exit_code,
+            0);
+  const auto expect = [&](const char* file, const std::vector<std::string>& texts) {
+    const Result result = derrd({"info", folder / file});
+    EXPECT_EQ(result.exit_code, 0);
+    for (const std::string& text : texts) {
+      EXPECT_NE(result.out.find(text), std::string::npos) << text << "\n" << result.out;
+    }
+  };
+  expect("data", {"data set of derrd", "hash: " + dataset.hash, "tensor \"train_items\" I32"});
+  expect("model", {"model of derrd", "dataset_hash: " + dataset.hash, "  dim: 4",
+                   "tensor \"user_embedding\" F32 [60, 4]"});
+  expect("checkpoint", {"checkpoint of derrd", "tensor \"first_moments\" F32"});
+  expect("foreign", {"usable as a teacher", "tensor \"item_embedding\" F16 [4, 2]"});
+}
+
+}  // namespace
+}  // namespace derrd::test

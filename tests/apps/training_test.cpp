@@ -1,0 +1,354 @@
+// Training and distillation as a user runs them: the same bits whatever happens, records, signals.
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "data/safetensors.h"
+#include "data/split.h"
+#include "data/synthesize.h"
+#include "tests/apps/program.h"
+
+namespace derrd::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Arguments = std::vector<std::string>;
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+/// A small data set with a teacher.
+class Training : public testing::Test {
+ protected:
+  Training() : dataset_(write_small_dataset(folder_)) {
+    SmallModel(dataset_.num_users(), dataset_.num_items(), 10).write(path("teacher"));
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+
+  /// Arguments of a short run; the method "train" is the command of that name.
+  Arguments run_of(const std::string& method, int epochs) const {
+    Arguments arguments = {"train"};
+    if (method != "train") {
+      arguments = {"distill", "--method", method,      "--teacher", path("teacher"), "--k", "5",
+                   "--l",     "5",        "--experts", "3",         "--list",        "30"};
+    }
+    return arguments +
+           Arguments{"--data",  path("data"), "--dim",   "4",    "--epochs", std::to_string(epochs),
+                     "--batch", "64",         "--quiet", "--lr", "0.02",     "--patience",
+                     "100000"};
+  }
+  void expect_success(const Arguments& arguments) const {
+    const Result result = derrd(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+
+  /// Waits until a run in progress has logged so many epochs.
+  void wait_for_epochs(Process& process, size_t epochs) const {
+    const auto give_up = std::chrono::steady_clock::now() + 60s;
+    while (!process.ended() && lines_of(read_text(path("log"))).size() < epochs) {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+      std::this_thread::sleep_for(5ms);
+    }
+  }
+
+  TemporaryFolder folder_;
+  Dataset dataset_;
+};
+
+TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
+  for (const char* method : {"train", "none", "rrd", "de", "de-rrd"}) {
+    const Arguments run = run_of(method, 4);
+    expect_success(run + Arguments{"-o", path("first"), "--threads", "1"});
+    expect_success(run + Arguments{"-o", path("second"), "--threads", "1"});
+    expect_success(run + Arguments{"-o", path("two"), "--threads", "2"});
+    const std::string first = read_text(path("first"));
+    ASSERT_FALSE(first.empty()) << method;
+    EXPECT_EQ(first, read_text(path("second"))) << method;
+    EXPECT_EQ(first, read_text(path("two"))) << method;
+    expect_success(run + Arguments{"-o", path("other"), "--seed", "1"});
+    EXPECT_NE(first, read_text(path("other"))) << method;
+  }
+}
+
+TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {
+  std::vector<std::vector<float>> users;
+  for (const char* method : {"train", "none", "rrd", "de", "de-rrd"}) {
+    expect_success(run_of(method, 3) + Arguments{"-o", path("model")});
+    users.push_back(SafetensorsFile::read(path("model")).values<float>("user_embedding"));
+  }
+  EXPECT_EQ(users[0], users[1]);
+  for (size_t a = 1; a < users.size(); ++a) {
+    for (size_t b = a + 1; b < users.size(); ++b) EXPECT_NE(users[a], users[b]) << a << " " << b;
+  }
+}
+
+TEST_F(Training, ModelSaysWhatMadeIt) {
+  expect_success(run_of("de-rrd", 3) + Arguments{"-o", path("model"), "--seed", "9"});
+  const SafetensorsFile model = SafetensorsFile::read(path("model"));
+  const SafetensorsFile teacher = SafetensorsFile::read(path("teacher"));
+  EXPECT_EQ(model.metadata_or("format", ""), "derrd-model");
+  EXPECT_EQ(model.metadata_or("model", ""), "bpr");
+  EXPECT_EQ(model.metadata_or("seed", ""), "9");
+  EXPECT_EQ(model.metadata_or("dataset_hash", ""), dataset_.hash);
+  EXPECT_EQ(model.metadata_or("teacher_hash", ""), hash_tensors(teacher.tensors()));
+  const auto options = nlohmann::json::parse(model.metadata_or("options", ""));
+  EXPECT_EQ(options["method"], "de-rrd");
+  EXPECT_EQ(options["lambda-de"], 0.01);
+  EXPECT_EQ(options["lambda-rrd"], 0.001);
+  EXPECT_EQ(options["patience"], 100000);
+  const auto metrics = nlohmann::json::parse(model.metadata_or("metrics", ""));
+  EXPECT_GE(metrics["test"]["H@20"], metrics["test"]["H@10"]);
+  EXPECT_EQ(model.tensor("user_embedding").shape, (std::vector<int64_t>{60, 4}));
+  EXPECT_EQ(model.tensor("item_embedding").shape, (std::vector<int64_t>{120, 4}));
+}
+
+TEST_F(Training, SizeIsRoundedFromTheTeachersDimension) {
+  for (const auto& [size, dim] : {std::pair{"0.1", 1}, {"0.25", 3}, {"0.01", 1}, {"1", 10}}) {
+    expect_success({"distill", "--data", path("data"), "--teacher", path("teacher"), "--method",
+                    "none", "--size", size, "--epochs", "1", "-o", path("model"), "--quiet"});
+    EXPECT_EQ(SafetensorsFile::read(path("model")).tensor("user_embedding").shape[1], dim) << size;
+  }
+}
+
+TEST_F(Training, NoneNeedsNoTeacherIfTheDimensionIsGiven) {
+  expect_success({"distill", "--data", path("data"), "--method", "none", "--dim", "2", "--epochs",
+                  "1", "-o", path("model"), "--quiet"});
+}
+
+TEST_F(Training, KeepsTheModelOfTheBestEpoch) {
+  expect_success(run_of("train", 40) + Arguments{"-o", path("model"), "--log", path("log")});
+  const auto records = read_log(path("log"));
+  const auto best = std::max_element(
+      records.begin(), records.end(),
+      [](const auto& a, const auto& b) { return a["valid"]["H@5"] < b["valid"]["H@5"]; });
+  ASSERT_NE(best->at("valid"), records.back()["valid"]) << "choose another run: its last is best";
+  const Result result =
+      derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
+  const auto evaluated = nlohmann::json::parse(result.out)["models"][0];
+  EXPECT_EQ(evaluated["valid"], best->at("valid"));
+  EXPECT_EQ(evaluated["test"], best->at("test"));
+}
+
+TEST_F(Training, LogHasARecordPerEpoch) {
+  expect_success(run_of("de-rrd", 5) + Arguments{"-o", path("model"), "--log", path("log")});
+  const auto records = read_log(path("log"));
+  ASSERT_EQ(records.size(), 5u);
+  for (size_t epoch = 0; epoch < records.size(); ++epoch) {
+    const auto& record = records[epoch];
+    EXPECT_EQ(record["epoch"], epoch);
+    for (const char* part : {"base", "de", "rrd"}) EXPECT_GT(record["loss"][part], 0) << part;
+    for (const char* phase : {"prepare", "train", "evaluate"}) {
+      EXPECT_GT(record["seconds"][phase], 0) << phase;
+    }
+    for (const char* part : {"valid", "test"}) EXPECT_EQ(record[part].size(), 9u);
+    EXPECT_TRUE(record["best"].is_boolean());
+  }
+  EXPECT_TRUE(records[0]["best"].get<bool>());
+}
+
+TEST_F(Training, SummaryAndPlainProgress) {
+  Arguments run = run_of("de", 12) + Arguments{"-o", path("model")};
+  std::erase(run, "--quiet");
+  const Result result = derrd(run);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("epoch 0/12"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("epoch 10/12"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("epoch 5/12"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find('\r'), std::string::npos);
+  EXPECT_NE(result.out.find("finished all 12 epochs; best epoch "), std::string::npos);
+  EXPECT_NE(result.out.find("H@5"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("wrote " + path("model")), std::string::npos) << result.out;
+}
+
+TEST_F(Training, QuietShowsNoProgress) {
+  const Result result = derrd(run_of("train", 2) + Arguments{"-o", path("model")});
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(Training, TerminalHasOneLineThatIsRewritten) {
+  Arguments run = run_of("train", 5) + Arguments{"-o", path("model")};
+  std::erase(run, "--quiet");
+  winsize size = {};
+  size.ws_row = 24;
+  size.ws_col = 60;
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, &size);
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    std::string program = DERRD_PROGRAM;
+    std::vector<char*> argv = {program.data()};
+    for (std::string& argument : run) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n = 0; (n = ::read(terminal, buffer, sizeof buffer)) > 0;) text.append(buffer, n);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ::close(terminal);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  size_t rewrites = 0;
+  for (size_t at = 0; (at = text.find("\r\x1b[K", at)) != std::string::npos; ++at) {
+    ++rewrites;
+    const size_t end = text.find_first_of("\r\n", at + 1);
+    EXPECT_LT(end - at - 4, 60u) << "a line that wraps can't be rewritten";
+  }
+  EXPECT_EQ(rewrites, 5u) << text;
+}
+
+TEST_F(Training, StopsEarlyAfterItsPatience) {
+  Arguments run = run_of("train", 1000);
+  run.back() = "3";
+  const Result result = derrd(run + Arguments{"-o", path("model"), "--log", path("log")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find("the last 3 without an improvement"), std::string::npos) << result.out;
+  EXPECT_LT(read_log(path("log")).size(), 1000u);
+}
+
+/// A log's records without their times.
+std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> records) {
+  for (auto& record : records) record.erase("seconds");
+  return records;
+}
+
+TEST_F(Training, KilledAtAnyMomentAndResumedGivesTheSameBits) {
+  constexpr int kKills = 24;
+  const Arguments run = run_of("de-rrd", 300);
+  const auto start = std::chrono::steady_clock::now();
+  expect_success(run + Arguments{"-o", path("whole"), "--log", path("whole-log"), "--checkpoint",
+                                 path("whole-checkpoint"), "--checkpoint-every", "0"});
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
+  const std::string expected = read_text(path("whole"));
+  const auto expected_log = timeless(read_log(path("whole-log")));
+
+  const Arguments resumed = run + Arguments{"-o",        path("model"),        "--log",
+                                            path("log"), "--checkpoint",       path("checkpoint"),
+                                            "--resume",  "--checkpoint-every", "0"};
+  const auto expect_whole_result = [&] {
+    EXPECT_EQ(read_text(path("model")), expected);
+    EXPECT_EQ(timeless(read_log(path("log"))), expected_log);
+  };
+  std::mt19937 random(1);
+  std::uniform_real_distribution<double> delay(0.0, whole.count() / 3);
+  int kills = 0;
+  while (kills < kKills) {
+    Process process(resumed);
+    std::this_thread::sleep_for(std::chrono::duration<double>(delay(random)));
+    process.send(SIGKILL);
+    const Result result = process.wait();
+    if (result.signal == SIGKILL) {
+      ++kills;
+      continue;
+    }
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    expect_whole_result();
+    for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
+  }
+  expect_success(resumed);
+  expect_whole_result();
+}
+
+TEST_F(Training, AnotherNumberOfThreadsMayResume) {
+  const Arguments run = run_of("de-rrd", 8);
+  expect_success(run + Arguments{"-o", path("whole")});
+  const Arguments checkpoint = {"--checkpoint", path("checkpoint")};
+  expect_success(run_of("de-rrd", 3) + checkpoint +
+                 Arguments{"-o", path("model"), "--threads", "2"});
+  expect_success(run + checkpoint + Arguments{"-o", path("model"), "--threads", "1", "--resume"});
+  EXPECT_EQ(read_text(path("whole")), read_text(path("model")));
+}
+
+TEST_F(Training, ResumeDropsTornAndRepeatedLogRecords) {
+  const Arguments records = {"-o",    path("model"), "--checkpoint", path("checkpoint"),
+                             "--log", path("log")};
+  expect_success(run_of("train", 3) + records);
+  const std::string complete = read_text(path("log"));
+  write_text(path("log"), complete + "{\"epoch\":3,\"loss\":{\"base\":1}}\n{\"epo");
+  const Result result = derrd(run_of("train", 5) + records + Arguments{"--resume"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("going on after 3 epochs"), std::string::npos) << result.err;
+  // With the very times of the first run: nothing was run again.
+  EXPECT_TRUE(read_text(path("log")).starts_with(complete));
+  const auto log = read_log(path("log"));
+  ASSERT_EQ(log.size(), 5u);
+  for (size_t epoch = 0; epoch < log.size(); ++epoch) EXPECT_EQ(log[epoch]["epoch"], epoch);
+  EXPECT_TRUE(log[3].contains("valid"));
+}
+
+TEST_F(Training, ResumeWithoutACheckpointStarts) {
+  const Result result = derrd(run_of("train", 2) + Arguments{"-o", path("model"), "--checkpoint",
+                                                             path("checkpoint"), "--resume"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("no checkpoint yet"), std::string::npos) << result.err;
+}
+
+TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
+  for (const auto& [signal, exit_code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+    const Arguments records = {"-o",    path("model"), "--checkpoint", path("checkpoint"),
+                               "--log", path("log")};
+    Process process(run_of("train", 1000000) + records);
+    wait_for_epochs(process, 3);
+    process.send(signal);
+    const Result result = process.wait();
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_NE(result.err.find("holds the best model so far"), std::string::npos) << result.err;
+    const SafetensorsFile model = SafetensorsFile::read(path("model"));
+    const auto metrics = nlohmann::json::parse(model.metadata_or("metrics", ""));
+    const auto done = read_log(path("log")).size();
+    EXPECT_EQ(metrics["epochs"], done);
+
+    // The checkpoint is that of the last epoch: going on repeats and omits none.
+    const int epochs = static_cast<int>(done) + 2;
+    expect_success(run_of("train", epochs) + records + Arguments{"--resume"});
+    EXPECT_EQ(read_log(path("log")).size(), done + 2);
+    for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
+  }
+}
+
+TEST_F(Training, SecondSignalKillsAtOnce) {
+  // Epochs that take many seconds: large matrices, and a training step per sample.
+  SynthesisOptions synthesis;
+  synthesis.users = 1000;
+  synthesis.items = 2000;
+  synthesis.interactions = 20000;
+  Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
+  draw_candidates(dataset, 10, 0);
+  save_dataset(dataset, path("large"));
+  Process process({"train", "--data", path("large"), "--dim", "256", "--batch", "1", "-o",
+                   path("model"), "--log", path("log")});
+  const auto give_up = std::chrono::steady_clock::now() + 60s;
+  while (!std::filesystem::exists(path("log"))) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    std::this_thread::sleep_for(5ms);
+  }
+  process.send(SIGINT);
+  while (process.error_output().find("once more") == std::string::npos) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_FALSE(process.ended());
+  process.send(SIGINT);
+  const Result result = process.wait();
+  EXPECT_EQ(result.signal, SIGINT) << result.exit_code << result.err;
+  EXPECT_FALSE(std::filesystem::exists(path("model")));
+}
+
+}  // namespace
+}  // namespace derrd::test

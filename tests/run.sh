@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds and runs all tests of the build for this machine (cuda where there is a GPU, else cpu).
+#   bash tests/run.sh [preset]      cpu, cuda, asan, simt-check, cuda-debug
+#   DERRD_DATA=folder               folder/citeulike/users.dat for the tests on real data, which are skipped without it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. apps/setup.sh
+preset=${1:-$preset}
+cmake --preset "$preset"
+cmake --build --preset "$preset"
+ctest --preset "$preset" --parallel "$(nproc)"
