@@ -120,10 +120,8 @@ TEST(Candidates, AreDistinctAscendingAndNeverInteractedWith) {
 TEST(Candidates, FewerThanAskedForAreAllTakenAndPadded) {
   Dataset dataset = split_leave_one_out(users_with({7, 10, 4}, 10), 0);
   draw_candidates(dataset, 5, 0);
-  EXPECT_EQ(dataset.candidates,
-            (std::vector<int32_t>{7, 8, 9, -1, -1, -1, -1, -1, -1, -1, dataset.candidates[10],
-                                  dataset.candidates[11], dataset.candidates[12],
-                                  dataset.candidates[13], dataset.candidates[14]}));
+  const std::vector<int32_t> few(dataset.candidates.begin(), dataset.candidates.begin() + 10);
+  EXPECT_EQ(few, (std::vector<int32_t>{7, 8, 9, -1, -1, -1, -1, -1, -1, -1}));
   EXPECT_GE(dataset.candidates[10], 4);
   validate(dataset, "candidates");
 }

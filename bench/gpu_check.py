@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+"""Tests and measures a CUDA build on this machine's GPU, and writes what came of it.
+
+Run by `cmake --workflow --preset gpu-check`, which configures and builds first. The steps: all tests
+on the device, compute-sanitizer's memcheck and racecheck over the kernels' tests, the kernels'
+benchmarks, and training beside the PyTorch peer. Each has a share of the time; what a step leaves
+over goes to those after it, and one that takes longer is ended and counts as failed. Writes
+report.json and report.md into the build folder, each step's output into its folder gpu-check-logs.
+Exits with 0 only if every step passed; a step whose tool is missing has not.
+
+    python3 bench/gpu_check.py --build build/gpu-check
+
+The peer needs a Python that has torch with CUDA, numpy and safetensors: one named by --python or by
+the environment variable DERRD_PEER_PYTHON, else any python3 on PATH. CiteULike is read from the
+folder that DERRD_DATA names (citeulike/users.dat); without it a synthetic set of its shape serves.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+TOTAL_SECONDS = 530  # from configuration to report
+CHECK_SECONDS = 400  # for the steps, however long the build took
+TAIL_LINES = 15  # of a failed step's output in the report
+
+
+@dataclass
+class Step:
+    """One command. `read` turns its output into figures, and raises Unmet if they are not enough."""
+
+    name: str
+    title: str
+    share: float  # seconds it is sure to have
+    command: list | None = None
+    missing: str = ""  # why there is no command
+    read: Callable[[str], dict] = lambda output: {}
+
+
+@dataclass
+class Result:
+    """`outcome` is passed, failed, timed out or not run."""
+
+    name: str
+    title: str
+    command: str
+    outcome: str
+    reason: str = ""
+    seconds: float = 0.0
+    figures: dict = field(default_factory=dict)
+    tail: list = field(default_factory=list)
+
+    @property
+    def passed(self):
+        return self.outcome == "passed"
+
+
+class Unmet(Exception):
+    """A step's output does not show what it has to show."""
+
+
+def main():
+    args = parse_arguments()
+    logs = args.build / "gpu-check-logs"
+    logs.mkdir(exist_ok=True)
+    start = time.monotonic()
+    results = run_steps(steps(args, logs), time_left(args.started), logs)
+
+    report = {
+        **facts(),
+        "passed": all(result.passed for result in results),
+        "seconds": round(time.monotonic() - start, 1),
+        "steps": [asdict(result) for result in results],
+    }
+    (args.build / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    markdown = describe(report)
+    (args.build / "report.md").write_text(markdown)
+    print(markdown)
+    sys.exit(0 if report["passed"] else 1)
+
+
+def steps(args, logs):
+    """All steps, in order."""
+    kernels_test = args.build / "tests" / "kernels" / "kernels_test"
+    derrd = args.build / "apps" / "derrd"
+    data, measured, compared = (
+        logs / name for name in ("data.safetensors", "kernels.json", "peer.json")
+    )
+    for path in (data, measured, compared):
+        path.unlink(missing_ok=True)  # a figure of an earlier run is none of this one's
+
+    jobs = str(min(8, os.cpu_count() or 1))
+    tests = ["ctest", "--test-dir", args.build, "--output-on-failure", "--no-tests=error"]
+    yield Step("tests", "all tests on the device", 90, [*tests, "-j", jobs], read=read_ctest)
+
+    sanitizer = find_sanitizer(args.toolkit_bin)
+    missing = "" if sanitizer else "compute-sanitizer is neither on PATH nor in the CUDA toolkit"
+    for tool, share, read in (("memcheck", 70, read_memcheck), ("racecheck", 80, read_racecheck)):
+        # Failed calls of the CUDA interface are what some tests ask for, and the tests check them.
+        options = ["--tool", tool, "--error-exitcode", "99", "--report-api-errors", "no"]
+        command = [sanitizer, *options, kernels_test] if sanitizer else None
+        yield Step(tool, f"{tool} over the kernels' tests", share, command, missing, read)
+
+    bench = [args.build / "bench" / "kernels_bench", "--benchmark_min_time=0.05"]
+    bench += [f"--benchmark_out={measured}", "--benchmark_out_format=json"]
+    yield Step("kernels", "kernel benchmarks", 60, bench, read=lambda _: read_benchmarks(measured))
+
+    users = Path(os.environ.get("DERRD_DATA") or "/nonexistent") / "citeulike" / "users.dat"
+    make_data = [derrd, "synthesize"]
+    if users.exists():
+        make_data = [derrd, "prepare", users, "--format", "citeulike"]
+    yield Step("data", "data set for the peer comparison", 10, [*make_data, "-o", data])
+
+    python = find_peer_python(args.python)
+    missing = "" if python else "no python3 here imports torch with CUDA, numpy and safetensors"
+    compare = [sys.executable, ROOT / "bench" / "compare.py", "--device", "cuda"]
+    compare += ["--derrd", derrd, "--data", data, "--python", python, "--json", compared]
+    compare += ["--epochs", "2", "--rounds", "1"]
+    command = compare if python else None
+    yield Step(
+        "peer", "training beside PyTorch", 90, command, missing, lambda _: read_peer(compared)
+    )
+
+
+# Running
+
+
+def run_steps(all_steps, seconds, logs):
+    """Runs steps in turn within `seconds` altogether; every step has at least its share of them."""
+    waiting = list(all_steps)
+    deadline = time.monotonic() + seconds
+    results = []
+    while waiting:
+        step = waiting.pop(0)
+        print(f"gpu-check: {step.title} ...", flush=True)
+        reserved = sum(later.share for later in waiting if later.command)
+        limit = max(deadline - time.monotonic() - reserved, min(step.share, seconds))
+        result = run_step(step, limit, logs / f"{step.name}.txt")
+        results.append(result)
+        reason = f": {result.reason}" if result.reason else ""
+        print(f"gpu-check: {result.outcome} after {result.seconds:.0f} s{reason}", flush=True)
+    return results
+
+
+def run_step(step, limit, log):
+    """Runs a step for `limit` seconds at most; its output goes to `log`."""
+    if step.command is None:
+        return Result(step.name, step.title, "", "not run", step.missing)
+    command = [str(part) for part in step.command]
+    result = Result(step.name, step.title, " ".join(command), "failed")
+    start = time.monotonic()
+    try:
+        with open(log, "w") as stream:
+            code = run_within(command, limit, stream)
+        if code != 0:
+            result.reason = f"exit code {code}"
+    except subprocess.TimeoutExpired:
+        result.outcome, result.reason = "timed out", f"ended after its {limit:.0f} s"
+    except OSError as error:
+        result.reason = f"cannot start {command[0]}: {error.strerror}"
+    result.seconds = round(time.monotonic() - start, 1)
+
+    output = log.read_text(errors="replace") if log.exists() else ""
+    try:
+        result.figures = step.read(output)
+    except Unmet as unmet:
+        result.reason = result.reason or str(unmet)
+    if not result.reason:
+        result.outcome = "passed"
+    else:
+        result.tail = output.splitlines()[-TAIL_LINES:]
+    return result
+
+
+def run_within(command, limit, stream):
+    """The exit code; a command that takes too long is ended with all that it has started."""
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stream,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return child.wait(limit)
+    except BaseException:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+
+
+def time_left(started):
+    """Seconds for the steps: what the build has left, if that file tells when it began."""
+    since = time.time() - started.stat().st_mtime if started and started.exists() else TOTAL_SECONDS
+    return max(TOTAL_SECONDS - since, CHECK_SECONDS)
+
+
+# Reading what commands print
+
+
+def read_ctest(output):
+    summary = re.search(r"(\d+) tests? failed out of (\d+)", output)
+    if not summary:
+        raise Unmet("ctest printed no summary")
+    failed, total = map(int, summary.groups())
+    skipped = len(re.findall(r"\*\*\*Skipped", output))
+    return {"tests": total, "failed": failed, "skipped": skipped}
+
+
+def read_memcheck(output):
+    return {**passed_tests(output), **summary(output, r"ERROR SUMMARY: (?P<errors>\d+) error")}
+
+
+def read_racecheck(output):
+    pattern = r"RACECHECK SUMMARY: (?P<hazards>\d+) hazards? displayed"
+    return {**passed_tests(output), **summary(output, pattern)}
+
+
+def summary(output, pattern):
+    """The sanitizer's count, which must be there and zero."""
+    found = re.search(pattern, output)
+    if not found:
+        raise Unmet("compute-sanitizer printed no summary")
+    counts = {name: int(count) for name, count in found.groupdict().items()}
+    if any(counts.values()):
+        raise Unmet(found.group())
+    return counts
+
+
+def passed_tests(output):
+    """GoogleTest's count; nothing is shown by a run of no tests."""
+    found = re.search(r"\[  PASSED  \] (\d+) test", output)
+    if not found or found.group(1) == "0":
+        raise Unmet("no test passed")
+    return {"tests": int(found.group(1))}
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Unmet(f"no figures: {error}") from None
+
+
+def read_benchmarks(path):
+    """Microseconds and percent of the measured copy bandwidth by benchmark."""
+    figures = {}
+    for run in read_json(path).get("benchmarks", []):
+        name = run["name"].removesuffix("/real_time")
+        if run.get("error_occurred"):
+            raise Unmet(f"{name}: {run.get('error_message')}")
+        figures[name] = {"us": round(run["real_time"], 3)}
+        for counter, unit in (("%copy", "percent_of_copy"), ("GB/s", "gb_per_s")):
+            if counter in run:
+                figures[name][unit] = round(run[counter], 1)
+        if "GFLOP/s" in run:
+            figures[name]["gflop_per_s"] = round(run["GFLOP/s"], 1)
+    if not figures:
+        raise Unmet("no benchmark ran")
+    return figures
+
+
+def read_peer(path):
+    """Seconds per epoch of derrd, and how many times as long each setting of the peer takes."""
+    figures = {}
+    for row in read_json(path).get("rows", []):
+        ours = row[f"derrd_{row['part']}_s"]["min"]
+        ratios = {f"times_{setting}": round(r, 2) for setting, r in row["ratio"].items()}
+        figures[row["title"]] = {"derrd_s": round(ours, 5), **ratios}
+    if not figures:
+        raise Unmet("no row was measured")
+    return figures
+
+
+# Finding tools
+
+
+def find_sanitizer(toolkit_bin):
+    """On PATH or in the toolkit, which keeps it beside its bin too."""
+    found = shutil.which("compute-sanitizer")
+    if found or not toolkit_bin:
+        return found
+    folders = [toolkit_bin, toolkit_bin.parent / "compute-sanitizer"]
+    return shutil.which("compute-sanitizer", path=os.pathsep.join(map(str, folders)))
+
+
+def find_peer_python(named):
+    """The first Python that can run the peer on the GPU."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    candidates = [named, os.environ.get("DERRD_PEER_PYTHON")]
+    candidates += [shutil.which("python3", path=folder) for folder in folders if folder]
+    test = "import numpy, safetensors.torch, torch; raise SystemExit(not torch.cuda.is_available())"
+    for python in dict.fromkeys(filter(None, candidates)):
+        try:
+            done = subprocess.run([python, "-c", test], capture_output=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return python
+    return None
+
+
+def output_of(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+# The report
+
+
+def facts():
+    query = ["--format=csv,noheader"]
+    changes = output_of("git", "-C", str(ROOT), "status", "--porcelain")
+    commit = output_of("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "device": output_of("nvidia-smi", "--query-gpu=name,memory.total", *query),
+        "driver": output_of("nvidia-smi", "--query-gpu=driver_version", *query),
+        "commit": commit + (" with changes" if changes not in ("", "unknown") else ""),
+    }
+
+
+def describe(report):
+    """Markdown: facts, a row for each step, the figures, and the end of what failed steps said."""
+    lines = [
+        f"# GPU check: {'passed' if report['passed'] else 'NOT PASSED'}",
+        "",
+        f"{report['date']}, {report['device']}, driver {report['driver']}, "
+        f"commit {report['commit']}, {report['seconds']:.0f} s",
+        "",
+        "| step | result | s | |",
+        "|---|---|---|---|",
+    ]
+    for step in report["steps"]:
+        outcome = step["outcome"] if step["outcome"] == "passed" else f"**{step['outcome']}**"
+        remark = step["reason"]
+        if step["name"] in ("tests", "memcheck", "racecheck") and not remark:
+            remark = ", ".join(f"{count} {name}" for name, count in step["figures"].items())
+        lines.append(f"| {step['title']} | {outcome} | {step['seconds']:.0f} | {remark} |")
+
+    for name in ("kernels", "peer"):
+        step = next((step for step in report["steps"] if step["name"] == name), None)
+        if step and step["figures"]:
+            lines += ["", f"## {step['title'].capitalize()}", "", *figures_table(step["figures"])]
+    lines += ["", "## Commands", ""]
+    lines += [f"- {step['title']}: `{step['command']}`" for step in report["steps"]]
+    for step in report["steps"]:
+        if step["tail"]:
+            lines += ["", f"## End of the output: {step['title']}", "", "```", *step["tail"], "```"]
+    return "\n".join(lines) + "\n"
+
+
+def figures_table(figures):
+    """A row for each name; columns in the order in which they first appear."""
+    columns = list(dict.fromkeys(column for row in figures.values() for column in row))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in figures.items():
+        lines.append(f"| {name} | " + " | ".join(str(row.get(c, "")) for c in columns) + " |")
+    return lines
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--build", type=Path, required=True, help="folder of the CUDA build")
+    parser.add_argument("--toolkit-bin", type=Path, help="the CUDA toolkit's folder of programs")
+    parser.add_argument("--python", help="Python of the peer")
+    parser.add_argument(
+        "--started", type=Path, help="a file whose date is when the build began, to stay in time"
+    )
+    args = parser.parse_args()
+    if not args.build.is_dir():
+        parser.error(f"--build {args.build} is no folder")
+    args.build = args.build.resolve()
+    return args
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""Tests of bench/gpu_check.py with a build folder and tools that are shell scripts."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import unittest.mock
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+sys.dont_write_bytecode = True
+
+import gpu_check  # noqa: E402
+
+NVIDIA_SMI = 'case "$*" in *name*) echo "Fake GPU, 1 MiB";; *) echo 1.2.3;; esac'
+CTEST = "echo '100% tests passed, 0 tests failed out of 7'"
+SANITIZER = """case "$*" in
+*memcheck*) echo '[  PASSED  ] 5 tests.'; echo '========= ERROR SUMMARY: 0 errors' ;;
+*) echo '[  PASSED  ] 5 tests.'
+   echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;
+esac"""
+BENCHMARKS = {
+    "benchmarks": [{"name": "copy/64/real_time", "real_time": 2.5, "%copy": 98.76, "GB/s": 4000.0}]
+}
+BENCH = f"""for option; do case $option in --benchmark_out=*)
+echo '{json.dumps(BENCHMARKS)}' >"${{option#*=}}" ;; esac; done"""
+# compare.py asks it for its version, and finds its figures in --log.
+DERRD = """case $1 in --version) echo derrd fake ;; synthesize) : >"$3" ;; *)
+while [ $# -gt 0 ]; do [ "$1" = --log ] && log=$2; [ "$1" = -o ] && : >"$2"; shift; done
+echo '{"epoch": 0, "seconds": {"prepare": 0.1, "train": 0.8, "evaluate": 0.1}}' >"$log" ;; esac"""
+PEER = """while [ $# -gt 0 ]; do [ "$1" = --json ] && log=$2; shift; done
+[ -z "$log" ] || echo '{"epoch": 0, "train_s": 3.0, "eval_s": 1.0}' >"$log" """
+
+
+class WholeCheck(unittest.TestCase):
+    """The program itself, with PATH leading to the scripts."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        self.build = self.folder / "build"
+        self.script("bin/nvidia-smi", NVIDIA_SMI)
+        self.script("bin/ctest", CTEST)
+        self.script("bin/compute-sanitizer", SANITIZER)
+        self.script("bin/python3", PEER)
+        self.script("build/tests/kernels/kernels_test", "exit 0")
+        self.script("build/bench/kernels_bench", BENCH)
+        self.script("build/apps/derrd", DERRD)
+
+    def script(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def check(self, *options):
+        """Exit code and report."""
+        path = f"{self.folder / 'bin'}:/usr/bin:/bin"
+        environment = {**os.environ, "PATH": path}
+        environment.pop("DERRD_DATA", None)
+        environment.pop("DERRD_PEER_PYTHON", None)
+        command = [sys.executable, ROOT / "bench" / "gpu_check.py", "--build", self.build]
+        done = subprocess.run(
+            [*command, *options], env=environment, capture_output=True, text=True, timeout=100
+        )
+        path = self.build / "report.json"
+        self.assertTrue(path.exists(), done.stderr)
+        return done.returncode, json.loads(path.read_text())
+
+    def step_of(self, report, name):
+        return next(step for step in report["steps"] if step["name"] == name)
+
+    def expect_only(self, name, outcome, reason):
+        code, report = self.check()
+        self.assertNotEqual(code, 0)
+        self.assertFalse(report["passed"])
+        for step in report["steps"]:
+            expected = outcome if step["name"] == name else "passed"
+            self.assertEqual(step["outcome"], expected, step)
+        self.assertRegex(self.step_of(report, name)["reason"], reason)
+        self.assertIn("NOT PASSED", (self.build / "report.md").read_text())
+
+    def test_passes_and_reports_everything(self):
+        code, report = self.check()
+        self.assertEqual(code, 0, json.dumps(report, indent=1))
+        self.assertTrue(report["passed"])
+        self.assertEqual(report["device"], "Fake GPU, 1 MiB")
+        self.assertEqual(report["driver"], "1.2.3")
+        for fact in ("date", "commit", "seconds"):
+            self.assertIn(fact, report)
+        names = ["tests", "memcheck", "racecheck", "kernels", "data", "peer"]
+        self.assertEqual([step["name"] for step in report["steps"]], names)
+        self.assertEqual(self.step_of(report, "tests")["figures"]["tests"], 7)
+        self.assertEqual(
+            self.step_of(report, "kernels")["figures"],
+            {"copy/64": {"us": 2.5, "percent_of_copy": 98.8, "gb_per_s": 4000.0}},
+        )
+        student = self.step_of(report, "peer")["figures"]["student, d = 20"]
+        self.assertEqual(student, {"derrd_s": 1.0, "times_plain": 4.0, "times_tuned": 4.0})
+        markdown = (self.build / "report.md").read_text()
+        for text in (
+            "GPU check: passed",
+            "Fake GPU",
+            "| copy/64 | 2.5 | 98.8 |",
+            "student, d = 20",
+        ):
+            self.assertIn(text, markdown)
+
+    def test_failing_test(self):
+        self.script("bin/ctest", "echo '90% tests passed, 1 tests failed out of 7'; exit 8")
+        self.expect_only("tests", "failed", "exit code 8")
+
+    def test_no_tests(self):
+        self.script("bin/ctest", "echo 'No tests were found!!!'")
+        self.expect_only("tests", "failed", "no summary")
+
+    def test_missing_sanitizer(self):
+        (self.folder / "bin" / "compute-sanitizer").unlink()
+        code, report = self.check()
+        self.assertEqual(code, 1)
+        for name in ("memcheck", "racecheck"):
+            self.assertEqual(self.step_of(report, name)["outcome"], "not run")
+            self.assertIn("compute-sanitizer", self.step_of(report, name)["reason"])
+
+    def test_sanitizer_of_the_toolkit(self):
+        (self.folder / "bin" / "compute-sanitizer").unlink()
+        self.script("toolkit/compute-sanitizer/compute-sanitizer", SANITIZER)
+        (self.folder / "toolkit" / "bin").mkdir()
+        code, _ = self.check("--toolkit-bin", str(self.folder / "toolkit" / "bin"))
+        self.assertEqual(code, 0)
+
+    def test_sanitizer_error(self):
+        self.script("bin/compute-sanitizer", SANITIZER.replace("Y: 0 errors", "Y: 2 errors"))
+        self.expect_only("memcheck", "failed", "2 error")
+
+    def test_sanitizer_hazard(self):
+        self.script("bin/compute-sanitizer", SANITIZER.replace("Y: 0 hazards", "Y: 1 hazard"))
+        self.expect_only("racecheck", "failed", "1 hazard")
+
+    def test_sanitizer_says_nothing(self):
+        self.script("bin/compute-sanitizer", "echo '[  PASSED  ] 5 tests.'")
+        _, report = self.check()
+        for name in ("memcheck", "racecheck"):
+            self.assertEqual(self.step_of(report, name)["outcome"], "failed")
+
+    def test_kernel_tests_all_skipped(self):
+        self.script("bin/compute-sanitizer", SANITIZER.replace("] 5", "] 0"))
+        _, report = self.check()
+        for name in ("memcheck", "racecheck"):
+            self.assertEqual(self.step_of(report, name)["reason"], "no test passed")
+
+    def test_benchmark_without_figures(self):
+        self.script("build/bench/kernels_bench", "exit 0")
+        self.expect_only("kernels", "failed", "no figures")
+
+    def test_figures_of_an_earlier_run_do_not_count(self):
+        self.check()
+        self.script("build/bench/kernels_bench", "exit 0")
+        self.expect_only("kernels", "failed", "no figures")
+
+    def test_benchmark_error(self):
+        failed = {"benchmarks": [{"name": "a", "error_occurred": True, "error_message": "boom"}]}
+        script = BENCH.replace(json.dumps(BENCHMARKS), json.dumps(failed))
+        self.script("build/bench/kernels_bench", script)
+        self.expect_only("kernels", "failed", "a: boom")
+
+    def test_missing_program(self):
+        (self.build / "bench" / "kernels_bench").unlink()
+        self.expect_only("kernels", "failed", "cannot start")
+
+    def test_no_python_with_torch(self):
+        without = 'case "$*" in *torch*) exit 1 ;; esac'
+        self.script("bin/python3", without)
+        blind = self.folder / "blind"  # hides the system's python3, whatever it can import
+        blind.mkdir()
+        for tool in ("sh", "git"):
+            (blind / tool).symlink_to(f"/usr/bin/{tool}")
+        with unittest.mock.patch.dict(os.environ, {"PATH": f"{self.folder / 'bin'}:{blind}"}):
+            self.assertIsNone(gpu_check.find_peer_python(None))
+            self.assertIsNone(gpu_check.find_peer_python("/nonexistent/python3"))
+
+    def test_failing_peer(self):
+        self.script("bin/python3", 'case "$*" in *torch_peer.py*) exit 3 ;; esac')
+        self.expect_only("peer", "failed", "exit code 1")
+
+
+class Steps(unittest.TestCase):
+    """The time that steps get, and their ends."""
+
+    def run_steps(self, seconds, *steps):
+        with tempfile.TemporaryDirectory() as folder:
+            return gpu_check.run_steps(steps, seconds, Path(folder))
+
+    def test_without_a_command(self):
+        (result,) = self.run_steps(9, gpu_check.Step("a", "a", 1, None, "no tool"))
+        self.assertFalse(result.passed)
+        self.assertEqual((result.outcome, result.reason), ("not run", "no tool"))
+
+    def test_hanging_step_is_ended_with_its_children(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pid = Path(folder) / "pid"
+            hang = ["sh", "-c", f"sleep 600 & echo $! >{pid}; wait"]
+            start = time.monotonic()
+            hanging, following = self.run_steps(
+                3, gpu_check.Step("a", "a", 1, hang), gpu_check.Step("b", "b", 2, ["true"])
+            )
+            self.assertLess(time.monotonic() - start, 3)
+            self.assertEqual(hanging.outcome, "timed out")
+            self.assertTrue(following.passed)
+            child = Path("/proc") / pid.read_text().strip() / "status"
+            gone = lambda: not child.exists() or "State:\tZ" in child.read_text()
+            while not gone() and time.monotonic() - start < 10:
+                time.sleep(0.05)
+            self.assertTrue(gone())
+
+    def test_a_step_gets_what_others_left(self):
+        slow = ["sh", "-c", "sleep 1.5"]
+        quick = gpu_check.Step("a", "a", 2, ["true"])
+        _, result = self.run_steps(3, quick, gpu_check.Step("b", "b", 1, slow))
+        self.assertTrue(result.passed)
+
+    def test_time_left(self):
+        with tempfile.NamedTemporaryFile() as started:
+            path = Path(started.name)
+            self.assertAlmostEqual(gpu_check.time_left(path), gpu_check.TOTAL_SECONDS, delta=2)
+            os.utime(path, (0, time.time() - 60))
+            self.assertAlmostEqual(gpu_check.time_left(path), gpu_check.TOTAL_SECONDS - 60, delta=2)
+            os.utime(path, (0, 0))
+            self.assertEqual(gpu_check.time_left(path), gpu_check.CHECK_SECONDS)
+        self.assertEqual(gpu_check.time_left(None), gpu_check.CHECK_SECONDS)
+
+    def test_shares_fit(self):
+        with tempfile.TemporaryDirectory() as folder:
+            args = unittest.mock.Mock(
+                build=Path(folder), toolkit_bin=None, python=None, started=None
+            )
+            shares = [step.share for step in gpu_check.steps(args, Path(folder))]
+        self.assertLessEqual(sum(shares), gpu_check.CHECK_SECONDS)
+        self.assertLess(gpu_check.TOTAL_SECONDS, 9 * 60)
+
+
+if __name__ == "__main__":
+    unittest.main()
