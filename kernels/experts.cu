@@ -1,18 +1,32 @@
 // Mixture of experts of Distillation Experts (DE-RRD, equations 4, 6 and 7) and its reconstruction
 // loss, on two exact paths.
 //
-//   forward    A_m = relu(W1_m h + b1_m)       R = sum_m s_m (W2_m^T A_m + b2_m)       L = |t -
-//   R|^2 backward   Q = dL/dR = 2 (R - t)           G_m = W2_m Q
-//              dL/ds_m = A_m . G_m + b2_m . Q   Z_m = s_m G_m where A_m > 0, else 0
-//              dL/dW2_m += s_m A_m Q^T          dL/db2_m += s_m Q
-//              dL/dW1_m += Z_m h^T              dL/db1_m += Z_m        dL/dh = sum_m W1_m^T Z_m
+//   forward    A_m = relu(W1_m h + b1_m)   S_m = s_m A_m   R = sum_m (W2_m^T S_m + s_m b2_m)
+//              L = |t - R|^2
+//   backward   Q = dL/dR = 2 (R - t)       G_m = W2_m Q    Z_m = s_m G_m where S_m > 0, else 0
+//              dL/ds_m = A_m . G_m + b2_m . Q = (S_m . G_m) / s_m + b2_m . Q
+//              dL/dW2_m += S_m Q^T         dL/db2_m += s_m Q
+//              dL/dW1_m += Z_m h^T         dL/db1_m += Z_m        dL/dh = sum_m W1_m^T Z_m
 //
 // Shapes: h [N, D], s [N, E], R and t [N, T]; W1 [E H, D], b1 [E H], W2 [E H, T], b2 [E, T].
 //
-// Stacked: since sum_m s_m W2_m^T A_m = [s_1 A_1 .. s_E A_E] W2, the whole mixture is products with
-// the stacked matrices, E H = 3300 wide, and no [N, E, T] intermediate exists. Between the products
-// two passes over [N, E H], a tile per pair (n, m): 12 N E H bytes forward and 12 backward, 4 more
-// for the bias sums; the products' 6 N E H (D + T) flops are the limit.
+// Only S is kept, not A: all but dL/ds ask for S, and with s > 0 the two have the same sign. A
+// product s A below 1e-38 loses digits, below 1e-45 it is 0. Even at the smallest s, 1.2e-38, A so
+// appears to be off by 1e-7 at most, in dL/ds alone, which the softmax multiplies by that s; and
+// what the mask S > 0 drops of Z is s G.
+//
+// Stacked: since sum_m s_m W2_m^T A_m = [S_1 .. S_E] W2, the whole mixture is products with the
+// stacked matrices, E H = 3300 wide, and no [N, E, T] intermediate exists. Their 6 N E H (D + T)
+// flops are the limit, if what runs between them, a tile per pair (n, m), finds S, G and Z in the
+// cache: each is N E H floats. So on the CPU both passes go by slices.
+//   - forward: slices of entities in parallel, each by slices of experts in sequence. The piece
+//     of S is made, used for R, and left behind for the backward pass.
+//   - backward: slices of experts in parallel. G, Z and the gradients of the slice's own parameters
+//     in one go; of dL/dh, a sum over all experts, each slice has a part [N, D], added up in the
+//     end in the order of the slices.
+// A matrix [N, E H] of the workspace lies slice after slice of experts, the block [N, e H] of each
+// in one piece. From memory come and go 4 N E H bytes forward (S) and 8 backward (S, Z). On the GPU
+// one slice is all: 16 N E H forward, 32 backward.
 //
 // Routed: as tau falls nearly every s underflows to 0, and a pair (n, m) with s_nm = 0 contributes
 // exactly nothing, forward or backward. The live pairs are listed by expert (a tile per expert
@@ -30,6 +44,7 @@
 #include "kernels/column_sums.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
+#include "kernels/platform/slices.h"
 
 namespace derrd {
 
@@ -46,70 +61,87 @@ __device__ __forceinline__ void copy_row(WarpTile tile, float* __restrict__ to,
 
 // ---------------------------------------------------------------- one pair's hidden layer
 
-/// a = relu(a + b1), weighted = s a.
-__device__ __forceinline__ void activate_pair(WarpTile tile, float* __restrict__ a,
-                                              float* __restrict__ weighted,
+/// In place: from W1 h to S = s relu(W1 h + b1).
+__device__ __forceinline__ void activate_pair(WarpTile tile, float* __restrict__ weighted,
                                               const float* __restrict__ bias1, float s,
                                               int64_t hidden) {
   for (int64_t j = tile.thread_rank(); j < hidden; j += tile.size()) {
-    const float z = a[j] + bias1[j];
-    const float active = z < 0 ? 0 : z;  // keeps NaN
-    a[j] = active;
-    weighted[j] = s * active;
+    const float z = weighted[j] + bias1[j];
+    weighted[j] = z < 0 ? 0 : s * z;  // keeps NaN
   }
 }
 
-/// g = s g where a > 0, else 0; returns a . g of before.
-__device__ __forceinline__ float activate_pair_backward(WarpTile tile, float* __restrict__ g,
-                                                        const float* __restrict__ a, float s,
+/// In place: from G to Z, s G where S > 0, else 0. Returns A . G = S . G / s.
+__device__ __forceinline__ float activate_pair_backward(WarpTile tile, float* __restrict__ grad,
+                                                        const float* __restrict__ weighted, float s,
                                                         int64_t hidden) {
   float dot = 0;
   for (int64_t j = tile.thread_rank(); j < hidden; j += tile.size()) {
-    dot += a[j] * g[j];
-    g[j] = a[j] > 0 ? s * g[j] : 0;
+    dot += weighted[j] * grad[j];
+    grad[j] = weighted[j] > 0 ? s * grad[j] : 0;
   }
-  return cg::reduce(tile, dot, cg::plus<float>());
+  return cg::reduce(tile, dot, cg::plus<float>()) / s;
 }
 
 // ---------------------------------------------------------------- stacked
 
-__global__ void stacked_forward_kernel(Matrix<float> hidden, Matrix<float> weighted,
-                                       Matrix<const float> selection, Vector<const float> bias1,
+/// What a stacked kernel works on: consecutive entities (rows) by consecutive experts (`hidden`
+/// columns each).
+struct PairSlice {
+  Slice entities;
+  Slice experts;
+};
+
+/// One tile's pair of a slice.
+struct SlicedPair {
+  int64_t row;     ///< in the slice's matrices
+  int64_t first;   ///< column there of the expert's first hidden unit
+  int64_t number;  ///< n * E + m
+  float s;         ///< its weight; 0 beyond the live entities
+};
+__device__ __forceinline__ SlicedPair sliced_pair(const PairSlice& slice, int64_t unit,
+                                                  int64_t hidden, Matrix<const float> selection,
+                                                  const int32_t* live_rows) {
+  const int64_t row = unit / slice.experts.size;
+  const int64_t expert = unit % slice.experts.size;
+  const int64_t n = slice.entities.begin + row;
+  const int64_t number = n * selection.cols + slice.experts.begin + expert;
+  return {row, expert * hidden, number, n < *live_rows ? selection.data[number] : 0.0f};
+}
+
+/// `weighted` [entities, experts * H] holds W1 h, then S; `bias1` is that of the slice's experts.
+__global__ void stacked_forward_kernel(Matrix<float> weighted, Matrix<const float> selection,
+                                       Vector<const float> bias1, PairSlice slice,
                                        const int32_t* live_rows) {
   const WarpTile tile = warp_tile();
-  const int64_t experts = selection.cols;
-  const int64_t width = hidden.cols / experts;
-  for (const int64_t pair : units_of(tile, selection.rows * experts)) {
-    const int64_t n = pair / experts;
-    const int64_t first = pair % experts * width;
-    const float s = n < *live_rows ? selection.data[pair] : 0.0f;
-    if (s == 0) {
-      zero_row(tile, weighted.row(n) + first, width);
+  const int64_t hidden = weighted.cols / slice.experts.size;
+  for (const int64_t unit : units_of(tile, slice.entities.size * slice.experts.size)) {
+    const SlicedPair pair = sliced_pair(slice, unit, hidden, selection, live_rows);
+    float* row = weighted.row(pair.row) + pair.first;
+    if (pair.s == 0) {
+      zero_row(tile, row, hidden);
     } else {
-      activate_pair(tile, hidden.row(n) + first, weighted.row(n) + first, bias1.data + first, s,
-                    width);
+      activate_pair(tile, row, bias1.data + pair.first, pair.s, hidden);
     }
   }
 }
 
-/// `grad_selection` holds Q b2^T.
+/// `grad_hidden` [entities, experts * H] holds G, then Z; `grad_selection` holds Q b2^T.
 __global__ void stacked_backward_kernel(Matrix<float> grad_hidden, Matrix<float> grad_selection,
-                                        Matrix<const float> hidden, Matrix<const float> selection,
-                                        const int32_t* live_rows) {
+                                        Matrix<const float> weighted, Matrix<const float> selection,
+                                        PairSlice slice, const int32_t* live_rows) {
   const WarpTile tile = warp_tile();
-  const int64_t experts = selection.cols;
-  const int64_t width = hidden.cols / experts;
-  for (const int64_t pair : units_of(tile, selection.rows * experts)) {
-    const int64_t n = pair / experts;
-    const int64_t first = pair % experts * width;
-    const float s = n < *live_rows ? selection.data[pair] : 0.0f;
-    float* grad_s = grad_selection.data + pair;
-    if (s == 0) {
-      zero_row(tile, grad_hidden.row(n) + first, width);
+  const int64_t hidden = weighted.cols / slice.experts.size;
+  for (const int64_t unit : units_of(tile, slice.entities.size * slice.experts.size)) {
+    const SlicedPair pair = sliced_pair(slice, unit, hidden, selection, live_rows);
+    float* row = grad_hidden.row(pair.row) + pair.first;
+    float* grad_s = grad_selection.data + pair.number;
+    if (pair.s == 0) {
+      zero_row(tile, row, hidden);
       if (tile.thread_rank() == 0) *grad_s = 0;
     } else {
       const float dot =
-          activate_pair_backward(tile, grad_hidden.row(n) + first, hidden.row(n) + first, s, width);
+          activate_pair_backward(tile, row, weighted.row(pair.row) + pair.first, pair.s, hidden);
       if (tile.thread_rank() == 0) *grad_s += dot;
     }
   }
@@ -121,6 +153,20 @@ __global__ void stacked_bias_kernel(Vector<float> grad_bias1, Matrix<const float
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_hidden.cols))) {
     accumulate_column_sums(partials, grad_bias1.data, grad_hidden, 0, *live_rows, strip,
                            [](int64_t) { return 1.0f; });
+  }
+}
+
+/// out [N, D] = sum over i of rows i N .. (i + 1) N - 1 of `parts`, in this order.
+__global__ void sum_parts_kernel(Matrix<float> out, Matrix<const float> parts,
+                                 const int32_t* live_rows) {
+  const WarpTile tile = warp_tile();
+  for (const int64_t n : units_of(tile, out.rows)) {
+    if (n >= *live_rows) continue;
+    for (int64_t k = tile.thread_rank(); k < out.cols; k += tile.size()) {
+      float sum = 0;
+      for (int64_t row = n; row < parts.rows; row += out.rows) sum += parts.row(row)[k];
+      out.row(n)[k] = sum;
+    }
   }
 }
 
@@ -185,15 +231,13 @@ __global__ void gather_pairs_kernel(Matrix<float> out, Matrix<const float> rows,
 
 // ---------------------------------------------------------------- routed
 
-__global__ void routed_forward_kernel(Matrix<float> hidden, Matrix<float> weighted,
-                                      Matrix<const float> selection, Vector<const float> bias1,
-                                      PairList pairs) {
+__global__ void routed_forward_kernel(Matrix<float> weighted, Matrix<const float> selection,
+                                      Vector<const float> bias1, PairList pairs) {
   const WarpTile tile = warp_tile();
   for (const int64_t p : units_of(tile, pairs.offsets[pairs.counts.size])) {
     const int64_t m = pairs.expert[p];
     const float s = selection.row(pairs.entity[p])[m];
-    activate_pair(tile, hidden.row(p), weighted.row(p), bias1.data + m * hidden.cols, s,
-                  hidden.cols);
+    activate_pair(tile, weighted.row(p), bias1.data + m * weighted.cols, s, weighted.cols);
   }
 }
 
@@ -221,15 +265,15 @@ __global__ void combine_pairs_kernel(Matrix<float> reconstruction, Matrix<const 
 
 /// `pair_out` holds the pairs' Q. The entries of grad_selection at live pairs are written.
 __global__ void routed_backward_kernel(Matrix<float> grad_hidden, Matrix<float> grad_selection,
-                                       Matrix<const float> hidden, Matrix<const float> pair_out,
+                                       Matrix<const float> weighted, Matrix<const float> pair_out,
                                        Matrix<const float> selection, Matrix<const float> bias2,
                                        PairList pairs) {
   const WarpTile tile = warp_tile();
   for (const int64_t p : units_of(tile, pairs.offsets[pairs.counts.size])) {
     const int64_t n = pairs.entity[p];
     const int64_t m = pairs.expert[p];
-    float dot = activate_pair_backward(tile, grad_hidden.row(p), hidden.row(p), selection.row(n)[m],
-                                       hidden.cols);
+    float dot = activate_pair_backward(tile, grad_hidden.row(p), weighted.row(p),
+                                       selection.row(n)[m], weighted.cols);
     const float* __restrict__ q = pair_out.row(p);
     const float* __restrict__ bias = bias2.row(m);
     float bias_dot = 0;
@@ -356,13 +400,24 @@ PairList pair_list(const ExpertsWorkspace& w) {
           {w.pair_of.data, w.shape.capacity, w.shape.experts}};
 }
 
-/// The workspace's arrays as matrices of one row per entity, or per pair.
-struct HiddenMatrices {
-  Matrix<float> hidden, weighted, grad_hidden;
-};
-HiddenMatrices hidden_matrices(const ExpertsWorkspace& w, int64_t rows, int64_t cols) {
-  return {
-      {w.hidden.data, rows, cols}, {w.weighted.data, rows, cols}, {w.grad_hidden.data, rows, cols}};
+/// So that a core's L2 (2 MB) holds, forward, a piece of S and the rows of W2 that it meets;
+/// backward, the blocks of S and G of a batch of 1,024 entities at H = 110. Smaller slices cost
+/// more than they save: every product packs its operands anew.
+constexpr int64_t kEntitiesPerSlice = 256;
+constexpr int64_t kExpertsPerSlice = 2;
+
+/// What belongs to a slice of the experts: its parameters or gradients, and its block of a matrix
+/// [N, E H] of the workspace.
+template <class T>
+ExpertArrays<T> arrays_of(const ExpertArrays<T>& arrays, Slice experts, int64_t hidden) {
+  const int64_t begin = experts.begin * hidden;
+  const int64_t units = experts.size * hidden;
+  return {arrays.weight1.slice(begin, units), arrays.bias1.slice(begin, units),
+          arrays.weight2.slice(begin, units), arrays.bias2.slice(experts.begin, experts.size)};
+}
+Matrix<float> block_of(Vector<float> hidden_units, Slice experts, const ExpertShape& s) {
+  return {hidden_units.data + s.capacity * experts.begin * s.hidden, s.capacity,
+          experts.size * s.hidden};
 }
 
 void stacked_forward(Matrix<float> reconstruction, Matrix<const float> student,
@@ -370,16 +425,26 @@ void stacked_forward(Matrix<float> reconstruction, Matrix<const float> student,
                      const ExpertsWorkspace& workspace, const int32_t* live_rows,
                      const Stream& stream) {
   const ExpertShape& s = workspace.shape;
-  const auto [hidden, weighted, unused] =
-      hidden_matrices(workspace, s.capacity, s.experts * s.hidden);
-  gemm(hidden, student, Transpose::kNo, parameters.weight1, Transpose::kYes,
-       {.live_rows = live_rows}, stream);
-  launch("experts_stacked_forward", tiles_for(s.capacity * s.experts, s.hidden), stream,
-         stacked_forward_kernel, hidden, weighted, selection, parameters.bias1, live_rows);
-  gemm(reconstruction, selection, Transpose::kNo, parameters.bias2, Transpose::kNo,
-       {.live_rows = live_rows}, stream);
-  gemm(reconstruction, weighted, Transpose::kNo, parameters.weight2, Transpose::kNo,
-       {.beta = 1.0f, .live_rows = live_rows}, stream);
+  const Slices entity_slices(s.capacity, kEntitiesPerSlice);
+  const Slices expert_slices(s.experts, kExpertsPerSlice);
+  for_each_slice(entity_slices, [&](int64_t i) {
+    const Slice entities = entity_slices[i];
+    const auto rows = [&](auto matrix) { return matrix.slice(entities.begin, entities.size); };
+    const GemmOptions set = {.live_rows = live_rows, .first_row = entities.begin};
+    const GemmOptions add = {.beta = 1.0f, .live_rows = live_rows, .first_row = entities.begin};
+    gemm(rows(reconstruction), rows(selection), Transpose::kNo, parameters.bias2, Transpose::kNo,
+         set, stream);
+    for (int64_t j = 0; j < expert_slices.count(); ++j) {
+      const Slice experts = expert_slices[j];
+      const ExpertParameters p = arrays_of(parameters, experts, s.hidden);
+      const Matrix<float> weighted = rows(block_of(workspace.weighted, experts, s));
+      gemm(weighted, rows(student), Transpose::kNo, p.weight1, Transpose::kYes, set, stream);
+      launch("experts_stacked_forward", tiles_for(entities.size * experts.size, s.hidden), stream,
+             stacked_forward_kernel, weighted, selection, p.bias1, PairSlice{entities, experts},
+             live_rows);
+      gemm(rows(reconstruction), weighted, Transpose::kNo, p.weight2, Transpose::kNo, add, stream);
+    }
+  });
 }
 
 void stacked_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
@@ -388,24 +453,42 @@ void stacked_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
                       const ExpertParameters& parameters, const ExpertsWorkspace& workspace,
                       const int32_t* live_rows, const Stream& stream) {
   const ExpertShape& s = workspace.shape;
-  const auto [hidden, weighted, grad_hidden] =
-      hidden_matrices(workspace, s.capacity, s.experts * s.hidden);
+  const Slice entities = {0, s.capacity};
+  const Slices expert_slices(s.experts, kExpertsPerSlice);
   const GemmOptions set = {.live_rows = live_rows};
   const GemmOptions add = {.beta = 1.0f, .live_rows = live_rows};
+  // dL/dh of each slice; a single slice's is the whole.
+  const bool whole = expert_slices.count() == 1;
+  const Matrix<float> parts =
+      whole ? grad_student
+            : Matrix<float>{workspace.pair_in.data, expert_slices.count() * s.capacity, s.student};
+
   gemm(gradients.bias2, selection, Transpose::kYes, grad_reconstruction, Transpose::kNo, add,
-       stream);
-  gemm(gradients.weight2, weighted, Transpose::kYes, grad_reconstruction, Transpose::kNo, add,
        stream);
   gemm(grad_selection, grad_reconstruction, Transpose::kNo, parameters.bias2, Transpose::kYes, set,
        stream);
-  gemm(grad_hidden, grad_reconstruction, Transpose::kNo, parameters.weight2, Transpose::kYes, set,
-       stream);
-  launch("experts_stacked_backward", tiles_for(s.capacity * s.experts, 2 * s.hidden), stream,
-         stacked_backward_kernel, grad_hidden, grad_selection, hidden, selection, live_rows);
-  launch("experts_stacked_bias", blocks_for(sum_strips(grad_hidden.cols), s.capacity * kSumColumns),
-         stream, stacked_bias_kernel, gradients.bias1, grad_hidden, live_rows);
-  gemm(gradients.weight1, grad_hidden, Transpose::kYes, student, Transpose::kNo, add, stream);
-  gemm(grad_student, grad_hidden, Transpose::kNo, parameters.weight1, Transpose::kNo, set, stream);
+  for_each_slice(expert_slices, [&](int64_t i) {
+    const Slice experts = expert_slices[i];
+    const ExpertParameters p = arrays_of(parameters, experts, s.hidden);
+    const ExpertGradients grad = arrays_of(gradients, experts, s.hidden);
+    const Matrix<float> weighted = block_of(workspace.weighted, experts, s);
+    const Matrix<float> grad_hidden = block_of(workspace.grad_hidden, experts, s);
+    gemm(grad.weight2, weighted, Transpose::kYes, grad_reconstruction, Transpose::kNo, add, stream);
+    gemm(grad_hidden, grad_reconstruction, Transpose::kNo, p.weight2, Transpose::kYes, set, stream);
+    launch("experts_stacked_backward", tiles_for(s.capacity * experts.size, 2 * s.hidden), stream,
+           stacked_backward_kernel, grad_hidden, grad_selection, weighted, selection,
+           PairSlice{entities, experts}, live_rows);
+    launch("experts_stacked_bias",
+           blocks_for(sum_strips(grad_hidden.cols), s.capacity * kSumColumns), stream,
+           stacked_bias_kernel, grad.bias1, grad_hidden, live_rows);
+    gemm(grad.weight1, grad_hidden, Transpose::kYes, student, Transpose::kNo, add, stream);
+    gemm(parts.slice(i * s.capacity, s.capacity), grad_hidden, Transpose::kNo, p.weight1,
+         Transpose::kNo, set, stream);
+  });
+  if (!whole) {
+    launch("experts_sum_parts", tiles_for(s.capacity, expert_slices.count() * s.student), stream,
+           sum_parts_kernel, grad_student, parts, live_rows);
+  }
 }
 
 void routed_forward(Matrix<float> reconstruction, Matrix<const float> student,
@@ -415,7 +498,7 @@ void routed_forward(Matrix<float> reconstruction, Matrix<const float> student,
   const ExpertShape& s = workspace.shape;
   const int64_t capacity = s.capacity * s.experts;
   const PairList pairs = pair_list(workspace);
-  const auto [hidden, weighted, unused] = hidden_matrices(workspace, capacity, s.hidden);
+  const Matrix<float> weighted = {workspace.weighted.data, capacity, s.hidden};
   const Matrix<float> pair_in = {workspace.pair_in.data, capacity, s.student};
   const Matrix<float> pair_out = {workspace.pair_out.data, capacity, s.teacher};
 
@@ -425,10 +508,10 @@ void routed_forward(Matrix<float> reconstruction, Matrix<const float> student,
          pairs, selection, live_rows);
   launch("experts_gather_pairs", tiles_for(capacity, s.student), stream, gather_pairs_kernel,
          pair_in, student, pairs);
-  grouped_gemm(hidden, pair_in, parameters.weight1, Transpose::kYes, s.experts, workspace.offsets,
+  grouped_gemm(weighted, pair_in, parameters.weight1, Transpose::kYes, s.experts, workspace.offsets,
                0.0f, stream);
   launch("experts_routed_forward", tiles_for(capacity, s.hidden), stream, routed_forward_kernel,
-         hidden, weighted, selection, parameters.bias1, pairs);
+         weighted, selection, parameters.bias1, pairs);
   grouped_gemm(pair_out, weighted, parameters.weight2, Transpose::kNo, s.experts, workspace.offsets,
                0.0f, stream);
   launch("experts_combine_pairs", tiles_for(s.capacity, 2 * s.teacher), stream,
@@ -445,7 +528,8 @@ void routed_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
   const int64_t capacity = s.capacity * s.experts;
   const PairList pairs = pair_list(workspace);
   const Vector<const int32_t> offsets = workspace.offsets;
-  const auto [hidden, weighted, grad_hidden] = hidden_matrices(workspace, capacity, s.hidden);
+  const Matrix<float> weighted = {workspace.weighted.data, capacity, s.hidden};
+  const Matrix<float> grad_hidden = {workspace.grad_hidden.data, capacity, s.hidden};
   const Matrix<float> pair_in = {workspace.pair_in.data, capacity, s.student};
   const Matrix<float> pair_out = {workspace.pair_out.data, capacity, s.teacher};
 
@@ -455,7 +539,7 @@ void routed_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
   grouped_gemm(grad_hidden, pair_out, parameters.weight2, Transpose::kYes, s.experts, offsets, 0.0f,
                stream);
   launch("experts_routed_backward", tiles_for(capacity, s.hidden + s.teacher), stream,
-         routed_backward_kernel, grad_hidden, grad_selection, hidden, pair_out, selection,
+         routed_backward_kernel, grad_hidden, grad_selection, weighted, pair_out, selection,
          parameters.bias2, pairs);
   launch("experts_routed_bias",
          blocks_for(s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher)), kSumColumns),
@@ -478,7 +562,7 @@ int64_t aligned(int64_t floats) {
 
 int64_t experts_workspace_floats(const ExpertShape& s) {
   const int64_t pairs = s.capacity * s.experts;
-  return 3 * aligned(pairs * s.hidden) + aligned(pairs * s.student) + aligned(pairs * s.teacher);
+  return 2 * aligned(pairs * s.hidden) + aligned(pairs * s.student) + aligned(pairs * s.teacher);
 }
 
 int64_t experts_workspace_integers(const ExpertShape& s) {
@@ -500,7 +584,6 @@ ExpertsWorkspace make_experts_workspace(const ExpertShape& s, Vector<float> floa
   const auto take_integers = [&](int64_t size) { return take(integers, size, size); };
   ExpertsWorkspace w;
   w.shape = s;
-  w.hidden = take_floats(pairs * s.hidden);
   w.weighted = take_floats(pairs * s.hidden);
   w.grad_hidden = take_floats(pairs * s.hidden);
   w.pair_in = take_floats(pairs * s.student);

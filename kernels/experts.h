@@ -39,11 +39,14 @@ enum class ExpertPath {
 /// path always fits. A view.
 struct ExpertsWorkspace {
   ExpertShape shape;
-  Vector<float> hidden;       ///< A = relu(W1 h + b1): [N, E * H] stacked, [pairs, H] routed
-  Vector<float> weighted;     ///< s A, likewise
+  /// s A = s relu(W1 h + b1). Routed [pairs, H]; stacked [N, e * H] for each slice of e experts,
+  /// one slice behind the other.
+  Vector<float> weighted;
   Vector<float> grad_hidden;  ///< likewise
-  Vector<float> pair_in;      ///< [pairs, D] routed: h of the pair's entity, then its gradient
-  Vector<float> pair_out;     ///< [pairs, T] routed: s A W2, then the entity's gradient
+  /// [pairs, D] routed: h of the pair's entity, then its gradient; stacked: the slices' parts of
+  /// grad_student.
+  Vector<float> pair_in;
+  Vector<float> pair_out;  ///< [pairs, T] routed: s A W2, then the entity's gradient
   /// Routed: the live pairs, by expert, entities ascending within.
   Vector<int32_t> offsets;      ///< [E + 1] expert m owns pairs offsets[m] .. offsets[m + 1)
   Vector<int32_t> pair_counts;  ///< [E]
@@ -53,7 +56,7 @@ struct ExpertsWorkspace {
 };
 
 /// Elements of float and of int32 memory that a workspace for `shape` takes: with E = 30, D = 20,
-/// H = 110, T = 200 and N = 1024 it is 68 MB.
+/// H = 110, T = 200 and N = 1024 it is 54 MB.
 int64_t experts_workspace_floats(const ExpertShape& shape);
 int64_t experts_workspace_integers(const ExpertShape& shape);
 
@@ -67,7 +70,8 @@ ExpertsWorkspace make_experts_workspace(const ExpertShape& shape, Vector<float> 
 ///
 /// @param reconstruction R [N, T] overwritten; rows from *live_rows on hold no result
 /// @param student h [N, D]; finite also from *live_rows on
-/// @param selection s [N, E]; 0 from *live_rows on (as gumbel_softmax_forward leaves it)
+/// @param selection s [N, E], none negative; 0 from *live_rows on (as gumbel_softmax_forward leaves
+/// it)
 /// @param live_rows device memory, the entities of the batch
 /// @throws std::invalid_argument if the shapes do not fit.
 void experts_forward(Matrix<float> reconstruction, Matrix<const float> student,

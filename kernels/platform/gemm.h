@@ -18,6 +18,8 @@ struct GemmOptions {
   /// computed or not, so: rows of `a` and, where they are summed over, of `b` beyond it must be
   /// finite, and zero in `a` where `a` is transposed.
   const int32_t* live_rows = nullptr;
+  /// Where `a` is a slice of a longer matrix whose live rows are counted: its first row there.
+  int64_t first_row = 0;
 };
 
 /// c [m, n] = alpha op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or

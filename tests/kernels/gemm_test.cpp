@@ -101,6 +101,18 @@ TEST(Gemm, LiveRowsLimitRowsOrSums) {
     live_part.resize(static_cast<size_t>(live) * 5);
     EXPECT_TRUE(close(live_part, product(a, false, w, false, live, 5, 7), kTolerance, kTolerance));
     expect_intact(rows, "c");
+
+    // A slice of them: the live rows are counted from the whole's first.
+    constexpr int64_t kFirst = 20;
+    gemm(rows.matrix(kRows, 5).slice(kFirst, kRows - kFirst),
+         device_b.matrix(kRows, 5).slice(kFirst, kRows - kFirst), Transpose::kNo,
+         device_w.matrix(7, 5).slice(0, 5), Transpose::kNo,
+         {.live_rows = count.data(), .first_row = kFirst}, stream());
+    const std::vector<double> sliced = product(b, false, w, false, kRows, 5, 5);
+    for (int64_t i = kFirst * 5; i < live * 5; ++i) {
+      EXPECT_NEAR(rows.host()[static_cast<size_t>(i)], sliced[static_cast<size_t>(i)], kTolerance);
+    }
+    expect_intact(rows, "c");
   }
 }
 

@@ -15,6 +15,16 @@ namespace derrd {
 namespace {
 
 int thread_count = 0;
+
+/// Set on a thread while it runs a chunk: what the chunk starts in turn stays on this thread, whose
+/// cache holds its data, and the thread does not take up other chunks half way through this one.
+thread_local bool inside_chunk = false;
+
+struct InsideChunk {
+  InsideChunk() { inside_chunk = true; }
+  ~InsideChunk() { inside_chunk = false; }
+};
+
 std::unique_ptr<tbb::global_control> thread_limit;
 
 }  // namespace
@@ -31,9 +41,17 @@ void set_threads(int threads) {
 namespace cpu {
 
 void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* context) {
-  if (chunks == 1) return run(context, 0);
+  if (chunks == 1 || inside_chunk) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
+    return;
+  }
   tbb::parallel_for(
-      int64_t{0}, chunks, [&](int64_t chunk) { run(context, chunk); }, tbb::auto_partitioner());
+      int64_t{0}, chunks,
+      [&](int64_t chunk) {
+        const InsideChunk inside;
+        run(context, chunk);
+      },
+      tbb::auto_partitioner());
 }
 
 ExecutorInfo executor_info() {

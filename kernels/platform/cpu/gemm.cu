@@ -50,7 +50,7 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
   GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
   if (options.live_rows != nullptr) {
     int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
-    limited = std::min<int64_t>(limited, *options.live_rows);
+    limited = std::clamp<int64_t>(*options.live_rows - options.first_row, 0, limited);
   }
   if (shape.m == 0 || shape.n == 0) return;
   const Product product = {c,       a,       b,       transpose_a,   transpose_b,

@@ -23,7 +23,7 @@ inline int64_t chunks_for(int64_t units, int64_t elements) {
 }
 
 /// Calls run(context, chunk) for chunk in [0, chunks), spread over the host threads; returns when
-/// all are done.
+/// all are done. Called from within a chunk it keeps to the calling thread.
 void run_chunks(int64_t chunks, void (*run)(const void* context, int64_t chunk),
                 const void* context);
 
