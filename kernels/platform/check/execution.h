@@ -17,6 +17,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "kernels/platform/cpu/operators.h"
 #include "kernels/platform/cpu/parallel.h"
 #include "kernels/platform/device.h"
 #include "kernels/views.h"
@@ -178,19 +179,6 @@ struct thread_block_tile {
     return check::open<uint32_t>(check::exchange(what, where, check::seal(uint32_t{predicate}),
                                                  check::combine_ballot, nullptr));
   }
-};
-
-template <class T>
-struct plus {
-  T operator()(T a, T b) const { return a + b; }
-};
-template <class T>
-struct greater {
-  T operator()(T a, T b) const { return a > b ? a : b; }
-};
-template <class T>
-struct less {
-  T operator()(T a, T b) const { return a < b ? a : b; }
 };
 
 inline thread_block this_thread_block() { return {}; }

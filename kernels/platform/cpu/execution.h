@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <tuple>
 
+#include "kernels/platform/cpu/operators.h"
 #include "kernels/platform/cpu/parallel.h"
 #include "kernels/platform/device.h"
 #include "kernels/views.h"
@@ -54,19 +55,6 @@ struct thread_block_tile : thread_block {
   static bool any(bool predicate) { return predicate; }
   static bool all(bool predicate) { return predicate; }
   static unsigned ballot(bool predicate) { return predicate ? 1u : 0u; }
-};
-
-template <class T>
-struct plus {
-  T operator()(T a, T b) const { return a + b; }
-};
-template <class T>
-struct greater {
-  T operator()(T a, T b) const { return a > b ? a : b; }
-};
-template <class T>
-struct less {
-  T operator()(T a, T b) const { return a < b ? a : b; }
 };
 
 inline thread_block this_thread_block() { return {}; }
