@@ -22,11 +22,11 @@ using test::stream;
 
 constexpr uint64_t kSeed = 77;
 
-Dataset dataset() {
+Dataset dataset(int64_t users) {
   SynthesisOptions options;
-  options.users = 400;
+  options.users = users;
   options.items = 600;
-  options.interactions = 8000;
+  options.interactions = 20 * users;
   options.latent_dimension = 4;
   Dataset d = split_leave_one_out(synthesize(options), options.seed);
   draw_candidates(d, 499, options.seed);
@@ -43,7 +43,7 @@ uint64_t fingerprint(Vector<const int32_t> values) {
 }
 
 TEST(CrossBackend, DrawsTheSameNegativesInTheSameOrder) {
-  const DeviceDataset data(dataset(), stream());
+  const DeviceDataset data(dataset(400), stream());
   Batches batches(data, {256, 2, kSeed}, stream());
   batches.begin_epoch(3, 1.0f, stream());
   EXPECT_EQ(fingerprint(batches.users()), 4522036646545398159ull);
@@ -52,10 +52,10 @@ TEST(CrossBackend, DrawsTheSameNegativesInTheSameOrder) {
 }
 
 TEST(CrossBackend, DrawsTheSameRankingSamples) {
-  const DeviceDataset data(dataset(), stream());
+  const DeviceDataset data(dataset(400), stream());
   // Lists that do not depend on scores: item u + 7 r of the catalogue, none of them observed.
   const int64_t length = 50;
-  const Dataset host = dataset();
+  const Dataset host = dataset(400);
   std::vector<int32_t> lists;
   for (int64_t u = 0; u < data.users(); ++u) {
     int64_t taken = 0;
@@ -83,13 +83,15 @@ struct Expected {
 class CrossBackendRun : public ::testing::TestWithParam<Expected> {};
 
 TEST_P(CrossBackendRun, EndsInTheSameMetrics) {
-  const DeviceDataset data(dataset(), stream());
+  // So many that a few whose ranks rounding shifts move no metric by 0.01.
+  const DeviceDataset data(dataset(4000), stream());
   TrainOptions train;
   train.adam.learning_rate = 0.01;
   train.adam.weight_decay = 1e-5;
   train.batches = {256, 1, kSeed};
-  train.epochs = 12;
-  train.temperature = {.horizon = 12};
+  train.epochs = 6;
+  // The choice of experts stays soft: a hard one turns a rounding error into another expert.
+  train.temperature = {.end = 0.1, .horizon = 6};
   DistillOptions options;
   options.de.experts = 4;
   options.rrd.interesting = 10;
@@ -112,10 +114,10 @@ TEST_P(CrossBackendRun, EndsInTheSameMetrics) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, CrossBackendRun,
-                         ::testing::Values(Expected{"none", 0.51, 0.495},
-                                           Expected{"de", 0.545, 0.5025},
-                                           Expected{"rrd", 0.5225, 0.4725},
-                                           Expected{"de-rrd", 0.56, 0.525}),
+                         ::testing::Values(Expected{"none", 0.7033, 0.6945},
+                                           Expected{"de", 0.6850, 0.6860},
+                                           Expected{"rrd", 0.7255, 0.7100},
+                                           Expected{"de-rrd", 0.6935, 0.6865}),
                          [](const auto& parameter) {
                            std::string name = parameter.param.method;
                            std::erase(name, '-');
