@@ -46,15 +46,15 @@ __device__ __forceinline__ float score_difference(const WarpTile& tile, const fl
 /// s = e / (2 + e) <= 1/3 it is 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + ...), and the first term left
 /// out, s^15/15, is below 2e-8 of the sum. A call of log1pf costs as much as the row's product.
 __device__ __forceinline__ float log_one_plus(float e) {
-  const float s = e / (2.0f + e);
-  const float q = s * s;
+  const float twice = 2.0f * e / (2.0f + e);  // 2 s, a normal number whenever e is one
+  const float q = 0.25f * twice * twice;
   float series = 1.0f / 13.0f;
   series = 1.0f / 11.0f + q * series;
   series = 1.0f / 9.0f + q * series;
   series = 1.0f / 7.0f + q * series;
   series = 1.0f / 5.0f + q * series;
   series = 1.0f / 3.0f + q * series;
-  return 2.0f * (s + s * q * series);
+  return twice + twice * q * series;
 }
 
 __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient,

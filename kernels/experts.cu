@@ -11,9 +11,8 @@
 // Shapes: h [N, D], s [N, E], R and t [N, T]; W1 [E H, D], b1 [E H], W2 [E H, T], b2 [E, T].
 //
 // Only S is kept, not A: all but dL/ds ask for S, and with s > 0 the two have the same sign. A
-// product s A below 1e-38 loses digits, below 1e-45 it is 0. Even at the smallest s, 1.2e-38, A so
-// appears to be off by 1e-7 at most, in dL/ds alone, which the softmax multiplies by that s; and
-// what the mask S > 0 drops of Z is s G.
+// product s A below 1.2e-38 may count as 0 (subnormal); what is lost so in dL/ds the softmax
+// multiplies by that s, and what the mask S > 0 drops of Z is s G.
 //
 // Stacked: since sum_m s_m W2_m^T A_m = [S_1 .. S_E] W2, the whole mixture is products with the
 // stacked matrices, E H = 3300 wide, and no [N, E, T] intermediate exists. Their 6 N E H (D + T)

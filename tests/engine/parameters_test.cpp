@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "engine/distill/de.h"
 #include "engine/models/bpr.h"
 
 namespace derrd {
@@ -27,6 +28,19 @@ TEST(Parameters, CountsOfBpr) {
   EXPECT_EQ(count(19466, 28594, 200), 9'612'000);
   EXPECT_EQ(count(19466, 28594, 100), 4'806'000);
   EXPECT_EQ(count(19466, 28594, 20), 961'200);
+}
+
+TEST(Parameters, CountsOfExpertsAndGates) {
+  Parameters parameters;
+  Embeddings teacher;
+  teacher.users = teacher.items = 1;
+  teacher.dim = 200;
+  teacher.user.resize(200);
+  teacher.item.resize(200);
+  const DeDistiller de({.experts = 30}, teacher, 20, 1, parameters, stream());
+  EXPECT_EQ(parameters.count("de.user.expert.") + parameters.count("de.item.expert."), 1'470'600);
+  EXPECT_EQ(parameters.count("de.user.gate.") + parameters.count("de.item.gate."), 12'060);
+  EXPECT_EQ(parameters.count(), 1'470'600 + 12'060);
 }
 
 TEST(Parameters, MatricesDoNotOverlapAndStartAsDeclared) {
