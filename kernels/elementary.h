@@ -14,7 +14,7 @@
 
 namespace derrd {
 
-/// The smallest normal float32. What would be smaller counts as 0 on every backend.
+/// The smallest normal float32. The functions below give 0 for what would be smaller.
 constexpr float kSmallestNormal = std::numeric_limits<float>::min();
 
 /// a * b + c, in one rounding where the machine has the instruction.

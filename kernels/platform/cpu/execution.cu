@@ -32,7 +32,7 @@ struct InsideChunk {
 std::unique_ptr<tbb::global_control> thread_limit;
 
 /// While it lives, subnormal numbers count as 0 on this thread. The moments of parameters that L2
-/// has shrunk to nothing are full of them, and each costs the processor a hundred cycles.
+/// has shrunk to nothing are full of them, and arithmetic on them is many times slower.
 class FlushSubnormals {
 #if defined(__SSE__)
  public:
