@@ -17,15 +17,6 @@ namespace derrd {
 /// The smallest normal float32. The functions below give 0 for what would be smaller.
 constexpr float kSmallestNormal = std::numeric_limits<float>::min();
 
-/// a * b + c, in one rounding where the machine has the instruction.
-__device__ __forceinline__ float multiply_add(float a, float b, float c) {
-#if defined(__FP_FAST_FMAF) || defined(DERRD_BACKEND_CUDA)
-  return fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
 __device__ __forceinline__ float float_of_bits(int32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);

@@ -1,7 +1,9 @@
 #pragma once
 
-// The operations that cooperative groups' reductions and scans are called with, for the executors
-// without CUDA.
+#include <cmath>
+
+// Operations that CUDA has, for the executors without it: those that cooperative groups' reductions
+// and scans are called with, and the fused multiply-add.
 
 namespace derrd::cg {
 
@@ -21,3 +23,16 @@ struct less {
 };
 
 }  // namespace derrd::cg
+
+namespace derrd {
+
+/// a * b + c, in one rounding where the processor has the instruction.
+inline float multiply_add(float a, float b, float c) {
+#if defined(__FP_FAST_FMAF)
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+}  // namespace derrd

@@ -24,6 +24,9 @@ __device__ __forceinline__ WarpTile warp_tile() {
   return cg::tiled_partition<32>(cg::this_thread_block());
 }
 
+/// a * b + c in one rounding.
+__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+
 /// The group of a thread that works alone, for units_of.
 struct SingleThread {};
 
