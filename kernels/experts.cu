@@ -399,11 +399,11 @@ PairList pair_list(const ExpertsWorkspace& w) {
           {w.pair_of.data, w.shape.capacity, w.shape.experts}};
 }
 
-/// So that a core's L2 (2 MB) holds, forward, a piece of S and the rows of W2 that it meets;
-/// backward, the blocks of S and G of a batch of 1,024 entities at H = 110. Smaller slices cost
-/// more than they save: every product packs its operands anew.
-constexpr int64_t kEntitiesPerSlice = 256;
-constexpr int64_t kExpertsPerSlice = 2;
+/// So that at H = 110 a core's L2 (2 MB) holds, forward, a piece of S and the rows of W2 that it
+/// meets. Backward the blocks S and G of 1,024 entities overflow it, and yet smaller slices lose:
+/// every product packs its operands anew. E = 30 makes an even number of slices.
+constexpr int64_t kEntitiesPerSlice = 512;
+constexpr int64_t kExpertsPerSlice = 5;
 
 /// What belongs to a slice of the experts: its parameters or gradients, and its block of a matrix
 /// [N, E H] of the workspace.
@@ -424,7 +424,7 @@ void stacked_forward(Matrix<float> reconstruction, Matrix<const float> student,
                      const ExpertsWorkspace& workspace, const int32_t* live_rows,
                      const Stream& stream) {
   const ExpertShape& s = workspace.shape;
-  const Slices entity_slices(s.capacity, kEntitiesPerSlice);
+  const Slices entity_slices(s.capacity, kEntitiesPerSlice, live_rows);
   const Slices expert_slices(s.experts, kExpertsPerSlice);
   for_each_slice(entity_slices, [&](int64_t i) {
     const Slice entities = entity_slices[i];

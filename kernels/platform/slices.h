@@ -21,19 +21,26 @@ struct Slice {
   int64_t size = 0;
 };
 
-/// [0, total) in slices of `preferred`, the last one shorter; on CUDA a single one.
+/// [0, total) in slices of equal size, `preferred` at most; on CUDA a single one.
 class Slices {
  public:
-  Slices(int64_t total, int64_t preferred) : total_(total), size_(slice_size(total, preferred)) {}
-  int64_t count() const { return total_ == 0 ? 0 : (total_ + size_ - 1) / size_; }
+  /// @param live_rows device memory, null: all. The slices are equal in what they hold of the first
+  /// *live_rows numbers; the last one takes the rest too.
+  Slices(int64_t total, int64_t preferred, const int32_t* live_rows = nullptr)
+      : total_(total),
+        live_(live_part(total, live_rows)),
+        count_(total == 0 ? 0 : std::max<int64_t>(1, slice_count(live_, preferred))) {}
+  int64_t count() const { return count_; }
   Slice operator[](int64_t i) const {
-    const int64_t begin = i * size_;
-    return {begin, std::min(size_, total_ - begin)};
+    const int64_t begin = live_ * i / count_;
+    const int64_t end = i + 1 == count_ ? total_ : live_ * (i + 1) / count_;
+    return {begin, end - begin};
   }
 
  private:
   int64_t total_;
-  int64_t size_;
+  int64_t live_;
+  int64_t count_;
 };
 
 /// Calls f(i) for every slice i, slices in parallel on the CPU; what f launches stays on its

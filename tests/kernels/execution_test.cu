@@ -250,6 +250,31 @@ TEST(ExecutionTest, LaunchesAreCounted) {
   EXPECT_EQ(visits.host(), std::vector<uint32_t>(8, 2));
 }
 
+#if defined(DERRD_BACKEND_CPU)
+
+__global__ void scale_kernel(Vector<float> out, Vector<const float> in, float factor) {
+  for (const int64_t unit : units_of(SingleThread{}, in.size)) out[unit] = in[unit] * factor;
+}
+
+TEST(ExecutionTest, SubnormalNumbersCountAsZeroInKernelsAlone) {
+  volatile float outside = 1e-30f;
+  for (const int64_t units : {1, 100000}) {  // on the calling thread; on any
+    const std::vector<float> values(static_cast<size_t>(units), 1e-30f);
+    const Guarded<float> normal(values);
+    const Guarded<float> subnormal(std::vector<float>(static_cast<size_t>(units), 1e-40f));
+    const Guarded<float> out(units);
+    launch("scale", threads_for(units), stream(), scale_kernel, out.view(), normal.const_view(),
+           1e-10f);
+    EXPECT_EQ(out.host(), std::vector<float>(static_cast<size_t>(units), 0.0f));
+    launch("scale", threads_for(units), stream(), scale_kernel, out.view(), subnormal.const_view(),
+           1e10f);
+    EXPECT_EQ(out.host(), std::vector<float>(static_cast<size_t>(units), 0.0f));
+    EXPECT_NE(outside * 1e-10f, 0.0f);
+  }
+}
+
+#endif
+
 __global__ void write_raw_kernel(int32_t* at) {
   for (const int64_t unit : units_of(SingleThread{}, 1)) at[unit] = 0;
 }

@@ -228,8 +228,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{{3, 4, 5, 6, 33}, 31, 0.5}, Case{{33, 5, 7, 3, 32}, 32, 1.0},
                       Case{{33, 5, 7, 3, 40}, 33, 0.05}, Case{{5, 31, 33, 32, 20}, 19, 0.0},
                       Case{{4, 20, 66, 70, 70}, 68, 0.4},
-                      // On the CPU three slices of entities, the second part live, the third not.
-                      Case{{5, 4, 6, 5, 530}, 300, 0.5}));
+                      // On the CPU two slices of entities and two of experts.
+                      Case{{7, 4, 6, 5, 600}, 530, 0.5}));
 
 // The two paths on one problem of DE's own shape, all weights live, few live, none.
 TEST(Experts, SkippingEqualsTheFullComputation) {

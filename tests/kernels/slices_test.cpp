@@ -1,5 +1,6 @@
 #include "kernels/platform/slices.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -20,6 +21,29 @@ TEST(Slices, CoverEveryNumberOnce) {
       for (int64_t k = 0; k < slice.size; ++k) ++visits[static_cast<size_t>(slice.begin + k)];
     });
     for (const auto& count : visits) EXPECT_EQ(count, 1) << "of " << total;
+  }
+}
+
+TEST(Slices, ShareTheLivePartEvenly) {
+  for (const int32_t live : {0, 1, 5, 9, 10, 99}) {
+    const Guarded<int32_t> count{live};
+    const Slices slices(10, 4, count.data());
+    int64_t next = 0;
+    int64_t smallest = 10;
+    int64_t largest = 0;
+    for (int64_t i = 0; i < slices.count(); ++i) {
+      const Slice slice = slices[i];
+      EXPECT_EQ(slice.begin, next);
+      next += slice.size;
+      const int64_t held = std::clamp<int64_t>(live - slice.begin, 0, slice.size);
+      smallest = std::min(smallest, held);
+      largest = std::max(largest, held);
+    }
+    EXPECT_EQ(next, 10) << "of 10, with " << live << " live";
+    if (slices.count() > 1) {
+      EXPECT_LE(largest, 4);
+      EXPECT_LE(largest - smallest, 1);
+    }
   }
 }
 

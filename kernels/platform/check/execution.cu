@@ -429,6 +429,8 @@ void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* c
   for (int64_t chunk = 0; chunk < chunks; ++chunk) run(context, chunk);
 }
 
+bool within_chunk() { return false; }
+
 ExecutorInfo executor_info() { return {"check", "", static_cast<int>(check::kMaxBlocks)}; }
 
 }  // namespace cpu

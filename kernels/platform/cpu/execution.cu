@@ -75,6 +75,8 @@ void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* c
       tbb::auto_partitioner());
 }
 
+bool within_chunk() { return inside_chunk; }
+
 ExecutorInfo executor_info() {
   const int hardware = static_cast<int>(std::thread::hardware_concurrency());
   return {"cpu", std::string("oneTBB ") + TBB_runtime_version(),

@@ -14,7 +14,8 @@ namespace derrd {
 namespace {
 
 /// Rows or columns of c that one unit computes. Fixed: a product's bits do not depend on the
-/// number of threads. Each strip packs the other operand anew, which narrower ones feel.
+/// number of threads. Each strip packs the other operand anew, which narrower ones feel; so a
+/// product that keeps to its thread is one strip.
 constexpr int64_t kStrip = 256;
 
 CBLAS_TRANSPOSE blas(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }
@@ -57,10 +58,11 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
                            shape.m, shape.n, shape.k, options.alpha, options.beta};
   const bool by_rows = shape.m >= shape.n;
   const int64_t length = by_rows ? shape.m : shape.n;
-  const int64_t strips = (length + kStrip - 1) / kStrip;
+  const int64_t strip_size = cpu::within_chunk() ? length : kStrip;
+  const int64_t strips = (length + strip_size - 1) / strip_size;
   cpu::parallel_for(strips, shape.m * shape.n * shape.k / strips, [&](int64_t strip) {
-    const int64_t begin = strip * kStrip;
-    const int64_t count = std::min(kStrip, length - begin);
+    const int64_t begin = strip * strip_size;
+    const int64_t count = std::min(strip_size, length - begin);
     if (by_rows) {
       product_part(product, begin, count, 0, shape.n);
     } else {

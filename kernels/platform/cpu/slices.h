@@ -1,12 +1,19 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/platform/cpu/parallel.h"
 
 namespace derrd {
 
-inline int64_t slice_size(int64_t /*total*/, int64_t preferred) { return preferred; }
+inline int64_t live_part(int64_t total, const int32_t* live_rows) {
+  return live_rows == nullptr ? total : std::clamp<int64_t>(*live_rows, 0, total);
+}
+
+inline int64_t slice_count(int64_t live, int64_t preferred) {
+  return (live + preferred - 1) / preferred;
+}
 
 /// A slice is a chunk of its own: it is worth a thread, and what it calls runs inline.
 template <class Function>

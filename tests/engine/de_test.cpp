@@ -1,0 +1,54 @@
+#include "engine/distill/de.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+namespace derrd {
+namespace {
+
+/// The part of E weights softmax(noise / temperature) at or above floor, in the mean, for equal
+/// gates.
+double live_part(double temperature, double floor, int experts) {
+  constexpr int kDraws = 20000;
+  std::mt19937_64 random(7);
+  std::extreme_value_distribution<double> gumbel(0, 1);
+  std::vector<double> weight(static_cast<size_t>(experts));
+  int64_t live = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    for (double& w : weight) w = gumbel(random) / temperature;
+    const double greatest = *std::max_element(weight.begin(), weight.end());
+    double sum = 0;
+    for (double& w : weight) sum += w = std::exp(w - greatest);
+    for (const double w : weight) live += w / sum >= floor;
+  }
+  return static_cast<double>(live) / (static_cast<double>(kDraws) * experts);
+}
+
+TEST(ExpertPath, RoutesOnceLessThanFourFifthsOfThePairsAreLive) {
+  constexpr float kFloor = 0x1p-24f;
+  for (const int experts : {4, 30, 100}) {
+    bool routed = false;
+    for (float temperature = 1.0f; temperature > 0.01f; temperature *= 0.97f) {
+      const bool before = routed;
+      routed = expert_path(temperature, kFloor, experts) == ExpertPath::kRouted;
+      EXPECT_GE(routed, before) << "falls back at " << temperature;
+      if (routed && !before) {
+        EXPECT_NEAR(live_part(temperature, kFloor, experts), 0.8, 0.06) << experts << " experts";
+      }
+    }
+    EXPECT_TRUE(routed);
+  }
+}
+
+TEST(ExpertPath, WithoutAFloorWeightsLiveUntilTheyUnderflow) {
+  EXPECT_EQ(expert_path(0.2f, 0x1p-24f, 30), ExpertPath::kRouted);
+  EXPECT_EQ(expert_path(0.2f, 0.0f, 30), ExpertPath::kStacked);
+  EXPECT_EQ(expert_path(0.02f, 0.0f, 30), ExpertPath::kRouted);
+}
+
+}  // namespace
+}  // namespace derrd
