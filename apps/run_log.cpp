@@ -45,6 +45,7 @@ void RunLog::write(const EpochRecord& record) {
   Json json;
   json["epoch"] = record.epoch;
   for (const auto& [name, loss] : record.losses) json["loss"][name] = loss;
+  for (const auto& [name, value] : record.measurements) json[name] = value;
   json["valid"] = metrics_json(record.evaluation.valid);
   json["test"] = metrics_json(record.evaluation.test);
   json["seconds"] = {{"prepare", record.seconds.prepare},

@@ -71,7 +71,8 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
                              {"best_values", tensor_view(c.best_values)}};
   const Json state = {{"next_epoch", c.next_epoch},
                       {"optimizer_steps", c.optimizer_steps},
-                      {"early_stopping", to_json(c.early_stopping)}};
+                      {"early_stopping", to_json(c.early_stopping)},
+                      {"distillers", c.distillers}};
   write_safetensors(path, tensors,
                     {{"format", kFormat},
                      {"version", kVersion},
@@ -103,6 +104,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
     state.at("next_epoch").get_to(c.next_epoch);
     state.at("optimizer_steps").get_to(c.optimizer_steps);
     c.early_stopping = early_stopping_from(state.at("early_stopping"));
+    state.at("distillers").get_to(c.distillers);
   } catch (const Json::exception& e) {
     throw Error(
         fmt::format("{}: damaged metadata ({}); delete it to start over", file.name(), e.what()));

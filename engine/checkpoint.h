@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Checkpoint {
   int next_epoch = 0;
   int64_t optimizer_steps = 0;
   EarlyStopping::State early_stopping;
+  std::map<std::string, std::vector<double>> distillers;     ///< by name, Distiller::state()
   std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
 };

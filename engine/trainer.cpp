@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "data/error.h"
 
@@ -84,7 +88,19 @@ EpochRecord Trainer::run_epoch() {
   const std::vector<double> losses = losses_.to_host(stream_);
   record.losses.emplace_back("base", losses[0]);
   for (size_t i = 0; i < distillers_.size(); ++i) {
-    record.losses.emplace_back(distillers_[i]->name(), losses[i + 1]);
+    Distiller& distiller = *distillers_[i];
+    record.losses.emplace_back(distiller.name(), losses[i + 1]);
+    distiller.end_epoch(stream_);
+    for (auto& measurement : distiller.measurements()) {
+      record.measurements.push_back(std::move(measurement));
+    }
+  }
+  for (const auto& [name, loss] : record.losses) {
+    if (!std::isfinite(loss)) {
+      throw Error(fmt::format(
+          "epoch {}: the loss {} is not finite: training diverged; lower --lr or the loss's weight",
+          next_epoch_, name));
+    }
   }
   record.seconds.train = watch.lap();
 
@@ -116,9 +132,14 @@ void Trainer::restore_best() {
 }
 
 Checkpoint Trainer::checkpoint() const {
+  std::map<std::string, std::vector<double>> distillers;
+  for (const auto& distiller : distillers_) {
+    distillers.emplace(distiller->name(), distiller->state());
+  }
   return {next_epoch_,
           optimizer_.steps(stream_),
           early_stopping_.state(),
+          std::move(distillers),
           to_host(parameters_.values(), stream_),
           to_host(parameters_.first_moments(), stream_),
           to_host(parameters_.second_moments(), stream_),
@@ -129,6 +150,13 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   next_epoch_ = checkpoint.next_epoch;
   optimizer_.set_steps(checkpoint.optimizer_steps, stream_);
   early_stopping_.restore(checkpoint.early_stopping);
+  for (const auto& distiller : distillers_) {
+    const auto state = checkpoint.distillers.find(std::string(distiller->name()));
+    if (state == checkpoint.distillers.end()) {
+      throw Error(fmt::format("the checkpoint holds no state of the loss {}", distiller->name()));
+    }
+    distiller->restore(state->second);
+  }
   to_device(parameters_.values(), checkpoint.values, stream_);
   to_device(parameters_.first_moments(), checkpoint.first_moments, stream_);
   to_device(parameters_.second_moments(), checkpoint.second_moments, stream_);

@@ -33,6 +33,8 @@ struct EpochRecord {
   int epoch = 0;
   /// Sum over the epoch of each unweighted loss, the base loss first.
   std::vector<std::pair<std::string, double>> losses;
+  /// What the distillers measured besides.
+  std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
   bool best = false;  ///< the best by validation H@5 so far
   struct Seconds {

@@ -333,6 +333,30 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
   }
 }
 
+// ---------------------------------------------------------------- counting
+
+constexpr int kMaxTiles = 8;
+
+/// One block, so that nothing but its own barrier orders the sum.
+__global__ void count_all_pairs_kernel(PairCount* count, Matrix<const float> selection,
+                                       const int32_t* live_rows) {
+  __shared__ SharedArray<int32_t, kMaxTiles> tile_counts;
+  const cg::thread_block block = cg::this_thread_block();
+  const WarpTile tile = warp_tile();
+  const int64_t pairs = *live_rows * selection.cols;
+  int32_t live = 0;
+  for (int64_t i = block.thread_rank(); i < pairs; i += block.size()) {
+    live += selection.data[i] != 0;
+  }
+  live = cg::reduce(tile, live, cg::plus<int32_t>());
+  if (tile.thread_rank() == 0) tile_counts[tile.meta_group_rank()] = live;
+  block.sync();
+  if (block.thread_rank() == 0) {
+    for (int64_t t = 0; t < tile.meta_group_size(); ++t) count->live += tile_counts[t];
+    count->all += pairs;
+  }
+}
+
 // ---------------------------------------------------------------- loss
 
 __global__ void reconstruction_loss_kernel(Vector<float> loss, Matrix<float> grad_reconstruction,
@@ -632,6 +656,13 @@ void experts_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
     routed_backward(grad_student, grad_selection, gradients, grad_reconstruction, selection,
                     parameters, workspace, live_rows, stream);
   }
+}
+
+void count_pairs(PairCount* count, Matrix<const float> selection, const int32_t* live_rows,
+                 const Stream& stream) {
+  if (selection.size() == 0) return;
+  launch("experts_count_all_pairs", blocks_for(1, selection.size()), stream, count_all_pairs_kernel,
+         count, selection, live_rows);
 }
 
 void reconstruction_loss(Vector<float> loss, Matrix<float> grad_reconstruction,

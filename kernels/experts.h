@@ -92,6 +92,22 @@ void experts_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
                       const ExpertParameters& parameters, const ExpertsWorkspace& workspace,
                       ExpertPath path, const int32_t* live_rows, const Stream& stream);
 
+/// How many pairs (entity, expert) there were, and how many of them with a weight that is not 0.
+struct PairCount {
+  int64_t live = 0;
+  int64_t all = 0;
+
+  double live_part() const { return all == 0 ? 1.0 : static_cast<double>(live) / all; }
+};
+
+/// *count grows by the pairs of the entities before *live_rows.
+///
+/// @param count device memory, accumulated
+/// @param selection s [N, E]
+/// @param live_rows device memory
+void count_pairs(PairCount* count, Matrix<const float> selection, const int32_t* live_rows,
+                 const Stream& stream);
+
 /// How far the reconstruction is from the teacher's vector.
 enum class ReconstructionNorm {
   kSquared,    ///< sum of squares, the authors' convention

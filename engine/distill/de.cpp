@@ -1,10 +1,13 @@
 #include "engine/distill/de.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 
+#include "data/error.h"
 #include "kernels/embedding.h"
 #include "kernels/gumbel_softmax.h"
 #include "kernels/linear.h"
@@ -27,17 +30,19 @@ int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim) {
   return student_dim == teacher_dim ? student_dim / 2 : (student_dim + teacher_dim) / 2;
 }
 
-ExpertPath expert_path(float temperature, float floor, int64_t experts) {
+double expected_live_part(float temperature, float floor, int64_t experts) {
   // A weight vanishes once its log-score trails the best by x = -log(floor) tau. Of E scores with
   // Gumbel noise, E P(G > max - x) live; as E e^-max is distributed exponentially, that is
   // E e^x / (E + e^x) in the mean.
   const double threshold = std::max(floor, std::numeric_limits<float>::min());
-  const double crowding =
-      static_cast<double>(experts) / std::exp(-std::log(threshold) * temperature);
-  // Routing pays as long as less than this part of the products remains: what it gathers and
-  // scatters costs about a fifth of a product more (measured on the CPU, E = 30).
-  constexpr double kRoutedPart = 0.8;
-  return 1 / (1 + crowding) < kRoutedPart ? ExpertPath::kRouted : ExpertPath::kStacked;
+  return 1 / (1 + static_cast<double>(experts) / std::exp(-std::log(threshold) * temperature));
+}
+
+ExpertPath expert_path(double live_part) {
+  // What routing gathers and scatters costs about a fifth of a product more (measured on the CPU,
+  // E = 30).
+  constexpr double kRoutingPays = 0.8;
+  return live_part < kRoutingPays ? ExpertPath::kRouted : ExpertPath::kStacked;
 }
 
 DeDistiller::DeDistiller(DeOptions options, const Embeddings& teacher, int64_t student_dim,
@@ -63,8 +68,10 @@ DeDistiller::DeDistiller(DeOptions options, const Embeddings& teacher, int64_t s
       workspace_integers_(experts_workspace_integers(shape_)) {
   users_.teacher = DeviceArray<float>(teacher.user, stream);
   users_.rows = teacher.users;
+  users_.pairs = DeviceArray<PairCount>(1);
   items_.teacher = DeviceArray<float>(teacher.item, stream);
   items_.rows = teacher.items;
+  items_.pairs = DeviceArray<PairCount>(1);
 }
 
 DeDistiller::Side DeDistiller::declare(const char* name, Parameters& parameters) const {
@@ -83,6 +90,41 @@ DeDistiller::Side DeDistiller::declare(const char* name, Parameters& parameters)
   side.bias2 =
       parameters.declare(prefix + "expert.bias2", experts, teacher, linear_initial(hidden));
   return side;
+}
+
+void DeDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
+  const double expected = expected_live_part(batches.temperature(), options_.floor, shape_.experts);
+  for (Side* side : {&users_, &items_}) {
+    side->path = expert_path(side->live_part.value_or(expected));
+    side->pairs.zero(stream);
+  }
+}
+
+void DeDistiller::end_epoch(const Stream& stream) {
+  for (Side* side : {&users_, &items_}) {
+    side->live_part = side->pairs.to_host(stream)[0].live_part();
+  }
+}
+
+std::vector<double> DeDistiller::state() const {
+  if (!users_.live_part) return {};
+  return {*users_.live_part, *items_.live_part};
+}
+
+void DeDistiller::restore(const std::vector<double>& state) {
+  if (!state.empty() && state.size() != 2) {
+    throw Error(
+        fmt::format("the checkpoint holds {} live parts of experts instead of 2", state.size()));
+  }
+  users_.live_part = state.empty() ? std::nullopt : std::optional(state[0]);
+  items_.live_part = state.empty() ? std::nullopt : std::optional(state[1]);
+}
+
+std::vector<std::pair<std::string, double>> DeDistiller::measurements() const {
+  if (!users_.live_part) return {};
+  const auto experts = static_cast<double>(shape_.experts);
+  return {{"live_experts_user", *users_.live_part * experts},
+          {"live_experts_item", *items_.live_part * experts}};
 }
 
 void DeDistiller::add_gradients(const Batches& batches, const Representations& student,
@@ -130,7 +172,7 @@ void DeDistiller::add_gradients(const Side& side, const Pass& pass, const Batche
   const Vector<float> loss_terms = loss_terms_.view().slice(0, n);
 
   const int32_t* live = &pass.rows.batch->count;
-  const ExpertPath path = expert_path(batches.temperature(), options_.floor, shape.experts);
+  const ExpertPath path = side.path;
   const GumbelOptions gumbel = {batches.seed(), pass.noise, options_.floor};
   const ReconstructionOptions reconstruction_options = {options_.preset == Preset::kPaper
                                                             ? ReconstructionNorm::kEuclidean
@@ -141,6 +183,7 @@ void DeDistiller::add_gradients(const Side& side, const Pass& pass, const Batche
   gather_rows(h_t, side.teacher.matrix(side.rows, shape.teacher), pass.rows, stream);
   linear_forward(logits, h_t, gate, gate_bias, Activation::kNone, live, stream);
   gumbel_softmax_forward(s, alpha, logits, pass.rows, gumbel, batches.epoch_state(), stream);
+  count_pairs(side.pairs.data(), s, live, stream);
   experts_forward(reconstruction, h_s, s, experts, workspace, path, live, stream);
   reconstruction_loss(loss_terms, grad_reconstruction, reconstruction, h_t, reconstruction_options,
                       live, stream);

@@ -1,6 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/distill/distiller.h"
 #include "engine/parameters.h"
@@ -24,9 +28,12 @@ struct DeOptions {
 /// are of one size.
 int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim);
 
-/// How the experts are best computed at a temperature: routed where most selection weights are
-/// expected below the floor.
-ExpertPath expert_path(float temperature, float floor, int64_t experts);
+/// Part of the selection weights that reaches the floor at a temperature, in the mean, while the
+/// gate prefers none of its many experts. As it learns to, more of them vanish.
+double expected_live_part(float temperature, float floor, int64_t experts);
+
+/// How the experts are best computed if this part of the pairs (entity, expert) is live.
+ExpertPath expert_path(double live_part);
 
 /// Distillation Experts (Section 4.1, equations 4 to 8) for separate vectors of users and items: M
 /// experts and a gate for each kind rebuild the teacher's vectors from the student's. L_DE = sum
@@ -41,9 +48,17 @@ class DeDistiller final : public Distiller {
 
   std::string_view name() const override { return "de"; }
   float weight() const override { return options_.weight; }
-  void begin_epoch(const Batches&, const Stream&) override {}
+  /// Chooses the experts' path by the live part of the last epoch, before the first by what is
+  /// expected of it.
+  void begin_epoch(const Batches& batches, const Stream& stream) override;
   void add_gradients(const Batches& batches, const Representations& student, double* loss,
                      const Stream& stream) override;
+  void end_epoch(const Stream& stream) override;
+  /// The live parts of the last epoch, users and items; empty before the first has ended.
+  std::vector<double> state() const override;
+  void restore(const std::vector<double>& state) override;
+  /// "live_experts_user" and "live_experts_item": how many experts an entity had in the mean.
+  std::vector<std::pair<std::string, double>> measurements() const override;
 
  private:
   /// A gate with its experts, and the teacher's vectors that they rebuild.
@@ -52,6 +67,9 @@ class DeDistiller final : public Distiller {
     ParameterId weight1, bias1, weight2, bias2;  // stacked: kernels/experts.h
     DeviceArray<float> teacher;                  // [U or I, T]
     int64_t rows = 0;
+    DeviceArray<PairCount> pairs;     // [1] of the current epoch
+    std::optional<double> live_part;  // of the last epoch
+    ExpertPath path = ExpertPath::kStacked;
   };
   /// Distinct rows of a batch that are rebuilt together.
   struct Pass {

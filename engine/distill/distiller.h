@@ -1,6 +1,9 @@
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/batches.h"
 #include "engine/models/model.h"
@@ -30,6 +33,15 @@ class Distiller {
   /// accumulates in the arena, *loss grows by the unweighted loss. Neither allocates nor waits.
   virtual void add_gradients(const Batches& batches, const Representations& student, double* loss,
                              const Stream& stream) = 0;
+  /// Reads what the epoch has measured; waits for it.
+  virtual void end_epoch(const Stream&) {}
+
+  /// What it carries from one epoch to the next besides its parameters, for a checkpoint, and back.
+  virtual std::vector<double> state() const { return {}; }
+  /// @throws Error if `state` is not one of this distiller's.
+  virtual void restore(const std::vector<double>& state);
+  /// Figures on the last epoch that its loss does not show, by name, for logs.
+  virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
 };
 
 /// tau(p) = start (end / start)^(p / horizon): the schedule of the experts' selection

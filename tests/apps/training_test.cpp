@@ -151,6 +151,9 @@ TEST_F(Training, LogHasARecordPerEpoch) {
     const auto& record = records[epoch];
     EXPECT_EQ(record["epoch"], epoch);
     for (const char* part : {"base", "de", "rrd"}) EXPECT_GT(record["loss"][part], 0) << part;
+    for (const char* side : {"live_experts_user", "live_experts_item"}) {
+      EXPECT_GE(record[side], 1) << side;
+    }
     for (const char* phase : {"prepare", "train", "evaluate"}) {
       EXPECT_GT(record["seconds"][phase], 0) << phase;
     }

@@ -24,6 +24,7 @@ class CheckpointTest : public ::testing::Test {
     original_.early_stopping.best[1].epoch = 5;
     original_.early_stopping.best[1].hit = 0.1 + 0.2;
     original_.early_stopping.best[1].evaluation.test.mrr[2] = 1.0 / 3;
+    original_.distillers = {{"de", {0.1 + 0.7, 1}}, {"rrd", {}}};
     original_.values = {1.5f, -0.0f, 1e-40f};
     original_.first_moments = {1, 2, 3};
     original_.second_moments = {4, 5, 6};
@@ -44,6 +45,7 @@ TEST_F(CheckpointTest, ComesBackExactly) {
   EXPECT_EQ(c.early_stopping.best[1].hit, 0.1 + 0.2);
   EXPECT_EQ(c.early_stopping.best[1].evaluation.test.mrr[2], 1.0 / 3);
   EXPECT_EQ(c.early_stopping.best[2].epoch, -1);
+  EXPECT_EQ(c.distillers, original_.distillers);
   EXPECT_EQ(c.values, original_.values);
   EXPECT_EQ(c.first_moments, original_.first_moments);
   EXPECT_EQ(c.second_moments, original_.second_moments);

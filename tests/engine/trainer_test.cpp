@@ -83,8 +83,8 @@ Dataset two_groups() {
 class TrainerMethods : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(TrainerMethods, OverfitATinySet) {
-  // The teacher must know the groups, or it would teach noise: weights of its losses are those of
-  // the method's defaults.
+  // The teacher is random: at their default weights its losses must not keep the base loss from
+  // its minimum.
   TrainingRun run(two_groups(), GetParam(), options(60), 4);
   const auto records = run.train();
   ASSERT_EQ(records.size(), 60u);
@@ -128,6 +128,50 @@ INSTANTIATE_TEST_SUITE_P(Methods, TrainerMethods, ::testing::Values("none", "de"
                            std::erase(name, '-');
                            return name;
                          });
+
+// The gate learns, or the temperature falls: what an epoch counted decides how the next one
+// computes the experts, also after a restart.
+TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  TrainingRun run(dataset, "de-rrd", options(6), 4);
+  const auto records = run.train(4);
+  ASSERT_EQ(records.size(), 4u);
+  for (const EpochRecord& record : records) {
+    ASSERT_EQ(record.measurements.size(), 2u);
+    EXPECT_EQ(record.measurements[0].first, "live_experts_user");
+    EXPECT_EQ(record.measurements[1].first, "live_experts_item");
+    for (const auto& [name, experts] : record.measurements) {
+      EXPECT_GE(experts, 1.0) << name;
+      EXPECT_LE(experts, 3.0) << name;
+    }
+  }
+  EXPECT_EQ(records.front().measurements[0].second, 3.0);
+  EXPECT_LT(records.back().measurements[0].second, 2.0);
+  Checkpoint checkpoint = run.trainer->checkpoint();
+  const std::vector<double> expected = {records.back().measurements[0].second / 3,
+                                        records.back().measurements[1].second / 3};
+  ASSERT_EQ(checkpoint.distillers.at("de").size(), 2u);
+  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de")[0], expected[0]);
+  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de")[1], expected[1]);
+  EXPECT_TRUE(checkpoint.distillers.at("rrd").empty());
+
+  TrainingRun other(dataset, "de-rrd", options(6), 4);
+  other.trainer->restore(checkpoint);
+  EXPECT_EQ(other.trainer->checkpoint().distillers, checkpoint.distillers);
+  checkpoint.distillers.at("de").pop_back();
+  EXPECT_THROW(other.trainer->restore(checkpoint), Error);
+  checkpoint.distillers.erase("de");
+  EXPECT_THROW(other.trainer->restore(checkpoint), Error);
+}
+
+TEST(Trainer, ALossThatOverflowsIsAnError) {
+  TrainOptions o = options(5);
+  TrainingRun run(two_groups(), "de", o, 4);
+  std::vector<float> huge(static_cast<size_t>(run.parameters.values().size), 1e30f);
+  copy_to_device(run.parameters.values().data, huge.data(), run.parameters.values().size * 4,
+                 stream());
+  EXPECT_THROW(run.train(), Error);
+}
 
 TEST(Trainer, StopsWhenNothingImproves) {
   TrainOptions o = options(500);

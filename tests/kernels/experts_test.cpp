@@ -245,6 +245,27 @@ TEST(Experts, SkippingEqualsTheFullComputation) {
   }
 }
 
+TEST(Experts, CountsThePairsOfTheLiveEntities) {
+  for (const int32_t live : {0, 1, 33, 40}) {
+    std::vector<float> weights(40 * 7);
+    PairCount expected = {5, 8};  // it accumulates
+    for (size_t i = 0; i < weights.size(); ++i) {
+      weights[i] = i % 3 == 0 ? 0.0f : 0.25f;
+      if (i < static_cast<size_t>(live) * 7) {
+        ++expected.all;
+        expected.live += i % 3 != 0;
+      }
+    }
+    const Guarded<float> selection(weights);
+    const Guarded<int32_t> count{live};
+    const Guarded<PairCount> pairs{PairCount{5, 8}};
+    count_pairs(pairs.data(), selection.matrix(40, 7), count.data(), stream());
+    EXPECT_EQ(pairs.host()[0].live, expected.live) << live;
+    EXPECT_EQ(pairs.host()[0].all, expected.all) << live;
+    expect_intact(pairs, "pairs");
+  }
+}
+
 TEST(Experts, ThePairListIsSortedByExpertAndEntity) {
   const Mixture mixture({5, 2, 3, 4, 70}, 66, 0.3);
   mixture.step(ExpertPath::kRouted);

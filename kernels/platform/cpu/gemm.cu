@@ -13,10 +13,17 @@ namespace derrd {
 
 namespace {
 
-/// Rows or columns of c that one unit computes. Fixed: a product's bits do not depend on the
-/// number of threads. Each strip packs the other operand anew, which narrower ones feel; so a
-/// product that keeps to its thread is one strip.
-constexpr int64_t kStrip = 256;
+/// Rows or columns of c, of `length`, that one unit computes: by the shape alone, so that a
+/// product's bits do not depend on the number of threads. Each strip packs the other operand anew,
+/// which narrower ones feel; so there are four of a short product, and a product that keeps to its
+/// thread is one.
+int64_t strip_size(int64_t length) {
+  constexpr int64_t kMost = 256;
+  constexpr int64_t kLeast = 64;
+  constexpr int64_t kWanted = 4;
+  if (cpu::within_chunk()) return length;
+  return std::clamp((length + kWanted - 1) / kWanted, kLeast, kMost);
+}
 
 CBLAS_TRANSPOSE blas(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }
 
@@ -58,11 +65,11 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
                            shape.m, shape.n, shape.k, options.alpha, options.beta};
   const bool by_rows = shape.m >= shape.n;
   const int64_t length = by_rows ? shape.m : shape.n;
-  const int64_t strip_size = cpu::within_chunk() ? length : kStrip;
-  const int64_t strips = (length + strip_size - 1) / strip_size;
+  const int64_t size = strip_size(length);
+  const int64_t strips = (length + size - 1) / size;
   cpu::parallel_for(strips, shape.m * shape.n * shape.k / strips, [&](int64_t strip) {
-    const int64_t begin = strip * strip_size;
-    const int64_t count = std::min(strip_size, length - begin);
+    const int64_t begin = strip * size;
+    const int64_t count = std::min(size, length - begin);
     if (by_rows) {
       product_part(product, begin, count, 0, shape.n);
     } else {
