@@ -187,7 +187,7 @@ __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float>
     for (int64_t base = 0; base < interesting; base += lanes) {
       const int64_t p = base + lane;
       const AffineMap own = p < interesting ? AffineMap{decay[p], score[p]} : AffineMap{1.0f, 0.0f};
-      const AffineMap steps = cg::inclusive_scan(tile, own, Compose());
+      const AffineMap steps = ordered_inclusive_scan(tile, own, Compose());
       const float running = sum * steps.scale + steps.add;
       if (p < interesting) total[p] = running;
       sum = tile.shfl(running, tile.size() - 1);
@@ -218,7 +218,7 @@ __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float>
       const int64_t p = interesting - 1 - k;
       const AffineMap own = k < interesting ? AffineMap{k == 0 ? 1.0f : decay[p + 1], total[p]}
                                             : AffineMap{1.0f, 0.0f};
-      const AffineMap steps = cg::inclusive_scan(tile, own, Compose());
+      const AffineMap steps = ordered_inclusive_scan(tile, own, Compose());
       const float running = weight * steps.scale + steps.add;
       if (k < interesting) grad[k] = samples[k] >= 0 ? (score[p] * running - 1.0f) * scale : 0.0f;
       weight = tile.shfl(running, tile.size() - 1);

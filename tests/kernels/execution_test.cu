@@ -20,6 +20,13 @@ using test::stream;
 
 constexpr int64_t kMaxLanes = 32;
 
+__global__ void lanes_kernel(Vector<int32_t> lanes) {
+  const WarpTile tile = warp_tile();
+  if (tile.meta_group_rank() == 0 && tile.thread_rank() == 0) {
+    lanes[0] = static_cast<int32_t>(tile.size());
+  }
+}
+
 /// What every lane got from the collectives, [units, lanes].
 struct Collected {
   Matrix<int32_t> lanes, sum, greatest, least, inclusive, inclusive_greatest, exclusive, shuffled;
@@ -95,6 +102,51 @@ TEST(ExecutionTest, CollectivesAgreeWithLoopsOverTheLanes) {
         EXPECT_EQ(h_any[at], std::any_of(row, row + size, [](int v) { return v > 40; }) ? 1 : 0);
         EXPECT_EQ(h_all[at], std::all_of(row, row + size, [](int v) { return v > -40; }) ? 1 : 0);
       }
+    }
+  }
+}
+
+/// x -> a x + b, modulo 2^32: composition does not commute.
+struct Affine {
+  uint32_t a, b;
+};
+struct ThenAffine {
+  __device__ Affine operator()(Affine first, Affine second) const {
+    return {first.a * second.a, first.b * second.a + second.b};
+  }
+};
+__global__ void ordered_scan_kernel(Matrix<uint32_t> out, Matrix<const uint32_t> a,
+                                    Matrix<const uint32_t> b) {
+  const WarpTile tile = warp_tile();
+  for (const int64_t unit : units_of(tile, out.rows)) {
+    const unsigned lane = tile.thread_rank();
+    const Affine own = {a.row(unit)[lane], b.row(unit)[lane]};
+    const Affine all = ordered_inclusive_scan(tile, own, ThenAffine());
+    out.row(unit)[lane] = all.a * 3 + all.b;
+  }
+}
+
+TEST(ExecutionTest, AnOrderedScanKeepsTheOrderOfTheLanes) {
+  constexpr int64_t kUnits = 9;
+  std::vector<uint32_t> a, b;
+  for (const int32_t v : test::random_below(kUnits * kMaxLanes, 1 << 30, 21)) {
+    a.push_back(2 * static_cast<uint32_t>(v) + 1);
+    b.push_back(static_cast<uint32_t>(v) ^ 0x9e3779b9u);
+  }
+  const Guarded<uint32_t> device_a(a), device_b(b), out(kUnits * kMaxLanes);
+  const Guarded<int32_t> lanes(1);
+  launch("ordered_scan", tiles_for(kUnits, kMaxLanes), stream(), ordered_scan_kernel,
+         out.matrix(kUnits, kMaxLanes), Matrix<const uint32_t>(device_a.matrix(kUnits, kMaxLanes)),
+         Matrix<const uint32_t>(device_b.matrix(kUnits, kMaxLanes)));
+  launch("lanes", tiles_for(1, 1), stream(), lanes_kernel, lanes.view());
+  const int32_t size = lanes.host()[0];
+  const std::vector<uint32_t> actual = out.host();
+  for (int64_t unit = 0; unit < kUnits; ++unit) {
+    uint32_t x = 3;
+    for (int32_t lane = 0; lane < size; ++lane) {
+      const auto at = static_cast<size_t>(unit * kMaxLanes + lane);
+      x = a[at] * x + b[at];
+      EXPECT_EQ(actual[at], x) << "lane " << lane << " of unit " << unit;
     }
   }
 }

@@ -104,14 +104,18 @@ DERRD_UNSEEN void combine_reduce(Mail (&lanes)[kTileLanes], const void* context)
   }
   for (unsigned i = 0; i < kTileLanes; ++i) lanes[i] = seal(values[0]);
 }
+/// As CUDA's: in the same tree, the operator's first argument from the later lanes.
 template <class T, class Op>
 DERRD_UNSEEN void combine_inclusive_scan(Mail (&lanes)[kTileLanes], const void* context) {
   const Op& op = *static_cast<const Op*>(context);
-  T sum = open<T>(lanes[0]);
-  for (unsigned i = 1; i < kTileLanes; ++i) {
-    sum = op(sum, open<T>(lanes[i]));
-    lanes[i] = seal(sum);
+  T values[kTileLanes];
+  for (unsigned i = 0; i < kTileLanes; ++i) values[i] = open<T>(lanes[i]);
+  for (unsigned distance = 1; distance < kTileLanes; distance *= 2) {
+    for (unsigned i = kTileLanes - 1; i >= distance; --i) {
+      values[i] = op(values[i], values[i - distance]);
+    }
   }
+  for (unsigned i = 0; i < kTileLanes; ++i) lanes[i] = seal(values[i]);
 }
 template <class T>
 DERRD_UNSEEN void combine_exclusive_sum(Mail (&lanes)[kTileLanes], const void*) {
@@ -207,6 +211,15 @@ T exclusive_scan(Tile, T value, std::source_location where = std::source_locatio
 
 using WarpTile = cg::thread_block_tile<32>;
 inline WarpTile warp_tile() { return {}; }
+
+/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
+/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
+template <class T, class Op>
+T ordered_inclusive_scan(const WarpTile& tile, T value, Op op,
+                         std::source_location where = std::source_location::current()) {
+  const auto swapped = [&](const T& later, const T& earlier) { return op(earlier, later); };
+  return cg::inclusive_scan(tile, value, swapped, where);
+}
 
 /// The group of a thread that works alone, for units_of.
 struct SingleThread {};

@@ -80,6 +80,13 @@ T exclusive_scan(Tile, T) {
 using WarpTile = cg::thread_block_tile<32>;
 inline WarpTile warp_tile() { return {}; }
 
+/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
+/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
+template <class T, class Op>
+T ordered_inclusive_scan(const WarpTile&, T value, Op) {
+  return value;
+}
+
 /// The group of a thread that works alone, for units_of.
 struct SingleThread {};
 

@@ -24,6 +24,17 @@ __device__ __forceinline__ WarpTile warp_tile() {
   return cg::tiled_partition<32>(cg::this_thread_block());
 }
 
+/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
+/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
+template <class T, class Op>
+__device__ __forceinline__ T ordered_inclusive_scan(const WarpTile& tile, T value, Op op) {
+  for (unsigned distance = 1; distance < tile.size(); distance *= 2) {
+    const T earlier = tile.shfl_up(value, distance);
+    if (tile.thread_rank() >= distance) value = op(earlier, value);
+  }
+  return value;
+}
+
 /// a * b + c in one rounding.
 __device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
 
