@@ -116,7 +116,8 @@ __device__ __forceinline__ void score_slots(const WarpTile& tile, Scores score,
 __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float> grad_score,
                                                Matrix<const float> user_embedding,
                                                Matrix<const float> item_embedding,
-                                               RelaxedRankingBatch batch, float scale) {
+                                               RelaxedRankingBatch batch, float scale,
+                                               UserReduction reduction) {
   __shared__ SharedArray<float, kTiles * kMaxRankingSamples> shared_score;
   __shared__ SharedArray<float, kTiles*(kMaxRankingInteresting + 1)> shared_peak;
   __shared__ SharedArray<float, kTiles * kMaxRankingInteresting> shared_decay;
@@ -130,6 +131,9 @@ __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float>
   const int64_t interesting = batch.interesting;
   const int64_t begin = batch.users.batch->begin;
   const int64_t count = batch.users.batch->count;
+  const float share =
+      reduction == UserReduction::kMean && count > 0 ? 1.0f / static_cast<float>(count) : 1.0f;
+  const float factor = scale * share;
 
   for (const int64_t unit : units_of(tile, loss.size)) {
     if (unit >= count) {  // the same for all lanes
@@ -208,7 +212,7 @@ __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float>
       total[p] = present_at(p) ? 1.0f / total[p] : 0.0f;
     }
     const float user_loss = cg::reduce(tile, lane_loss, cg::plus<float>());
-    if (lane == 0) loss[unit] = user_loss;
+    if (lane == 0) loss[unit] = user_loss * share;
     tile.sync();
 
     // W, from the first interesting item to the last, and the gradients.
@@ -220,10 +224,10 @@ __global__ void relaxed_ranking_forward_kernel(Vector<float> loss, Matrix<float>
                                             : AffineMap{1.0f, 0.0f};
       const AffineMap steps = ordered_inclusive_scan(tile, own, Compose());
       const float running = weight * steps.scale + steps.add;
-      if (k < interesting) grad[k] = samples[k] >= 0 ? (score[p] * running - 1.0f) * scale : 0.0f;
+      if (k < interesting) grad[k] = samples[k] >= 0 ? (score[p] * running - 1.0f) * factor : 0.0f;
       weight = tile.shfl(running, tile.size() - 1);
     }
-    const float weight_scale = interesting > 0 ? weight * decay[0] * scale : 0.0f;
+    const float weight_scale = interesting > 0 ? weight * decay[0] * factor : 0.0f;
     for (int64_t j = interesting + lane; j < slots; j += lanes) grad[j] = score[j] * weight_scale;
     tile.sync();  // before the next user's scores
   }
@@ -360,7 +364,8 @@ void check_shapes(const char* operation, Matrix<const float> grad_score,
 
 void relaxed_ranking_forward(Vector<float> loss, Matrix<float> grad_score,
                              Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                             RelaxedRankingBatch batch, float scale, const Stream& stream) {
+                             RelaxedRankingBatch batch, float scale, UserReduction reduction,
+                             const Stream& stream) {
   constexpr const char* kName = "relaxed_ranking_forward";
   check_shapes(kName, grad_score, user_embedding, item_embedding, batch);
   require_size(kName, "loss", loss, batch.users.capacity);
@@ -368,7 +373,7 @@ void relaxed_ranking_forward(Vector<float> loss, Matrix<float> grad_score,
   constexpr int64_t kOperationsPerScore = 30;
   const int64_t elements = batch.samples.cols * (item_embedding.cols + kOperationsPerScore);
   launch(kName, tiles_for(loss.size, elements), stream, relaxed_ranking_forward_kernel, loss,
-         grad_score, user_embedding, item_embedding, batch, scale);
+         grad_score, user_embedding, item_embedding, batch, scale, reduction);
 }
 
 void relaxed_ranking_backward(Matrix<float> grad_user, Matrix<float> grad_item,

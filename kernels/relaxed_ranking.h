@@ -21,18 +21,26 @@ struct RelaxedRankingBatch {
   RowSegments users;              ///< the distinct users of the batch
 };
 
+/// What becomes of the users' losses in a batch.
+enum class UserReduction {
+  kSum,   ///< added up, the authors' convention
+  kMean,  ///< divided by the number of the batch's users, as Section 4.2.3 prints it
+};
+
 /// Relaxed Ranking Distillation (DE-RRD, equations 9 and 10) of the batch's users.
-///   loss_u = sum over k of log( sum_{i >= k} e^{r_i} + sum_j e^{s_j} ) - r_k
-/// with the student's scores r of the interesting and s of the uninteresting items. Exact for
+///   loss_u = share * sum over k of log( sum_{i >= k} e^{r_i} + sum_j e^{s_j} ) - r_k
+/// with share 1, or 1 / number of users,
+/// and the student's scores r of the interesting and s of the uninteresting items. Exact for
 /// scores of any size and order.
-/// @param loss [users.capacity], not scaled; zero beyond the batch's users. Overwritten.
+/// @param loss [users.capacity] without scale; zero beyond the batch's users. Overwritten.
 /// @param grad_score [users.capacity, K + L] scale * dL/dscore by position in the batch; zero for
 ///   empty slots, rows beyond the batch's users are left alone. Overwritten.
 /// @param user_embedding [U, D], item_embedding [I, D]; a score is their dot product
 /// @throws std::invalid_argument if shapes do not fit or there are too many slots.
 void relaxed_ranking_forward(Vector<float> loss, Matrix<float> grad_score,
                              Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                             RelaxedRankingBatch batch, float scale, const Stream& stream);
+                             RelaxedRankingBatch batch, float scale, UserReduction reduction,
+                             const Stream& stream);
 
 /// Gradients of the batch's embeddings, accumulated into both tables. Each row is summed by one
 /// tile in a fixed order.

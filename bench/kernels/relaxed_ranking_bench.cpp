@@ -72,7 +72,7 @@ struct Batch {
   void forward() const {
     relaxed_ranking_forward(loss.view(), grad_score.matrix(batch, slots),
                             user_embedding.matrix(users, cols), item_embedding.matrix(items, cols),
-                            view(), 1e-3f, stream());
+                            view(), 1e-3f, UserReduction::kSum, stream());
   }
   void backward() const {
     relaxed_ranking_backward(grad_user.matrix(users, cols), grad_item.matrix(items, cols),

@@ -114,11 +114,10 @@ void RrdDistiller::add_gradients(const Batches& batches, const Representations& 
   const RelaxedRankingBatch batch = {samples(), options_.interesting, batches.distinct_users()};
   const Matrix<float> grad_score = {grad_score_.data(), batch.users.capacity, batch.samples.cols};
   const Vector<float> loss_terms = loss_terms_.view().slice(0, batch.users.capacity);
-  // The paper divides by the size of the batch, the authors' program does not.
-  const float scale = options_.preset == Preset::kPaper
-                          ? options_.weight / static_cast<float>(batches.batch_size())
-                          : options_.weight;
-  relaxed_ranking_forward(loss_terms, grad_score, student.user, student.item, batch, scale, stream);
+  const UserReduction reduction =
+      options_.preset == Preset::kPaper ? UserReduction::kMean : UserReduction::kSum;
+  relaxed_ranking_forward(loss_terms, grad_score, student.user, student.item, batch,
+                          options_.weight, reduction, stream);
   locate_rows(user_position_.view(), batch.users, stream);
   relaxed_ranking_backward(student.grad_user, student.grad_item, grad_score, student.user,
                            student.item, batch, item_offsets_.view(), occurrences_.view(),

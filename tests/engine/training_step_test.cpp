@@ -122,8 +122,8 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     for (const auto& d : distillers_) {
       const auto* rrd = dynamic_cast<const RrdDistiller*>(d.get());
       if (rrd == nullptr) continue;
-      s.rrd.weight = options_.rrd.weight /
-                     (options_.rrd.preset == Preset::kPaper ? static_cast<double>(kBatch) : 1.0);
+      s.rrd.weight = options_.rrd.weight;
+      s.rrd.mean = options_.rrd.preset == Preset::kPaper;
       s.rrd.interesting = options_.rrd.interesting;
       const Matrix<const int32_t> samples = rrd->samples();
       const std::vector<int32_t> all = host(samples.flat());

@@ -67,11 +67,11 @@ struct Fixture {
     users.capacity = capacity;
     return {samples.matrix(shape.users, shape.slots), shape.interesting, users};
   }
-  void forward(float scale) const {
+  void forward(float scale, UserReduction reduction = UserReduction::kSum) const {
     relaxed_ranking_forward(loss.view(), grad_score.matrix(capacity, shape.slots),
                             user_embedding.matrix(shape.users, shape.cols),
                             item_embedding.matrix(shape.items, shape.cols), view(), scale,
-                            stream());
+                            reduction, stream());
   }
   void backward() const {
     relaxed_ranking_backward(
@@ -362,6 +362,20 @@ TEST(RelaxedRanking, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(bits(1), bits(2));
 }
 
+TEST(RelaxedRanking, TheMeanIsTheSumOverTheNumberOfUsers) {
+  const auto c = random_case(9, 11, 3, 5, 2, 0);
+  const Fixture sum(c, {1, 4, 8});
+  const Fixture mean(c, {1, 4, 8});
+  sum.forward(0.5f);
+  mean.forward(0.5f, UserReduction::kMean);
+  const auto expect_third = [](const std::vector<float>& part, const std::vector<float>& whole,
+                               size_t live) {
+    for (size_t i = 0; i < live; ++i) EXPECT_FLOAT_EQ(part[i], whole[i] * (1.0f / 3)) << i;
+  };
+  expect_third(mean.loss.host(), sum.loss.host(), 3);
+  expect_third(mean.grad_score.host(), sum.grad_score.host(), 3 * 5);
+}
+
 TEST(RelaxedRanking, RejectsWhatDoesNotFit) {
   const auto c = random_case(3, 4, 2, 2, 2, 0);
   const Fixture f(c, {0, 1});
@@ -370,7 +384,7 @@ TEST(RelaxedRanking, RejectsWhatDoesNotFit) {
     batch.interesting = interesting;
     relaxed_ranking_forward(f.loss.view().slice(0, losses), f.grad_score.matrix(4, slots),
                             f.user_embedding.matrix(3, 2), f.item_embedding.matrix(4, cols), batch,
-                            1.0f, stream());
+                            1.0f, UserReduction::kSum, stream());
   };
   EXPECT_NO_THROW(forward(2, 4, 4, 2));
   EXPECT_THROW(forward(5, 4, 4, 2), std::invalid_argument);

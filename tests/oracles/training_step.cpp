@@ -145,10 +145,12 @@ StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
     rebuild(s.negatives, 1, item, s.de.teacher_item, 2, 0.5);
   }
   if (s.rrd.weight > 0) {
-    for (const int32_t u : distinct(s.sample_users)) {
+    const auto users = distinct(s.sample_users);
+    for (const int32_t u : users) {
       total.rrd +=
           ranking_loss(s, user + u * s.student_dim, item, s.rrd.samples[static_cast<size_t>(u)]);
     }
+    if (s.rrd.mean) total.rrd /= static_cast<double>(users.size());
   }
   return total;
 }

@@ -25,6 +25,7 @@ struct TrainingStep {
 
   struct Rrd {
     double weight = 0;  ///< lambda_RRD; 0: off
+    bool mean = false;  ///< over the batch's users; else their sum
     int64_t interesting = 0;
     std::vector<std::vector<int32_t>> samples;  ///< [U][K + L], -1: empty
   } rrd;
