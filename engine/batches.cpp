@@ -37,7 +37,7 @@ Batches::Batches(const DeviceDataset& data, BatchOptions options, const Stream& 
       sorted_keys_(samples_),
       unsorted_values_(samples_),
       sorted_values_(samples_),
-      heads_(samples_ + 1),
+      heads_(samples_),
       scratch_(std::max(sort_pairs_scratch_bytes(samples_), segments_scratch_bytes(samples_))) {
   std::vector<int32_t> host(static_cast<size_t>(data.pairs()));
   const auto repeated = [&](Vector<const int32_t> pairs) {

@@ -52,9 +52,9 @@ class Trainer {
 
   enum class Outcome { kFinished, kStoppedEarly, kInterrupted };
 
-  /// Trains until the last epoch, until nothing improves any more, or until `interrupted` answers
-  /// true after an epoch. `on_epoch` sees every epoch after it is complete.
-  /// @throws Error if scores stop being finite.
+  /// Trains until the last epoch, until nothing improves any more, or until `interrupted`, asked
+  /// before every epoch, answers true. `on_epoch` sees every epoch after it is complete.
+  /// @throws Error if a loss or a score is not finite.
   Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
               const std::function<bool()>& interrupted);
 
@@ -64,7 +64,7 @@ class Trainer {
   /// Begins an epoch; run() does both.
   void begin_epoch(int epoch);
 
-  /// Makes the kept model's values (the best epoch's) the current ones.
+  /// Makes the kept model's values (the best epoch's) the current ones. There must have been one.
   void restore_best();
 
   /// The whole state between epochs, for a checkpoint, and back.

@@ -10,9 +10,9 @@
 // writes that row, no atomics are needed, and because the samples come in ascending order the sum
 // is the same on every run.
 //
-// Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row and 12 per
-// sample for the indices. Nothing is computed to speak of: the limit is memory bandwidth, or, for
-// tables that fit, the cache's.
+// Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row (a row's
+// sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
+// computed to speak of: the limit is memory bandwidth, or, for tables that fit, the cache's.
 //
 // Trap: float atomics would be shorter, but they make the sum depend on the schedule and collide on
 // popular items. The occurrences are sorted once an epoch instead (segments.cu).

@@ -177,8 +177,8 @@ struct PairList {
   Matrix<int32_t> of;
 };
 
-__global__ void count_pairs_kernel(PairList pairs, Matrix<const float> selection,
-                                   const int32_t* live_rows) {
+__global__ void count_by_expert_kernel(PairList pairs, Matrix<const float> selection,
+                                       const int32_t* live_rows) {
   const WarpTile tile = warp_tile();
   const int64_t live = *live_rows;
   for (const int64_t m : units_of(tile, selection.cols)) {
@@ -338,8 +338,8 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
 constexpr int kMaxTiles = 8;
 
 /// One block, so that nothing but its own barrier orders the sum.
-__global__ void count_all_pairs_kernel(PairCount* count, Matrix<const float> selection,
-                                       const int32_t* live_rows) {
+__global__ void count_pairs_kernel(PairCount* count, Matrix<const float> selection,
+                                   const int32_t* live_rows) {
   __shared__ SharedArray<int32_t, kMaxTiles> tile_counts;
   const cg::thread_block block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
@@ -525,8 +525,8 @@ void routed_forward(Matrix<float> reconstruction, Matrix<const float> student,
   const Matrix<float> pair_in = {workspace.pair_in.data, capacity, s.student};
   const Matrix<float> pair_out = {workspace.pair_out.data, capacity, s.teacher};
 
-  launch("experts_count_pairs", tiles_for(s.experts, s.capacity), stream, count_pairs_kernel, pairs,
-         selection, live_rows);
+  launch("experts_count_by_expert", tiles_for(s.experts, s.capacity), stream,
+         count_by_expert_kernel, pairs, selection, live_rows);
   launch("experts_list_pairs", tiles_for(s.experts, 2 * s.capacity), stream, list_pairs_kernel,
          pairs, selection, live_rows);
   launch("experts_gather_pairs", tiles_for(capacity, s.student), stream, gather_pairs_kernel,
@@ -661,8 +661,8 @@ void experts_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
 void count_pairs(PairCount* count, Matrix<const float> selection, const int32_t* live_rows,
                  const Stream& stream) {
   if (selection.size() == 0) return;
-  launch("experts_count_all_pairs", blocks_for(1, selection.size()), stream, count_all_pairs_kernel,
-         count, selection, live_rows);
+  launch("experts_count_pairs", blocks_for(1, selection.size()), stream, count_pairs_kernel, count,
+         selection, live_rows);
 }
 
 void reconstruction_loss(Vector<float> loss, Matrix<float> grad_reconstruction,

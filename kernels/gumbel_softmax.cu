@@ -40,9 +40,9 @@ __device__ __forceinline__ void fill_row(WarpTile tile, float* row, int64_t size
   for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) row[k] = value;
 }
 
-/// The largest of `row`, for all lanes; NaN if the row holds one. Read as an integer (negative
-/// floats with their low bits flipped) a float keeps its order and a NaN is the largest, and the
-/// maximum of integers vectorises.
+/// The largest of `row`, for all lanes; what a NaN does to it is open. Read as an integer (negative
+/// floats with their low bits flipped) a float keeps its order, and the maximum of integers
+/// vectorises.
 __device__ __forceinline__ float row_maximum(WarpTile tile, const float* row, int64_t size) {
   const auto flip = [](int32_t bits) { return bits ^ ((bits >> 31) & 0x7fffffff); };
   int32_t top = flip(bits_of_float(-INFINITY));

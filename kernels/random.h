@@ -36,7 +36,4 @@ __device__ __forceinline__ int64_t uniform_below(uint32_t high, uint32_t low, in
   return static_cast<int64_t>(multiply_high(bits, static_cast<uint64_t>(n)));
 }
 
-/// Gumbel(0, 1): -log(-log(u)).
-__device__ __forceinline__ float gumbel(uint32_t bits) { return -logf(-logf(uniform_open(bits))); }
-
 }  // namespace derrd

@@ -33,6 +33,7 @@ class Stream {
  private:
   void* native_ = nullptr;
   void* blas_ = nullptr;
+  void* blas_workspace_ = nullptr;
 };
 
 /// What this process did so far; a training step adds nothing to the first two.

@@ -15,7 +15,7 @@ struct SortBuffers {
 
 /// Bytes of scratch that sort_pairs needs for n pairs.
 int64_t sort_pairs_scratch_bytes(int64_t n);
-/// Stable ascending sort of pairs by the key's bits [0, bits), from `in` to `out` (`in` may be
+/// Stable ascending sort of pairs by keys below 2^bits, from `in` to `out` (`in` may be
 /// overwritten). Thrust on the CPU, CUB on the GPU.
 void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch,
                 const Stream& stream);
@@ -23,6 +23,7 @@ void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scrat
 /// Bytes of scratch that segmented_sort_pairs needs for n pairs in `segments` segments.
 int64_t segmented_sort_scratch_bytes(int64_t n, int64_t segments);
 /// Stable ascending sort within each segment [offsets[s], offsets[s + 1]); `in` may be overwritten.
+/// On the GPU it waits for the stream: CUB reads back how many segments are large. Not for steps.
 void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t> offsets,
                           Vector<uint8_t> scratch, const Stream& stream);
 

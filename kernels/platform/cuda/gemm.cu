@@ -10,7 +10,7 @@
 // shared memory, both stored depth-major and padded by one against bank conflicts. A tile of c has
 // one owner and its sums one order: no atomics, the same bits every time.
 //
-// Bytes: each tile of a and b is read once per tile of c, so 64 multiply-adds per float loaded: at
+// Bytes: each tile of a and b is read once per tile of c, so 32 multiply-adds per float loaded: at
 // DE's shapes (43 rows a group, 110 x 200) the weights, read once, are the traffic.
 //
 // The launch is sized for the most tiles that the rows can make, `groups` + rows / 64; a block
