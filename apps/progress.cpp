@@ -4,7 +4,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
+#include <vector>
 
 namespace derrd {
 
@@ -17,13 +19,55 @@ size_t terminal_width() {
   return size.ws_col;
 }
 
+/// "79.8k": three digits, five characters.
+std::string compact(double value) {
+  size_t thousands = 0;
+  constexpr std::array<const char*, 5> kSuffixes = {"", "k", "M", "G", "T"};
+  for (; value >= 999.5 && thousands + 1 < kSuffixes.size(); ++thousands) value /= 1000;
+  const int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.995 ? 2 : 3;
+  return fmt::format("{:.{}f}{}", value, decimals, kSuffixes[thousands]);
+}
+
+/// ".4612" or "1.000".
+std::string compact_ratio(double ratio) {
+  const std::string text = fmt::format("{:.4f}", ratio);
+  return text.starts_with("0.") ? text.substr(1) : text.substr(0, 5);
+}
+
 }  // namespace
 
 std::string format_duration(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
-  if (whole >= 3600) return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
-  if (whole >= 60) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  return fmt::format("{} s", whole);
+  if (whole >= 36000) return fmt::format("{}h", whole / 3600);
+  if (whole >= 3600) return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
+  if (whole >= 60) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{}s", whole);
+}
+
+std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
+                          const ProgressLimits& limits, double seconds_per_epoch, size_t width) {
+  const EarlyStopping::State& state = early_stopping.state();
+  std::string text =
+      fmt::format("epoch {}/{}  {} left", record.epoch, limits.epochs,
+                  format_duration(seconds_per_epoch * (limits.epochs - record.epoch - 1)));
+  // The most important first: the rest may not fit.
+  std::vector<std::string> fields = {
+      "  H@5 " + compact_ratio(record.evaluation.valid.hit[0]),
+      " best " + compact_ratio(state.best[0].evaluation.valid.hit[0])};
+  const char* separator = "  ";
+  for (const auto& [name, loss] : record.losses) {
+    fields.push_back(separator + fmt::format("{} {}", name, compact(loss)));
+    separator = " ";
+  }
+  fields.push_back(fmt::format("  best at {}", state.best[0].epoch));
+  fields.push_back(
+      fmt::format("  patience {}", limits.patience - (record.epoch - state.last_improvement)));
+  fields.push_back(fmt::format("  {:.3g} s/epoch", seconds_per_epoch));
+  for (const std::string& field : fields) {
+    if (text.size() + field.size() > width) break;
+    text += field;
+  }
+  return text.substr(0, width);
 }
 
 Progress::Progress(Options options) : options_(options), terminal_(::isatty(STDERR_FILENO) != 0) {}
@@ -35,10 +79,12 @@ void Progress::show(const EpochRecord& record, const EarlyStopping& early_stoppi
   seconds_ += record.seconds.prepare + record.seconds.train + record.seconds.evaluate;
   if (options_.quiet) return;
 
-  const std::string text = line(record, early_stopping);
+  // A line that wraps could not be erased.
+  const size_t width = terminal_ ? terminal_width() - 1 : std::string::npos;
+  const std::string text =
+      progress_line(record, early_stopping, options_.limits, seconds_ / shown_epochs_, width);
   if (terminal_) {
-    // Return, erase the line, and no more than fits: a wrapped line could not be erased.
-    fmt::print(stderr, "\r\x1b[K{}", text.substr(0, terminal_width() - 1));
+    fmt::print(stderr, "\r\x1b[K{}", text);  // return, erase the line
     line_open_ = true;
     return;
   }
@@ -53,23 +99,6 @@ void Progress::show(const EpochRecord& record, const EarlyStopping& early_stoppi
 void Progress::finish() {
   if (line_open_) fmt::print(stderr, "\n");
   line_open_ = false;
-}
-
-std::string Progress::line(const EpochRecord& record, const EarlyStopping& early_stopping) const {
-  std::string text = fmt::format("epoch {}/{}", record.epoch, options_.epochs);
-  for (const auto& [name, loss] : record.losses) text += fmt::format("  {} {:.5g}", name, loss);
-  const int best_epoch = early_stopping.best_epoch();
-  text += fmt::format("  valid H@5 {:.4f}", record.evaluation.valid.hit[0]);
-  if (best_epoch >= 0) {
-    const auto& best = early_stopping.state().best[0];
-    text += fmt::format(" (best {:.4f} at {})", best.evaluation.valid.hit[0], best_epoch);
-  }
-  const double per_epoch = seconds_ / shown_epochs_;
-  const int idle = record.epoch - early_stopping.state().last_improvement;
-  text += fmt::format("  {:.3g} s/epoch  at most {} left  patience {}", per_epoch,
-                      format_duration(per_epoch * (options_.epochs - record.epoch - 1)),
-                      options_.patience - idle);
-  return text;
 }
 
 }  // namespace derrd

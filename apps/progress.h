@@ -8,13 +8,18 @@
 
 namespace derrd {
 
+/// When a training ends at the latest.
+struct ProgressLimits {
+  int epochs = 0;
+  int patience = 0;  ///< epochs without improvement after which training stops
+};
+
 /// Tells on stderr how a training goes: on a terminal one line that is rewritten after every epoch,
 /// otherwise a line for the first epoch, every tenth, and whenever 10 seconds have passed.
 class Progress {
  public:
   struct Options {
-    int epochs = 0;    ///< at most
-    int patience = 0;  ///< epochs without improvement after which training stops
+    ProgressLimits limits;
     bool quiet = false;
   };
   explicit Progress(Options options);
@@ -28,7 +33,6 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string line(const EpochRecord& record, const EarlyStopping& early_stopping) const;
 
   Options options_;
   bool terminal_;
@@ -38,7 +42,13 @@ class Progress {
   Clock::time_point last_line_ = Clock::now();
 };
 
-/// "1 h 05 min", "3 min 20 s" or "12 s".
+/// An epoch in a line: epoch, time left at most, validation H\@5 and its best, losses by part, and
+/// behind them what an 80-column terminal may have no room for. Fields that would go beyond `width`
+/// are left out from the end; up to epoch 999 all but those last fit into 79 columns.
+std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
+                          const ProgressLimits& limits, double seconds_per_epoch, size_t width);
+
+/// "12h", "1h05m", "3m20s" or "12s".
 std::string format_duration(double seconds);
 
 }  // namespace derrd

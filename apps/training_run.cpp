@@ -141,7 +141,7 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
   };
   std::optional<RunLog> log;
   if (!options_.log.empty()) log.emplace(options_.log, trainer.next_epoch());
-  Progress progress({options_.epochs, options_.effective_patience(), options_.quiet});
+  Progress progress({{options_.epochs, options_.effective_patience()}, options_.quiet});
   Clock::time_point last_save = Clock::now();
 
   const Trainer::Outcome outcome = trainer.run(

@@ -11,10 +11,12 @@
 #include <csignal>
 #include <functional>
 #include <random>
+#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "apps/progress.h"
 #include "data/safetensors.h"
 #include "data/split.h"
 #include "data/synthesize.h"
@@ -172,6 +174,10 @@ TEST_F(Training, SummaryAndPlainProgress) {
   EXPECT_NE(result.err.find("epoch 10/12"), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find("epoch 5/12"), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find('\r'), std::string::npos);
+  for (const char* field :
+       {"s left", "H@5 ", " best ", " base ", " de ", " best at ", " patience ", " s/epoch"}) {
+    EXPECT_NE(lines_of(result.err)[0].find(field), std::string::npos) << field << result.err;
+  }
   EXPECT_NE(result.out.find("finished all 12 epochs; best epoch "), std::string::npos);
   EXPECT_NE(result.out.find("H@5"), std::string::npos) << result.out;
   EXPECT_NE(result.out.find("wrote " + path("model")), std::string::npos) << result.out;
@@ -182,38 +188,84 @@ TEST_F(Training, QuietShowsNoProgress) {
   EXPECT_EQ(result.err, "");
 }
 
-TEST_F(Training, TerminalHasOneLineThatIsRewritten) {
-  Arguments run = run_of("train", 5) + Arguments{"-o", path("model")};
-  std::erase(run, "--quiet");
+/// What a program shows on a terminal of so many columns, after each return that erases the line.
+std::vector<std::string> rewritten_lines(const Arguments& arguments, unsigned short columns) {
   winsize size = {};
   size.ws_row = 24;
-  size.ws_col = 60;
+  size.ws_col = columns;
   int terminal = -1;
   const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, &size);
-  ASSERT_GE(pid, 0);
   if (pid == 0) {
     std::string program = DERRD_PROGRAM;
+    Arguments owned = arguments;
     std::vector<char*> argv = {program.data()};
-    for (std::string& argument : run) argv.push_back(argument.data());
+    for (std::string& argument : owned) argv.push_back(argument.data());
     argv.push_back(nullptr);
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
+  EXPECT_GE(pid, 0);
   std::string text;
   char buffer[4096];
   for (ssize_t n = 0; (n = ::read(terminal, buffer, sizeof buffer)) > 0;) text.append(buffer, n);
   int status = 0;
   ::waitpid(pid, &status, 0);
   ::close(terminal);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  size_t rewrites = 0;
-  for (size_t at = 0; (at = text.find("\r\x1b[K", at)) != std::string::npos; ++at) {
-    ++rewrites;
-    const size_t end = text.find_first_of("\r\n", at + 1);
-    EXPECT_LT(end - at - 4, 60u) << "a line that wraps can't be rewritten";
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << text;
+  const std::string erase = "\r\x1b[K";
+  std::vector<std::string> lines;
+  for (size_t at = 0; (at = text.find(erase, at)) != std::string::npos;) {
+    at += erase.size();
+    lines.push_back(text.substr(at, text.find_first_of("\r\n", at) - at));
   }
-  EXPECT_EQ(rewrites, 5u) << text;
+  return lines;
+}
+
+constexpr const char* kShownOutcome =
+    R"(epoch \d/5  \d+s left  H@5 (\.\d{4}|1\.000) best (\.\d{4}|1\.000))";
+constexpr const char* kShownLoss = R"( [0-9.]{3,5}[kM]?)";
+
+TEST_F(Training, TerminalHasOneLineThatIsRewritten) {
+  for (const auto& [method, parts] :
+       {std::pair{"train", std::vector{"base"}}, {"de-rrd", {"base", "de", "rrd"}}}) {
+    Arguments run = run_of(method, 5) + Arguments{"-o", path("model")};
+    std::erase(run, "--quiet");
+    std::string whole = std::string(kShownOutcome) + " ";
+    for (const char* part : parts) whole += std::string(" ") + part + kShownLoss;
+    for (const auto& [columns, pattern] : {std::pair{80, whole}, {44, kShownOutcome}}) {
+      const auto lines = rewritten_lines(run, static_cast<unsigned short>(columns));
+      EXPECT_EQ(lines.size(), 5u);
+      for (const std::string& line : lines) {
+        EXPECT_LT(line.size(), static_cast<size_t>(columns)) << "a line that wraps stays: " << line;
+        EXPECT_TRUE(std::regex_search(line, std::regex("^" + pattern + "(  |$)"))) << line;
+      }
+    }
+  }
+}
+
+TEST(ProgressLine, FitsEightyColumnsAtItsLongest) {
+  EpochRecord record;
+  record.epoch = 500;
+  record.evaluation.valid.hit[0] = 0.45678;
+  record.losses = {{"base", 79.76e3}, {"de", 1.2345e7}, {"rrd", 9.996e8}};
+  EarlyStopping early_stopping(Preset::kAuthors, 20);
+  early_stopping.update(499, record.evaluation);
+  const ProgressLimits limits = {1000, 20};
+  const double seconds = 35999.0 / 499;
+  EXPECT_EQ(progress_line(record, early_stopping, limits, seconds, 79),
+            "epoch 500/1000  9h59m left  H@5 .4568 best .4568  base 79.8k de 12.3M rrd 1.00G");
+  EXPECT_EQ(progress_line(record, early_stopping, limits, seconds, std::string::npos),
+            "epoch 500/1000  9h59m left  H@5 .4568 best .4568  base 79.8k de 12.3M rrd 1.00G"
+            "  best at 499  patience 19  72.1 s/epoch");
+  EXPECT_EQ(progress_line(record, early_stopping, limits, seconds, 40),
+            "epoch 500/1000  9h59m left  H@5 .4568");
+}
+
+TEST(ProgressLine, TimesAreShort) {
+  EXPECT_EQ(format_duration(0.2), "0s");
+  EXPECT_EQ(format_duration(59.6), "1m00s");
+  EXPECT_EQ(format_duration(3661), "1h01m");
+  EXPECT_EQ(format_duration(36000), "10h");
 }
 
 TEST_F(Training, StopsEarlyAfterItsPatience) {
