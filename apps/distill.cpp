@@ -1,5 +1,7 @@
 #include "apps/distill.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -11,6 +13,8 @@
 #include "apps/option_checks.h"
 #include "apps/training_options.h"
 #include "apps/training_run.h"
+#include "kernels/negatives.h"
+#include "kernels/relaxed_ranking.h"
 
 namespace derrd {
 
@@ -32,6 +36,8 @@ struct DistillCommand {
   bool uses_de() const { return method.starts_with("de"); }
   bool uses_rrd() const { return method.ends_with("rrd"); }
 };
+
+static_assert(kMaxUninteresting >= kMaxRankingSamples - 1, "all that --l allows can be drawn");
 
 /// The method and those options that it looks at.
 Json method_options(const DistillCommand& command) {
@@ -96,6 +102,13 @@ void run(const DistillCommand& command) {
     usage("--list has to be at least --k: the interesting items are drawn from it");
   }
 
+  const RrdOptions& rrd = command.distill.rrd;
+  if (rrd.interesting + rrd.uninteresting > kMaxRankingSamples && command.uses_rrd()) {
+    usage(fmt::format(
+        "--k and --l are {} items per user together, at most {} are possible; lower one",
+        rrd.interesting + rrd.uninteresting, kMaxRankingSamples));
+  }
+
   TrainingRun training(command.training, command.teacher);
   std::optional<Embeddings> teacher;
   if (!command.teacher.empty()) teacher = load_model(command.teacher, training.dataset());
@@ -136,7 +149,7 @@ void add_expert_options(CLI::App& command, DistillCommand& options) {
 }
 
 void add_ranking_options(CLI::App& command, DistillCommand& options) {
-  const auto add = [&](const char* name, auto& value, const char* description) {
+  const auto add = [&](const char* name, auto& value, const std::string& description) {
     return command.add_option(name, value, description)
         ->group("Relaxed Ranking Distillation (rrd)")
         ->capture_default_str();
@@ -144,11 +157,15 @@ void add_ranking_options(CLI::App& command, DistillCommand& options) {
   RrdOptions& rrd = options.distill.rrd;
   add("--lambda-rrd", options.lambda_rrd, "Weight of the loss in the sum of all losses")
       ->check(at_least(0));
-  add("--k", rrd.interesting, "Interesting items per user: the student learns their order")
-      ->check(at_least(1));
+  add("--k", rrd.interesting,
+      fmt::format("Interesting items per user, at most {}: the student learns their order",
+                  kMaxRankingInteresting))
+      ->check(between(1, kMaxRankingInteresting));
   add("--l", rrd.uninteresting,
-      "Uninteresting items per user: the student learns to place them below the interesting ones")
-      ->check(at_least(1));
+      fmt::format("Uninteresting items per user, with --k at most {}: the student learns to place "
+                  "them below the interesting ones",
+                  kMaxRankingSamples))
+      ->check(between(1, kMaxRankingSamples - 1));
   add("--t", options.sharpness,
       "How deep in the teacher's list interesting items are drawn: rank k has weight exp(-k/t)")
       ->check(above(0));

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <cstdint>
 #include <string>
 
 namespace derrd {
@@ -27,6 +28,18 @@ inline CLI::Validator above(double bound) {
             CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value > bound;
         return fits ? std::string()
                     : text + " is not a number above " + CLI::detail::to_string(bound);
+      },
+      "");
+}
+/// Option values that are whole numbers from `low` to `high`.
+inline CLI::Validator between(int64_t low, int64_t high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        int64_t value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+        return fits ? std::string()
+                    : text + " is not a whole number from " + std::to_string(low) + " to " +
+                          std::to_string(high);
       },
       "");
 }

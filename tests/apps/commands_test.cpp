@@ -7,6 +7,7 @@
 
 #include "data/safetensors.h"
 #include "data/version.h"
+#include "kernels/relaxed_ranking.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test {
@@ -78,6 +79,12 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
+       std::to_string(kMaxRankingInteresting + 1)},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l",
+       std::to_string(kMaxRankingSamples)},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l", "2.5"},
       {"evaluate", "--data", "d"},
       {"recommend", "--data", "d", "--model", "m", "--top", "0"},
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
@@ -91,6 +98,35 @@ TEST(Commands, UsageErrorsExitWithTwo) {
     EXPECT_EQ(result.exit_code, 2) << shown;
     EXPECT_FALSE(result.err.empty()) << shown;
   }
+}
+
+TEST(Commands, SlotsOfRankingDistillationAreLimited) {
+  const std::string most = std::to_string(kMaxRankingSamples);
+  const std::string most_interesting = std::to_string(kMaxRankingInteresting);
+  const auto refused = [](int64_t k, int64_t l, const std::vector<std::string>& texts) {
+    const Result result = derrd({"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
+                                 std::to_string(k), "--l", std::to_string(l)});
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    for (const std::string& text : texts) {
+      EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
+    }
+  };
+  refused(kMaxRankingInteresting + 1, 40, {"--k", "to " + most_interesting});
+  refused(40, kMaxRankingSamples, {"--l", "to " + std::to_string(kMaxRankingSamples - 1)});
+  refused(kMaxRankingInteresting, kMaxRankingSamples - kMaxRankingInteresting + 1,
+          {"--k", "--l", "at most " + most, "lower"});
+  const std::string help = derrd({"distill", "--help"}).out;
+  EXPECT_NE(help.find("at most " + most + ":"), std::string::npos) << help;
+  EXPECT_NE(help.find("at most " + most_interesting + ":"), std::string::npos) << help;
+
+  const TemporaryFolder folder;
+  write_small_dataset(folder);
+  SmallModel(60, 120, 3).write(folder / "teacher");
+  const Result longest = derrd({"distill", "--data", folder / "data", "--teacher",
+                                folder / "teacher", "--method", "rrd", "--k", most_interesting,
+                                "--l", std::to_string(kMaxRankingSamples - kMaxRankingInteresting),
+                                "--dim", "2", "--epochs", "1", "--quiet", "-o", folder / "model"});
+  EXPECT_EQ(longest.exit_code, 0) << longest.err;
 }
 
 TEST(Commands, FailuresExitWithOneAndOneMessage) {
