@@ -49,6 +49,7 @@ std::string kind_of(const SafetensorsFile& file) {
   if (format == "derrd-dataset") return "data set of derrd";
   if (format == "derrd-model") return "model of derrd";
   if (format == "derrd-checkpoint") return "checkpoint of derrd";
+  if (format == "derrd-lists") return "recommendations of derrd";
   if (file.contains("user_embedding") && file.contains("item_embedding")) {
     return "safetensors file with embeddings: usable as a teacher or a model";
   }
@@ -99,7 +100,9 @@ void add_info(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "info", "Say what a file is and what made it; without a file, what this program runs on");
   add_config_option(*command);
-  command->add_option("file", options->file, "Data set, model, checkpoint, any safetensors file")
+  command
+      ->add_option("file", options->file,
+                   "Data set, model, checkpoint, lists, any safetensors file")
       ->type_name("FILE");
   add_idle_options(*command, options->idle);
   command->footer("Example:\n  derrd info teacher.safetensors");

@@ -3,26 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/config_option.h"
+#include "apps/list_writer.h"
 #include "apps/load_model.h"
 #include "apps/metrics_json.h"
 #include "apps/option_checks.h"
 #include "apps/output_checks.h"
 #include "apps/training_options.h"
-#include "data/atomic_file.h"
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/file_bytes.h"
 #include "data/printable.h"
 #include "data/text_lines.h"
+#include "data/version.h"
+#include "engine/model_file.h"
 #include "engine/top_lists.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
@@ -73,12 +75,6 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Datas
   return users;
 }
 
-/// The lists of some users on the host.
-struct Lists {
-  std::vector<int32_t> items;  ///< [users, top], -1 behind the last
-  std::vector<float> scores;   ///< [users, top]
-};
-
 /// Makes the lists of a few users at a time, from their rows of embeddings and training items.
 class ListMaker {
  public:
@@ -110,7 +106,7 @@ class ListMaker {
     top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), user.matrix(n, dim),
                     item_.matrix(embeddings_.items, dim), {offsets.view(), observed.view()}, 0,
                     stream_);
-    return {items.to_host(stream_), scores.to_host(stream_)};
+    return {{users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
   }
 
  private:
@@ -122,72 +118,34 @@ class ListMaker {
   TopLists top_lists_;
 };
 
-/// Where the text goes: a file that appears when it is complete, or standard output.
-class Output {
- public:
-  explicit Output(const std::string& path) {
-    if (!path.empty()) file_.emplace(path);
+/// What made the lists: the data set, the model, and what the model's file says about itself.
+Metadata origin(const Dataset& dataset, const Embeddings& embeddings, int64_t top) {
+  const Json options = {{"command", "recommend"}, {"top", top}};
+  Metadata metadata = {{"format", "derrd-lists"},
+                       {"version", kVersion},
+                       {"options", options.dump()},
+                       {"dataset_hash", dataset.hash},
+                       {"model_hash", hash_embeddings(embeddings)}};
+  for (const auto& [key, fact] : {std::pair{"model", "model"},
+                                  {"options", "model_options"},
+                                  {"seed", "model_seed"},
+                                  {"metrics", "model_metrics"},
+                                  {"dataset_hash", "model_dataset_hash"},
+                                  {"teacher_hash", "model_teacher_hash"}}) {
+    const auto found = embeddings.metadata.find(key);
+    if (found != embeddings.metadata.end()) metadata.emplace(fact, found->second);
   }
-  void write(const std::string& text) {
-    if (file_) {
-      file_->write(text);
-    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-      throw Error("standard output can't be written; is the disk full?");
-    }
-  }
-  void finish() {
-    if (file_) file_->commit();
-  }
-
- private:
-  std::optional<AtomicFile> file_;
-};
-
-std::string id_as_tsv(const IdTable& ids, int32_t number) {
-  std::string text = ids.text(number);
-  if (text.find_first_of("\t\r\n") != std::string::npos) {
-    throw Error(fmt::format("the id {} has a tab or a line's end in it; use --format jsonl",
-                            printable(text)));
-  }
-  return text;
-}
-
-Json id_as_json(const IdTable& ids, int32_t number) {
-  if (ids.numeric()) return ids.numbers()[static_cast<size_t>(number)];
-  return ids.text(number);
-}
-
-/// Appends a user's list.
-void append_tsv(std::string& text, const Dataset& dataset, int32_t user,
-                std::span<const int32_t> items, std::span<const float> scores) {
-  const std::string user_id = id_as_tsv(dataset.user_ids, user);
-  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
-    fmt::format_to(std::back_inserter(text), "{}\t{}\t{}\t{}\n", user_id, k + 1,
-                   id_as_tsv(dataset.item_ids, items[k]), scores[k]);
-  }
-}
-
-void append_jsonl(std::string& text, const Dataset& dataset, int32_t user,
-                  std::span<const int32_t> items, std::span<const float> scores) {
-  Json list = Json::array();
-  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
-    Json entry;
-    entry["item"] = id_as_json(dataset.item_ids, items[k]);
-    entry["score"] = scores[k];
-    list.push_back(entry);
-  }
-  Json json;
-  json["user"] = id_as_json(dataset.user_ids, user);
-  json["items"] = list;
-  text += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return metadata;
 }
 
 void run(const RecommendCommand& command) {
   constexpr size_t kUsersAtOnce = 1024;
+  if (command.format == "safetensors" && command.output.empty()) {
+    throw CLI::ValidationError("recommend", "--format safetensors needs a file to write: give -o");
+  }
   check_outputs(
       {{"--data", command.data}, {"--model", command.model}, {"--users-file", command.users_file}},
       {{"-o", command.output}});
-  Output output(command.output);
   set_threads(command.idle.threads);
   const Stream stream;
   const Dataset dataset = load_dataset(command.data);
@@ -196,8 +154,10 @@ void run(const RecommendCommand& command) {
   const auto top = static_cast<size_t>(std::min(command.top, dataset.num_items()));
   ListMaker maker(dataset, embeddings, static_cast<int64_t>(top), stream);
 
-  const bool tsv = command.format == "tsv";
-  if (tsv) output.write("user\trank\titem\tscore\n");
+  const std::unique_ptr<ListWriter> writer =
+      command.format == "safetensors" ? safetensors_lists(command.output, static_cast<int64_t>(top),
+                                                          origin(dataset, embeddings, command.top))
+                                      : text_lists(command.format, command.output, dataset);
   for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
     const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
     Lists lists;
@@ -207,15 +167,9 @@ void run(const RecommendCommand& command) {
       throw Error(fmt::format("{}: in the tile of users from {} on: {}", command.model,
                               printable(dataset.user_ids.text(part.front())), e.what()));
     }
-    std::string text;
-    for (size_t u = 0; u < part.size(); ++u) {
-      const auto items = std::span<const int32_t>(lists.items).subspan(u * top, top);
-      const auto scores = std::span<const float>(lists.scores).subspan(u * top, top);
-      (tsv ? append_tsv : append_jsonl)(text, dataset, part[u], items, scores);
-    }
-    output.write(text);
+    writer->write(lists);
   }
-  output.finish();
+  writer->finish();
 }
 
 }  // namespace
@@ -248,8 +202,9 @@ void add_recommend(CLI::App& app) {
   command
       ->add_option("--format", options->format,
                    "tsv: user, rank, item, score, after a line of these names; jsonl: a line per "
-                   "user {\"user\", \"items\": [{\"item\", \"score\"}]}")
-      ->check(CLI::IsMember({"tsv", "jsonl"}))
+                   "user {\"user\", \"items\": [{\"item\", \"score\"}]}; safetensors: a file of "
+                   "matrices with the data set's numbers instead of ids")
+      ->check(CLI::IsMember({"tsv", "jsonl", "safetensors"}))
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "File to write [standard output]")
       ->type_name("FILE");

@@ -88,6 +88,7 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"evaluate", "--data", "d"},
       {"recommend", "--data", "d", "--model", "m", "--top", "0"},
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
+      {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},
       {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
       {"train", "--config", "/no/such/file.toml"},
   };
@@ -208,6 +209,10 @@ TEST(Info, TellsWhatAFileIs) {
                    "--epochs", "2", "--checkpoint", folder / "checkpoint"})
                 .exit_code,
             0);
+  ASSERT_EQ(derrd({"recommend", "--data", folder / "data", "--model", folder / "model", "--top",
+                   "3", "--format", "safetensors", "-o", folder / "lists"})
+                .exit_code,
+            0);
   const auto expect = [&](const char* file, const std::vector<std::string>& texts) {
     const Result result = derrd({"info", folder / file});
     EXPECT_EQ(result.exit_code, 0);
@@ -219,6 +224,8 @@ TEST(Info, TellsWhatAFileIs) {
   expect("model", {"model of derrd", "dataset_hash: " + dataset.hash, "  dim: 4",
                    "tensor \"user_embedding\" F32 [60, 4]"});
   expect("checkpoint", {"checkpoint of derrd", "tensor \"first_moments\" F32"});
+  expect("lists", {"recommendations of derrd", "dataset_hash: " + dataset.hash, "  top: 3",
+                   "tensor \"items\" I32 [60, 3]"});
   expect("foreign", {"usable as a teacher", "tensor \"item_embedding\" F16 [4, 2]"});
 }
 

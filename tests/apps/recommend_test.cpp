@@ -1,9 +1,11 @@
 // What comes out of a model: recommendations and evaluations, on easy and on odd data sets.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -12,6 +14,7 @@
 
 #include "data/safetensors.h"
 #include "data/split.h"
+#include "data/version.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test {
@@ -137,6 +140,66 @@ TEST_F(Recommend, FileHoldsWhatStandardOutputWould) {
   const std::string text = recommend({}).out;
   EXPECT_EQ(recommend({"-o", path("out")}).exit_code, 0);
   EXPECT_EQ(read_text(path("out")), text);
+}
+
+TEST_F(Recommend, SafetensorsHoldTheSameLists) {
+  constexpr int64_t kTop = 115;  // more than some users have not trained with
+  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "--seed", "7",
+                   "-o", path("model"), "--quiet"})
+                .exit_code,
+            0);
+  const Arguments selection = {"--top", std::to_string(kTop), "--users", "31,4,0,59"};
+  const std::string tsv = recommend(selection).out;
+  const Result result =
+      recommend(selection + Arguments{"--format", "safetensors", "-o", path("lists")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "");
+
+  const SafetensorsFile file = SafetensorsFile::read(path("lists"));
+  const auto users = file.values<int32_t>("users");
+  const auto items = file.values<int32_t>("items");
+  const auto scores = file.values<float>("scores");
+  EXPECT_EQ(users, (std::vector<int32_t>{31, 4, 0, 59}));
+  EXPECT_EQ(file.tensor("items").shape, (std::vector<int64_t>{4, kTop}));
+  EXPECT_EQ(file.tensor("scores").shape, (std::vector<int64_t>{4, kTop}));
+  std::string text = "user\trank\titem\tscore\n";
+  size_t empty = 0;
+  for (size_t u = 0; u < users.size(); ++u) {
+    for (size_t k = 0; k < kTop; ++k) {
+      const int32_t item = items[u * kTop + k];
+      const float score = scores[u * kTop + k];
+      if (item < 0) {
+        EXPECT_EQ(item, -1);
+        EXPECT_EQ(score, -std::numeric_limits<float>::infinity());
+        ++empty;
+        continue;
+      }
+      text += fmt::format("{}\t{}\t{}\t{}\n", dataset_.user_ids.text(users[u]), k + 1,
+                          dataset_.item_ids.text(item), score);
+    }
+  }
+  EXPECT_EQ(text, tsv);
+  EXPECT_GT(empty, 0u) << "choose other users: these have no short list";
+
+  const SafetensorsFile model = SafetensorsFile::read(path("model"));
+  EXPECT_EQ(file.metadata_or("format", ""), "derrd-lists");
+  EXPECT_EQ(file.metadata_or("version", ""), kVersion);
+  EXPECT_EQ(file.metadata_or("dataset_hash", ""), dataset_.hash);
+  EXPECT_EQ(file.metadata_or("model_hash", ""), hash_tensors(model.tensors()));
+  EXPECT_EQ(file.metadata_or("model", ""), "bpr");
+  EXPECT_EQ(file.metadata_or("model_seed", ""), "7");
+  for (const char* fact : {"options", "metrics", "dataset_hash"}) {
+    EXPECT_EQ(file.metadata_or(std::string("model_") + fact, ""), model.metadata_or(fact, "none"));
+  }
+  const auto options = nlohmann::json::parse(file.metadata_or("options", ""));
+  EXPECT_EQ(options, (nlohmann::json{{"command", "recommend"}, {"top", kTop}}));
+}
+
+TEST_F(Recommend, SafetensorsNeedAFile) {
+  const Result result = recommend({"--format", "safetensors"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("-o"), std::string::npos) << result.err;
 }
 
 TEST_F(Recommend, SameAtAnyNumberOfThreads) {
