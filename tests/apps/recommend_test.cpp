@@ -14,6 +14,7 @@
 
 #include "data/safetensors.h"
 #include "data/split.h"
+#include "data/synthesize.h"
 #include "data/version.h"
 #include "tests/apps/program.h"
 
@@ -200,6 +201,31 @@ TEST_F(Recommend, SafetensorsNeedAFile) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.out, "");
   EXPECT_NE(result.err.find("-o"), std::string::npos) << result.err;
+}
+
+TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
+  // Users are taken 1,024 at a time.
+  SynthesisOptions synthesis;
+  synthesis.users = 1100;
+  synthesis.items = 150;
+  synthesis.interactions = 6000;
+  Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
+  draw_candidates(dataset, 10, 0);
+  save_dataset(dataset, path("data"));
+  const SmallModel model(1100, 150, 3);
+  model.write(path("model"));
+  const auto all = lines_of(recommend({"--top", "3"}).out);
+  ASSERT_EQ(all.size(), 1u + 3 * 1100);
+  for (const int64_t user : {1023, 1024, 1025, 1099}) {
+    const auto one = lines_of(recommend({"--top", "3", "--users", std::to_string(user)}).out);
+    ASSERT_EQ(one.size(), 4u);
+    const auto expected = expected_list(dataset, model, user);
+    for (size_t k = 0; k < 3; ++k) {
+      EXPECT_EQ(all[1 + 3 * user + k], one[1 + k]);
+      EXPECT_EQ(cells_of(one[1 + k])[0], std::to_string(user));
+      EXPECT_EQ(cells_of(one[1 + k])[2], dataset.item_ids.text(expected[k].second));
+    }
+  }
 }
 
 TEST_F(Recommend, SameAtAnyNumberOfThreads) {
