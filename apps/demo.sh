@@ -5,6 +5,10 @@
 #   DERRD_DATA=folder               takes folder/citeulike/users.dat instead of downloading it
 #   DERRD_WORK=folder               where data, models and logs go (build/demo)
 set -euo pipefail
+# Relative folders are relative to where the caller is.
+for name in DERRD_DATA DERRD_WORK; do
+  case "${!name-}" in "" | /*) ;; *) export "$name=$PWD/${!name}" ;; esac
+done
 cd "$(dirname "$0")/.."
 
 quick=
@@ -27,19 +31,19 @@ users_dat=$work/users.dat
 checksum=02d5d429b2c0362e0ed79f6ef204666b4092563d21493abf4dfb521e8a7078bf
 address=https://raw.githubusercontent.com/js05212/citeulike-t/master/users.dat
 is_citeulike() { [ -f "$1" ] && echo "$checksum  $1" | sha256sum --check --status; }
-if [ -n "${DERRD_DATA-}" ] && [ ! -f "$DERRD_DATA/citeulike/users.dat" ]; then
-  echo "DERRD_DATA is $DERRD_DATA, but there is no citeulike/users.dat in it" >&2
-  exit 1
-fi
-if [ -n "${DERRD_DATA-}" ]; then
-  is_citeulike "$DERRD_DATA/citeulike/users.dat" || {
-    echo "$DERRD_DATA/citeulike/users.dat is not CiteULike's (sha256 differs from $checksum)" >&2
+given=${DERRD_DATA:+$DERRD_DATA/citeulike/users.dat}
+if [ -n "$given" ] && [ -f "$given" ]; then
+  is_citeulike "$given" || {
+    echo "$given is not CiteULike's (its sha256 is not $checksum); replace it, or unset DERRD_DATA to have it downloaded" >&2
     exit 1
   }
-  users_dat=$DERRD_DATA/citeulike/users.dat
-elif ! is_citeulike "$users_dat"; then
-  echo "Getting $address"
-  curl -fsSL --retry 2 --max-time 60 -o "$users_dat.part" "$address" && mv "$users_dat.part" "$users_dat" || rm -f "$users_dat.part"
+  users_dat=$given
+else
+  [ -z "$given" ] || echo "DERRD_DATA is $DERRD_DATA, but there is no citeulike/users.dat in it: going on without it" >&2
+  if ! is_citeulike "$users_dat"; then
+    echo "Getting $address"
+    curl -fsSL --retry 2 --max-time 60 -o "$users_dat.part" "$address" && mv "$users_dat.part" "$users_dat" || rm -f "$users_dat.part"
+  fi
 fi
 if is_citeulike "$users_dat"; then
   "$derrd" prepare "$users_dat" --format citeulike -o "$work/data.safetensors"

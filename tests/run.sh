@@ -3,6 +3,8 @@
 #   bash tests/run.sh [preset]      cpu, cuda, asan, simt-check, cuda-debug
 #   DERRD_DATA=folder               folder/citeulike/users.dat for the tests on real data, which are skipped without it
 set -euo pipefail
+# A relative folder is relative to where the caller is.
+case "${DERRD_DATA-}" in "" | /*) ;; *) export DERRD_DATA="$PWD/$DERRD_DATA" ;; esac
 cd "$(dirname "$0")/.."
 . apps/setup.sh
 preset=${1:-$preset}
