@@ -1,5 +1,7 @@
 #include "apps/config_option.h"
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -7,7 +9,18 @@ namespace derrd {
 
 namespace {
 
-void apply(CLI::App& command, const CLI::ConfigItem& item) {
+using Options = std::set<const CLI::Option*>;
+
+/// Whether the command line has the option, or one that it can't be together with.
+bool decided(const CLI::Option& option, const Options& given) {
+  const auto& others = option.get_excludes();
+  return given.contains(&option) ||
+         std::any_of(others.begin(), others.end(),
+                     [&](const CLI::Option* other) { return given.contains(other); });
+}
+
+/// @param given options of the command line
+void apply(CLI::App& command, const CLI::ConfigItem& item, const Options& given) {
   const bool marks_table = item.name == "++" || item.name == "--";
   const bool other_command = !item.parents.empty() && item.parents.front() != command.get_name();
   if (marks_table || other_command) return;
@@ -17,7 +30,7 @@ void apply(CLI::App& command, const CLI::ConfigItem& item) {
     throw CLI::ConfigError("--config: " + command.get_name() + " has no option " + item.fullname(),
                            CLI::ExitCodes::ConfigError);
   }
-  if (option->count() > 0) return;
+  if (option->count() > 0 || decided(*option, given)) return;
   if (option->get_expected_min() == 0) {
     option->add_result(
         option->get_flag_value(item.name, command.get_config_formatter()->to_flag(item)));
@@ -35,8 +48,13 @@ void add_config_option(CLI::App& command) {
       .add_option_function<std::string>(
           "--config",
           [owner](const std::string& path) {
-            for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path))
-              apply(*owner, item);
+            Options given;
+            for (const CLI::Option* option : owner->get_options()) {
+              if (option->count() > 0) given.insert(option);
+            }
+            for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path)) {
+              apply(*owner, item, given);
+            }
           },
           "TOML file with values for these options; the command line wins")
       ->type_name("FILE")

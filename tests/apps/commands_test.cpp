@@ -176,6 +176,41 @@ TEST_F(Config, GivesValuesAndTheCommandLineWins) {
   EXPECT_EQ(options["epochs"], 2);
 }
 
+TEST_F(Config, TheCommandLineWinsOverWhatExcludesIt) {
+  SmallModel(60, 120, 10).write(folder_ / "teacher");
+  const auto dim_of = [&](const std::string& text, const std::vector<std::string>& flags) {
+    write_text(folder_ / "run.toml", text);
+    std::vector<std::string> arguments = {"distill",
+                                          "--config",
+                                          folder_ / "run.toml",
+                                          "--data",
+                                          folder_ / "data",
+                                          "--teacher",
+                                          folder_ / "teacher",
+                                          "--method",
+                                          "none",
+                                          "--epochs",
+                                          "1",
+                                          "--quiet",
+                                          "-o",
+                                          folder_ / "model"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return SafetensorsFile::read(folder_ / "model").tensor("user_embedding").shape[1];
+  };
+  EXPECT_EQ(dim_of("dim = 7\n", {"--size", "0.5"}), 5);
+  EXPECT_EQ(dim_of("size = 0.5\n", {"--dim", "3"}), 3);
+  EXPECT_EQ(dim_of("size = 0.4\n", {}), 4);
+
+  write_text(folder_ / "run.toml", "dim = 7\nsize = 0.5\n");
+  const Result both =
+      derrd({"distill", "--config", folder_ / "run.toml", "--data", folder_ / "data", "--teacher",
+             folder_ / "teacher", "-o", folder_ / "model"});
+  EXPECT_EQ(both.exit_code, 2) << both.err;
+  EXPECT_NE(both.err.find("--dim"), std::string::npos) << both.err;
+}
+
 TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
   write_text(folder_ / "run.toml", "epochs = 2\n[train]\ndim = 6\n[distill]\ndim = 9\nk = 3\n");
   const auto options = options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"});
