@@ -75,6 +75,7 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 TrainingRun::TrainingRun(TrainingOptions options, const std::string& teacher)
     : options_(checked(std::move(options), teacher)),
+      teacher_(teacher),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
       data_(dataset_, stream_) {}
@@ -167,8 +168,12 @@ void TrainingRun::train(const Recipe& recipe) {
     DistillOptions distill = recipe.distill;
     distill.batch_size = options_.batch;
     distill.student_dim = recipe.dim;
-    distillers =
-        make_distillers(recipe.method, distill, *recipe.teacher, data_, parameters, stream_);
+    try {
+      distillers =
+          make_distillers(recipe.method, distill, *recipe.teacher, data_, parameters, stream_);
+    } catch (const Error& e) {
+      throw Error(fmt::format("{}: {}", teacher_, e.what()));
+    }
   }
   parameters.allocate(options_.seed, stream_);
   Trainer trainer(data_, parameters, model, distillers, train_options(recipe), stream_);

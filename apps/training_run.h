@@ -51,6 +51,7 @@ class TrainingRun {
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint) const;
 
   TrainingOptions options_;
+  std::string teacher_;  // path, for messages
   Stream stream_;
   Dataset dataset_;
   DeviceDataset data_;

@@ -92,8 +92,10 @@ IdTable IdTable::identity(int64_t n) {
 }
 
 void IdTable::sort() {
-  if (size() > kMaxCount)
-    throw Error(fmt::format("{} ids are more than the {} allowed", size(), kMaxCount));
+  if (size() > kMaxCount) {
+    throw Error(fmt::format("{} ids are more than the {} allowed; prepare a part of the data",
+                            size(), kMaxCount));
+  }
   std::iota(order_.begin(), order_.end(), 0);
   const auto find_repeated = [&](auto key) {
     if (!std::ranges::is_sorted(order_, {}, key)) std::ranges::sort(order_, {}, key);

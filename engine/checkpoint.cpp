@@ -84,7 +84,8 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint) {
   const SafetensorsFile file = SafetensorsFile::read(path);
   if (file.metadata_or("format", "") != kFormat) {
-    throw Error(fmt::format("{}: not a checkpoint of derrd", file.name()));
+    throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own",
+                            file.name()));
   }
   if (file.metadata_or("checksum", "") !=
       checksum(file.tensors(), file.metadata_or("state", ""), file.metadata_or("run", ""))) {

@@ -24,7 +24,11 @@ std::vector<float> matrix(const SafetensorsFile& file, const char* name, const c
         "trained on",
         file.name(), name, view.shape[0], rows, what));
   }
-  if (view.shape[1] == 0) throw Error(fmt::format("{}: tensor '{}' is empty", file.name(), name));
+  if (view.shape[1] == 0) {
+    throw Error(fmt::format(
+        "{}: tensor '{}' is empty; give a model whose vectors have a dimension of at least 1",
+        file.name(), name));
+  }
   cols = view.shape[1];
   std::vector<float> values = file.floats(name);
   const auto bad =
@@ -32,7 +36,8 @@ std::vector<float> matrix(const SafetensorsFile& file, const char* name, const c
   if (bad != values.end()) {
     const int64_t index = bad - values.begin();
     throw Error(fmt::format(
-        "{}: tensor '{}' has {} at row {}, column {}; a model must hold finite numbers only",
+        "{}: tensor '{}' has {} at row {}, column {}; a model must hold finite numbers only: "
+        "train it again, with a lower learning rate if it diverged, or export it again",
         file.name(), name, *bad, index / cols, index % cols));
   }
   return values;
@@ -47,8 +52,8 @@ Embeddings load_embeddings(const std::filesystem::path& path, int64_t users, int
   e.user = matrix(file, "user_embedding", "users", users, e.dim);
   e.item = matrix(file, "item_embedding", "items", items, item_dim);
   if (item_dim != e.dim) {
-    throw Error(fmt::format("{}: users have {} dimensions, items {}; they must agree", file.name(),
-                            e.dim, item_dim));
+    throw Error(fmt::format("{}: users have {} dimensions, items {}; give a model where they agree",
+                            file.name(), e.dim, item_dim));
   }
   e.users = users;
   e.items = items;

@@ -62,7 +62,14 @@ TEST_F(Errors, TeacherMustFitTheDataSet) {
                     {{"user_embedding", tensor_view(std::span(uneven.user), {60, 6})},
                      {"item_embedding", tensor_view(std::span(items), {120, 5})}},
                     {});
-  expect_failure(distillation("uneven", "model"), {path("uneven"), "6", "5"});
+  expect_failure(distillation("uneven", "model"), {path("uneven"), "6", "5", "give a model"});
+  const std::vector<float> none;
+  write_safetensors(path("empty"),
+                    {{"user_embedding", tensor_view(std::span(none), {60, 0})},
+                     {"item_embedding", tensor_view(std::span(none), {120, 0})}},
+                    {});
+  expect_failure(distillation("empty", "model"),
+                 {path("empty"), "user_embedding", "is empty", "give a model"});
   write_safetensors(path("lacking"),
                     {{"user_embedding", tensor_view(std::span(uneven.user), {60, 6})}}, {});
   expect_failure(distillation("lacking", "model"), {path("lacking"), "item_embedding"});
@@ -75,7 +82,7 @@ TEST_F(Errors, TeacherMustBeFinite) {
     model.item[6 * 7 + 2] = bad;
     model.write(path("bad"));
     expect_failure(distillation("bad", "model"),
-                   {path("bad"), "item_embedding", "row 7, column 2"});
+                   {path("bad"), "item_embedding", "row 7, column 2", "train it again"});
   }
 }
 
@@ -84,11 +91,24 @@ TEST_F(Errors, TeacherWhoseScoresOverflowIsRefused) {
   for (float& value : model.user) value *= 1e38f / 4;
   for (float& value : model.item) value *= 1e38f / 4;
   model.write(path("huge"));
-  expect_failure(distillation("huge", "model") + Arguments{"--method", "rrd"}, {"not"});
+  for (const char* method : {"rrd", "de-rrd"}) {
+    expect_failure(distillation("huge", "model") + Arguments{"--method", method},
+                   {path("huge"), "not all finite", "train the model again"});
+  }
   expect_failure({"evaluate", "--data", path("data"), "--model", path("huge")},
                  {path("huge"), "finite"});
   expect_failure({"recommend", "--data", path("data"), "--model", path("huge"), "-o", path("out")},
                  {path("huge"), "finite"});
+}
+
+TEST_F(Errors, TeacherWhoseVectorsCannotBeRebuiltEndsTheTraining) {
+  SmallModel model = teacher_;
+  for (float& value : model.user) value *= 1e30f;
+  model.write(path("huge"));
+  expect_failure(
+      distillation("huge", "model") + Arguments{"--method", "de", "--checkpoint",
+                                                path("checkpoint"), "--checkpoint-every", "0"},
+      {"epoch 0: the loss de is not finite", "lower --lr or"});
 }
 
 TEST_F(Errors, HalfPrecisionTeachersTeachTheSame) {
@@ -200,7 +220,8 @@ TEST_F(Checkpoints, OfAnotherRunAreRefused) {
 TEST_F(Checkpoints, MustBeCheckpoints) {
   std::filesystem::copy_file(path("teacher"), path("checkpoint"),
                              std::filesystem::copy_options::overwrite_existing);
-  expect_failure(run(4) + Arguments{"--resume"}, {path("checkpoint"), "not a checkpoint"});
+  expect_failure(run(4) + Arguments{"--resume"},
+                 {path("checkpoint"), "not a checkpoint", "--checkpoint"});
 }
 
 }  // namespace
