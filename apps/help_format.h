@@ -9,6 +9,7 @@ class HelpFormat : public CLI::Formatter {
  public:
   HelpFormat() { column_width(34); }
   std::string make_option_desc(const CLI::Option* option) const override;
+  std::string make_subcommand(const CLI::App* command) const override;
 };
 
 }  // namespace derrd
