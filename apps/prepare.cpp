@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "apps/config_option.h"
+#include "apps/option_checks.h"
 #include "apps/output_checks.h"
 #include "apps/write_dataset.h"
 #include "data/dataset.h"
@@ -211,7 +212,7 @@ void add_prepare(CLI::App& app) {
   command
       ->add_option("--threads", options->threads,
                    "Accepted by every command; this one runs on one thread")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command->footer(
       "Example:\n  derrd prepare users.dat --format citeulike --min-user 5 -o "

@@ -66,7 +66,7 @@ void add_synthesize(CLI::App& app) {
   command
       ->add_option("--threads", options->threads,
                    "Accepted by every command; this one runs on one thread")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command->footer(
       "Example:\n  derrd synthesize --users 1000 --items 2000 --interactions 30000 -o "

@@ -55,6 +55,33 @@ TEST(Commands, VersionIsTold) {
   EXPECT_EQ(result.out, std::string("derrd ") + kVersion + "\n");
 }
 
+TEST(Commands, NoNumberOfThreadsMeansAll) {
+  const TemporaryFolder folder;
+  const std::string data = folder / "data";
+  const std::string model = folder / "model";
+  write_text(folder / "users.dat", "3 0 1 2\n3 1 2 3\n3 2 3 4\n");
+  const std::vector<std::vector<std::string>> commands = {
+      {"prepare", folder / "users.dat", "--format", "citeulike", "--min-user", "1", "--candidates",
+       "2", "-o", data},
+      {"synthesize", "--users", "20", "--items", "30", "--interactions", "200", "--candidates", "5",
+       "-o", data},
+      {"train", "--data", data, "--dim", "2", "--epochs", "1", "--quiet", "-o", model},
+      {"distill", "--data", data, "--teacher", model, "--dim", "1", "--k", "3", "--l", "3",
+       "--epochs", "1", "--quiet", "-o", folder / "student"},
+      {"evaluate", "--data", data, "--model", model},
+      {"recommend", "--data", data, "--model", model},
+      {"info"},
+  };
+  ASSERT_EQ(commands.size(), kCommands.size());
+  for (auto arguments : commands) {
+    arguments.insert(arguments.end(), {"--threads", "0"});
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 0) << arguments[0] << result.err;
+    arguments.back() = "-1";
+    EXPECT_EQ(derrd(arguments).exit_code, 2) << arguments[0];
+  }
+}
+
 TEST(Commands, UsageErrorsExitWithTwo) {
   const std::vector<std::vector<std::string>> usages = {
       {},
