@@ -258,7 +258,8 @@ TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
 TEST(Info, TellsWhatTheProgramRunsOn) {
   const Result result = derrd({"info"});
   EXPECT_EQ(result.exit_code, 0);
-  for (const char* key : {"derrd", "compiler", "build", "backend", "device"}) {
+  for (const char* key :
+       {"derrd", "compiler", "build", "backend", "device", "threads", "libraries"}) {
     EXPECT_NE(("\n" + result.out).find("\n" + std::string(key) + " "), std::string::npos)
         << key << "\n"
         << result.out;
