@@ -359,7 +359,7 @@ TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
     const Arguments records = {"-o",    path("model"), "--checkpoint", path("checkpoint"),
                                "--log", path("log")};
     Process process(run_of("train", 1000000) + records);
-    wait_for_epochs(process, 3);
+    wait_for_epochs(process, 40);  // the best of them is an early one
     process.send(signal);
     const Result result = process.wait();
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
@@ -368,6 +368,16 @@ TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
     const auto metrics = nlohmann::json::parse(model.metadata_or("metrics", ""));
     const auto done = read_log(path("log")).size();
     EXPECT_EQ(metrics["epochs"], done);
+    nlohmann::json best;
+    for (const auto& record : read_log(path("log"))) {
+      if (record["best"]) best = record;
+    }
+    EXPECT_EQ(metrics["best_epoch"], best["epoch"]);
+    const auto evaluation =
+        derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
+    const auto evaluated = nlohmann::json::parse(evaluation.out)["models"][0];
+    EXPECT_EQ(evaluated["valid"], best["valid"]);
+    EXPECT_EQ(evaluated["test"], best["test"]);
 
     // The checkpoint is that of the last epoch: going on repeats and omits none.
     const int epochs = static_cast<int>(done) + 2;
