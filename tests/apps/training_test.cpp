@@ -86,6 +86,41 @@ TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
   }
 }
 
+/// A larger data set, so that every kernel's work is split into several parts.
+class LargeTraining : public testing::Test {
+ protected:
+  LargeTraining() {
+    SynthesisOptions synthesis;
+    synthesis.users = 1000;
+    synthesis.items = 1500;
+    synthesis.interactions = 8000;
+    Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
+    draw_candidates(dataset, 100, 0);
+    save_dataset(dataset, folder_ / "data");
+    SmallModel(1000, 1500, 64).write(folder_ / "teacher");
+  }
+  /// The model's file.
+  std::string trained(const Arguments& arguments) const {
+    const Result result =
+        derrd(Arguments{"distill", "--data", folder_ / "data", "--teacher", folder_ / "teacher",
+                        "--method", "de-rrd", "--dim", "32", "--experts", "30", "--batch", "1024",
+                        "--epochs", "2", "--quiet", "-o", folder_ / "model"} +
+              arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_text(folder_ / "model");
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
+  // While all experts are mixed, and when each user and item has few left.
+  for (const char* epoch : {"0", "200"}) {
+    const std::string one = trained({"--tau-epoch", epoch, "--threads", "1"});
+    ASSERT_FALSE(one.empty());
+    EXPECT_EQ(one, trained({"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+  }
+}
+
 TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {
   std::vector<std::vector<float>> users;
   for (const char* method : {"train", "none", "rrd", "de", "de-rrd"}) {
