@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <functional>
+#include <map>
 #include <random>
 #include <regex>
 #include <string>
@@ -118,6 +119,83 @@ TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
     const std::string one = trained({"--tau-epoch", epoch, "--threads", "1"});
     ASSERT_FALSE(one.empty());
     EXPECT_EQ(one, trained({"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+  }
+}
+
+/// The flags of a command's options in some groups of its help.
+std::vector<std::string> flags_of(const std::string& command,
+                                  const std::vector<std::string>& groups) {
+  std::vector<std::string> flags;
+  bool inside = false;
+  for (const std::string& line : lines_of(derrd({command, "--help"}).out)) {
+    if (!line.starts_with(" ") && line.ends_with(":")) {
+      inside = std::find(groups.begin(), groups.end(), line) != groups.end();
+    } else if (inside && line.starts_with("  --")) {
+      flags.push_back(line.substr(2, line.find(' ', 2) - 2));
+    }
+  }
+  return flags;
+}
+
+TEST_F(Training, EveryOptionOfTheMethodCounts) {
+  const std::map<std::string, std::string> changes = {{"--lr", "0.01"},
+                                                      {"--weight-decay", "0.01"},
+                                                      {"--batch", "32"},
+                                                      {"--negatives", "2"},
+                                                      {"--preset", "paper"},
+                                                      {"--seed", "1"},
+                                                      {"--lambda-de", "0.02"},
+                                                      {"--experts", "2"},
+                                                      {"--expert-floor", "0.3"},
+                                                      {"--tau-start", "0.9"},
+                                                      {"--tau-end", "1e-5"},
+                                                      {"--tau-horizon", "10"},
+                                                      {"--tau-epoch", "2"},
+                                                      {"--lambda-rrd", "0.002"},
+                                                      {"--k", "6"},
+                                                      {"--l", "6"},
+                                                      {"--t", "5"},
+                                                      {"--list", "20"},
+                                                      {"--interesting", "top"},
+                                                      {"--dim", "5"}};
+  std::vector<std::string> flags =
+      flags_of("distill",
+               {"Training:", "Distillation Experts (de):", "Relaxed Ranking Distillation (rrd):"});
+  for (const char* length : {"--epochs", "--patience"}) std::erase(flags, length);
+  flags.push_back("--dim");
+  EXPECT_EQ(flags.size(), changes.size());
+  for (const std::string& flag : flags) EXPECT_TRUE(changes.contains(flag)) << flag;
+
+  // Of the last epoch, not of the best, which may be too early for an option to count. The
+  // parameters begin with the users' vectors.
+  const auto users_of = [&](const Arguments& arguments) {
+    expect_success(arguments + Arguments{"-o", path("model"), "--checkpoint", path("checkpoint")});
+    const auto kept = SafetensorsFile::read(path("model")).values<float>("user_embedding");
+    const auto checkpoint = SafetensorsFile::read(path("checkpoint"));
+    auto best = checkpoint.values<float>("best_values");
+    best.resize(kept.size());
+    EXPECT_EQ(best, kept);
+    auto last = checkpoint.values<float>("values");
+    last.resize(kept.size());
+    return last;
+  };
+  const Arguments unchanged = run_of("de-rrd", 4);
+  const auto users = users_of(unchanged);
+  EXPECT_EQ(users_of(unchanged), users);
+  for (const auto& [flag, value] : changes) {
+    Arguments changed = unchanged;
+    const auto given = std::find(changed.begin(), changed.end(), flag);
+    if (given == changed.end()) {
+      changed = changed + Arguments{flag, value};
+    } else {
+      *(given + 1) = value;
+    }
+    EXPECT_NE(users_of(changed), users) << flag;
+  }
+  // Each loss by itself; at a constant temperature, whose schedule depends on the preset too.
+  for (const auto& [method, others] : {std::pair{"rrd", Arguments{}}, {"de", {"--tau-end", "1"}}}) {
+    const Arguments authors = run_of(method, 4) + others;
+    EXPECT_NE(users_of(authors + Arguments{"--preset", "paper"}), users_of(authors)) << method;
   }
 }
 
