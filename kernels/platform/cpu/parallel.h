@@ -13,7 +13,7 @@ namespace derrd::cpu {
 /// Scalar operations below which work stays on the calling thread, and the size of a chunk above:
 /// enough to pay for waking another thread. They depend on the problem alone, never on the number
 /// of threads.
-constexpr int64_t kChunkElements = 16384;
+constexpr int64_t kChunkElements = 8192;
 constexpr int64_t kMaxChunks = 256;
 
 /// Into how many chunks to cut `units` units of about `elements` scalar operations each.
