@@ -76,13 +76,15 @@ void Progress::show(const EpochRecord& record, const EarlyStopping& early_stoppi
   constexpr int kEpochsPerLine = 10;
   constexpr auto kLongestSilence = std::chrono::seconds(10);
   ++shown_epochs_;
-  seconds_ += record.seconds.prepare + record.seconds.train + record.seconds.evaluate;
+  const double seconds = record.seconds.prepare + record.seconds.train + record.seconds.evaluate;
+  constexpr double kNewest = 0.2;  // its weight in the mean
+  seconds_per_epoch_ += (shown_epochs_ == 1 ? 1 : kNewest) * (seconds - seconds_per_epoch_);
   if (options_.quiet) return;
 
   // A line that wraps could not be erased.
   const size_t width = terminal_ ? terminal_width() - 1 : std::string::npos;
   const std::string text =
-      progress_line(record, early_stopping, options_.limits, seconds_ / shown_epochs_, width);
+      progress_line(record, early_stopping, options_.limits, seconds_per_epoch_, width);
   if (terminal_) {
     fmt::print(stderr, "\r\x1b[K{}", text);  // return, erase the line
     line_open_ = true;

@@ -38,7 +38,7 @@ class Progress {
   bool terminal_;
   bool line_open_ = false;
   int shown_epochs_ = 0;
-  double seconds_ = 0;  // of all epochs so far
+  double seconds_per_epoch_ = 0;  // of the last ones: DE's epochs get shorter as it goes
   Clock::time_point last_line_ = Clock::now();
 };
 
