@@ -130,9 +130,8 @@ void add_expert_options(CLI::App& command, DistillCommand& options) {
       "Networks that reconstruct the teacher's vectors from the student's, for users and for items")
       ->check(at_least(1));
   add("--expert-floor", options.expert_floor,
-      "Experts chosen with less than this weight are skipped; the default is half a unit of "
-      "float32's "
-      "rounding of 1, 0 skips those only whose weight underflows")
+      "Experts chosen with less than this weight are skipped; the default, 2^-24, changes nothing "
+      "in a float32 sum of 1, 0 skips those only whose weight underflows")
       ->check(at_least(0));
   add("--tau-start", options.temperature.start,
       "Temperature of the choice among the experts at first: near 1 all of them are mixed")

@@ -104,5 +104,18 @@ BENCHMARK(experts_routed)
     ->Args({65536, 130})
     ->Apply(wall_clock);
 
+void experts_count_pairs(benchmark::State& state) {
+  const int64_t entities = state.range(0);
+  constexpr int64_t kExperts = 30;
+  const DeviceArray<float> selection = normal_array(entities * kExperts, 1);
+  const DeviceArray<int32_t> live_rows =
+      to_device(std::vector<int32_t>{static_cast<int32_t>(entities)});
+  const DeviceArray<PairCount> count = zero_array<PairCount>(1);
+  measure(state, {.bytes = 4.0 * static_cast<double>(entities * kExperts)}, [&] {
+    count_pairs(count.data(), selection.matrix(entities, kExperts), live_rows.data(), stream());
+  });
+}
+BENCHMARK(experts_count_pairs)->ArgNames({"N"})->Arg(1000)->Arg(65536)->Apply(wall_clock);
+
 }  // namespace
 }  // namespace derrd::bench

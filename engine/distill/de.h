@@ -18,8 +18,9 @@ namespace derrd {
 struct DeOptions {
   float weight = 1e-2f;  ///< lambda_DE
   int64_t experts = 30;  ///< M, for users and for items each
-  /// Selection weights below it count as 0 and their experts are skipped. A user's weights add up
-  /// to 1, and 1 + 2^-24 is 1 in float32. At 0 only weights that underflow are skipped.
+  /// Selection weights below it count as 0 and their experts are skipped: an approximation. A
+  /// user's weights add up to 1, and 1 + 2^-24 is 1 in float32, but a skipped expert's gate also
+  /// loses its share of the gradient. At 0 only weights that underflow are skipped, exactly.
   float floor = 0x1p-24f;
   Preset preset = Preset::kAuthors;
 };
