@@ -24,9 +24,10 @@ int32_t IdNumbering::number_copy(std::string text) {
   return known != numbers_.end() ? known->second : number(copies_.emplace_back(std::move(text)));
 }
 
-void InteractionsBuilder::add(int32_t user, int32_t item) {
+void InteractionsBuilder::add(int32_t user, int32_t item, int64_t line) {
   pair_users_.push_back(user);
   pair_items_.push_back(item);
+  pair_lines_.push_back(line);
 }
 
 Interactions InteractionsBuilder::finish() {
@@ -47,6 +48,7 @@ Interactions InteractionsBuilder::finish() {
     }
     result.users.push_back(pair_users_[k]);
     result.items.push_back(pair_items_[k]);
+    result.lines.push_back(pair_lines_[k]);
   }
   result.user_ids = users.table();
   result.item_ids = items.table();

@@ -28,7 +28,9 @@ Interactions parse_citeulike(LineReader lines) {
                       count, words.size() - 1));
     }
     const int32_t user = builder.users.number_copy(std::to_string(lines.number() - 1));
-    for (size_t k = 1; k < words.size(); ++k) builder.add(user, builder.items.number(words[k]));
+    for (size_t k = 1; k < words.size(); ++k) {
+      builder.add(user, builder.items.number(words[k]), lines.number());
+    }
   }
   return builder.finish();
 }
@@ -39,7 +41,9 @@ Interactions parse_adjacency(LineReader lines) {
   while (lines.next_filled()) {
     split_words(lines.line(), words);
     const int32_t user = builder.users.number(words[0]);
-    for (size_t k = 1; k < words.size(); ++k) builder.add(user, builder.items.number(words[k]));
+    for (size_t k = 1; k < words.size(); ++k) {
+      builder.add(user, builder.items.number(words[k]), lines.number());
+    }
   }
   return builder.finish();
 }

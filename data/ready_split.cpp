@@ -60,10 +60,19 @@ std::vector<std::vector<int32_t>> rows_of(const Interactions& interactions, int6
   return rows;
 }
 
-[[noreturn]] void refuse(const Part& part, const Dataset& dataset, int64_t user,
-                         std::string_view what) {
-  throw Error(
-      fmt::format("{}: user {} {}", part.name, printable(dataset.user_ids.text(user)), what));
+/// `<file>:<line>` of the last interaction of a user, or of the last one with an item.
+std::string place_of(const Part& part, int32_t user, std::optional<int32_t> item = std::nullopt) {
+  const Interactions& found = part.interactions;
+  for (int64_t k = found.size() - 1; k >= 0; --k) {
+    if (found.users[k] == user && found.items[k] == item.value_or(found.items[k])) {
+      return fmt::format("{}:{}", part.name, found.lines[k]);
+    }
+  }
+  return part.name;  // a user without items
+}
+
+[[noreturn]] void refuse(const std::string& place, const std::string& user, std::string_view what) {
+  throw Error(fmt::format("{}: user {} {}", place, printable(user), what));
 }
 
 /// The one item of each user, or -1.
@@ -71,13 +80,14 @@ std::vector<int32_t> held_out_items(const Part& part, const Dataset& dataset) {
   const auto rows = rows_of(part.interactions, dataset.num_users());
   std::vector<int32_t> items(rows.size(), -1);
   for (size_t u = 0; u < rows.size(); ++u) {
-    if (rows[u].size() > 1)
-      refuse(part, dataset, u,
+    if (rows[u].size() > 1) {
+      refuse(place_of(part, u), dataset.user_ids.text(u),
              fmt::format("has {} held-out items; keep one of them", rows[u].size()));
+    }
     if (rows[u].empty()) continue;
     items[u] = rows[u][0];
     if (dataset.train.contains(u, items[u])) {
-      refuse(part, dataset, u,
+      refuse(place_of(part, u, items[u]), dataset.user_ids.text(u),
              fmt::format("has the item {} for training too; remove it from one of the files",
                          printable(dataset.item_ids.text(items[u]))));
     }
@@ -94,7 +104,7 @@ void set_candidates(Dataset& dataset, const Part& part) {
       if (!dataset.train.contains(u, item) && item != dataset.valid_item[u] &&
           item != dataset.test_item[u])
         continue;
-      refuse(part, dataset, u,
+      refuse(place_of(part, u, item), dataset.user_ids.text(u),
              fmt::format("has the candidate {}, an item that it interacted with; remove it",
                          printable(dataset.item_ids.text(item))));
     }
@@ -121,9 +131,9 @@ Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
     if (&part - parts.data() == 3 && users.size() > known_users) {
       const auto unknown =
           std::ranges::find_if(user_numbers, [&](int32_t user) { return user >= known_users; });
-      throw Error(
-          fmt::format("{}: user {} is in none of the other files; remove its candidates", part.name,
-                      printable(part.interactions.user_ids.text(unknown - user_numbers.begin()))));
+      const int32_t user = static_cast<int32_t>(unknown - user_numbers.begin());
+      refuse(place_of(part, user), part.interactions.user_ids.text(user),
+             "is in none of the other files; remove its candidates");
     }
     for (int32_t& user : part.interactions.users) user = user_numbers[user];
     for (int32_t& item : part.interactions.items) item = item_numbers[item];
@@ -147,7 +157,7 @@ Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
   dataset.test_item = held_out_items(parts[2], dataset);
   for (int64_t u = 0; u < dataset.num_users(); ++u) {
     if (dataset.test_item[u] < 0 || dataset.test_item[u] != dataset.valid_item[u]) continue;
-    refuse(parts[2], dataset, u,
+    refuse(place_of(parts[2], u), dataset.user_ids.text(u),
            "has the same item for validation; remove it from one of the files");
   }
   if (files.candidates) set_candidates(dataset, parts[3]);

@@ -127,7 +127,7 @@ class TableParser {
       }
       const std::string_view user = id(cells, user_column(), "user");
       const std::string_view item = id(cells, item_column(), "item");
-      builder_.add(builder_.users.number(user), builder_.items.number(item));
+      builder_.add(builder_.users.number(user), builder_.items.number(item), lines_.number());
     }
     Interactions result = builder_.finish();
     result.below_rating = below_rating;

@@ -75,26 +75,41 @@ TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
 }
 
 TEST_F(ReadySplitTest, RefusesContradictions) {
-  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n7\t2\n", "7\t3\n"),
-                       "valid.tsv: user \"7\" has 2 held-out items"));
+  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n\n7\t2\n", "7\t3\n"),
+                       "valid.tsv:3: user \"7\" has 2 held-out items; keep one of them"));
   EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n7\t3\n"),
-                       "test.tsv: user \"7\" has 2 held-out items"));
-  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t9\n", "7\t3\n"),
-                       "valid.tsv: user \"7\" has the item \"9\" for training too"));
+                       "test.tsv:2: user \"7\" has 2 held-out items; keep one of them"));
+  EXPECT_TRUE(contains(refusal("7\t9\n5\t4\n", "5\t1\n7\t9\n", "7\t3\n"),
+                       "valid.tsv:2: user \"7\" has the item \"9\" for training too; remove it "
+                       "from one of the files"));
   EXPECT_TRUE(contains(refusal("7\t9\n", "7\t1\n", "7\t9\n"),
-                       "test.tsv: user \"7\" has the item \"9\" for training too"));
-  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t1\n", "7\t1\n"),
-                       "test.tsv: user \"7\" has the same item for validation"));
+                       "test.tsv:1: user \"7\" has the item \"9\" for training too; remove it from "
+                       "one of the files"));
+  EXPECT_TRUE(contains(
+      refusal("7\t9\n5\t4\n", "7\t1\n", "5\t1\n7\t1\n"),
+      "test.tsv:2: user \"7\" has the same item for validation; remove it from one of the files"));
 }
 
 TEST_F(ReadySplitTest, RefusesBadCandidates) {
   for (const char* item : {"0", "1", "2"}) {  // of each part
-    EXPECT_TRUE(
-        contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", std::string("7\t3\n7\t") + item + "\n"),
-                 std::string("candidates.tsv: user \"7\" has the candidate \"") + item + '"'));
+    EXPECT_TRUE(contains(
+        refusal("7\t0\n", "7\t1\n", "7\t2\n", std::string("7\t3\n7\t") + item + "\n7\t4\n"),
+        std::string("candidates.tsv:2: user \"7\" has the candidate \"") + item +
+            "\", an item that it interacted with; remove it"));
   }
-  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", "7\t3\n8\t3\n"),
-                       "candidates.tsv: user \"8\" is in none of the other files"));
+  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", "7\t3\n8\t3\n9\t3\n"),
+                       "candidates.tsv:2: user \"8\" is in none of the other files; remove its "
+                       "candidates"));
+}
+
+TEST_F(ReadySplitTest, AUserWithoutItemsIsRefusedWithoutALine) {
+  ReadOptions adjacency;
+  adjacency.format = Format::kAdjacency;
+  const ReadySplit files{folder_.write("train.txt", "7 0\n"), folder_.write("valid.txt", "7 1\n"),
+                         folder_.write("test.txt", "7 2\n"),
+                         folder_.write("candidates.txt", "8\n")};
+  EXPECT_TRUE(contains(error_of([&] { read_ready_split(files, adjacency); }),
+                       "candidates.txt: user \"8\" is in none of the other files"));
 }
 
 }  // namespace
