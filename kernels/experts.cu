@@ -40,6 +40,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/block_sum.h"
 #include "kernels/column_sums.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
@@ -335,24 +336,19 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
 
 // ---------------------------------------------------------------- counting
 
-constexpr int kMaxTiles = 8;
-
 /// One block, so that nothing but its own barrier orders the sum.
 __global__ void count_pairs_kernel(PairCount* count, Matrix<const float> selection,
                                    const int32_t* live_rows) {
-  __shared__ SharedArray<int32_t, kMaxTiles> tile_counts;
+  __shared__ TileSums<int32_t> tile_counts;
   const cg::thread_block block = cg::this_thread_block();
-  const WarpTile tile = warp_tile();
   const int64_t pairs = *live_rows * selection.cols;
   int32_t live = 0;
   for (int64_t i = block.thread_rank(); i < pairs; i += block.size()) {
     live += selection.data[i] != 0;
   }
-  live = cg::reduce(tile, live, cg::plus<int32_t>());
-  if (tile.thread_rank() == 0) tile_counts[tile.meta_group_rank()] = live;
-  block.sync();
+  live = block_sum(tile_counts, live);
   if (block.thread_rank() == 0) {
-    for (int64_t t = 0; t < tile.meta_group_size(); ++t) count->live += tile_counts[t];
+    count->live += live;
     count->all += pairs;
   }
 }

@@ -17,8 +17,8 @@
 // f_k = e^{M_{k+1} - M_k} serves both directions, so every score costs one exponential in any
 // arrangement, every exponent is <= 0, and what underflows is below 1e-38 of the sum that it joins.
 // E and W are linear recurrences: scans over affine maps, whose composition does not commute, hence
-// ordered_inclusive_scan. The logarithms are taken of products of
-// eight sums (at most 512^8 = 5e21).
+// ordered_inclusive_scan. The logarithms are taken of products of eight sums (at most
+// 512^8 = 5e21).
 //
 // Shapes: samples [U, K + L], loss [B'], grad_score [B', K + L], embeddings [U, D] and [I, D], with
 // B' distinct users in the batch. A tile owns a user: its lanes stride over D in the dot products,

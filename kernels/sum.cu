@@ -11,31 +11,22 @@
 
 #include "kernels/sum.h"
 
+#include "kernels/block_sum.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
 
 namespace {
 
-constexpr int kMaxTiles = 8;
-
 __global__ void accumulate_sum_kernel(double* total, Vector<const float> terms) {
-  __shared__ SharedArray<double, kMaxTiles> tile_sums;
+  __shared__ TileSums<double> tile_sums;
   const cg::thread_block block = cg::this_thread_block();
-  const WarpTile tile = warp_tile();
 
   const float* __restrict__ from = terms.data;
   double sum = 0.0;
   for (int64_t i = block.thread_rank(); i < terms.size; i += block.size()) sum += from[i];
-  sum = cg::reduce(tile, sum, cg::plus<double>());
-  if (tile.thread_rank() == 0) tile_sums[tile.meta_group_rank()] = sum;
-  block.sync();
-
-  if (block.thread_rank() == 0) {
-    double all = 0.0;
-    for (int64_t t = 0; t < tile.meta_group_size(); ++t) all += tile_sums[t];
-    *total += all;
-  }
+  sum = block_sum(tile_sums, sum);
+  if (block.thread_rank() == 0) *total += sum;
 }
 
 }  // namespace
