@@ -118,15 +118,20 @@ std::vector<nlohmann::json> read_log(const std::string& path) {
   return records;
 }
 
-Dataset write_small_dataset(const TemporaryFolder& folder) {
+Dataset write_dataset(const std::string& path, DatasetSize size) {
   SynthesisOptions options;
-  options.users = 60;
-  options.items = 120;
-  options.interactions = 900;
+  options.users = size.users;
+  options.items = size.items;
+  options.interactions = size.interactions;
   Dataset dataset = split_leave_one_out(synthesize(options), options.seed);
-  draw_candidates(dataset, 50, options.seed);
-  dataset.hash = save_dataset(dataset, folder / "data");
+  draw_candidates(dataset, size.candidates, options.seed);
+  dataset.hash = save_dataset(dataset, path);
   return dataset;
+}
+
+Dataset write_small_dataset(const TemporaryFolder& folder) {
+  return write_dataset(folder / "data",
+                       {.users = 60, .items = 120, .interactions = 900, .candidates = 50});
 }
 
 SmallModel::SmallModel(int64_t num_users, int64_t num_items, int64_t d)

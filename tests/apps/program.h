@@ -66,6 +66,12 @@ std::vector<std::string> lines_of(const std::string& text);
 /// The records of a run's log. Fails the test at a line that is no JSON.
 std::vector<nlohmann::json> read_log(const std::string& path);
 
+struct DatasetSize {
+  int64_t users, items, interactions, candidates;
+};
+/// A synthetic data set, split; also at `path`.
+Dataset write_dataset(const std::string& path, DatasetSize size);
+
 /// A data set to train on in milliseconds, at folder / "data".
 Dataset write_small_dataset(const TemporaryFolder& folder);
 

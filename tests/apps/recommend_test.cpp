@@ -14,7 +14,6 @@
 
 #include "data/safetensors.h"
 #include "data/split.h"
-#include "data/synthesize.h"
 #include "data/version.h"
 #include "tests/apps/program.h"
 
@@ -205,13 +204,8 @@ TEST_F(Recommend, SafetensorsNeedAFile) {
 
 TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
   // Users are taken 1,024 at a time.
-  SynthesisOptions synthesis;
-  synthesis.users = 1100;
-  synthesis.items = 150;
-  synthesis.interactions = 6000;
-  Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
-  draw_candidates(dataset, 10, 0);
-  save_dataset(dataset, path("data"));
+  const Dataset dataset = write_dataset(
+      path("data"), {.users = 1100, .items = 150, .interactions = 6000, .candidates = 10});
   const SmallModel model(1100, 150, 3);
   model.write(path("model"));
   const auto all = lines_of(recommend({"--top", "3"}).out);

@@ -19,8 +19,6 @@
 
 #include "apps/progress.h"
 #include "data/safetensors.h"
-#include "data/split.h"
-#include "data/synthesize.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test {
@@ -91,13 +89,8 @@ TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
 class LargeTraining : public testing::Test {
  protected:
   LargeTraining() {
-    SynthesisOptions synthesis;
-    synthesis.users = 1000;
-    synthesis.items = 1500;
-    synthesis.interactions = 8000;
-    Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
-    draw_candidates(dataset, 100, 0);
-    save_dataset(dataset, folder_ / "data");
+    write_dataset(folder_ / "data",
+                  {.users = 1000, .items = 1500, .interactions = 8000, .candidates = 100});
     SmallModel(1000, 1500, 64).write(folder_ / "teacher");
   }
   /// The model's file.
@@ -502,13 +495,8 @@ TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
 
 TEST_F(Training, SecondSignalKillsAtOnce) {
   // Epochs that take many seconds: large matrices, and a training step per sample.
-  SynthesisOptions synthesis;
-  synthesis.users = 1000;
-  synthesis.items = 2000;
-  synthesis.interactions = 20000;
-  Dataset dataset = split_leave_one_out(synthesize(synthesis), 0);
-  draw_candidates(dataset, 10, 0);
-  save_dataset(dataset, path("large"));
+  write_dataset(path("large"),
+                {.users = 1000, .items = 2000, .interactions = 20000, .candidates = 10});
   Process process({"train", "--data", path("large"), "--dim", "256", "--batch", "1", "-o",
                    path("model"), "--log", path("log")});
   const auto give_up = std::chrono::steady_clock::now() + 60s;
