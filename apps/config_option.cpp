@@ -11,12 +11,10 @@ namespace {
 
 using Options = std::set<const CLI::Option*>;
 
-/// Whether the command line has the option, or one that it can't be together with.
-bool decided(const CLI::Option& option, const Options& given) {
-  const auto& others = option.get_excludes();
-  return given.contains(&option) ||
-         std::any_of(others.begin(), others.end(),
-                     [&](const CLI::Option* other) { return given.contains(other); });
+/// Whether the command line has an option that this one can't be together with.
+bool excluded(const CLI::Option& option, const Options& given) {
+  return std::ranges::any_of(option.get_excludes(),
+                             [&](const CLI::Option* other) { return given.contains(other); });
 }
 
 /// @param given options of the command line
@@ -30,7 +28,7 @@ void apply(CLI::App& command, const CLI::ConfigItem& item, const Options& given)
     throw CLI::ConfigError("--config: " + command.get_name() + " has no option " + item.fullname(),
                            CLI::ExitCodes::ConfigError);
   }
-  if (option->count() > 0 || decided(*option, given)) return;
+  if (option->count() > 0 || excluded(*option, given)) return;
   if (option->get_expected_min() == 0) {
     option->add_result(
         option->get_flag_value(item.name, command.get_config_formatter()->to_flag(item)));
