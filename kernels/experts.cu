@@ -211,7 +211,7 @@ __global__ void list_pairs_kernel(PairList pairs, Matrix<const float> selection,
       const int32_t lives = n < live && selection.data[n * experts + m] != 0;
       const int32_t behind = cg::inclusive_scan(tile, lives, cg::plus<int32_t>());
       const int32_t position = next + behind - lives;
-      if (n < live) pairs.of.row(n)[m] = lives ? position : -1;
+      if (n < live) pairs.of.row(m)[n] = lives ? position : -1;
       if (lives) {
         pairs.entity[position] = static_cast<int32_t>(n);
         pairs.expert[position] = static_cast<int32_t>(m);
@@ -251,7 +251,7 @@ __global__ void combine_pairs_kernel(Matrix<float> reconstruction, Matrix<const 
     zero_row(tile, sum, reconstruction.cols);
     if (n >= *live_rows) continue;
     for (int64_t m = 0; m < selection.cols; ++m) {
-      const int64_t p = pairs.of.row(n)[m];
+      const int64_t p = pairs.of.row(m)[n];
       if (p < 0) continue;
       const float s = selection.row(n)[m];
       const float* __restrict__ out = pair_out.row(p);
@@ -321,10 +321,10 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
       continue;
     }
     for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
-      if (pairs.of.row(n)[m] < 0) grad_selection.row(n)[m] = 0;
+      if (pairs.of.row(m)[n] < 0) grad_selection.row(n)[m] = 0;
     }
     for (int64_t m = 0; m < experts; ++m) {
-      const int64_t p = pairs.of.row(n)[m];
+      const int64_t p = pairs.of.row(m)[n];
       if (p < 0) continue;
       const float* __restrict__ part = pair_in.row(p);
       for (int64_t k = tile.thread_rank(); k < grad_student.cols; k += tile.size()) {
@@ -416,7 +416,7 @@ PairList pair_list(const ExpertsWorkspace& w) {
           w.pair_counts,
           w.pair_entity,
           w.pair_expert,
-          {w.pair_of.data, w.shape.capacity, w.shape.experts}};
+          {w.pair_of.data, w.shape.experts, w.shape.capacity}};
 }
 
 /// So that at H = 110 a core's L2 (2 MB) holds, forward, a piece of S and the rows of W2 that it
@@ -561,7 +561,8 @@ void routed_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
          routed_backward_kernel, grad_hidden, grad_selection, weighted, pair_out, selection,
          parameters.bias2, pairs);
   launch("experts_routed_bias",
-         blocks_for(s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher)), kSumColumns),
+         blocks_for(s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher)),
+                    (s.capacity / s.experts + 1) * kSumColumns),
          stream, routed_bias_kernel, gradients.bias1, gradients.bias2, grad_hidden, pair_out,
          selection, pairs);
   grouped_gemm_accumulate(gradients.weight1, grad_hidden, pair_in, s.experts, offsets, stream);

@@ -52,7 +52,7 @@ struct ExpertsWorkspace {
   Vector<int32_t> pair_counts;  ///< [E]
   Vector<int32_t> pair_entity;  ///< [N * E]
   Vector<int32_t> pair_expert;  ///< [N * E]
-  Vector<int32_t> pair_of;      ///< [N * E] (n, m) -> the pair, or -1
+  Vector<int32_t> pair_of;      ///< [E * N] (m, n) -> the pair, or -1
 };
 
 /// Elements of float and of int32 memory that a workspace for `shape` takes: with E = 30, D = 20,

@@ -280,7 +280,7 @@ TEST(Experts, ThePairListIsSortedByExpertAndEntity) {
     EXPECT_EQ(at(w.offsets, m), pair);
     for (int32_t n = 0; n < 66; ++n) {
       const bool lives = s[static_cast<size_t>(n * 5 + m)] != 0;
-      EXPECT_EQ(at(w.pair_of, n * 5 + m), lives ? pair : -1);
+      EXPECT_EQ(at(w.pair_of, m * 70 + n), lives ? pair : -1);
       if (!lives) continue;
       EXPECT_EQ(at(w.pair_entity, pair), n);
       EXPECT_EQ(at(w.pair_expert, pair), m);
