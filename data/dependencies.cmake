@@ -71,6 +71,8 @@ if(NOT DERRD_BACKEND STREQUAL cuda)
   derrd_find_headers(derrd::random123 Random123/philox.h random123
     https://github.com/DEShawResearch/random123 v1.14.0 include)
   derrd_find_headers(derrd::thrust thrust/version.h thrust https://github.com/NVIDIA/thrust 1.17.2 .)
+  # Else Thrust includes the CUDA toolkit's headers, which this build does without.
+  target_compile_definitions(derrd::thrust INTERFACE THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
   find_package(TBB 2021 QUIET)
   if(NOT TBB_FOUND)
     set(TBB_TEST OFF)
