@@ -27,7 +27,7 @@ install_packages() {
 if command -v apt-get >/dev/null; then
   install_packages "${packages[@]}"
 else
-  echo "No apt-get here: what is not installed is fetched by CMake (compiler, CMake 3.25, ninja, git and OpenBLAS must be there)"
+  echo "No apt-get here: what is not installed is fetched by CMake (compiler, CMake 3.25, ninja and git must be there)"
 fi
 
 [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PATH:/usr/local/cuda/bin

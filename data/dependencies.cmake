@@ -78,12 +78,7 @@ if(NOT DERRD_BACKEND STREQUAL cuda)
     set(TBB_TEST OFF)
     derrd_fetch(TBB https://github.com/oneapi-src/oneTBB v2021.8.0)
   endif()
-  find_library(OPENBLAS_LIBRARY openblas REQUIRED
-    DOC "OpenBLAS, whose single-threaded products the CPU executor spreads over threads")
-  find_path(OPENBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas openblas-pthread REQUIRED)
-  add_library(derrd::openblas INTERFACE IMPORTED GLOBAL)
-  target_include_directories(derrd::openblas SYSTEM INTERFACE ${OPENBLAS_INCLUDE_DIR})
-  target_link_libraries(derrd::openblas INTERFACE ${OPENBLAS_LIBRARY})
+  include(${CMAKE_CURRENT_LIST_DIR}/openblas.cmake)
 endif()
 
 if(DERRD_TESTS)

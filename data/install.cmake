@@ -19,7 +19,10 @@ install(DIRECTORY data kernels engine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/de
   PATTERN data/joined.h EXCLUDE # needs fmt, which the libraries keep to themselves
   REGEX "kernels/platform/(${other_executors})" EXCLUDE)
 
-if(OPENBLAS_LIBRARY)
+if(TARGET openblas) # built here: goes with the libraries that need it
+  install(FILES ${OPENBLAS_LIBRARY} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set(OPENBLAS_FOLDER "\${PACKAGE_PREFIX_DIR}/${CMAKE_INSTALL_LIBDIR}")
+elseif(OPENBLAS_LIBRARY)
   cmake_path(GET OPENBLAS_LIBRARY PARENT_PATH OPENBLAS_FOLDER)
 endif()
 configure_package_config_file(data/derrd-config.cmake.in derrd-config.cmake INSTALL_DESTINATION ${package_folder})
