@@ -14,14 +14,13 @@ namespace derrd {
 /// What a reader found in a file, before filtering and splitting: pairs of user and item in file
 /// order, each pair once.
 struct Interactions {
-  std::vector<int32_t> users;  ///< [n] number of the interaction's user in user_ids
-  std::vector<int32_t> items;  ///< [n] number of the interaction's item in item_ids
-  std::vector<int64_t>
-      lines;                 ///< [n] line, from 1, of the file; empty after a filter or without one
-  IdTable user_ids;          ///< by first appearance; may have users without interactions
-  IdTable item_ids;          ///< by first appearance
-  int64_t duplicates = 0;    ///< repeated pairs that were dropped
-  int64_t below_rating = 0;  ///< rows that were dropped for their rating
+  std::vector<int32_t> users;   ///< [n] number of the interaction's user in user_ids
+  std::vector<int32_t> items;   ///< [n] number of the interaction's item in item_ids
+  std::vector<int64_t> lines;   ///< [n] its line in the file, or empty: synthetic or filtered
+  IdTable user_ids;             ///< by first appearance; may have users without interactions
+  IdTable item_ids;             ///< by first appearance
+  int64_t duplicates = 0;       ///< repeated pairs that were dropped
+  int64_t below_rating = 0;     ///< rows that were dropped for their rating
   bool skipped_header = false;  ///< whether the first line was taken for column names
   std::string format;           ///< name of the format it was read as
 
