@@ -11,6 +11,11 @@ namespace derrd {
 Teacher::Teacher(SavedModel model, const DeviceDataset& data)
     : model_(std::move(model)), data_(data) {}
 
+const Scorer& Teacher::scorer(const Stream& stream) {
+  if (!scorer_) scorer_ = make_scorer(model_, stream);
+  return *scorer_;
+}
+
 TeacherLists Teacher::lists(int64_t length, const Stream& stream) {
   const int64_t users = data_.users();
   length = std::min(length, data_.items());

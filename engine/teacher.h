@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "engine/device_dataset.h"
@@ -24,6 +25,8 @@ class Teacher {
   Teacher(SavedModel model, const DeviceDataset& data);
 
   const SavedModel& model() const { return model_; }
+  /// The model as it scores; valid as long as the teacher is.
+  const Scorer& scorer(const Stream& stream);
   /// The lists of all users; the items that a user trained with are left out. Valid as long as the
   /// teacher is.
   /// @param length R, cut to the number of items
@@ -38,6 +41,7 @@ class Teacher {
 
   SavedModel model_;
   const DeviceDataset& data_;
+  std::unique_ptr<Scorer> scorer_;
   std::map<int64_t, Lists> lists_;  // by length
 };
 
