@@ -125,10 +125,11 @@ void ranking_distillation(Vector<float> loss, Matrix<float> grad_score, Matrix<c
                                 std::to_string(options.top) + " of " + std::to_string(slots) +
                                 " slots");
   }
-  if (!(options.sharpness > 0.0f) || !(options.tolerance > 0.0f)) {
-    throw std::invalid_argument(std::string(kName) + ": sharpness is " +
-                                std::to_string(options.sharpness) + ", tolerance " +
-                                std::to_string(options.tolerance) + "; both must be positive");
+  const auto positive = [](float value) { return value > 0.0f && std::isfinite(value); };
+  if (!positive(options.sharpness) || !positive(options.tolerance)) {
+    throw std::invalid_argument(
+        std::string(kName) + ": sharpness is " + std::to_string(options.sharpness) +
+        ", tolerance " + std::to_string(options.tolerance) + "; both must be positive and finite");
   }
   if (loss.size == 0) return;
   const double decay = -1.0 / options.sharpness;

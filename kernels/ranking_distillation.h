@@ -38,7 +38,7 @@ struct RankingDistillationOptions {
 ///   empty slots, rows beyond the batch's anchors are left alone. Overwritten.
 /// @param score [anchors.capacity, K + N], read where a slot is not empty
 /// @throws std::invalid_argument if the shapes do not fit, or sharpness or tolerance is not
-///   positive.
+///   positive and finite.
 void ranking_distillation(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
                           SlotBatch batch, const RankingDistillationOptions& options,
                           const Stream& stream);

@@ -293,7 +293,7 @@ TEST(RankingDistillation, RejectsWhatDoesNotFit) {
   EXPECT_THROW(call(1, 3, 4, 1, 1), std::invalid_argument);
   EXPECT_THROW(call(1, 3, -1, 1, 1), std::invalid_argument);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const float bad : {0.0f, -1.0f, nan}) {
+  for (const float bad : {0.0f, -1.0f, nan, std::numeric_limits<float>::infinity()}) {
     EXPECT_THROW(call(1, 3, 3, bad, 1), std::invalid_argument);
     EXPECT_THROW(call(1, 3, 3, 1, bad), std::invalid_argument);
   }
