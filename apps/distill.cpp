@@ -120,7 +120,8 @@ void add_distill(CLI::App& app) {
   command
       ->add_option("--method", options->method,
                    "What is learned from it: none, or losses with + between them. de: its vectors, "
-                   "through experts; rrd: its rankings, relaxed. de-rrd is de+rrd")
+                   "through experts; rrd: its rankings of items, relaxed; ir: of users, with rrd; "
+                   "rd: its best items, as if observed; cd: its probabilities. de-rrd is de+rrd")
       ->check([losses = options.get()](const std::string& method) {
         try {
           losses_of(method, losses->losses);

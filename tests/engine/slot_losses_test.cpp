@@ -153,6 +153,7 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   options.sharpness = 5;
   IrDistiller ir(options, data_, teacher_.scorer(stream()), student_, 16, stream());
   const auto samples = epochs(ir);
+  std::set<int32_t> drawn;
   for (const Rows& epoch : samples) {
     ASSERT_EQ(epoch.size(), static_cast<size_t>(kItems));
     for (int32_t item = 0; item < kItems; ++item) {
@@ -174,12 +175,14 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
       }
       const std::set<int32_t> others(row.begin() + 6, row.end());
       EXPECT_EQ(others.size(), 8u);
+      drawn.insert(others.begin(), others.end());
       for (const int32_t user : others) {
         EXPECT_FALSE(observed(user, item));
         EXPECT_EQ(std::find(list.begin(), list.end(), user), list.end());
       }
     }
   }
+  EXPECT_EQ(drawn.size(), static_cast<size_t>(kUsers));  // everybody is among the others somewhere
   EXPECT_EQ(samples[0], samples[2]);
   EXPECT_NE(samples[0], samples[1]);
 }
