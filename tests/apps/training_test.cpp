@@ -121,10 +121,10 @@ class LargeTraining : public testing::Test {
     SmallModel(1000, 1500, 64).write(folder_ / "teacher");
   }
   /// The model's file.
-  std::string trained(const Arguments& arguments) const {
+  std::string trained(const std::string& method, const Arguments& arguments) const {
     const Result result =
         derrd(Arguments{"distill", "--data", folder_ / "data", "--teacher", folder_ / "teacher",
-                        "--method", "de-rrd", "--dim", "32", "--experts", "30", "--batch", "1024",
+                        "--method", method, "--dim", "32", "--experts", "30", "--batch", "1024",
                         "--epochs", "2", "--quiet", "-o", folder_ / "model"} +
               arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -136,9 +136,15 @@ class LargeTraining : public testing::Test {
 TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
   // While all experts are mixed, and when each user and item has few left.
   for (const char* epoch : {"0", "200"}) {
-    const std::string one = trained({"--tau-epoch", epoch, "--threads", "1"});
+    const std::string one = trained("de-rrd", {"--tau-epoch", epoch, "--threads", "1"});
     ASSERT_FALSE(one.empty());
-    EXPECT_EQ(one, trained({"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+    EXPECT_EQ(one, trained("de-rrd", {"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+  }
+  for (const char* items : {"batch", "sampled"}) {
+    const Arguments options = {"--ir-items", items, "--rd-warmup", "1", "--threads"};
+    const std::string one = trained("rrd+ir+rd+cd", options + Arguments{"1"});
+    ASSERT_FALSE(one.empty());
+    EXPECT_EQ(one, trained("rrd+ir+rd+cd", options + Arguments{"2"})) << items;
   }
 }
 
@@ -184,6 +190,7 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
                                                       {"--ir-l", "6"},
                                                       {"--ir-t", "5"},
                                                       {"--ir-list", "15"},
+                                                      {"--ir-items", "sampled"},
                                                       {"--lambda-rd", "2"},
                                                       {"--rd-k", "5"},
                                                       {"--rd-sharpness", "2"},

@@ -9,6 +9,8 @@
 #include "engine/distill/cd.h"
 #include "engine/distill/ir.h"
 #include "engine/distill/rd.h"
+#include "engine/distill/rrd.h"
+#include "engine/distill/sampled_items.h"
 #include "engine/models/bpr.h"
 #include "tests/engine/small_data.h"
 
@@ -32,6 +34,14 @@ class SlotLossSamples : public ::testing::Test {
     for (auto row = all.begin(); row != all.end(); row += matrix.cols) {
       rows.emplace_back(row, row + matrix.cols);
     }
+    return rows;
+  }
+
+  static std::vector<int32_t> rows_of(RowSegments segments) {
+    BatchCursor cursor;
+    copy_to_host(&cursor, segments.batch, sizeof cursor, stream());
+    std::vector<int32_t> rows(static_cast<size_t>(cursor.count));
+    copy_to_host(rows.data(), segments.rows.data + cursor.begin, cursor.count * 4, stream());
     return rows;
   }
 
@@ -151,7 +161,7 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   options.uninteresting = 8;
   options.list_length = 20;
   options.sharpness = 5;
-  IrDistiller ir(options, data_, teacher_.scorer(stream()), student_, 16, stream());
+  IrDistiller ir(options, data_, teacher_.scorer(stream()), {}, student_, 16, stream());
   const auto samples = epochs(ir);
   std::set<int32_t> drawn;
   for (const Rows& epoch : samples) {
@@ -185,6 +195,33 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   EXPECT_EQ(drawn.size(), static_cast<size_t>(kUsers));  // everybody is among the others somewhere
   EXPECT_EQ(samples[0], samples[2]);
   EXPECT_NE(samples[0], samples[1]);
+}
+
+TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
+  RrdOptions options;
+  options.interesting = 3;
+  options.sharpness = 6;
+  const auto lists = teacher_.lists(25, stream()).items;
+  RrdDistiller rrd(options, data_, lists, nullptr, student_, 16, stream());
+  SampledItems sampled(options, data_, lists, 16, stream());
+  EXPECT_EQ(sampled.capacity(), 48);
+  Batches batches(data_, {16, 1, 7}, stream());
+  for (const int epoch : {0, 3}) {
+    batches.begin_epoch(epoch, stream());
+    rrd.begin_epoch(batches, stream());
+    sampled.begin_epoch(batches, stream());
+    const Rows drawn = rows_of(rrd.samples());
+    for (int64_t b = 0; b < batches.batches(); ++b) {
+      batches.next(stream());
+      std::set<int32_t> expected;
+      for (const int32_t user : rows_of(batches.distinct_users())) {
+        const auto& row = drawn[static_cast<size_t>(user)];
+        expected.insert(row.begin(), row.begin() + 3);
+      }
+      const std::vector<int32_t> items = rows_of(sampled.of_batch(batches, stream()));
+      ASSERT_EQ(items, std::vector<int32_t>(expected.begin(), expected.end())) << b;
+    }
+  }
 }
 
 }  // namespace

@@ -33,12 +33,13 @@ struct Case {
   const char* gate = "gumbel";
   const char* ranking = "relaxed";
   const char* rank_weight = "";  ///< rd's: "static", "dynamic" or "renormalised"
+  const char* ir_items = "batch";
 };
 
 std::string case_name(const ::testing::TestParamInfo<Case>& info) {
   std::string name = info.param.method;
   std::erase_if(name, [](char c) { return c == '-' || c == '+'; });
-  return name + info.param.rank_weight +
+  return name + info.param.rank_weight + (info.param.ir_items[0] == 's' ? "_sampled" : "") +
          (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
          (info.param.temperature < 0.5f ? "_cold_" : "_warm_") + info.param.gate + "_" +
          info.param.ranking;
@@ -58,7 +59,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
   static constexpr uint64_t kSeed = 12345678901ull;
 
   void SetUp() override {
-    const auto& [method, preset, temperature, gate, ranking, rank_weight] = GetParam();
+    const auto& [method, preset, temperature, gate, ranking, rank_weight, ir_items] = GetParam();
     const bool is_static = rank_weight == std::string("static");
     const test::LossOptions options = {{"lambda-de", kDeWeight},
                                        {"experts", static_cast<double>(kExperts)},
@@ -76,6 +77,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                                        {"ir-l", 2.0},
                                        {"ir-t", 3.0},
                                        {"ir-list", 3.0},
+                                       {"ir-items", ir_items},
                                        {"lambda-rd", kRdWeight},
                                        {"rd-k", static_cast<double>(kRd.top)},
                                        {"rd-sharpness", kRd.sharpness},
@@ -140,6 +142,11 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
     return rows;
   }
+  static std::vector<int32_t> rows_of(RowSegments segments) {
+    BatchCursor cursor;
+    copy_to_host(&cursor, segments.batch, sizeof cursor, stream());
+    return host(segments.rows.slice(cursor.begin, cursor.count));
+  }
   double teacher_score(int64_t user, int64_t item) const {
     const auto& users = teacher_.model().tensor("user_embedding").values;
     const auto& items = teacher_.model().tensor("item_embedding").values;
@@ -192,10 +199,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       s.de.teacher_user.assign(user.begin(), user.end());
       s.de.teacher_item.assign(item.begin(), item.end());
     }
-    for (const auto& d : distillers_) describe(s, *d);
+    for (const auto& d : distillers_) describe(s, *d, batches);
     return s;
   }
-  void describe(oracle::TrainingStep& s, const Distiller& d) const {
+  void describe(oracle::TrainingStep& s, const Distiller& d, const Batches& batches) const {
     const bool paper = GetParam().preset == Preset::kPaper;
     if (const auto* rrd = dynamic_cast<const RrdDistiller*>(&d)) {
       const bool relaxed = std::string(GetParam().ranking) == "relaxed";
@@ -203,6 +210,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                rows_of(rrd->samples())};
     } else if (const auto* ir = dynamic_cast<const IrDistiller*>(&d)) {
       s.ir = {kIrWeight, paper, kIrInteresting, rows_of(ir->samples())};
+      // That these are the sampled ones is SampledItems' test.
+      s.ir_items = GetParam().ir_items == std::string("batch")
+                       ? s.positives
+                       : rows_of(ir->items(batches, stream()));
     } else if (const auto* rd = dynamic_cast<const RdDistiller*>(&d)) {
       s.rd = {kRdWeight, kRd, rows_of(rd->samples())};
       s.rd.options.dynamic = GetParam().rank_weight != std::string("static");
@@ -355,6 +366,8 @@ constexpr Case kCompetitors[] = {
     {"ir", Preset::kAuthors, 1.0f},
     {"ir", Preset::kPaper, 1.0f},
     {"rrd+ir", Preset::kAuthors, 1.0f},
+    {"rrd+ir", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "", "sampled"},
+    {"ir", Preset::kPaper, 1.0f, "gumbel", "relaxed", "", "sampled"},
 };
 INSTANTIATE_TEST_SUITE_P(Competitors, TrainingStep, ::testing::ValuesIn(kCompetitors), case_name);
 

@@ -173,7 +173,7 @@ StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
   }
   const int64_t dim = s.student_dim;
   const std::set<int32_t> users(s.sample_users.begin(), s.sample_users.end());
-  const std::set<int32_t> items(s.positives.begin(), s.positives.end());
+  const std::set<int32_t> items(s.ir_items.begin(), s.ir_items.end());
   if (s.rrd.weight > 0) total.rrd = ranking_losses(s.rrd, users, user, item, dim);
   if (s.ir.weight > 0) total.ir = ranking_losses(s.ir, items, item, user, dim);
   for (const int32_t u : users) {

@@ -33,8 +33,9 @@ struct TrainingStep {
     int64_t interesting = 0;
     std::vector<std::vector<int32_t>> samples;  ///< [anchors][K + L], -1: empty
   };
-  Ranking rrd;  ///< of the batch's users, over items
-  Ranking ir;   ///< of the batch's positive items, over users
+  Ranking rrd;                    ///< of the batch's users, over items
+  Ranking ir;                     ///< of some of the items, over users
+  std::vector<int32_t> ir_items;  ///< of the batch
 
   struct Rd {
     double weight = 0;  ///< of a mean over the batch's users; 0: off
