@@ -47,10 +47,11 @@ class IrDistiller final : public Distiller {
 
   /// The samples of the epoch [I, K + L]: users.
   Matrix<const int32_t> samples() const { return slots_.samples(); }
+
+ private:
   /// The current batch's items, whose losses are taken.
   RowSegments items(const Batches& batches, const Stream& stream) const;
 
- private:
   IrOptions options_;
   TransposedRows users_of_item_;
   DeviceArray<int32_t> lists_;  // [I, R]

@@ -142,10 +142,16 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
     return rows;
   }
-  static std::vector<int32_t> rows_of(RowSegments segments) {
-    BatchCursor cursor;
-    copy_to_host(&cursor, segments.batch, sizeof cursor, stream());
-    return host(segments.rows.slice(cursor.begin, cursor.count));
+  /// All items that one of the batch's users has not observed: so few that all are drawn.
+  std::vector<int32_t> sampled_items(const oracle::TrainingStep& s) const {
+    std::vector<int32_t> items;
+    for (const int32_t user : s.sample_users) {
+      const auto observed = dataset_.train.row(user);
+      for (int32_t i = 0; i < kItems; ++i) {
+        if (!std::binary_search(observed.begin(), observed.end(), i)) items.push_back(i);
+      }
+    }
+    return items;
   }
   double teacher_score(int64_t user, int64_t item) const {
     const auto& users = teacher_.model().tensor("user_embedding").values;
@@ -199,10 +205,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       s.de.teacher_user.assign(user.begin(), user.end());
       s.de.teacher_item.assign(item.begin(), item.end());
     }
-    for (const auto& d : distillers_) describe(s, *d, batches);
+    for (const auto& d : distillers_) describe(s, *d);
     return s;
   }
-  void describe(oracle::TrainingStep& s, const Distiller& d, const Batches& batches) const {
+  void describe(oracle::TrainingStep& s, const Distiller& d) const {
     const bool paper = GetParam().preset == Preset::kPaper;
     if (const auto* rrd = dynamic_cast<const RrdDistiller*>(&d)) {
       const bool relaxed = std::string(GetParam().ranking) == "relaxed";
@@ -210,10 +216,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                rows_of(rrd->samples())};
     } else if (const auto* ir = dynamic_cast<const IrDistiller*>(&d)) {
       s.ir = {kIrWeight, paper, kIrInteresting, rows_of(ir->samples())};
-      // That these are the sampled ones is SampledItems' test.
-      s.ir_items = GetParam().ir_items == std::string("batch")
-                       ? s.positives
-                       : rows_of(ir->items(batches, stream()));
+      s.ir_items = GetParam().ir_items == std::string("batch") ? s.positives : sampled_items(s);
     } else if (const auto* rd = dynamic_cast<const RdDistiller*>(&d)) {
       s.rd = {kRdWeight, kRd, rows_of(rd->samples())};
       s.rd.options.dynamic = GetParam().rank_weight != std::string("static");
@@ -230,7 +233,8 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
   }
 
-  const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
+  const Dataset dataset_ = test::small_dataset(kUsers, kItems, 5, 3);
+  const DeviceDataset data_{dataset_, stream()};
   Teacher teacher_{test::small_teacher(kUsers, kItems, kTeacherDim, 5), data_};
   Parameters parameters_;
   std::unique_ptr<BprModel> model_;
