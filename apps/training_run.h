@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/metrics_json.h"
 #include "apps/training_options.h"
 #include "data/dataset.h"
 #include "engine/device_dataset.h"
-#include "engine/distill/catalogue.h"
-#include "engine/teacher.h"
+#include "engine/distill/loss.h"
+#include "engine/model_file.h"
 #include "engine/trainer.h"
 #include "kernels/platform/device.h"
 
@@ -16,11 +18,10 @@ namespace derrd {
 
 /// What is trained, beside how (TrainingOptions).
 struct Recipe {
+  std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
-  std::string method = "none";  ///< as make_distillers takes it
-  DistillOptions distill;
-  TemperatureSchedule temperature;
-  const Embeddings* teacher = nullptr;  ///< null: none
+  std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
+  std::optional<SavedModel> teacher;
   Json options;  ///< command, method and the method's own options, for the model's metadata
 };
 
@@ -38,7 +39,7 @@ class TrainingRun {
 
   /// Trains, shows progress, keeps log and checkpoint, writes the model and prints a summary.
   /// @throws Error; Interrupted after a signal, when the best model so far is written.
-  void train(const Recipe& recipe);
+  void train(Recipe recipe);
 
  private:
   /// Everything that determines the model, for its metadata.
@@ -46,7 +47,7 @@ class TrainingRun {
   /// What has to agree for a checkpoint to be gone on with. The number of epochs may differ: no
   /// epoch depends on how many follow.
   std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
-  TrainOptions train_options(const Recipe& recipe) const;
+  TrainOptions train_options() const;
   void resume(Trainer& trainer, const std::string& fingerprint) const;
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint) const;
 

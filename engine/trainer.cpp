@@ -61,7 +61,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
 }
 
 void Trainer::begin_epoch(int epoch) {
-  batches_.begin_epoch(epoch, options_.temperature.at(epoch), stream_);
+  batches_.begin_epoch(epoch, stream_);
   for (const auto& distiller : distillers_) distiller->begin_epoch(batches_, stream_);
   losses_.zero(stream_);
 }
@@ -69,10 +69,11 @@ void Trainer::begin_epoch(int epoch) {
 void Trainer::step() {
   batches_.next(stream_);
   double* loss = losses_.data();
-  model_.add_gradients(batches_, loss, stream_);
+  model_.forward(batches_, loss, stream_);
   for (const auto& distiller : distillers_) {
-    distiller->add_gradients(batches_, model_.representations(), ++loss, stream_);
+    distiller->add_gradients(batches_, model_, ++loss, stream_);
   }
+  model_.backward(batches_, stream_);
   optimizer_.step(stream_);
 }
 

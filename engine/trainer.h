@@ -16,6 +16,7 @@
 #include "engine/models/model.h"
 #include "engine/optimizer.h"
 #include "engine/parameters.h"
+#include "engine/preset.h"
 
 namespace derrd {
 
@@ -25,7 +26,6 @@ struct TrainOptions {
   int epochs = 1000;
   int patience = 20;
   Preset preset = Preset::kAuthors;
-  TemperatureSchedule temperature;
 };
 
 /// What one epoch did.

@@ -139,6 +139,7 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
                                                       {"--seed", "1"},
                                                       {"--lambda-de", "0.02"},
                                                       {"--experts", "2"},
+                                                      {"--gate", "attention"},
                                                       {"--expert-floor", "0.3"},
                                                       {"--tau-start", "0.9"},
                                                       {"--tau-end", "1e-5"},

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "data/error.h"
-#include "engine/distill/catalogue.h"
+#include "engine/distill/temperature.h"
 #include "engine/models/bpr.h"
+#include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 
 namespace derrd {
@@ -18,18 +19,18 @@ using test::stream;
 /// A run with everything that it owns.
 struct TrainingRun {
   TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim)
-      : data(dataset, stream()) {
-    DistillOptions options;
-    options.de.experts = 3;
-    options.rrd.interesting = 4;
-    options.rrd.uninteresting = 4;
-    options.list_length = 6;
-    options.batch_size = train.batches.batch_size;
-    options.student_dim = dim;
-    const Embeddings teacher = test::small_teacher(data.users(), data.items(), 2 * dim, 5);
-    model =
-        std::make_unique<BprModel>(data.users(), data.items(), dim, options.batch_size, parameters);
-    distillers = make_distillers(method, options, teacher, data, parameters, stream());
+      : data(dataset, stream()),
+        teacher(test::small_teacher(data.users(), data.items(), 2 * dim, 5), data),
+        model(std::make_unique<BprModel>(data.users(), data.items(), dim, train.batches.batch_size,
+                                         parameters)) {
+    const test::LossOptions options = {{"experts", 3.0},
+                                       {"tau-horizon", static_cast<double>(train.epochs)},
+                                       {"k", 4.0},
+                                       {"l", 4.0},
+                                       {"list", 6.0}};
+    distillers = test::make_distillers(
+        method, options,
+        {teacher, data, *model, parameters, train.batches.batch_size, train.preset, stream()});
     parameters.allocate(train.batches.seed, stream());
     trainer = std::make_unique<Trainer>(data, parameters, *model, distillers, train, stream());
   }
@@ -41,6 +42,7 @@ struct TrainingRun {
   }
 
   DeviceDataset data;
+  Teacher teacher;
   Parameters parameters;
   std::unique_ptr<BprModel> model;
   std::vector<std::unique_ptr<Distiller>> distillers;
@@ -54,7 +56,6 @@ TrainOptions options(int epochs) {
   o.batches = {.batch_size = 32, .negatives = 2, .seed = 11};
   o.epochs = epochs;
   o.patience = 1000;
-  o.temperature = {.horizon = epochs};
   return o;
 }
 

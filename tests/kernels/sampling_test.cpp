@@ -225,7 +225,7 @@ TEST(RankingOccurrences, InvertTheSamples) {
       }
       for (int32_t o = bounds[item]; o < bounds[item + 1]; ++o) {
         const uint32_t occurrence = occurrences[static_cast<size_t>(o)];
-        actual.push_back(code.user(occurrence) * slots + code.slot(occurrence));
+        actual.push_back(code.anchor(occurrence) * slots + code.slot(occurrence));
       }
       EXPECT_EQ(actual, expected) << "item " << item << " of " << slots << " slots";
     }
@@ -237,9 +237,9 @@ TEST(RankingOccurrences, CodesFillThirtyTwoBits) {
   EXPECT_FALSE(slot_code_fits((int64_t{1} << 25) + 1, 80));
   const SlotCode code = slot_code(80);
   const uint32_t last = code.pack((int64_t{1} << 25) - 1, 79);
-  EXPECT_EQ(code.user(last), (int64_t{1} << 25) - 1);
+  EXPECT_EQ(code.anchor(last), (int64_t{1} << 25) - 1);
   EXPECT_EQ(code.slot(last), 79);
-  EXPECT_EQ(slot_code(1).user(slot_code(1).pack(12, 0)), 12);
+  EXPECT_EQ(slot_code(1).anchor(slot_code(1).pack(12, 0)), 12);
 }
 
 TEST(RowOffsets, CountTheKeysBelowEachRow) {
