@@ -22,7 +22,6 @@ namespace derrd {
 
 namespace {
 
-constexpr float kNoScore = -std::numeric_limits<float>::infinity();
 constexpr size_t kExamples = 3;
 
 struct Entry {
@@ -32,43 +31,35 @@ struct Entry {
 };
 
 /// Of entries in rank order within each user: the lists.
-/// @param twice called with the places of two entries of one user and item; throws.
+/// @param twice called with a second entry of one user and item and the place of the first; throws.
 RankingLists lists_of(std::vector<Entry> entries, bool scored, const Dataset& dataset,
-                      int64_t longest, const std::function<void(const Entry&, int64_t)>& twice) {
+                      const std::function<void(const Entry&, int64_t)>& twice) {
   RankingLists lists;
-  const auto users = static_cast<size_t>(dataset.num_users());
-  lists.length = std::min(longest, dataset.num_items());
-  const auto length = static_cast<size_t>(lists.length);
-  lists.items.assign(users * length, -1);
-  if (scored) lists.scores.assign(users * length, kNoScore);
-
   std::ranges::stable_sort(entries, {}, &Entry::user);
   std::vector<Entry> by_item;
   auto begin = entries.begin();
-  for (size_t u = 0; u < users; ++u) {
-    const auto other = [&](const Entry& e) { return e.user != static_cast<int32_t>(u); };
-    const auto end = std::find_if(begin, entries.end(), other);
+  for (int32_t u = 0; u < dataset.num_users(); ++u) {
+    const auto end =
+        std::find_if(begin, entries.end(), [u](const Entry& e) { return e.user != u; });
     by_item.assign(begin, end);
     std::ranges::stable_sort(by_item, {}, &Entry::item);
     const auto repeated = std::ranges::adjacent_find(by_item, {}, &Entry::item);
     if (repeated != by_item.end()) twice(*(repeated + 1), repeated->place);
 
-    size_t rank = 0;
     for (; begin != end; ++begin) {
-      if (dataset.train.contains(static_cast<int64_t>(u), begin->item)) {
+      if (dataset.train.contains(u, begin->item)) {
         ++lists.observed;
-      } else if (rank < length) {
-        lists.items[u * length + rank] = begin->item;
-        if (scored) lists.scores[u * length + rank] = begin->score;
-        ++rank;
+        continue;
       }
+      lists.items.push_back(begin->item);
+      if (scored) lists.scores.push_back(begin->score);
     }
-    const bool has_all = static_cast<int64_t>(dataset.train.row(static_cast<int64_t>(u)).size()) ==
-                         dataset.num_items();
-    if (rank > 0 || has_all) {
+    lists.offsets.push_back(static_cast<int64_t>(lists.items.size()));
+    const auto trained = static_cast<int64_t>(dataset.train.row(u).size());
+    if (lists.offsets[u + 1] > lists.offsets[u] || trained == dataset.num_items()) {
       ++lists.matched_users;
     } else if (lists.absent.size() < kExamples) {
-      lists.absent.push_back(dataset.user_ids.text(static_cast<int64_t>(u)));
+      lists.absent.push_back(dataset.user_ids.text(u));
     }
   }
   return lists;
@@ -92,21 +83,20 @@ class TextLists {
         last_rank_(static_cast<size_t>(dataset.num_users()), 0),
         last_score_(last_rank_.size(), std::numeric_limits<float>::infinity()) {}
 
-  RankingLists parse(int64_t longest) {
+  RankingLists parse() {
     bool first = true;
     while (lines_.next_filled()) {
       split();
       if (!std::exchange(first, false) || !resolve()) add();
     }
     const std::string_view name = lines_.file();
-    RankingLists lists =
-        lists_of(std::move(entries_), score_.has_value(), dataset_, longest,
-                 [&](const Entry& entry, int64_t line) {
-                   throw Error(fmt::format(
-                       "{}:{}: the user {} has the item {} on line {} already; keep one of them",
-                       name, entry.place, printable(dataset_.user_ids.text(entry.user)),
-                       printable(dataset_.item_ids.text(entry.item)), line));
-                 });
+    RankingLists lists = lists_of(
+        std::move(entries_), score_.has_value(), dataset_, [&](const Entry& entry, int64_t line) {
+          throw Error(
+              fmt::format("{}:{}: the user {} has the item {} on line {} already; keep one of them",
+                          name, entry.place, printable(dataset_.user_ids.text(entry.user)),
+                          printable(dataset_.item_ids.text(entry.item)), line));
+        });
     lists.unknown_users = static_cast<int64_t>(unknown_users_.size());
     lists.unknown_items = static_cast<int64_t>(unknown_items_.size());
     lists.unknown = std::move(unknown_);
@@ -224,16 +214,15 @@ class TextLists {
 
 }  // namespace
 
-RankingLists read_ranking_lists(const std::filesystem::path& path, const Dataset& dataset,
-                                int64_t longest) {
+RankingLists read_ranking_lists(const std::filesystem::path& path, const Dataset& dataset) {
   const std::vector<std::byte> bytes = read_file(path);
   return parse_ranking_lists({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                             path.string(), dataset, longest);
+                             path.string(), dataset);
 }
 
 RankingLists parse_ranking_lists(std::string_view text, std::string_view name,
-                                 const Dataset& dataset, int64_t longest) {
-  return TextLists(text, name, dataset).parse(longest);
+                                 const Dataset& dataset) {
+  return TextLists(text, name, dataset).parse();
 }
 
 // --- Tensors -------------------------------------------------------------------------------------
@@ -263,7 +252,7 @@ class TensorLists {
     user_ = list_users();
   }
 
-  RankingLists lists(const Dataset& dataset, int64_t longest) {
+  RankingLists lists(const Dataset& dataset) {
     std::vector<Entry> entries;
     std::unordered_set<int32_t> unknown_items;
     int64_t unknown_users = 0;
@@ -279,7 +268,7 @@ class TensorLists {
       }
     }
     RankingLists lists =
-        lists_of(std::move(entries), file_.contains("scores"), dataset, longest,
+        lists_of(std::move(entries), file_.contains("scores"), dataset,
                  [&](const Entry& entry, int64_t place) {
                    refuse(fmt::format("row {} of 'items' has {} in columns {} and {}; keep one",
                                       place / shape_[1], item_[place], place % shape_[1],
@@ -375,8 +364,8 @@ class TensorLists {
 }  // namespace
 
 RankingLists ranking_lists(const SafetensorsFile& file, const RowAlignment& users,
-                           const RowAlignment& items, const Dataset& dataset, int64_t longest) {
-  return TensorLists(file, users, items).lists(dataset, longest);
+                           const RowAlignment& items, const Dataset& dataset) {
+  return TensorLists(file, users, items).lists(dataset);
 }
 
 }  // namespace derrd

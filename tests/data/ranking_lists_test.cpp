@@ -10,7 +10,7 @@
 namespace derrd {
 namespace {
 
-constexpr float kNone = -std::numeric_limits<float>::infinity();
+constexpr float kNone = -std::numeric_limits<float>::infinity();  // behind the last item
 
 /// Three users and five items; "bob" has trained with "a", "all" with everything.
 Dataset small_dataset() {
@@ -24,8 +24,18 @@ Dataset small_dataset() {
   return dataset;
 }
 
-RankingLists parse(const std::string& text, int64_t longest = 3) {
-  return parse_ranking_lists(text, "some.tsv", small_dataset(), longest);
+RankingLists parse(const std::string& text) {
+  return parse_ranking_lists(text, "some.tsv", small_dataset());
+}
+
+using Items = std::vector<std::vector<int32_t>>;
+Items items_of(const RankingLists& lists) {
+  Items result;
+  for (int64_t u = 0; u < lists.num_users(); ++u) {
+    result.emplace_back(lists.items.begin() + lists.offsets[u],
+                        lists.items.begin() + lists.offsets[u + 1]);
+  }
+  return result;
 }
 
 std::string refusal(const std::string& text) {
@@ -34,32 +44,28 @@ std::string refusal(const std::string& text) {
 
 TEST(RankingLists, LinesInRankOrder) {
   const RankingLists lists = parse("anna\tc\nbob\te\nanna\ta\n\n bob \t b \r\n");
-  EXPECT_EQ(lists.length, 3);
-  EXPECT_EQ(lists.items, (std::vector<int32_t>{2, 0, -1, 4, 1, -1, -1, -1, -1}));
+  EXPECT_EQ(items_of(lists), (Items{{2, 0}, {4, 1}, {}}));
   EXPECT_TRUE(lists.scores.empty());
   EXPECT_EQ(lists.matched_users, 3);  // one of them has nothing left to be ranked
   EXPECT_TRUE(lists.absent.empty());
 }
 
 TEST(RankingLists, ScoresAndAHeader) {
-  const std::vector<float> scores{2.5f, -1e-3f, kNone, 0.1f, kNone, kNone, kNone, kNone, kNone};
   for (const char* text :
        {"anna\tc\t2.5\nanna\ta\t-0.001\nbob\te\t0.1\n",
         "user\trank\titem\tscore\nanna\t1\tc\t2.5\nanna\t2\ta\t-0.001\nbob\t1\te\t0.1\n",
         "score\titem\tother\tuser\n2.5\tc\t\tanna\n0.1\te\tx\tbob\n-1e-3\ta\ty\tanna\n"}) {
     const RankingLists lists = parse(text);
-    EXPECT_EQ(lists.items, (std::vector<int32_t>{2, 0, -1, 4, -1, -1, -1, -1, -1})) << text;
-    EXPECT_EQ(lists.scores, scores) << text;
+    EXPECT_EQ(items_of(lists), (Items{{2, 0}, {4}, {}})) << text;
+    EXPECT_EQ(lists.scores, (std::vector<float>{2.5f, -1e-3f, 0.1f})) << text;
   }
   EXPECT_TRUE(parse("user\titem\nanna\tc\n").scores.empty());
 }
 
-TEST(RankingLists, LongListsAreCutBehindWhatWasDropped) {
-  const RankingLists lists = parse("bob\tb\nbob\ta\nbob\tc\nbob\td\nbob\te\nanna\tb\n", 3);
-  EXPECT_EQ(lists.items, (std::vector<int32_t>{1, -1, -1, 1, 2, 3, -1, -1, -1}));
-  EXPECT_EQ(lists.observed, 1);
-  EXPECT_EQ(parse("anna\tb\n", 1).items, (std::vector<int32_t>{1, -1, -1}));
-  EXPECT_EQ(parse("anna\tb\n", 100).length, 5);
+TEST(RankingLists, ItemsThatAUserTrainedWithAreDropped) {
+  const RankingLists lists = parse("bob\tb\nbob\ta\nbob\tc\nall\td\nbob\te\nanna\tb\n");
+  EXPECT_EQ(items_of(lists), (Items{{1}, {1, 2, 4}, {}}));
+  EXPECT_EQ(lists.observed, 2);
 }
 
 TEST(RankingLists, UnknownIdsAreCounted) {
@@ -114,16 +120,15 @@ struct Tensors {
   std::vector<float> scores;
   int64_t rows = 3;
 
-  RankingLists read(const RowAlignment& user_rows, const RowAlignment& item_rows,
-                    int64_t longest = 3) const {
+  RankingLists read(const RowAlignment& user_rows, const RowAlignment& item_rows) const {
     const TestFolder folder;
     const auto shape = std::vector<int64_t>{rows, static_cast<int64_t>(items.size()) / rows};
     TensorMap tensors{{"items", tensor_view(std::span(items), shape)}};
     if (!users.empty()) tensors["users"] = tensor_view(users);
     if (!scores.empty()) tensors["scores"] = tensor_view(std::span(scores), shape);
     write_safetensors(folder / "f", tensors, {});
-    return ranking_lists(SafetensorsFile::read(folder / "f"), user_rows, item_rows, small_dataset(),
-                         longest);
+    return ranking_lists(SafetensorsFile::read(folder / "f"), user_rows, item_rows,
+                         small_dataset());
   }
   RankingLists read() const { return read(align_in_order(3), align_in_order(5)); }
   std::string refusal() const {
@@ -134,7 +139,7 @@ struct Tensors {
 TEST(RankingLists, Matrices) {
   const Tensors tensors{{3, 1, 0, 2, 0, 1, -1, -1, 4, -1, -1, -1}, {}, {}};
   const RankingLists lists = tensors.read();
-  EXPECT_EQ(lists.items, (std::vector<int32_t>{3, 1, 0, 1, -1, -1, -1, -1, -1}));
+  EXPECT_EQ(items_of(lists), (Items{{3, 1, 0, 2}, {1}, {}}));
   EXPECT_TRUE(lists.scores.empty());
   EXPECT_EQ(lists.observed, 2);
 }
@@ -142,8 +147,8 @@ TEST(RankingLists, Matrices) {
 TEST(RankingLists, MatricesOfSomeUsersWithScores) {
   const Tensors tensors{{0, 4, -1, 2, 1, 0}, {1, 0}, {5, 4, kNone, 3, 3, 2}, 2};
   const RankingLists lists = tensors.read();
-  EXPECT_EQ(lists.items, (std::vector<int32_t>{2, 1, 0, 4, -1, -1, -1, -1, -1}));
-  EXPECT_EQ(lists.scores, (std::vector<float>{3, 3, 2, 4, kNone, kNone, kNone, kNone, kNone}));
+  EXPECT_EQ(items_of(lists), (Items{{2, 1, 0}, {4}, {}}));
+  EXPECT_EQ(lists.scores, (std::vector<float>{3, 3, 2, 4}));
   EXPECT_EQ(lists.observed, 1);
   EXPECT_EQ(lists.matched_users, 3);
 }
@@ -155,7 +160,7 @@ TEST(RankingLists, MatricesWithNumbersOfTheirOwn) {
   const RankingLists lists =
       tensors.read(align_by_ids(dataset.user_ids, IdTable::from_texts(users)),
                    align_by_ids(dataset.item_ids, IdTable::from_texts(items)));
-  EXPECT_EQ(lists.items, (std::vector<int32_t>{4, 2, -1, 2, 1, -1, -1, -1, -1}));
+  EXPECT_EQ(items_of(lists), (Items{{4, 2}, {2, 1}, {}}));
   EXPECT_EQ(lists.unknown_users, 1);
   EXPECT_EQ(lists.unknown_items, 1);
   EXPECT_EQ(lists.unknown, (std::vector<std::string>{"zoe", "x"}));
