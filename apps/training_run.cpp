@@ -26,11 +26,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TrainingOptions checked(TrainingOptions options, const std::string& teacher) {
+TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
+  inputs.insert(inputs.begin(), {"--data", options.data});
   check_outputs(
-      {{"--data", options.data}, {"--teacher", teacher}},
+      inputs,
       {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
   return options;
+}
+
+std::string first_path(const std::vector<NamedFile>& inputs) {
+  for (const NamedFile& input : inputs) {
+    if (!input.path.empty()) return input.path;
+  }
+  return "";
 }
 
 Stream open_device(int threads) {
@@ -74,9 +82,9 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 }  // namespace
 
-TrainingRun::TrainingRun(TrainingOptions options, const std::string& teacher)
-    : options_(checked(std::move(options), teacher)),
-      teacher_(teacher),
+TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
+    : options_(checked(std::move(options), inputs)),
+      teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
       data_(dataset_, stream_) {}
@@ -169,7 +177,7 @@ void TrainingRun::train(Recipe recipe) {
   std::optional<Teacher> teacher;
   std::string teacher_hash;
   if (!recipe.losses.empty()) {
-    teacher_hash = hash_model(*recipe.teacher);
+    teacher_hash = hash_teacher(*recipe.teacher);
     teacher.emplace(*std::move(recipe.teacher), data_);
     try {
       for (const DistillationLoss* loss : recipe.losses) {

@@ -34,7 +34,10 @@ int64_t SavedModel::parameters() const {
 }
 
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
+  return load_model_file(SafetensorsFile::read(path), users, items);
+}
+
+SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items) {
   SavedModel model;
   model.kind = file.metadata_or("format", "") == "derrd-model" ? file.metadata_or("model", "")
                                                                : std::string(kInnerProductKind);

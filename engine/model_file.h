@@ -37,6 +37,8 @@ struct SavedModel {
 /// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
 /// finite.
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
+/// The same from a file in memory.
+SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
 
 /// What a model file says about its origin, so that it can be made again. Nothing in it depends on
 /// paths, threads or time: the same run gives the same bytes.
