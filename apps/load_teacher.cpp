@@ -17,9 +17,11 @@ const char* described(TeacherPart part) {
     case TeacherPart::kLists:
       return "rankings of items";
     case TeacherPart::kScores:
+      return "scores of the items in its rankings";
+    case TeacherPart::kScorer:
       break;
   }
-  return "scores of the items in its rankings";
+  return "scores of all items";
 }
 
 }  // namespace
@@ -76,6 +78,19 @@ TeacherData load_teacher(const TeacherFiles& files, const Dataset& dataset) {
   warn_of_other_dataset(files.file, teacher.metadata, dataset);
   if (!teacher.report.empty()) fmt::print(stderr, "{}\n", teacher.report);
   return std::move(teacher.data);
+}
+
+std::string teacher_complaint(const TeacherFiles& files) {
+  if (!has_teacher(files)) {
+    return files.user_ids.empty() && files.item_ids.empty()
+               ? ""
+               : "--teacher-user-ids and --teacher-item-ids say whose a teacher's rows are; give "
+                 "it";
+  }
+  if (files.file.empty() && !(is_npy(files.user) && is_npy(files.item))) {
+    return "without --teacher give both --teacher-user and --teacher-item as .npy files";
+  }
+  return "";
 }
 
 std::string unmet_need(const TeacherData& teacher,

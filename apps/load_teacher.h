@@ -18,6 +18,9 @@ void add_teacher_options(CLI::App& command, TeacherFiles& files);
 /// Whether a teacher is given.
 bool has_teacher(const TeacherFiles& files);
 
+/// What is wrong with the options together; empty: nothing.
+std::string teacher_complaint(const TeacherFiles& files);
+
 /// The files that are read.
 std::vector<NamedFile> teacher_inputs(const TeacherFiles& files);
 

@@ -157,6 +157,10 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
       [&](const EpochRecord& record) {
         if (log) log->write(record);
         progress.show(record, trainer.early_stopping());
+        for (const auto& [name, weight] : record.chosen_weights) {
+          progress.finish();
+          fmt::print(stderr, "chose --lambda-{} {:.3g}\n", name, weight);
+        }
         const std::chrono::duration<double> since = Clock::now() - last_save;
         if (since.count() < options_.checkpoint_every) return;
         save();
@@ -189,7 +193,13 @@ void TrainingRun::train(Recipe recipe) {
     }
   }
   parameters.allocate(options_.seed, stream_);
-  Trainer trainer(data_, parameters, *model, distillers, train_options(), stream_);
+  TrainOptions train = train_options();
+  if (recipe.balance) {
+    for (const DistillationLoss* loss : recipe.losses) {
+      train.shares.push_back(loss->recommended_share(recipe.model));
+    }
+  }
+  Trainer trainer(data_, parameters, *model, distillers, train, stream_);
 
   const std::string run = fingerprint(recipe, teacher_hash);
   resume(trainer, run);
@@ -204,10 +214,15 @@ void TrainingRun::train(Recipe recipe) {
 
   trainer.restore_best();
   const Evaluation report = early_stopping.report();
-  const Json metrics = {{"best_epoch", early_stopping.best_epoch()},
-                        {"epochs", trainer.next_epoch()},
-                        {"valid", metrics_json(report.valid)},
-                        {"test", metrics_json(report.test)}};
+  Json metrics = {{"best_epoch", early_stopping.best_epoch()},
+                  {"epochs", trainer.next_epoch()},
+                  {"valid", metrics_json(report.valid)},
+                  {"test", metrics_json(report.test)}};
+  if (recipe.balance) {
+    for (const auto& distiller : distillers) {
+      metrics["weights"][std::string(distiller->name())] = distiller->weight();
+    }
+  }
   save_model(
       options_.output, *model,
       {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash, teacher_hash},

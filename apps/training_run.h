@@ -23,7 +23,8 @@ struct Recipe {
   int64_t dim = 0;
   std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
   std::optional<TeacherData> teacher;
-  Json options;  ///< command, method and the method's own options, for the model's metadata
+  bool balance = false;  ///< choose weights by DistillationLoss::recommended_share
+  Json options;          ///< command, method and the method's own options, for the model's metadata
 };
 
 /// One run of `derrd train` or `derrd distill`: from files to a model file. A run that fails leaves

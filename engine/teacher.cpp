@@ -34,6 +34,11 @@ TeacherVectorsView Teacher::vectors() const {
   return {model().tensor("user_embedding"), model().tensor("item_embedding")};
 }
 
+const Scorer& Teacher::scorer(const Stream& stream) {
+  if (!scorer_) scorer_ = make_scorer(model(), stream);
+  return *scorer_;
+}
+
 TeacherLists Teacher::lists(int64_t length, const Stream& stream) {
   return cached(false, data_.users(), std::min(length, data_.items()), stream);
 }
@@ -52,7 +57,7 @@ TeacherLists Teacher::cached(bool of_items, int64_t rows, int64_t length, const 
   return {lists.items.matrix(rows, length), lists.scores.matrix(rows, length)};
 }
 
-Teacher::Lists Teacher::make_lists(bool of_items, int64_t length, const Stream& stream) const {
+Teacher::Lists Teacher::make_lists(bool of_items, int64_t length, const Stream& stream) {
   const auto on_device = [&](const HostLists& host) {
     return Lists{DeviceArray<int32_t>(host.items, stream), DeviceArray<float>(host.scores, stream)};
   };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -36,6 +37,8 @@ class Teacher {
 
   /// The model, if it is one. @throws std::bad_variant_access
   const SavedModel& model() const { return std::get<SavedModel>(teacher_); }
+  /// The model as it scores; valid as long as the teacher is. @throws as model()
+  const Scorer& scorer(const Stream& stream);
   /// Valid as long as the teacher is.
   TeacherVectorsView vectors() const;
   /// The lists of all users; the items that a user trained with are left out, and those that the
@@ -54,11 +57,12 @@ class Teacher {
     DeviceArray<float> scores;  // empty: unknown
   };
   /// Lists of users, or of items.
-  Lists make_lists(bool of_items, int64_t length, const Stream& stream) const;
+  Lists make_lists(bool of_items, int64_t length, const Stream& stream);
   TeacherLists cached(bool of_items, int64_t rows, int64_t length, const Stream& stream);
 
   TeacherData teacher_;
   const DeviceDataset& data_;
+  std::unique_ptr<Scorer> scorer_;
   std::map<std::pair<bool, int64_t>, Lists> lists_;  // by whose they are, and length
 };
 

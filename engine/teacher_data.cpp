@@ -16,7 +16,9 @@ TensorView view(const HostMatrix& matrix) {
 
 std::string teacher_lacks(const TeacherData& teacher, TeacherPart part) {
   if (const auto* lists = std::get_if<RankingLists>(&teacher)) {
-    if (part == TeacherPart::kVectors) return "there are rankings alone";
+    if (part == TeacherPart::kVectors || part == TeacherPart::kScorer) {
+      return "there are rankings alone";
+    }
     if (part == TeacherPart::kScores && lists->scores.empty())
       return "there are rankings without scores";
   }
@@ -26,6 +28,7 @@ std::string teacher_lacks(const TeacherData& teacher, TeacherPart part) {
           "the users' vectors have {} numbers and the items' {}, which give no scores to rank by",
           vectors->user.cols, vectors->item.cols);
     }
+    if (part == TeacherPart::kScorer) return "some users and items have no vectors";
   }
   return "";
 }

@@ -27,6 +27,7 @@ enum class TeacherPart {
   kVectors,  ///< hidden vectors of users and items
   kLists,    ///< a ranking of the items for each user
   kScores,   ///< the same with the items' scores
+  kScorer,   ///< a score of any item for any user
 };
 
 /// What there is instead of a part, as the end of a sentence; empty: the part.

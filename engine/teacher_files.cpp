@@ -69,7 +69,15 @@ class Loader {
  private:
   LoadedTeacher load_data() const {
     if (!files_.user.empty() || !files_.item.empty()) return load_vectors();
-    if (is_text(files_.file)) return finish(read_ranking_lists(files_.file, dataset_));
+    if (is_text(files_.file)) {
+      if (has_own_ids(user_) || has_own_ids(item_)) {
+        throw Error(
+            fmt::format("{}: rankings as text hold ids themselves; leave --teacher-user-ids and "
+                        "--teacher-item-ids out",
+                        files_.file));
+      }
+      return finish(read_ranking_lists(files_.file, dataset_));
+    }
     if (file_->contains("items")) {
       return finish(ranking_lists(*file_, alignment(user_), alignment(item_), dataset_));
     }

@@ -30,12 +30,13 @@ std::vector<int64_t> even_offsets(int64_t segments, int64_t length) {
 }  // namespace
 
 RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
-                           Matrix<const int32_t> lists, Model& student, int64_t capacity,
-                           const Stream& stream)
+                           Matrix<const int32_t> lists, const Scorer* teacher, Model& student,
+                           int64_t capacity, const Stream& stream)
     : Distiller(options.weight),
       options_(options),
       data_(data),
       lists_(lists),
+      teacher_(teacher),
       excluded_(data.train().items.size + lists.size()),
       samples_(data.users() * (options.interesting + options.uninteresting)),
       lowest_(data.users()),
@@ -57,6 +58,10 @@ RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
   scratch_ = DeviceArray<uint8_t>(std::max({segmented_sort_scratch_bytes(pairs, data.users()),
                                             sort_pairs_scratch_bytes(samples_.size()),
                                             exclusive_sum_scratch_bytes(data.users() + 1)}));
+  if (options_.order == RrdOptions::Order::kAll) {
+    slot_offsets_ = DeviceArray<int64_t>(even_offsets(data.users(), samples().cols), stream);
+    teacher_score_ = DeviceArray<float>(samples_.size());
+  }
   if (options_.preset == Preset::kAuthors) {
     // Nothing of the whole list, whatever was sampled from it: found once.
     list_lengths(lowest_.view(), lists_, stream);
@@ -81,6 +86,7 @@ void RrdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
       data_.items(),
       {batches.seed(), RandomPurpose::kUninteresting, static_cast<uint32_t>(batches.epoch())},
       stream);
+  if (options_.order == RrdOptions::Order::kAll) order_all(stream);
   index_by_item(stream);
 }
 
@@ -108,6 +114,17 @@ void RrdDistiller::find_excluded(const Stream& stream) {
                        excluded_offsets_.view(), scratch_.view(), stream);
 }
 
+void RrdDistiller::order_all(const Stream& stream) {
+  const Matrix<float> score = teacher_score_.matrix(samples().rows, samples().cols);
+  teacher_->score_items(score, samples(), 0, stream);
+  const SortBuffers keys = unsorted(samples_.size());
+  slot_order_keys(keys, samples(), score, stream);
+  // The sorted values are the samples: an int32 and its uint32 may share their memory.
+  const Vector<uint32_t> ordered = {reinterpret_cast<uint32_t*>(samples_.data()), samples_.size()};
+  segmented_sort_pairs({sorted(samples_.size()).keys, ordered}, keys, slot_offsets_.view(),
+                       scratch_.view(), stream);
+}
+
 void RrdDistiller::index_by_item(const Stream& stream) {
   const int64_t n = samples_.size();
   ranking_occurrence_keys(unsorted(n), samples(), stream);
@@ -125,8 +142,10 @@ void RrdDistiller::add_gradients(const Batches& batches, Model& student, double*
   const AnchorReduction reduction =
       options_.preset == Preset::kPaper ? AnchorReduction::kMean : AnchorReduction::kSum;
   student.score_slots(score, batch, Anchor::kUser, stream);
-  relaxed_ranking(loss_terms, grad_score, score, batch, options_.interesting,
-                  static_cast<float>(weight()), reduction, stream);
+  const int64_t ordered =
+      options_.order == RrdOptions::Order::kAll ? samples().cols : options_.interesting;
+  relaxed_ranking(loss_terms, grad_score, score, batch, ordered, static_cast<float>(weight()),
+                  reduction, stream);
   accumulate_sum(loss, loss_terms, stream);
   locate_rows(user_position_.view(), batch.anchors, stream);
   student.add_slot_gradients(grad_score, batch,
@@ -158,17 +177,30 @@ std::vector<LossOption> RrdLoss::options() {
        {},
        {},
        {"sampled", "top"}},
+      {"ranking",
+       "Whose order is learned. relaxed: that of the interesting items; full: that of all k + l; "
+       "interesting: that of k + l interesting ones, without uninteresting ones",
+       &ranking_,
+       {},
+       {},
+       {"relaxed", "full", "interesting"}},
   };
 }
 
 std::string RrdLoss::complaint() const {
-  if (values_.list_length < values_.interesting) {
-    return "--list has to be at least --k: the interesting items are drawn from it";
+  const int64_t all = values_.interesting + values_.uninteresting;
+  if (values_.list_length < (ranking_ == "interesting" ? all : values_.interesting)) {
+    return "--list has to be at least --k, with --ranking interesting --k + --l: the interesting "
+           "items are drawn from it";
   }
-  if (values_.interesting + values_.uninteresting > kMaxRankingSamples) {
+  if (ranking_ != "relaxed" && all > kMaxRankingInteresting) {
+    return fmt::format("--ranking {} orders all of --k + --l, at most {} are possible; lower one",
+                       ranking_, kMaxRankingInteresting);
+  }
+  if (all > kMaxRankingSamples) {
     return fmt::format(
-        "--k and --l are {} items per user together, at most {} are possible; lower one",
-        values_.interesting + values_.uninteresting, kMaxRankingSamples);
+        "--k and --l are {} items per user together, at most {} are possible; lower one", all,
+        kMaxRankingSamples);
   }
   return "";
 }
@@ -182,8 +214,15 @@ std::unique_ptr<Distiller> RrdLoss::make(const DistillContext& in) const {
   options.selection =
       interesting_ == "top" ? RrdOptions::Selection::kTop : RrdOptions::Selection::kSampled;
   options.preset = in.preset;
+  if (ranking_ == "interesting") {
+    options.interesting += std::exchange(options.uninteresting, 0);
+  } else if (ranking_ == "full") {
+    options.order = RrdOptions::Order::kAll;
+  }
+  const Scorer* teacher =
+      options.order == RrdOptions::Order::kAll ? &in.teacher.scorer(in.stream) : nullptr;
   return std::make_unique<RrdDistiller>(
-      options, in.data, in.teacher.lists(options.list_length, in.stream).items, in.student,
+      options, in.data, in.teacher.lists(options.list_length, in.stream).items, teacher, in.student,
       std::min(in.batch_size, in.data.users()), in.stream);
 }
 

@@ -19,6 +19,9 @@ struct RrdOptions {
   /// How the K interesting items come out of the teacher's list: drawn anew each epoch, or simply
   /// its head.
   enum class Selection { kSampled, kTop } selection = Selection::kSampled;
+  /// Whose order the student learns: the interesting items' (equation 9), or that of all K + L
+  /// (ablation (d) of Table 4).
+  enum class Order { kInteresting, kAll } order = Order::kInteresting;
   Preset preset = Preset::kAuthors;
 };
 
@@ -27,10 +30,11 @@ struct RrdOptions {
 class RrdDistiller final : public Distiller {
  public:
   /// @param lists the teacher's ranking [U, R]: unobserved items, best first, -1 padded; outlives
-  ///   the distiller
+  ///   the distiller, as does
+  /// @param teacher which is asked for Order::kAll only; else null
   /// @param capacity no batch has more distinct users
   RrdDistiller(RrdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-               Model& student, int64_t capacity, const Stream& stream);
+               const Scorer* teacher, Model& student, int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "rrd"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override;
@@ -45,6 +49,7 @@ class RrdDistiller final : public Distiller {
  private:
   void draw_interesting(const Batches& batches, const Stream& stream);
   void find_excluded(const Stream& stream);
+  void order_all(const Stream& stream);
   void index_by_item(const Stream& stream);
   Matrix<int32_t> writable_samples() const {
     return {samples_.data(), data_.users(), options_.interesting + options_.uninteresting};
@@ -56,11 +61,14 @@ class RrdDistiller final : public Distiller {
   RrdOptions options_;
   const DeviceDataset& data_;
   Matrix<const int32_t> lists_;
+  const Scorer* teacher_;
   int64_t excluded_ = 0;  // items in all rows of excluded_items_ at most
 
   DeviceArray<int32_t> samples_;           // [U, K + L]
   DeviceArray<int32_t> lowest_;            // [U] place of the lowest interesting item
   DeviceArray<int64_t> list_offsets_;      // [U + 1] segments of the lists
+  DeviceArray<int64_t> slot_offsets_;      // [U + 1] segments of the samples; Order::kAll only
+  DeviceArray<float> teacher_score_;       // [U, K + L] likewise
   DeviceArray<int64_t> excluded_offsets_;  // [U + 1]
   DeviceArray<uint32_t> excluded_items_;   // what the uninteresting items are not drawn from
   DeviceArray<int32_t> item_offsets_;      // [I + 1] occurrences of each item among the samples
@@ -83,13 +91,15 @@ class RrdLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed Ranking Distillation (rrd)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
-  TeacherPart needs() const override { return TeacherPart::kLists; }
+  TeacherPart needs() const override {
+    return ranking_ == "full" ? TeacherPart::kScorer : TeacherPart::kLists;
+  }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:
   RrdOptions values_;
-  std::string interesting_ = "sampled";
+  std::string interesting_ = "sampled", ranking_ = "relaxed";
 };
 
 }  // namespace derrd

@@ -73,7 +73,7 @@ TEST(CrossBackend, DrawsTheSameRankingSamples) {
   Parameters parameters;
   BprModel student(data.users(), data.items(), 1, 256, parameters);
   const DeviceArray<int32_t> device_lists(lists, stream());
-  RrdDistiller rrd(options, data, device_lists.matrix(data.users(), length), student, 256,
+  RrdDistiller rrd(options, data, device_lists.matrix(data.users(), length), nullptr, student, 256,
                    stream());
   Batches batches(data, {256, 1, kSeed}, stream());
   batches.begin_epoch(3, stream());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -24,13 +25,16 @@ struct Case {
   const char* method;
   Preset preset;
   float temperature;
+  const char* gate = "gumbel";
+  const char* ranking = "relaxed";
 };
 
 std::string case_name(const ::testing::TestParamInfo<Case>& info) {
   std::string name = info.param.method;
   std::erase(name, '-');
   return name + (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
-         (info.param.temperature < 0.5f ? "_cold" : "_warm");
+         (info.param.temperature < 0.5f ? "_cold_" : "_warm_") + info.param.gate + "_" +
+         info.param.ranking;
 }
 
 class TrainingStep : public ::testing::TestWithParam<Case> {
@@ -42,7 +46,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
   static constexpr uint64_t kSeed = 12345678901ull;
 
   void SetUp() override {
-    const auto& [method, preset, temperature] = GetParam();
+    const auto& [method, preset, temperature, gate, ranking] = GetParam();
     const test::LossOptions options = {{"lambda-de", kDeWeight},
                                        {"experts", static_cast<double>(kExperts)},
                                        {"tau-start", temperature},
@@ -51,7 +55,9 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                                        {"k", static_cast<double>(kInteresting)},
                                        {"l", 2.0},
                                        {"t", 4.0},
-                                       {"list", 5.0}};
+                                       {"list", 5.0},
+                                       {"gate", gate},
+                                       {"ranking", ranking}};
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
     distillers_ = test::make_distillers(
         method, options, {teacher_, data_, *model_, parameters_, kBatch, preset, stream()});
@@ -83,7 +89,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
     return out;
   }
-  int64_t matrices() const { return has("de") ? 2 + 12 : 2; }
+  int64_t matrices() const {
+    if (!has("de")) return 2;
+    return 2 + 2 * (std::string(GetParam().gate) == "mean" ? 4 : 6);
+  }
   bool has(std::string_view loss) const {
     for (const auto& d : distillers_) {
       if (d->name() == loss) return true;
@@ -115,7 +124,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       s.de.weight = kDeWeight;
       s.de.experts = kExperts;
       s.de.hidden = expert_hidden_size(kDim, kTeacherDim);
-      s.de.temperature = GetParam().temperature;
+      const std::string gate = GetParam().gate;
+      s.de.temperature = gate == "gumbel" ? GetParam().temperature : 1.0;
+      s.de.noise = gate == "gumbel";
+      s.de.gate = gate != "mean";
       s.de.euclidean = GetParam().preset == Preset::kPaper;
       s.de.seed = kSeed;
       s.de.epoch = static_cast<uint32_t>(batches.epoch());
@@ -134,7 +146,8 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       if (rrd == nullptr) continue;
       s.rrd.weight = kRrdWeight;
       s.rrd.mean = GetParam().preset == Preset::kPaper;
-      s.rrd.interesting = kInteresting;
+      s.rrd.interesting =
+          std::string(GetParam().ranking) == "relaxed" ? kInteresting : kInteresting + 2;
       const Matrix<const int32_t> samples = rrd->samples();
       const std::vector<int32_t> all = host(samples.flat());
       for (int64_t u = 0; u < kUsers; ++u) {
@@ -198,6 +211,42 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
   }
 }
 
+// Ablations (d) and (e) of Table 4: which items, and in which order.
+class RankedSamples : public TrainingStep {};
+
+TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(4, stream());
+  for (const auto& d : distillers_) d->begin_epoch(batches, stream());
+  const auto& rrd = dynamic_cast<const RrdDistiller&>(*distillers_.back());
+  const Matrix<const int32_t> samples = rrd.samples();
+  const DeviceArray<float> device_scores(samples.size());
+  teacher_.scorer(stream()).score_items(device_scores.matrix(samples.rows, samples.cols), samples,
+                                        0, stream());
+  const std::vector<float> scores = device_scores.to_host(stream());
+  const std::vector<int32_t> items = host(samples.flat());
+  const std::vector<int32_t> lists = host(teacher_.lists(5, stream()).items.flat());
+  const std::string ranking = GetParam().ranking;
+  const int64_t ordered = ranking == "relaxed" ? kInteresting : samples.cols;
+  const int64_t listed = ranking == "interesting" ? samples.cols : kInteresting;
+  for (int64_t u = 0; u < samples.rows; ++u) {
+    const auto row = static_cast<size_t>(u * samples.cols);
+    const auto list = lists.begin() + u * 5;
+    int64_t from_list = 0;
+    for (size_t slot = 0; slot < static_cast<size_t>(samples.cols); ++slot) {
+      ASSERT_GE(items[row + slot], 0);  // everybody has enough items
+      from_list += std::find(list, list + 5, items[row + slot]) != list + 5 ? 1 : 0;
+      if (slot > 0 && slot < static_cast<size_t>(ordered)) {
+        EXPECT_GE(scores[row + slot - 1], scores[row + slot]) << "user " << u << ", slot " << slot;
+      }
+    }
+    EXPECT_GE(from_list, listed) << "user " << u;
+    if (GetParam().preset == Preset::kAuthors) {
+      EXPECT_EQ(from_list, listed) << "user " << u;
+    }
+  }
+}
+
 TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   TrainOptions options;
   options.batches = {kBatch, 1, kSeed};
@@ -213,14 +262,25 @@ TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   EXPECT_GT(after.launches, before.launches);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Methods, TrainingStep,
-    ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
-                      Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
-                      Case{"rrd", Preset::kAuthors, 1.0f}, Case{"rrd", Preset::kPaper, 1.0f},
-                      Case{"de-rrd", Preset::kAuthors, 1.0f},
-                      Case{"de-rrd", Preset::kPaper, 0.05f}),
-    case_name);
+constexpr Case kRankingCases[] = {
+    {"rrd", Preset::kAuthors, 1.0f},
+    {"rrd", Preset::kPaper, 1.0f},
+    {"rrd", Preset::kAuthors, 1.0f, "gumbel", "full"},
+    {"rrd", Preset::kPaper, 1.0f, "gumbel", "full"},
+    {"rrd", Preset::kAuthors, 1.0f, "gumbel", "interesting"},
+};
+INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Methods, TrainingStep,
+                         ::testing::Values(Case{"none", Preset::kAuthors, 1.0f},
+                                           Case{"de", Preset::kAuthors, 1.0f},
+                                           Case{"de", Preset::kPaper, 1.0f},
+                                           Case{"de", Preset::kAuthors, 0.05f},
+                                           Case{"de", Preset::kAuthors, 0.05f, "attention"},
+                                           Case{"de", Preset::kAuthors, 0.05f, "mean"},
+                                           Case{"de-rrd", Preset::kAuthors, 1.0f},
+                                           Case{"de-rrd", Preset::kPaper, 0.05f}),
+                         case_name);
 
 }  // namespace
 }  // namespace derrd
