@@ -299,7 +299,9 @@ TEST_F(Teachers, WhatRankingsCannotDoIsSaid) {
     return line.substr(begin, line.find('\t', begin) - begin);
   };
   write_text(path("lists.tsv"), text + "0\t4\t" + item(lines_of(text)[1]) + "\t-1e9\n");
-  expect_mentions(refusal(1, "rrd", lists), {path("lists.tsv") + ":182: ", "on line 2 already"});
+  expect_mentions(
+      refusal(1, "rrd", lists),
+      {fmt::format("{}:{}: ", path("lists.tsv"), lines_of(text).size() + 1), "on line 2 already"});
   // Of a tenth of the users.
   text.resize(text.find("\n7\t") + 1);
   write_text(path("lists.tsv"), text);
