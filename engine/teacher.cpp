@@ -5,24 +5,14 @@
 #include <utility>
 
 #include "engine/models/catalogue.h"
-#include "engine/teacher_lists.h"
+#include "engine/top_lists.h"
+#include "engine/transposed_rows.h"
 
 namespace derrd {
 
-namespace {
-
-InteractionRows to_host(SparseRows rows, const Stream& stream) {
-  InteractionRows host;
-  host.offsets.resize(static_cast<size_t>(rows.offsets.size));
-  host.items.resize(static_cast<size_t>(rows.items.size));
-  copy_to_host(host.offsets.data(), rows.offsets.data,
-               rows.offsets.size * static_cast<int64_t>(sizeof(int64_t)), stream);
-  copy_to_host(host.items.data(), rows.items.data,
-               rows.items.size * static_cast<int64_t>(sizeof(int32_t)), stream);
-  return host;
+Teacher::Lists Teacher::on_device(const HostLists& lists, const Stream& stream) {
+  return {DeviceArray<int32_t>(lists.items, stream), DeviceArray<float>(lists.scores, stream)};
 }
-
-}  // namespace
 
 Teacher::Teacher(TeacherData teacher, const DeviceDataset& data)
     : teacher_(std::move(teacher)), data_(data) {}
@@ -57,24 +47,31 @@ TeacherLists Teacher::cached(bool of_items, int64_t rows, int64_t length, const 
   return {lists.items.matrix(rows, length), lists.scores.matrix(rows, length)};
 }
 
-Teacher::Lists Teacher::make_lists(bool of_items, int64_t length, const Stream& stream) {
-  const auto on_device = [&](const HostLists& host) {
-    return Lists{DeviceArray<int32_t>(host.items, stream), DeviceArray<float>(host.scores, stream)};
-  };
+Teacher::Lists Teacher::make_lists(bool of_items, int64_t length, const Stream& stream) const {
   if (const auto* lists = std::get_if<RankingLists>(&teacher_)) {
-    return on_device(padded(of_items ? transposed(*lists, data_.items()) : *lists, length));
+    return on_device(padded(of_items ? transposed(*lists, data_.items()) : *lists, length), stream);
   }
-  InteractionRows observed = to_host(data_.train(), stream);
-  if (of_items) observed = transposed(observed, data_.items());
-  if (const auto* vectors = std::get_if<TeacherVectors>(&teacher_)) {
-    if (!of_items) return on_device(best_lists(*vectors, observed, length, stream));
-    return on_device(best_lists(
-        TeacherVectors{vectors->item, vectors->user, vectors->has_item, vectors->has_user},
-        observed, length, stream));
+  if (!of_items) return make_lists(data_.train(), length, "user", false, stream);
+  const TransposedRows users_of_item(data_.train(), data_.items(), stream);
+  return make_lists(users_of_item.view(), length, "item", true, stream);
+}
+
+Teacher::Lists Teacher::make_lists(SparseRows observed, int64_t length, const char* whose,
+                                   bool transpose, const Stream& stream) const {
+  if (const auto* v = std::get_if<TeacherVectors>(&teacher_)) {
+    if (!transpose) return on_device(best_lists(*v, observed, length, whose, stream), stream);
+    const TeacherVectors turned = {v->item, v->user, v->has_item, v->has_user};
+    return on_device(best_lists(turned, observed, length, whose, stream), stream);
   }
-  const std::unique_ptr<Scorer> scorer = make_scorer(model(), stream);
-  if (!of_items) return on_device(best_lists(*scorer, observed, length, stream));
-  return on_device(best_lists(*scorer->transposed(stream), observed, length, stream));
+  const std::unique_ptr<Scorer> model_scorer = make_scorer(model(), stream);
+  const std::unique_ptr<Scorer> turned = transpose ? model_scorer->transposed(stream) : nullptr;
+  const Scorer& scorer = transpose ? *turned : *model_scorer;
+  Lists lists = {DeviceArray<int32_t>(scorer.users() * length),
+                 DeviceArray<float>(scorer.users() * length)};
+  TopLists(scorer.items(), length, whose)
+      .best(lists.items.matrix(scorer.users(), length), lists.scores.matrix(scorer.users(), length),
+            scorer, observed, 0, stream);
+  return lists;
 }
 
 }  // namespace derrd

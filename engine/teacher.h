@@ -8,6 +8,7 @@
 
 #include "engine/device_dataset.h"
 #include "engine/teacher_data.h"
+#include "engine/teacher_lists.h"
 #include "kernels/platform/memory.h"
 #include "kernels/views.h"
 
@@ -57,7 +58,11 @@ class Teacher {
     DeviceArray<float> scores;  // empty: unknown
   };
   /// Lists of users, or of items.
-  Lists make_lists(bool of_items, int64_t length, const Stream& stream);
+  Lists make_lists(bool of_items, int64_t length, const Stream& stream) const;
+  /// By vectors or a model, as they are or with users and items in each other's place.
+  Lists make_lists(SparseRows observed, int64_t length, const char* whose, bool transpose,
+                   const Stream& stream) const;
+  static Lists on_device(const HostLists& lists, const Stream& stream);
   TeacherLists cached(bool of_items, int64_t rows, int64_t length, const Stream& stream);
 
   TeacherData teacher_;

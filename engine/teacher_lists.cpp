@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "data/dataset.h"
+#include "engine/models/scorer.h"
 #include "engine/top_lists.h"
 #include "kernels/platform/memory.h"
 
@@ -31,11 +33,20 @@ std::vector<float> rows_of(const HostMatrix& matrix, const std::vector<int32_t>&
   return rows;
 }
 
+template <class T>
+std::vector<T> to_host(Vector<const T> values, const Stream& stream) {
+  std::vector<T> host(static_cast<size_t>(values.size));
+  copy_to_host(host.data(), values.data, values.size * static_cast<int64_t>(sizeof(T)), stream);
+  return host;
+}
+
 /// Only the items of `kept`, by their places in it.
-InteractionRows renumbered(const InteractionRows& rows, const std::vector<int32_t>& kept) {
+InteractionRows renumbered(SparseRows rows, const std::vector<int32_t>& kept,
+                           const Stream& stream) {
+  const InteractionRows all = {to_host(rows.offsets, stream), to_host(rows.items, stream)};
   InteractionRows result;
-  for (int64_t u = 0; u < rows.num_rows(); ++u) {
-    for (const int32_t i : rows.row(u)) {
+  for (int64_t u = 0; u < all.num_rows(); ++u) {
+    for (const int32_t i : all.row(u)) {
       const auto place = std::ranges::lower_bound(kept, i);
       if (place != kept.end() && *place == i) {
         result.items.push_back(static_cast<int32_t>(place - kept.begin()));
@@ -46,52 +57,41 @@ InteractionRows renumbered(const InteractionRows& rows, const std::vector<int32_
   return result;
 }
 
-}  // namespace
-
-InteractionRows transposed(const InteractionRows& rows, int64_t cols) {
-  InteractionRows result;
-  result.offsets.assign(static_cast<size_t>(cols) + 1, 0);
-  for (const int32_t i : rows.items) ++result.offsets[static_cast<size_t>(i) + 1];
-  for (size_t i = 1; i < result.offsets.size(); ++i) result.offsets[i] += result.offsets[i - 1];
-  result.items.resize(rows.items.size());
-  std::vector<int64_t> next = result.offsets;
-  for (int64_t u = 0; u < rows.num_rows(); ++u) {
-    for (const int32_t i : rows.row(u)) result.items[next[i]++] = static_cast<int32_t>(u);
-  }
-  return result;
-}
-
-HostLists best_lists(const Scorer& scorer, const InteractionRows& observed, int64_t length,
-                     const Stream& stream) {
-  const DeviceArray<int64_t> offsets(observed.offsets, stream);
-  const DeviceArray<int32_t> observed_items(observed.items, stream);
-  const DeviceArray<int32_t> items(scorer.users() * length);
-  const DeviceArray<float> scores(items.size());
-  TopLists(scorer.items(), length)
-      .best(items.matrix(scorer.users(), length), scores.matrix(scorer.users(), length), scorer,
+/// Lists of the items of `kept`, by their places in it.
+HostLists lists_among(const TeacherVectors& vectors, const std::vector<int32_t>& kept,
+                      SparseRows observed, int64_t length, const char* user, const Stream& stream) {
+  const int64_t users = vectors.user.rows;
+  const InnerProductScorer scorer(vectors.user.values, rows_of(vectors.item, kept),
+                                  vectors.user.cols, stream);
+  const InteractionRows rows = renumbered(observed, kept, stream);
+  const DeviceArray<int64_t> offsets(rows.offsets, stream);
+  const DeviceArray<int32_t> observed_items(rows.items, stream);
+  const DeviceArray<int32_t> items(users * length);
+  const DeviceArray<float> scores(users * length);
+  TopLists(scorer.items(), length, user)
+      .best(items.matrix(users, length), scores.matrix(users, length), scorer,
             {offsets.view(), observed_items.view()}, 0, stream);
   return {items.to_host(stream), scores.to_host(stream)};
 }
 
-HostLists best_lists(const TeacherVectors& vectors, const InteractionRows& observed, int64_t length,
-                     const Stream& stream) {
+}  // namespace
+
+HostLists best_lists(const TeacherVectors& vectors, SparseRows observed, int64_t length,
+                     const char* user, const Stream& stream) {
   const int64_t users = vectors.user.rows;
   HostLists lists = {std::vector<int32_t>(static_cast<size_t>(users * length), -1),
                      std::vector<float>(static_cast<size_t>(users * length), kNoScore)};
   const std::vector<int32_t> known = numbers_of(vectors.has_item);
   const int64_t short_length = std::min(length, static_cast<int64_t>(known.size()));
   if (short_length == 0) return lists;
-  const InnerProductScorer scorer(vectors.user.values, rows_of(vectors.item, known),
-                                  vectors.user.cols, stream);
-  const HostLists among_known =
-      best_lists(scorer, renumbered(observed, known), short_length, stream);
+  const HostLists among = lists_among(vectors, known, observed, short_length, user, stream);
   for (int64_t u = 0; u < users; ++u) {
     if (vectors.has_user[u] == 0) continue;
     for (int64_t k = 0; k < short_length; ++k) {
-      const int32_t place = among_known.items[u * short_length + k];
+      const int32_t place = among.items[u * short_length + k];
       if (place < 0) break;
       lists.items[u * length + k] = known[place];
-      lists.scores[u * length + k] = among_known.scores[u * short_length + k];
+      lists.scores[u * length + k] = among.scores[u * short_length + k];
     }
   }
   return lists;

@@ -3,10 +3,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/dataset.h"
-#include "engine/models/scorer.h"
 #include "engine/teacher_data.h"
 #include "kernels/platform/device.h"
+#include "kernels/views.h"
 
 namespace derrd {
 
@@ -16,19 +15,14 @@ struct HostLists {
   std::vector<float> scores;   ///< [rows, R], -infinity behind the last; empty: unknown
 };
 
-/// The items of each user, or the users of each item, in each other's rows: column u of row i
-/// becomes column i of row u.
-InteractionRows transposed(const InteractionRows& rows, int64_t cols);
-
-/// The best items of each user by a scorer, without the observed ones.
+/// The best items of each user by the inner products of vectors of one width, without the observed
+/// ones. Some vectors may be missing: users without one get an empty list, items without one are in
+/// no list.
+/// @param observed rows of the users, in device memory
+/// @param user what messages call a user, where users and items have changed places
 /// @throws Error naming the first user with a score that is not finite.
-HostLists best_lists(const Scorer& scorer, const InteractionRows& observed, int64_t length,
-                     const Stream& stream);
-
-/// The same by the inner products of vectors of one width, of which some may be missing: users
-/// without one get an empty list, items without one are in no list.
-HostLists best_lists(const TeacherVectors& vectors, const InteractionRows& observed, int64_t length,
-                     const Stream& stream);
+HostLists best_lists(const TeacherVectors& vectors, SparseRows observed, int64_t length,
+                     const char* user, const Stream& stream);
 
 /// The heads of lists.
 HostLists padded(const RankingLists& lists, int64_t length);

@@ -9,7 +9,6 @@
 #include "engine/distill/ranking_sampler.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
-#include "engine/models/scorer.h"
 #include "engine/preset.h"
 #include "engine/transposed_rows.h"
 #include "kernels/platform/memory.h"
@@ -30,11 +29,11 @@ struct IrOptions {
 /// neither among the interesting nor among the others. Samples are drawn once an epoch.
 class IrDistiller final : public Distiller {
  public:
-  /// @param teacher asked for its ranking of the users here
+  /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
+  ///   item, best first, -1 padded; outlives the distiller
   /// @param capacity no batch has more distinct positive items
-  /// @throws Error naming the first item with a score that is not finite.
-  IrDistiller(IrOptions options, const DeviceDataset& data, const Scorer& teacher, Model& student,
-              int64_t capacity, const Stream& stream);
+  IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+              Model& student, int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "ir"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override;
@@ -47,7 +46,6 @@ class IrDistiller final : public Distiller {
  private:
   IrOptions options_;
   TransposedRows users_of_item_;
-  DeviceArray<int32_t> lists_;  // [I, R]
   RankingSampler sampler_;
   SlotLosses slots_;
 };
@@ -59,6 +57,7 @@ class IrLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:
