@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "apps/output_checks.h"
 #include "apps/training_options.h"
 #include "data/dataset.h"
+#include "engine/checkpoint.h"
 #include "engine/device_dataset.h"
 #include "engine/distill/loss.h"
 #include "engine/teacher_data.h"
@@ -51,7 +53,9 @@ class TrainingRun {
   std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
   TrainOptions train_options() const;
   void resume(Trainer& trainer, const std::string& fingerprint) const;
-  Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint) const;
+  /// @param model what checkpoints say of the model to keep
+  Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,
+                              const std::function<ModelInArena()>& model) const;
 
   TrainingOptions options_;
   std::string teacher_;  // path, for messages

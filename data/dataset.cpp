@@ -265,15 +265,6 @@ std::string format_statistics(const Statistics& statistics) {
 
 namespace {
 
-void add_ids(TensorMap& tensors, const std::string& prefix, const IdTable& ids) {
-  if (ids.numeric()) {
-    tensors[prefix + "_ids"] = tensor_view(ids.numbers());
-  } else {
-    tensors[prefix + "_id_bytes"] = tensor_view(ids.bytes());
-    tensors[prefix + "_id_offsets"] = tensor_view(ids.offsets());
-  }
-}
-
 TensorMap tensors_of(const Dataset& dataset) {
   TensorMap tensors;
   tensors["train_offsets"] = tensor_view(dataset.train.offsets);
@@ -300,6 +291,15 @@ std::string statistics_json(const Statistics& statistics) {
 }
 
 }  // namespace
+
+void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids) {
+  if (ids.numeric()) {
+    tensors[kind + "_ids"] = tensor_view(ids.numbers());
+  } else {
+    tensors[kind + "_id_bytes"] = tensor_view(ids.bytes());
+    tensors[kind + "_id_offsets"] = tensor_view(ids.offsets());
+  }
+}
 
 IdTable read_ids(const SafetensorsFile& file, const std::string& kind) {
   try {

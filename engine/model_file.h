@@ -50,11 +50,20 @@ struct ModelFacts {
   std::string teacher_hash;  ///< hash_model of its teacher; empty: none
 };
 
+/// The metadata of a model file.
+Metadata model_metadata(std::string_view kind, const ModelFacts& facts);
+
 /// Writes the model's tensors with their origin, aside and renamed: never a part of it. Waits for
 /// the stream.
 /// @throws Error if it can't be written.
 void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
                 const Stream& stream);
+
+/// Writes a model with the metadata that it has.
+/// @param more further tensors of the file
+/// @throws as above
+void save_model(const std::filesystem::path& path, const SavedModel& model,
+                const TensorMap& more = {});
 
 /// Hash of the tensors, as hash_tensors gives it for an F32 model file.
 std::string hash_model(const SavedModel& model);
