@@ -118,7 +118,7 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"train", "--data", "d", "-o", "m", "--resume"},
       {"distill", "--data", "d", "-o", "m", "--method", "de"},
       {"distill", "--data", "d", "-o", "m", "--method", "none"},
-      {"distill", "--data", "d", "-o", "m", "--method", "rd", "--teacher", "t"},
+      {"distill", "--data", "d", "-o", "m", "--method", "xd", "--teacher", "t"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
