@@ -92,7 +92,8 @@ SavedModel open_model(const std::string& path, const std::optional<Dataset>& dat
     throw Error(fmt::format("{}: models of its kind, {}, are read with their data set; give --data",
                             path, file.metadata_or("model", "")));
   }
-  return load_model_file(file, rows_of(file, kUserTensor), rows_of(file, kItemTensor));
+  const int64_t users = rows_of(file, kUserTensor);
+  return load_model_file(file, users, rows_of(file, kItemTensor));
 }
 
 void require_vectors(const ExportCommand& command, const SavedModel& model) {

@@ -259,6 +259,28 @@ TEST_F(Teachers, RankingsAloneGiveTheStudentOfTheLiveTeacher) {
   }
 }
 
+TEST_F(Teachers, RankingsAloneDoForEveryLossOfRankings) {
+  // All items of every user, so that every item's list of users is whole too.
+  ASSERT_EQ(derrd({"recommend", "--data", path("data"), "--model", path("teacher"), "--top", "120",
+                   "-o", path("lists.tsv")})
+                .exit_code,
+            0);
+  const Arguments options = {"--rd-k", "5", "--cd-items", "5", "--lambda-ir", "0.01"};
+  for (const char* method : {"rd", "cd", "ir", "rrd+ir"}) {
+    const auto live = student_users(method, options + Arguments{"--teacher", path("teacher")});
+    EXPECT_EQ(student_users(method, options + Arguments{"--teacher", path("lists.tsv")}), live)
+        << method;
+  }
+  std::string unscored;
+  for (const std::string& line : lines_of(read_text(path("lists.tsv")))) {
+    unscored += line.substr(0, line.rfind('\t')) + "\n";
+  }
+  write_text(path("lists.tsv"), unscored);
+  const Arguments without = options + Arguments{"--teacher", path("lists.tsv")};
+  for (const char* method : {"rd", "ir"}) EXPECT_FALSE(student(method, without).empty());
+  expect_mentions(refusal(2, "rrd+cd", without), {"loss cd", "without scores"});
+}
+
 TEST_F(Teachers, RankingsOfOtherPrograms) {
   // Two items per user, without header and scores, one unknown and one that the user trained with.
   std::string text;
