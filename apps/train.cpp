@@ -19,7 +19,7 @@ struct TrainCommand {
 };
 
 void run(const TrainCommand& command) {
-  TrainingRun training(command.training, "");
+  TrainingRun training(command.training, {});
   Recipe recipe;
   recipe.dim = command.dim;
   recipe.options = {{"command", "train"}, {"model", command.model}};

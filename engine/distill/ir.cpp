@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "engine/top_lists.h"
 #include "kernels/relaxed_ranking.h"
 
 namespace derrd {
@@ -22,27 +21,15 @@ RankingSamplerOptions sampler_options(const IrOptions& options) {
           .uninteresting_draw = RandomPurpose::kIrOthers};
 }
 
-/// The teacher's best users of each item who have not interacted with it, [I, length].
-DeviceArray<int32_t> lists_of_users(const Scorer& teacher, SparseRows users_of_item, int64_t length,
-                                    const Stream& stream) {
-  DeviceArray<int32_t> lists(teacher.items() * length);
-  TopLists(teacher.users(), length, "item")
-      .best(lists.matrix(teacher.items(), length), {}, *teacher.transposed(stream), users_of_item,
-            0, stream);
-  return lists;
-}
-
 }  // namespace
 
-IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, const Scorer& teacher,
+IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
                          std::optional<SampledItems> sampled, Model& student, int64_t capacity,
                          const Stream& stream)
     : Distiller(options.weight),
       options_(options),
       users_of_item_(data.train(), data.items(), stream),
-      lists_(lists_of_users(teacher, users_of_item_.view(), options.list_length, stream)),
-      sampler_(sampler_options(options), lists_.matrix(data.items(), options.list_length),
-               users_of_item_.view(), data.users(), stream),
+      sampler_(sampler_options(options), lists, users_of_item_.view(), data.users(), stream),
       sampled_(std::move(sampled)),
       slots_(Anchor::kItem, data.items(), data.users(), sampler_.slots(),
              sampled_ ? sampled_->capacity() : capacity, student) {}
@@ -114,7 +101,6 @@ std::string IrLoss::complaint() const {
 
 std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
   IrOptions options = values_;
-  options.list_length = std::min(options.list_length, in.data.users());
   options.preset = in.preset;
   std::optional<SampledItems> sampled;
   if (items_ == "sampled") {
@@ -122,9 +108,9 @@ std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
     sampled.emplace(rrd, in.data, in.teacher.lists(rrd.list_length, in.stream).items,
                     std::min(in.batch_size, in.data.users()), in.stream);
   }
-  return std::make_unique<IrDistiller>(options, in.data, in.teacher.scorer(in.stream),
-                                       std::move(sampled), in.student,
-                                       std::min(in.batch_size, in.data.items()), in.stream);
+  return std::make_unique<IrDistiller>(
+      options, in.data, in.teacher.item_lists(options.list_length, in.stream).items,
+      std::move(sampled), in.student, std::min(in.batch_size, in.data.items()), in.stream);
 }
 
 }  // namespace derrd

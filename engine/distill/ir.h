@@ -11,7 +11,6 @@
 #include "engine/distill/sampled_items.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
-#include "engine/models/scorer.h"
 #include "engine/preset.h"
 #include "engine/transposed_rows.h"
 #include "kernels/platform/memory.h"
@@ -32,11 +31,11 @@ struct IrOptions {
 /// it neither among the interesting nor among the others. Samples are drawn once an epoch.
 class IrDistiller final : public Distiller {
  public:
-  /// @param teacher asked for its ranking of the users here
+  /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
+  ///   item, best first, -1 padded; outlives the distiller
   /// @param sampled says whose losses a batch takes; empty: its positive items'
   /// @param capacity no batch has more distinct positive items
-  /// @throws Error naming the first item with a score that is not finite.
-  IrDistiller(IrOptions options, const DeviceDataset& data, const Scorer& teacher,
+  IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
               std::optional<SampledItems> sampled, Model& student, int64_t capacity,
               const Stream& stream);
 
@@ -54,7 +53,6 @@ class IrDistiller final : public Distiller {
 
   IrOptions options_;
   TransposedRows users_of_item_;
-  DeviceArray<int32_t> lists_;  // [I, R]
   RankingSampler sampler_;
   std::optional<SampledItems> sampled_;
   SlotLosses slots_;
@@ -67,6 +65,7 @@ class IrLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:

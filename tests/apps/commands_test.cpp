@@ -14,8 +14,8 @@
 namespace derrd::test {
 namespace {
 
-const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train", "distill",
-                                            "evaluate", "recommend",  "info"};
+const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",  "distill",
+                                            "evaluate", "recommend",  "export", "info"};
 
 TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
   for (const std::string& command : kCommands) {
@@ -85,6 +85,7 @@ TEST(Commands, NoNumberOfThreadsMeansAll) {
        "--epochs", "1", "--quiet", "-o", folder / "student"},
       {"evaluate", "--data", data, "--model", model},
       {"recommend", "--data", data, "--model", model},
+      {"export", model, "-o", folder / "exported"},
       {"info"},
   };
   ASSERT_EQ(commands.size(), kCommands.size());
@@ -143,6 +144,13 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
       {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},
       {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
+      {"export", "m"},
+      {"export", "-o", "f"},
+      {"export", "m", "-o", "f", "--format", "csv"},
+      {"export", "m", "-o", "f", "--format", "tsv"},
+      {"export", "m", "-o", "f", "--top", "5"},
+      {"export", "m", "-o", "f", "--format", "npy", "--user-name", "P"},
+      {"export", "m", "-o", "f", "--format", "tsv", "--data", "d", "--item-name", "Q"},
       {"train", "--config", "/no/such/file.toml"},
   };
   for (const auto& arguments : usages) {
