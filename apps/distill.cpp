@@ -29,8 +29,9 @@ struct DistillCommand {
   TrainingOptions training;
   std::string teacher;
   std::string method = "de-rrd";
+  std::optional<std::string> model;
   double size = 0.1;
-  std::optional<int64_t> dim;
+  std::optional<int64_t> dim, layers;
   bool balance = false;
   std::vector<std::unique_ptr<DistillationLoss>> losses = distillation_losses();
 };
@@ -62,6 +63,9 @@ void run(const DistillCommand& command) {
   if (command.teacher.empty() && !command.dim) {
     usage("without a --teacher give the student's dimension by --dim");
   }
+  if (command.layers && command.model && !has_layers(*command.model)) {
+    usage(no_layers(*command.model));
+  }
   Recipe recipe;
   recipe.losses = losses_of(command.method, command.losses);
   for (const DistillationLoss* loss : recipe.losses) {
@@ -78,7 +82,11 @@ void run(const DistillCommand& command) {
   TrainingRun training(command.training, command.teacher);
   std::optional<SavedModel> teacher;
   if (!command.teacher.empty()) teacher = load_model(command.teacher, training.dataset());
+  recipe.model = command.model.value_or(teacher ? teacher->kind : recipe.model);
+  if (command.layers && !has_layers(recipe.model)) usage(no_layers(recipe.model));
   recipe.dim = student_dim(command, teacher);
+  const int64_t teacher_layers = teacher ? model_layers(*teacher) : 0;
+  recipe.layers = command.layers.value_or(std::max<int64_t>(1, teacher_layers));
   recipe.options = method_options(recipe.model, command.method, recipe.losses);
   if (command.balance) recipe.options["auto-lambda"] = true;
   recipe.teacher = std::move(teacher);
@@ -114,8 +122,8 @@ void add_distill(CLI::App& app) {
   add_config_option(*command);
   command
       ->add_option("--teacher", options->teacher,
-                   "Model to learn from: any safetensors file with user_embedding [users, d] and "
-                   "item_embedding [items, d], as F32, F16 or BF16")
+                   "Model to learn from: made by derrd train, or any safetensors file with "
+                   "user_embedding [users, d] and item_embedding [items, d], as F32, F16 or BF16")
       ->type_name("FILE");
   command
       ->add_option("--method", options->method,
@@ -130,6 +138,11 @@ void add_distill(CLI::App& app) {
         }
       })
       ->capture_default_str();
+  command
+      ->add_option("--model", options->model,
+                   "Kind of the student, as of derrd train [the teacher's]")
+      ->check(CLI::IsMember(model_kinds()));
+  add_layers_option(*command, options->layers, "as many as the teacher has, or 1");
   auto* size = command
                    ->add_option("--size", options->size,
                                 "The student's dimension as a part of the teacher's, rounded")
