@@ -17,14 +17,19 @@ Teacher::Lists Teacher::on_device(const HostLists& lists, const Stream& stream) 
 Teacher::Teacher(TeacherData teacher, const DeviceDataset& data)
     : teacher_(std::move(teacher)), data_(data) {}
 
-TeacherVectorsView Teacher::vectors() const {
+TeacherVectorsView Teacher::vectors() {
   if (const auto* vectors = std::get_if<TeacherVectors>(&teacher_)) {
     return {vectors->user, vectors->item, vectors->has_user, vectors->has_item};
   }
-  return {model().tensor("user_embedding"), model().tensor("item_embedding")};
+  if (!vectors_) vectors_ = model_vectors(model());
+  return {vectors_->user, vectors_->item};
 }
 
-const Scorer& Teacher::scorer(const Stream& stream) {
+JointVectors* Teacher::joint_vectors(const Stream& stream) {
+  return std::holds_alternative<SavedModel>(teacher_) ? scorer(stream).joint() : nullptr;
+}
+
+Scorer& Teacher::scorer(const Stream& stream) {
   if (!scorer_) scorer_ = make_scorer(model(), stream);
   return *scorer_;
 }

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "engine/device_dataset.h"
+#include "engine/models/catalogue.h"
 #include "engine/teacher_data.h"
 #include "engine/teacher_lists.h"
 #include "kernels/platform/memory.h"
@@ -39,9 +41,11 @@ class Teacher {
   /// The model, if it is one. @throws std::bad_variant_access
   const SavedModel& model() const { return std::get<SavedModel>(teacher_); }
   /// The model as it scores; valid as long as the teacher is. @throws as model()
-  const Scorer& scorer(const Stream& stream);
-  /// Valid as long as the teacher is.
-  TeacherVectorsView vectors() const;
+  Scorer& scorer(const Stream& stream);
+  /// Of users and items separately. Valid as long as the teacher is.
+  TeacherVectorsView vectors();
+  /// Of users and items together; null if the teacher has none. Valid as long as the teacher is.
+  JointVectors* joint_vectors(const Stream& stream);
   /// The lists of all users; the items that a user trained with are left out, and those that the
   /// teacher does not know. Valid as long as the teacher is.
   /// @param length R, cut to the number of items
@@ -68,6 +72,7 @@ class Teacher {
   TeacherData teacher_;
   const DeviceDataset& data_;
   std::unique_ptr<Scorer> scorer_;
+  std::optional<ModelVectors> vectors_;              // the model's
   std::map<std::pair<bool, int64_t>, Lists> lists_;  // by whose they are, and length
 };
 

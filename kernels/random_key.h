@@ -19,6 +19,7 @@ enum class RandomPurpose : uint32_t {
   kCdItems = 10,
   kIrUsers = 11,
   kIrOthers = 12,
+  kGumbelPairs = 13,
 };
 
 /// Names a stream of random numbers; kernels add the element's number (kernels/random.h).

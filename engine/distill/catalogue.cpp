@@ -9,7 +9,7 @@
 
 #include "data/error.h"
 #include "engine/distill/cd.h"
-#include "engine/distill/de.h"
+#include "engine/distill/de_loss.h"
 #include "engine/distill/ir.h"
 #include "engine/distill/rd.h"
 #include "engine/distill/rrd.h"

@@ -7,10 +7,10 @@
 
 #include "engine/distill/distiller.h"
 #include "engine/distill/expert_mixture.h"
-#include "engine/distill/loss.h"
 #include "engine/model_file.h"
 #include "engine/models/model.h"
 #include "engine/parameters.h"
+#include "engine/teacher.h"
 #include "kernels/platform/memory.h"
 #include "kernels/random_key.h"
 
@@ -68,23 +68,6 @@ class DeDistiller final : public Distiller {
   // One pass at a time uses these, [capacity, ...].
   DeviceArray<float> student_, grad_student_;  // D
   DeviceArray<float> teacher_;                 // T
-};
-
-/// "de".
-class DeLoss final : public DistillationLoss {
- public:
-  DeOptions& values() { return values_; }
-
-  std::string_view name() const override { return "de"; }
-  std::string_view title() const override { return "Distillation Experts (de)"; }
-  std::vector<LossOption> options() override;
-  TeacherPart needs() const override { return TeacherPart::kVectors; }
-  double recommended_share(std::string_view model) const override;
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
-
- private:
-  DeOptions values_;
-  std::string gate_ = "gumbel";
 };
 
 }  // namespace derrd

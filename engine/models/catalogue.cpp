@@ -25,8 +25,27 @@ struct Kind {
   int64_t (*dim)(const SavedModel&);
   int64_t (*layers)(const SavedModel&);  ///< null: it has none
   Tensors (*read)(const TensorReader&, int64_t users, int64_t items);
-  std::vector<std::string_view> user_tables;  ///< the tensors with a row per user
+  /// The tensors with a row per user, or item: side by side, its vector.
+  std::vector<std::string_view> user_tables, item_tables;
 };
+
+/// Tables of a model as one, side by side.
+HostMatrix beside(const SavedModel& model, const std::vector<std::string_view>& names) {
+  HostMatrix all;
+  for (const std::string_view name : names) {
+    all.rows = model.tensor(name).rows;
+    all.cols += model.tensor(name).cols;
+  }
+  all.values.reserve(static_cast<size_t>(all.rows * all.cols));
+  for (int64_t r = 0; r < all.rows; ++r) {
+    for (const std::string_view name : names) {
+      const HostMatrix& table = model.tensor(name);
+      const auto row = table.values.begin() + r * table.cols;
+      all.values.insert(all.values.end(), row, row + table.cols);
+    }
+  }
+  return all;
+}
 
 std::unique_ptr<Model> make_bpr(int64_t users, int64_t items, const ModelOptions& options,
                                 Parameters& parameters) {
@@ -64,14 +83,22 @@ int64_t neumf_dim(const SavedModel& model) { return model.tensor("user_gmf").col
 
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {kInnerProductKind, make_bpr, bpr_scorer, bpr_dim, nullptr, read_bpr, {"user_embedding"}},
+      {kInnerProductKind,
+       make_bpr,
+       bpr_scorer,
+       bpr_dim,
+       nullptr,
+       read_bpr,
+       {"user_embedding"},
+       {"item_embedding"}},
       {"neumf",
        make_neumf,
        make_neumf_scorer,
        neumf_dim,
        neumf_layers,
        read_neumf,
-       {"user_gmf", "user_mlp"}},
+       {"user_gmf", "user_mlp"},
+       {"item_gmf", "item_mlp"}},
   };
   return all;
 }
@@ -115,6 +142,11 @@ void select_users(SavedModel& model, std::span<const int32_t> users) {
     }
     table = std::move(selected);
   }
+}
+
+ModelVectors model_vectors(const SavedModel& model) {
+  const Kind& kind = kind_of(model.kind);
+  return {beside(model, kind.user_tables), beside(model, kind.item_tables)};
 }
 
 int64_t model_dim(const SavedModel& model) { return kind_of(model.kind).dim(model); }

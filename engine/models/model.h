@@ -26,6 +26,7 @@ struct PairVectors {
   VectorTable vectors;                 ///< [N, *] outside the arena, good for this step only
   PairRows rows;                       ///< [N] of which users and items
   const BatchCursor* batch = nullptr;  ///< device memory: where they lie among the epoch's pairs
+  int64_t product_dim = 0;             ///< columns of the product; the perceptron's output follows
 };
 
 /// The vectors that a distiller may read, and whose gradients it may add to between the model's

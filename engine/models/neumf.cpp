@@ -197,7 +197,8 @@ Representations NeumfModel::representations() const {
   return {tables(model.user), tables(model.item),
           PairVectors{{joint_.matrix(n, width), grad_joint_.matrix(n, width)},
                       pairs().rows(),
-                      pair_cursor_.data()}};
+                      pair_cursor_.data(),
+                      shape_.dim}};
 }
 
 void NeumfModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,

@@ -37,7 +37,7 @@ struct NeumfTensors {
 /// NeuMF as it scores. What its score needs of each row is made once (update()); with one hidden
 /// layer all pairs are scored from that directly, with more of them a limited number of pairs at a
 /// time goes through the layers.
-class NeumfScorer final : public Scorer {
+class NeumfScorer final : public Scorer, public JointVectors {
  public:
   /// @param tensors must outlive the scorer. To be followed by update().
   explicit NeumfScorer(NeumfTensors tensors);
@@ -56,13 +56,12 @@ class NeumfScorer final : public Scorer {
                      const Stream& stream) const override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
 
-  /// Length of a pair's joint vector, [product; last hidden layer].
-  int64_t joint_dim() const { return tensors_.output_weight.size; }
-  /// Allocates what joint_vectors() needs for so many pairs at most.
-  void reserve_pairs(int64_t pairs);
-  /// The joint vectors of pairs. Neither allocates nor waits.
-  /// @param joint [N, joint_dim()], overwritten; 0 for pairs that are not live
-  void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const;
+  JointVectors* joint() override { return this; }
+
+  int64_t joint_dim() const override { return tensors_.output_weight.size; }
+  int64_t product_dim() const override { return tensors_.dim(); }
+  void reserve_pairs(int64_t pairs) override;
+  void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const override;
 
  private:
   /// What scoring needs of users from first_user on, as many as `count`.

@@ -161,7 +161,8 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   options.uninteresting = 8;
   options.list_length = 20;
   options.sharpness = 5;
-  IrDistiller ir(options, data_, teacher_.scorer(stream()), {}, student_, 16, stream());
+  IrDistiller ir(options, data_, teacher_.item_lists(20, stream()).items, {}, student_, 16,
+                 stream());
   const auto samples = epochs(ir);
   std::set<int32_t> drawn;
   for (const Rows& epoch : samples) {

@@ -141,32 +141,28 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
   EXPECT_EQ(actual.optimizer_steps, expected.optimizer_steps);
 }
 
-<<<<<<< HEAD
-std::string method_name(const testing::TestParamInfo<const char*>& parameter) {
-  std::string name = parameter.param;
+std::string method_name(const testing::TestParamInfo<MethodOf>& parameter) {
+  std::string name = std::string(parameter.param.kind) + "_" + parameter.param.method;
   std::erase_if(name, [](char c) { return c == '-' || c == '+'; });
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Methods, TrainerMethods,
-                         ::testing::Values("none", "de", "rrd", "de-rrd", "rd", "cd", "rrd+ir"),
+                         ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
+                                           MethodOf{"bpr", "rrd"}, MethodOf{"bpr", "de-rrd"},
+                                           MethodOf{"bpr", "rd"}, MethodOf{"bpr", "cd"},
+                                           MethodOf{"bpr", "rrd+ir"}, MethodOf{"neumf", "none"},
+                                           MethodOf{"neumf", "de"}, MethodOf{"neumf", "de-rrd"},
+                                           MethodOf{"neumf", "rd"}, MethodOf{"neumf", "cd"},
+                                           MethodOf{"neumf", "rrd+ir"}),
                          method_name);
 // Not rd, which wants positive scores for the random teacher's items: of the other group as well.
 INSTANTIATE_TEST_SUITE_P(Methods, OverfittingMethods,
-                         ::testing::Values("none", "de", "rrd", "de-rrd", "cd", "rrd+ir"),
-                         method_name);
-=======
-INSTANTIATE_TEST_SUITE_P(Methods, TrainerMethods,
                          ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
                                            MethodOf{"bpr", "rrd"}, MethodOf{"bpr", "de-rrd"},
+                                           MethodOf{"bpr", "cd"}, MethodOf{"bpr", "rrd+ir"},
                                            MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
                                            MethodOf{"neumf", "rrd"}),
-                         [](const auto& parameter) {
-                           std::string name =
-                               std::string(parameter.param.kind) + "_" + parameter.param.method;
-                           std::erase(name, '-');
-                           return name;
-                         });
->>>>>>> neumf
+                         method_name);
 
 // The gate learns, or the temperature falls: what an epoch counted decides how the next one
 // computes the experts, also after a restart.
