@@ -25,7 +25,7 @@ void run(const TrainCommand& command) {
   if (command.layers && !has_layers(command.model)) {
     throw CLI::ValidationError("train", no_layers(command.model));
   }
-  TrainingRun training(command.training, "");
+  TrainingRun training(command.training, {});
   Recipe recipe;
   recipe.model = command.model;
   recipe.dim = command.dim;

@@ -58,6 +58,7 @@ class CdLoss final : public DistillationLoss {
   std::string_view title() const override { return "Collaborative Distillation (cd)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  TeacherPart needs() const override { return TeacherPart::kScores; }
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <utility>
 
-#include "engine/top_lists.h"
 #include "kernels/relaxed_ranking.h"
 
 namespace derrd {
@@ -20,38 +21,34 @@ RankingSamplerOptions sampler_options(const IrOptions& options) {
           .uninteresting_draw = RandomPurpose::kIrOthers};
 }
 
-/// The teacher's best users of each item who have not interacted with it, [I, length].
-DeviceArray<int32_t> lists_of_users(const Scorer& teacher, SparseRows users_of_item, int64_t length,
-                                    const Stream& stream) {
-  DeviceArray<int32_t> lists(teacher.items() * length);
-  TopLists(teacher.users(), length, "item")
-      .best(lists.matrix(teacher.items(), length), {}, *teacher.transposed(stream), users_of_item,
-            0, stream);
-  return lists;
-}
-
 }  // namespace
 
-IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, const Scorer& teacher,
-                         Model& student, int64_t capacity, const Stream& stream)
+IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+                         std::optional<SampledItems> sampled, Model& student, int64_t capacity,
+                         const Stream& stream)
     : Distiller(options.weight),
       options_(options),
       users_of_item_(data.train(), data.items(), stream),
-      lists_(lists_of_users(teacher, users_of_item_.view(), options.list_length, stream)),
-      sampler_(sampler_options(options), lists_.matrix(data.items(), options.list_length),
-               users_of_item_.view(), data.users(), stream),
-      slots_(Anchor::kItem, data.items(), data.users(), sampler_.slots(), capacity, student) {}
+      sampler_(sampler_options(options), lists, users_of_item_.view(), data.users(), stream),
+      sampled_(std::move(sampled)),
+      slots_(Anchor::kItem, data.items(), data.users(), sampler_.slots(),
+             sampled_ ? sampled_->capacity() : capacity, student) {}
 
 void IrDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
   sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
   slots_.invert(sampler_.space(), stream);
+  if (sampled_) sampled_->begin_epoch(batches, stream);
+}
+
+RowSegments IrDistiller::items(const Batches& batches, const Stream& stream) const {
+  return sampled_ ? sampled_->of_batch(batches, stream) : batches.distinct_positives();
 }
 
 void IrDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
                                 const Stream& stream) {
   const AnchorReduction reduction =
       options_.preset == Preset::kPaper ? AnchorReduction::kMean : AnchorReduction::kSum;
-  const SlotLosses::Scored s = slots_.forward(batches.distinct_positives(), student, stream);
+  const SlotLosses::Scored s = slots_.forward(items(batches, stream), student, stream);
   relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, options_.interesting,
                   static_cast<float>(weight()), reduction, stream);
   slots_.backward(s, student, loss, stream);
@@ -78,6 +75,14 @@ std::vector<LossOption> IrLoss::options() {
        "Length of the teacher's list per item: the users whom it would suit best and who have not "
        "interacted with it",
        &values_.list_length, 1},
+      {"ir-items",
+       "Whose losses a batch takes. batch: its positive items'; sampled: those of the items that "
+       "rrd, at its default options, draws as interesting for the batch's users; many more, and "
+       "slower",
+       &items_,
+       {},
+       {},
+       {"batch", "sampled"}},
   };
 }
 
@@ -96,10 +101,16 @@ std::string IrLoss::complaint() const {
 
 std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
   IrOptions options = values_;
-  options.list_length = std::min(options.list_length, in.data.users());
   options.preset = in.preset;
-  return std::make_unique<IrDistiller>(options, in.data, in.teacher.scorer(in.stream), in.student,
-                                       std::min(in.batch_size, in.data.items()), in.stream);
+  std::optional<SampledItems> sampled;
+  if (items_ == "sampled") {
+    const RrdOptions rrd;
+    sampled.emplace(rrd, in.data, in.teacher.lists(rrd.list_length, in.stream).items,
+                    std::min(in.batch_size, in.data.users()), in.stream);
+  }
+  return std::make_unique<IrDistiller>(
+      options, in.data, in.teacher.item_lists(options.list_length, in.stream).items,
+      std::move(sampled), in.student, std::min(in.batch_size, in.data.items()), in.stream);
 }
 
 }  // namespace derrd

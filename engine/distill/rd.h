@@ -57,6 +57,7 @@ class RdLoss final : public DistillationLoss {
   std::string_view name() const override { return "rd"; }
   std::string_view title() const override { return "Ranking Distillation (rd)"; }
   std::vector<LossOption> options() override;
+  TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:

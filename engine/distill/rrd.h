@@ -64,6 +64,9 @@ class RrdLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed Ranking Distillation (rrd)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  TeacherPart needs() const override {
+    return ranking_ == "full" ? TeacherPart::kScorer : TeacherPart::kLists;
+  }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
