@@ -33,9 +33,9 @@ struct PairBatch {
   const BatchCursor* samples = nullptr;  ///< device memory
   RowSegments distinct_users, distinct_positives, distinct_negatives;
 
-  PairSegments users() const { return {distinct_users, samples, 0, 2}; }
-  PairSegments positives() const { return {distinct_positives, samples, 0, 1}; }
-  PairSegments negatives() const { return {distinct_negatives, samples, 1, 2}; }
+  DERRD_HOST_DEVICE PairSegments users() const { return {distinct_users, samples, 0, 2}; }
+  DERRD_HOST_DEVICE PairSegments positives() const { return {distinct_positives, samples, 0, 1}; }
+  DERRD_HOST_DEVICE PairSegments negatives() const { return {distinct_negatives, samples, 1, 2}; }
 };
 
 /// What locate_pairs writes, for N pairs.
