@@ -15,7 +15,7 @@
 namespace derrd {
 
 struct CdOptions {
-  double weight = 1e-2;
+  double weight = 1.0;
   int64_t items = 50;          ///< n, drawn for each user
   int64_t list_length = 3000;  ///< R, items in the teacher's ranking of each user
   double sharpness = 150.0;    ///< T: an item of rank k is drawn with weight exp(-k / T)

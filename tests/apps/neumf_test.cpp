@@ -185,8 +185,9 @@ TEST_F(Neumf, MistakesAreExplained) {
                                                     "3", "-o", path("model")},
                  kFailure, "hidden layer 3 has no unit");
   expect_success(teacher("1"));
-  expect_failure(student("de") + Arguments{"-o", path("model")}, kFailure,
-                 "a model of kind neumf scores by more than these");
+  expect_failure(student("de") + Arguments{"--model", "bpr", "--tap", "joint", "-o", path("model")},
+                 kFailure,
+                 "--tap joint rebuilds what a NeuMF makes of a user and an item together");
   expect_failure(student("rrd") + Arguments{"--model", "bpr", "--layers", "2", "-o", path("model")},
                  kUsageError, "--layers is for --model neumf");
   EXPECT_FALSE(std::filesystem::exists(path("model")));

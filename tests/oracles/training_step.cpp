@@ -27,12 +27,6 @@ struct Side {
   const double *gate, *gate_bias, *weight1, *bias1, *weight2, *bias2;
 };
 
-int64_t side_size(const TrainingStep& s) {
-  const auto& de = s.de;
-  return (de.gate ? de.experts * s.teacher_dim + de.experts : 0) +
-         de.experts * de.hidden * (s.student_dim + 1 + s.teacher_dim) + de.experts * s.teacher_dim;
-}
-
 Side side_at(const TrainingStep& s, const double* p) {
   const int64_t e = s.de.experts, h = s.de.hidden, d = s.student_dim, t = s.teacher_dim;
   Side side{};
@@ -52,48 +46,6 @@ double gumbel(const TrainingStep::De& de, uint32_t purpose, int64_t row, int64_t
                            {static_cast<uint32_t>(de.seed), static_cast<uint32_t>(de.seed >> 32)});
   const double u = ((bits[static_cast<size_t>(expert % 4)] >> 9) + 0.5) * 0x1p-23;
   return -std::log(-std::log(u));
-}
-
-/// Equation 7 for one entity.
-double reconstruction_loss(const TrainingStep& s, const Side& side, const double* h_s,
-                           const double* h_t, uint32_t purpose, int64_t row) {
-  const auto& de = s.de;
-  const auto experts = static_cast<size_t>(de.experts);
-  std::vector<double> alpha(experts), selection(experts);
-  double sum = 0;
-  for (int64_t m = 0; m < de.experts; ++m) {
-    const double logit =
-        de.gate ? dot(side.gate + m * s.teacher_dim, h_t, s.teacher_dim) + side.gate_bias[m] : 0.0;
-    sum += alpha[static_cast<size_t>(m)] = std::exp(logit);
-  }
-  for (double& a : alpha) a /= sum;
-  for (int64_t m = 0; m < de.experts; ++m) {
-    const double noise = de.noise ? gumbel(de, purpose, row, m) : 0.0;
-    selection[static_cast<size_t>(m)] =
-        (std::log(alpha[static_cast<size_t>(m)] + 1e-10) + noise) / de.temperature;
-  }
-  const double best = *std::max_element(selection.begin(), selection.end());
-  sum = 0;
-  for (double& v : selection) sum += v = std::exp(v - best);
-  for (double& v : selection) v /= sum;
-
-  std::vector<double> rebuilt(static_cast<size_t>(s.teacher_dim));
-  for (int64_t m = 0; m < de.experts; ++m) {
-    for (int64_t t = 0; t < s.teacher_dim; ++t) {
-      double out = side.bias2[m * s.teacher_dim + t];
-      for (int64_t j = m * de.hidden; j < (m + 1) * de.hidden; ++j) {
-        const double in = dot(side.weight1 + j * s.student_dim, h_s, s.student_dim) + side.bias1[j];
-        out += std::max(in, 0.0) * side.weight2[j * s.teacher_dim + t];
-      }
-      rebuilt[static_cast<size_t>(t)] += selection[static_cast<size_t>(m)] * out;
-    }
-  }
-  double squared = 0;
-  for (int64_t t = 0; t < s.teacher_dim; ++t) {
-    const double difference = h_t[t] - rebuilt[static_cast<size_t>(t)];
-    squared += difference * difference;
-  }
-  return de.euclidean ? std::sqrt(squared) : squared;
 }
 
 /// An anchor's scores of its slots; 0 for an empty one.
@@ -141,6 +93,54 @@ double ranking_losses(const TrainingStep::Ranking& ranking, const std::set<int32
 
 }  // namespace
 
+int64_t side_size(const TrainingStep& s) {
+  const auto& de = s.de;
+  return (de.gate ? de.experts * s.teacher_dim + de.experts : 0) +
+         de.experts * de.hidden * (s.student_dim + 1 + s.teacher_dim) + de.experts * s.teacher_dim;
+}
+
+double reconstruction_loss(const TrainingStep& s, const double* parameters, const double* h_s,
+                           const double* h_t, uint32_t purpose, int64_t row) {
+  const Side side = side_at(s, parameters);
+  const auto& de = s.de;
+  const auto experts = static_cast<size_t>(de.experts);
+  std::vector<double> alpha(experts), selection(experts);
+  double sum = 0;
+  for (int64_t m = 0; m < de.experts; ++m) {
+    const double logit =
+        de.gate ? dot(side.gate + m * s.teacher_dim, h_t, s.teacher_dim) + side.gate_bias[m] : 0.0;
+    sum += alpha[static_cast<size_t>(m)] = std::exp(logit);
+  }
+  for (double& a : alpha) a /= sum;
+  for (int64_t m = 0; m < de.experts; ++m) {
+    const double noise = de.noise ? gumbel(de, purpose, row, m) : 0.0;
+    selection[static_cast<size_t>(m)] =
+        (std::log(alpha[static_cast<size_t>(m)] + 1e-10) + noise) / de.temperature;
+  }
+  const double best = *std::max_element(selection.begin(), selection.end());
+  sum = 0;
+  for (double& v : selection) sum += v = std::exp(v - best);
+  for (double& v : selection) v /= sum;
+
+  std::vector<double> rebuilt(static_cast<size_t>(s.teacher_dim));
+  for (int64_t m = 0; m < de.experts; ++m) {
+    for (int64_t t = 0; t < s.teacher_dim; ++t) {
+      double out = side.bias2[m * s.teacher_dim + t];
+      for (int64_t j = m * de.hidden; j < (m + 1) * de.hidden; ++j) {
+        const double in = dot(side.weight1 + j * s.student_dim, h_s, s.student_dim) + side.bias1[j];
+        out += std::max(in, 0.0) * side.weight2[j * s.teacher_dim + t];
+      }
+      rebuilt[static_cast<size_t>(t)] += selection[static_cast<size_t>(m)] * out;
+    }
+  }
+  double squared = 0;
+  for (int64_t t = 0; t < s.teacher_dim; ++t) {
+    const double difference = h_t[t] - rebuilt[static_cast<size_t>(t)];
+    squared += difference * difference;
+  }
+  return de.euclidean ? std::sqrt(squared) : squared;
+}
+
 int64_t parameter_count(const TrainingStep& s) {
   return (s.users + s.items) * s.student_dim + (s.de.weight > 0 ? 2 * side_size(s) : 0);
 }
@@ -161,10 +161,9 @@ StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
                              const std::vector<double>& teacher, size_t pass, double weight) {
       int64_t place = s.de.first_element[pass];
       for (const int32_t row : distinct(rows)) {
-        total.de += weight * reconstruction_loss(s, side_at(s, experts + side * side_size(s)),
-                                                 student + row * s.student_dim,
-                                                 teacher.data() + row * s.teacher_dim,
-                                                 s.de.purpose[pass], place++);
+        total.de += weight * reconstruction_loss(
+                                 s, experts + side * side_size(s), student + row * s.student_dim,
+                                 teacher.data() + row * s.teacher_dim, s.de.purpose[pass], place++);
       }
     };
     rebuild(s.sample_users, 0, user, s.de.teacher_user, 0, 1.0);

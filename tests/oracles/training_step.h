@@ -64,6 +64,13 @@ struct StepLosses {
 StepLosses losses(const TrainingStep& step, const FlatParameters& parameters);
 double total_loss(const TrainingStep& step, const FlatParameters& parameters);
 
+/// Equation 7 for one entity with the vectors h_s [D] and h_t [T].
+/// @param side gate and experts in FlatParameters' order
+/// @param purpose, row which random numbers its noise is drawn from
+double reconstruction_loss(const TrainingStep& step, const double* side, const double* h_s,
+                           const double* h_t, uint32_t purpose, int64_t row);
+int64_t side_size(const TrainingStep& step);
+
 /// Its gradient by central differences.
 FlatParameters gradient(const TrainingStep& step, const FlatParameters& parameters);
 

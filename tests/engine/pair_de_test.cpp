@@ -1,0 +1,272 @@
+// Distillation Experts on joint vectors: one batch against the double-precision oracle.
+
+#include "engine/distill/pair_de.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "data/error.h"
+#include "engine/models/neumf.h"
+#include "engine/teacher.h"
+#include "tests/engine/distillers.h"
+#include "tests/engine/small_data.h"
+#include "tests/oracles/neumf.h"
+#include "tests/oracles/training_step.h"
+
+namespace derrd {
+namespace {
+
+using test::stream;
+
+constexpr int32_t kUsers = 9, kItems = 14;
+constexpr int64_t kDim = 4, kTeacherDim = 6, kBatch = 16, kExperts = 3;
+constexpr uint64_t kSeed = 12345678901ull;
+constexpr double kWeight = 0.3;
+constexpr float kTemperature = 0.7f;
+
+template <class T>
+std::vector<T> host(Vector<const T> v) {
+  std::vector<T> out(static_cast<size_t>(v.size));
+  copy_to_host(out.data(), v.data, v.size * static_cast<int64_t>(sizeof(T)), stream());
+  return out;
+}
+
+/// A NeuMF with random parameters, and the same for the oracle.
+struct RandomNeumf {
+  RandomNeumf(int64_t dim, int64_t layers, uint64_t seed)
+      : oracle{kUsers, kItems, dim, layers, {}} {
+    Parameters parameters;
+    const NeumfModel model({kUsers, kItems, dim, layers}, 1, parameters);
+    parameters.allocate(seed, stream());
+    std::mt19937_64 generator(seed);
+    std::normal_distribution<float> normal(0.0f, 0.5f);
+    saved.kind = "neumf";
+    for (const NamedMatrix& tensor : model.tensors()) {
+      HostMatrix matrix = {{}, tensor.value.rows, tensor.value.cols};
+      for (int64_t i = 0; i < tensor.value.size(); ++i) matrix.values.push_back(normal(generator));
+      saved.tensors.emplace(tensor.name, std::move(matrix));
+    }
+    std::vector<std::string> order = {"user_gmf",     "user_mlp", "hidden.1.user_weight",
+                                      "item_gmf",     "item_mlp", "hidden.1.item_weight",
+                                      "hidden.1.bias"};
+    for (int64_t l = 2; l <= layers; ++l) {
+      for (const char* what : {".weight", ".bias"}) {
+        order.push_back("hidden." + std::to_string(l) + what);
+      }
+    }
+    order.insert(order.end(), {"output.weight", "output.bias"});
+    for (const std::string& name : order) {
+      const std::vector<float>& values = saved.tensor(name).values;
+      oracle.parameters.insert(oracle.parameters.end(), values.begin(), values.end());
+    }
+  }
+  oracle::Neumf oracle;
+  SavedModel saved;
+};
+
+class PairDe : public ::testing::TestWithParam<const char*> {
+ protected:
+  PairDe() : teacher_values_(kTeacherDim, 2, 5), teacher_(teacher_values_.saved, data_) {
+    student_ =
+        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch, parameters_);
+    model_matrices_ = static_cast<int64_t>(student_->tensors().size());
+    distillers_ = test::make_distillers(
+        "de",
+        {{"lambda-de", kWeight},
+         {"experts", static_cast<double>(kExperts)},
+         {"tau-start", kTemperature},
+         {"tau-end", kTemperature},
+         {"tap", GetParam()}},
+        {teacher_, data_, *student_, parameters_, kBatch, Preset::kAuthors, stream()});
+    parameters_.allocate(kSeed, stream());
+    std::mt19937_64 generator(7);
+    std::normal_distribution<float> normal(0.0f, 0.5f);
+    std::vector<float> values(static_cast<size_t>(parameters_.values().size));
+    for (float& v : values) v = normal(generator);
+    copy_to_device(parameters_.values().data, values.data(), parameters_.values().size * 4,
+                   stream());
+  }
+
+  /// The matrices of gate and experts in an arena.
+  std::vector<double> experts_of(Vector<const float> arena) const {
+    const std::vector<float> all = host(arena);
+    std::vector<double> out;
+    for (int64_t i = model_matrices_; i < model_matrices_ + 6; ++i) {
+      const Matrix<float> m = parameters_.value({i});
+      const auto begin = all.begin() + (m.data - parameters_.values().data);
+      out.insert(out.end(), begin, begin + m.size());
+    }
+    return out;
+  }
+
+  const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
+  RandomNeumf teacher_values_;
+  Teacher teacher_;
+  Parameters parameters_;
+  std::unique_ptr<NeumfModel> student_;
+  std::vector<std::unique_ptr<Distiller>> distillers_;
+  int64_t model_matrices_ = 0;
+};
+
+TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
+  const bool mlp = std::string(GetParam()) == "mlp";
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(4, stream());
+  distillers_[0]->begin_epoch(batches, stream());
+  const DeviceArray<double> losses(2);
+  for (int64_t b = 0; b < batches.batches(); ++b) {
+    SCOPED_TRACE("batch " + std::to_string(b));
+    fill_zero(parameters_.gradients().data, parameters_.gradients().size * 4, stream());
+    losses.zero(stream());
+    batches.next(stream());
+    student_->forward(batches, losses.data(), stream());
+    const PairVectors pairs = *student_->representations().pairs;
+    const std::vector<float> before = host<float>(pairs.vectors.grad.flat());
+    distillers_[0]->add_gradients(batches, *student_, losses.data() + 1, stream());
+    const std::vector<float> after = host<float>(pairs.vectors.grad.flat());
+
+    BatchCursor cursor;
+    copy_to_host(&cursor, pairs.batch, sizeof cursor, stream());
+    const int64_t joint_dim = pairs.vectors.value.cols;
+    const int64_t first = mlp ? kDim : 0;
+    const int64_t teacher_first = mlp ? kTeacherDim : 0;
+    oracle::TrainingStep s{};
+    s.student_dim = joint_dim - first;
+    s.teacher_dim = teacher_values_.oracle.joint_dim() - teacher_first;
+    s.de.experts = kExperts;
+    s.de.hidden = expert_hidden_size(s.student_dim, s.teacher_dim);
+    s.de.temperature = kTemperature;
+    s.de.seed = kSeed;
+    s.de.epoch = 4;
+    const std::vector<int32_t> users = host(pairs.rows.users), items = host(pairs.rows.items);
+    const std::vector<float> joint = host<float>(pairs.vectors.value.flat());
+    const std::vector<double> experts = experts_of(parameters_.values());
+    ASSERT_EQ(static_cast<int64_t>(experts.size()), oracle::side_size(s));
+    const auto loss_of = [&](int64_t p, const std::vector<double>& side,
+                             const std::vector<double>& h_s) {
+      const auto u = users[static_cast<size_t>(p)], i = items[static_cast<size_t>(p)];
+      const std::vector<double> h_t = teacher_values_.oracle.joint(u, i);
+      return oracle::reconstruction_loss(s, side.data(), h_s.data(), h_t.data() + teacher_first,
+                                         static_cast<uint32_t>(RandomPurpose::kGumbelPairs),
+                                         cursor.begin + p);
+    };
+    const auto student_of = [&](int64_t p) {
+      const auto row = joint.begin() + p * joint_dim;
+      return std::vector<double>(row + first, row + joint_dim);
+    };
+    double total = 0;
+    for (int64_t p = 0; p < cursor.count; ++p) total += loss_of(p, experts, student_of(p));
+    EXPECT_GT(total, 0);
+    EXPECT_NEAR(losses.to_host(stream())[1], total, 1e-5 * total);
+
+    // float32 sums of some hundred terms with partial cancellation, relative to the largest.
+    constexpr double kStep = 1e-6, kRelative = 2e-5;
+    std::vector<double> actual, expected;
+    for (int64_t p = 0; p < 2 * kBatch; ++p) {
+      std::vector<double> h = p < cursor.count ? student_of(p) : std::vector<double>();
+      for (int64_t k = 0; k < joint_dim; ++k) {
+        const auto at = static_cast<size_t>(p * joint_dim + k);
+        actual.push_back(static_cast<double>(after[at]) - before[at]);
+        expected.push_back(0);
+        if (p >= cursor.count || k < first) continue;
+        double& value = h[static_cast<size_t>(k - first)];
+        const double centre = value;
+        value = centre + kStep;
+        const double above = loss_of(p, experts, h);
+        value = centre - kStep;
+        expected.back() = kWeight * (above - loss_of(p, experts, h)) / (2 * kStep);
+        value = centre;
+      }
+    }
+    std::vector<double> moved = experts;
+    const std::vector<double> grad_experts = experts_of(parameters_.gradients());
+    actual.insert(actual.end(), grad_experts.begin(), grad_experts.end());
+    for (double& value : moved) {
+      const double centre = value;
+      double difference = 0;
+      for (const double sign : {1.0, -1.0}) {
+        value = centre + sign * kStep;
+        for (int64_t p = 0; p < cursor.count; ++p) {
+          difference += sign * loss_of(p, moved, student_of(p));
+        }
+      }
+      value = centre;
+      expected.push_back(kWeight * difference / (2 * kStep));
+    }
+    double largest = 0;
+    for (const double g : expected) largest = std::max(largest, std::abs(g));
+    ASSERT_GT(largest, 0.01);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(actual[i], expected[i], kRelative * largest) << "element " << i;
+    }
+  }
+}
+
+TEST_P(PairDe, AStepNeitherAllocatesNorWaits) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(0, stream());
+  distillers_[0]->begin_epoch(batches, stream());
+  const DeviceArray<double> losses(2);
+  const auto step = [&] {
+    batches.next(stream());
+    student_->forward(batches, losses.data(), stream());
+    distillers_[0]->add_gradients(batches, *student_, losses.data() + 1, stream());
+    student_->backward(batches, stream());
+  };
+  step();  // libraries set themselves up at their first use
+  const Counters before = counters();
+  step();
+  EXPECT_EQ(counters().allocations, before.allocations);
+  EXPECT_EQ(counters().synchronizations, before.synchronizations);
+}
+
+TEST_P(PairDe, KeepsItsLivePartInACheckpoint) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(0, stream());
+  Distiller& de = *distillers_[0];
+  EXPECT_TRUE(de.state().empty());
+  de.begin_epoch(batches, stream());
+  const DeviceArray<double> losses(2);
+  batches.next(stream());
+  student_->forward(batches, losses.data(), stream());
+  de.add_gradients(batches, *student_, losses.data() + 1, stream());
+  de.end_epoch(stream());
+  ASSERT_EQ(de.state().size(), 1u);
+  EXPECT_EQ(de.measurements()[0].first, "live_experts_pair");
+  EXPECT_NEAR(de.measurements()[0].second, 3 * de.state()[0], 1e-12);
+  EXPECT_NO_THROW(de.restore(de.state()));
+  EXPECT_THROW(de.restore({0.1, 0.2}), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Taps, PairDe, ::testing::Values("joint", "mlp"));
+
+TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
+  const DeviceDataset data(test::small_dataset(kUsers, kItems, 5, 3), stream());
+  RandomNeumf values(kTeacherDim, 1, 5);
+  Teacher neumf(values.saved, data);
+  Teacher vectors(test::small_teacher(kUsers, kItems, kTeacherDim, 5), data);
+  const auto made = [&](Teacher& teacher, const char* kind, const char* tap) {
+    Parameters parameters;
+    const auto student =
+        make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters);
+    const auto de = test::make_distillers(
+        "de", {{"tap", tap}},
+        {teacher, data, *student, parameters, kBatch, Preset::kAuthors, stream()});
+    return parameters.count("de.pair.") > 0 ? "pair" : "embedding";
+  };
+  EXPECT_STREQ(made(neumf, "neumf", "auto"), "pair");
+  EXPECT_STREQ(made(neumf, "neumf", "embedding"), "embedding");
+  EXPECT_STREQ(made(neumf, "bpr", "auto"), "embedding");
+  EXPECT_STREQ(made(vectors, "neumf", "auto"), "embedding");
+  EXPECT_THROW(made(vectors, "neumf", "joint"), Error);
+  EXPECT_THROW(made(neumf, "bpr", "mlp"), Error);
+}
+
+}  // namespace
+}  // namespace derrd
