@@ -29,8 +29,9 @@ struct DistillCommand {
   TrainingOptions training;
   TeacherFiles teacher;
   std::string method = "de-rrd";
+  std::optional<std::string> model;
   double size = 0.1;
-  std::optional<int64_t> dim;
+  std::optional<int64_t> dim, layers;
   bool balance = false;
   std::vector<std::unique_ptr<DistillationLoss>> losses = distillation_losses();
 };
@@ -66,6 +67,9 @@ void run(const DistillCommand& command) {
   if (!has_teacher(command.teacher) && !command.dim) {
     usage("without a --teacher give the student's dimension by --dim");
   }
+  if (command.layers && command.model && !has_layers(*command.model)) {
+    usage(no_layers(*command.model));
+  }
   Recipe recipe;
   recipe.losses = losses_of(command.method, command.losses);
   for (const DistillationLoss* loss : recipe.losses) {
@@ -90,7 +94,12 @@ void run(const DistillCommand& command) {
     const std::string unmet = unmet_need(*teacher, recipe.losses);
     if (!unmet.empty()) usage(unmet);
   }
+  const auto* model = teacher ? std::get_if<SavedModel>(&*teacher) : nullptr;
+  recipe.model = command.model.value_or(model != nullptr ? model->kind : recipe.model);
+  if (command.layers && !has_layers(recipe.model)) usage(no_layers(recipe.model));
   recipe.dim = student_dim(command, teacher);
+  const int64_t teacher_layers = model != nullptr ? model_layers(*model) : 0;
+  recipe.layers = command.layers.value_or(std::max<int64_t>(1, teacher_layers));
   recipe.options = method_options(recipe.model, command.method, recipe.losses);
   if (command.balance) recipe.options["auto-lambda"] = true;
   recipe.teacher = std::move(teacher);
@@ -128,7 +137,8 @@ void add_distill(CLI::App& app) {
   command
       ->add_option("--method", options->method,
                    "What is learned from it: none, or losses with + between them. de: its vectors, "
-                   "through experts; rrd: its rankings, relaxed. de-rrd is de+rrd")
+                   "through experts; rrd: its rankings of items, relaxed; ir: of users, with rrd; "
+                   "rd: its best items, as if observed; cd: its probabilities. de-rrd is de+rrd")
       ->check([losses = options.get()](const std::string& method) {
         try {
           losses_of(method, losses->losses);
@@ -138,6 +148,11 @@ void add_distill(CLI::App& app) {
         }
       })
       ->capture_default_str();
+  command
+      ->add_option("--model", options->model,
+                   "Kind of the student, as of derrd train [the teacher's]")
+      ->check(CLI::IsMember(model_kinds()));
+  add_layers_option(*command, options->layers, "as many as the teacher has, or 1");
   auto* size = command
                    ->add_option("--size", options->size,
                                 "The student's dimension as a part of the teacher's, rounded")

@@ -111,6 +111,7 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
 Json TrainingRun::result_options(const Recipe& recipe) const {
   Json json = recipe.options;
   json["dim"] = recipe.dim;
+  if (has_layers(recipe.model)) json["layers"] = recipe.layers;
   json["lr"] = options_.learning_rate;
   json["weight-decay"] = options_.weight_decay;
   json["batch"] = options_.batch;
@@ -194,8 +195,9 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 
 void TrainingRun::train(Recipe recipe) {
   Parameters parameters;
-  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
-                                                  {recipe.dim, options_.batch}, parameters);
+  const std::unique_ptr<Model> model =
+      make_model(recipe.model, data_.users(), data_.items(),
+                 {recipe.dim, recipe.layers, options_.batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
   std::optional<Teacher> teacher;

@@ -23,6 +23,7 @@ namespace derrd {
 struct Recipe {
   std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
+  int64_t layers = 1;                           ///< hidden layers, of a kind that has some
   std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
   std::optional<TeacherData> teacher;
   bool balance = false;  ///< choose weights by DistillationLoss::recommended_share

@@ -149,6 +149,12 @@ double DeLoss::recommended_share(std::string_view model) const {
 }
 
 std::unique_ptr<Distiller> DeLoss::make(const DistillContext& in) const {
+  if (!in.teacher.model().tensors.contains("user_embedding")) {
+    throw Error(fmt::format(
+        "Distillation Experts rebuild a teacher's vectors of users and of items, and a model of "
+        "kind {} scores by more than these; take a teacher that bpr trained, or another method",
+        in.teacher.model().kind));
+  }
   DeOptions options = values_;
   options.experts.gate = gate_ == "attention" ? Gate::kAttention
                          : gate_ == "mean"    ? Gate::kMean

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/device_dataset.h"
 #include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
 #include "engine/distill/ranking_sampler.h"
+#include "engine/distill/sampled_items.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
 #include "engine/preset.h"
@@ -24,16 +26,18 @@ struct IrOptions {
   Preset preset = Preset::kAuthors;
 };
 
-/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss of each
-/// of the batch's positive items, over users. Users who have interacted with an item rank for it
-/// neither among the interesting nor among the others. Samples are drawn once an epoch.
+/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss of some
+/// of the items that a batch concerns, over users. Users who have interacted with an item rank for
+/// it neither among the interesting nor among the others. Samples are drawn once an epoch.
 class IrDistiller final : public Distiller {
  public:
   /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
   ///   item, best first, -1 padded; outlives the distiller
+  /// @param sampled says whose losses a batch takes; empty: its positive items'
   /// @param capacity no batch has more distinct positive items
   IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-              Model& student, int64_t capacity, const Stream& stream);
+              std::optional<SampledItems> sampled, Model& student, int64_t capacity,
+              const Stream& stream);
 
   std::string_view name() const override { return "ir"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override;
@@ -44,9 +48,13 @@ class IrDistiller final : public Distiller {
   Matrix<const int32_t> samples() const { return slots_.samples(); }
 
  private:
+  /// The current batch's items, whose losses are taken.
+  RowSegments items(const Batches& batches, const Stream& stream) const;
+
   IrOptions options_;
   TransposedRows users_of_item_;
   RankingSampler sampler_;
+  std::optional<SampledItems> sampled_;
   SlotLosses slots_;
 };
 
@@ -62,6 +70,7 @@ class IrLoss final : public DistillationLoss {
 
  private:
   IrOptions values_;
+  std::string items_ = "batch";
 };
 
 }  // namespace derrd

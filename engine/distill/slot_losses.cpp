@@ -6,22 +6,15 @@
 
 namespace derrd {
 
-SlotLosses::SlotLosses(Anchor anchor, int64_t anchor_rows, int64_t other_rows, int64_t slots,
-                       int64_t capacity, Model& student)
-    : anchor_(anchor),
-      anchor_rows_(anchor_rows),
+SlotSamples::SlotSamples(int64_t anchor_rows, int64_t other_rows, int64_t slots)
+    : anchor_rows_(anchor_rows),
       slots_(slots),
       samples_(anchor_rows * slots),
       offsets_(other_rows + 1),
       occurrences_(samples_.size()),
-      position_(anchor_rows),
-      loss_terms_(capacity),
-      score_(capacity * slots),
-      grad_score_(capacity * slots) {
-  student.reserve_slots(capacity, slots);
-}
+      position_(anchor_rows) {}
 
-void SlotLosses::invert(const SortSpace& space, const Stream& stream) const {
+void SlotSamples::invert(const SortSpace& space, const Stream& stream) const {
   constexpr int kRowBits = 32;
   const int64_t n = samples_.size();
   ranking_occurrence_keys(space.unsorted(n), samples(), stream);
@@ -30,13 +23,28 @@ void SlotLosses::invert(const SortSpace& space, const Stream& stream) const {
   row_offsets(offsets_.view(), space.sorted(n).keys, stream);
 }
 
+SlotIndex SlotSamples::index(RowSegments anchors, const Stream& stream) const {
+  locate_rows(position_.view(), anchors, stream);
+  return {offsets_.view(), occurrences_.view(), position_.view()};
+}
+
+SlotLosses::SlotLosses(Anchor anchor, int64_t anchor_rows, int64_t other_rows, int64_t slots,
+                       int64_t capacity, Model& student)
+    : anchor_(anchor),
+      slots_(anchor_rows, other_rows, slots),
+      loss_terms_(capacity),
+      score_(capacity * slots),
+      grad_score_(capacity * slots) {
+  student.reserve_slots(capacity, slots);
+}
+
 SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
                                        const Stream& stream) const {
-  const Matrix<float> score = {score_.data(), anchors.capacity, slots_};
   const SlotBatch batch = {samples(), anchors};
+  const Matrix<float> score = {score_.data(), anchors.capacity, batch.samples.cols};
   student.score_slots(score, batch, anchor_, stream);
   return {loss_terms_.view().slice(0, anchors.capacity),
-          {grad_score_.data(), anchors.capacity, slots_},
+          {grad_score_.data(), score.rows, score.cols},
           score,
           batch};
 }
@@ -44,10 +52,8 @@ SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
 void SlotLosses::backward(const Scored& scored, Model& student, double* loss,
                           const Stream& stream) const {
   accumulate_sum(loss, scored.loss, stream);
-  locate_rows(position_.view(), scored.batch.anchors, stream);
   student.add_slot_gradients(scored.grad_score, scored.batch,
-                             {offsets_.view(), occurrences_.view(), position_.view()}, anchor_,
-                             stream);
+                             slots_.index(scored.batch.anchors, stream), anchor_, stream);
 }
 
 }  // namespace derrd
