@@ -127,8 +127,8 @@ Dataset load_dataset(const std::filesystem::path& path);
 /// The same from a file in memory.
 Dataset load_dataset(const SafetensorsFile& file);
 
-/// The ids of a kind ("user" or "item") as a data set's file holds them: <kind>_ids, or
-/// <kind>_id_bytes and <kind>_id_offsets. \throws Error that names the file.
+/// The ids of a kind ("user" or "item") as a data set's file holds them, in tensors such as
+/// user_ids, or user_id_bytes and user_id_offsets. \throws Error that names the file.
 IdTable read_ids(const SafetensorsFile& file, const std::string& kind);
 /// Adds them to the tensors of a file; views of `ids`.
 void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids);
