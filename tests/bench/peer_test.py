@@ -36,7 +36,7 @@ def synthetic_file(path):
     held_out = chosen[:, :2].to(torch.int32)
     held_out[0, 0] = -1
     candidates = unseen.multinomial(CANDIDATES).to(torch.int32)
-    candidates[1, -3:] = -1
+    candidates[::3, 6:] = -1
     save_file(
         {
             "train_offsets": torch.arange(USERS + 1) * 10,
