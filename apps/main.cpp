@@ -8,6 +8,7 @@
 
 #include "apps/distill.h"
 #include "apps/evaluate.h"
+#include "apps/export.h"
 #include "apps/help_format.h"
 #include "apps/info.h"
 #include "apps/interrupt.h"
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   derrd::add_distill(app);
   derrd::add_evaluate(app);
   derrd::add_recommend(app);
+  derrd::add_export(app);
   derrd::add_info(app);
 
   try {

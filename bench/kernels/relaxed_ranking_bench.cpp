@@ -9,6 +9,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
 #include "kernels/sampling.h"
+#include "kernels/slot_hidden.h"
 
 namespace derrd::bench {
 namespace {
@@ -131,6 +132,70 @@ void backward(benchmark::State& state) {
   measure(state, batch.backward_work(), [&] { batch.backward(); });
 }
 BENCHMARK(backward)->Name("slot_scores_backward")->Apply(shapes);
+
+/// The perceptron's part of NeuMF's slots, on as many hidden units as vectors have columns.
+struct HiddenBatch : Batch {
+  explicit HiddenBatch(const benchmark::State& state)
+      : Batch(state),
+        pairs(batch * slots),
+        hidden(normal_array(pairs * cols, 5)),
+        grad_hidden(normal_array(pairs * cols, 6)),
+        weight(normal_array(cols, 7)),
+        bias(zero_array<float>(1)),
+        grad_weight(zero_array<float>(cols)),
+        sums(zero_array<float>(batch * (cols + 1))),
+        grad_anchor_part(zero_array<float>(batch * cols)),
+        places(pairs),
+        rows(pairs),
+        live(1) {}
+  /// Of the vectors of all slots.
+  double bytes() const { return 4 * static_cast<double>(pairs * cols); }
+
+  int64_t pairs;
+  DeviceArray<float> hidden, grad_hidden, weight, bias, grad_weight, sums, grad_anchor_part;
+  DeviceArray<int32_t> places, rows, live;
+};
+
+void slots_located(benchmark::State& state) {
+  const HiddenBatch b(state);
+  measure(state, {12 * b.scores(), 0}, [&] {
+    locate_slots({b.places.view(), b.rows.view(), b.live.data()}, b.view(), stream());
+  });
+}
+BENCHMARK(slots_located)->Name("locate_slots")->Apply(shapes);
+
+void output_forward(benchmark::State& state) {
+  const HiddenBatch b(state);
+  measure(state, {b.bytes() + 12 * b.scores(), b.bytes() / 2}, [&] {
+    slot_output_forward(b.score.matrix(b.batch, b.slots), b.hidden.matrix(b.pairs, b.cols),
+                        b.weight.view(), b.bias.view(), b.view(), stream());
+  });
+}
+BENCHMARK(output_forward)->Name("slot_output_forward")->Apply(shapes);
+
+void output_backward(benchmark::State& state) {
+  const HiddenBatch b(state);
+  b.forward();
+  b.ranking();
+  measure(state, {2 * b.bytes() + 8 * b.scores(), 0.75 * b.bytes()}, [&] {
+    slot_output_backward(b.grad_hidden.matrix(b.pairs, b.cols), b.grad_weight.view(), b.bias.view(),
+                         b.sums.matrix(b.batch, b.cols + 1), b.grad_score.matrix(b.batch, b.slots),
+                         b.hidden.matrix(b.pairs, b.cols), b.weight.view(), b.view(), stream());
+  });
+}
+BENCHMARK(output_backward)->Name("slot_output_backward")->Apply(shapes);
+
+void hidden_backward(benchmark::State& state) {
+  const HiddenBatch b(state);
+  const double walk = static_cast<double>(4 * b.users * b.slots);
+  measure(state, {4 * b.bytes() + walk, b.bytes() / 2}, [&] {
+    slot_hidden_backward(
+        b.grad_anchor_part.matrix(b.batch, b.cols), b.grad_item.matrix(b.items, b.cols),
+        b.grad_hidden.matrix(b.pairs, b.cols), b.hidden.matrix(b.pairs, b.cols), b.view(),
+        {b.item_offsets.view(), b.occurrences.view(), b.user_position.view()}, stream());
+  });
+}
+BENCHMARK(hidden_backward)->Name("slot_hidden_backward")->Apply(shapes);
 
 }  // namespace
 }  // namespace derrd::bench

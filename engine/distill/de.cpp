@@ -21,17 +21,18 @@ int64_t width(const std::vector<VectorTable>& tables) {
 
 }  // namespace
 
-DeDistiller::DeDistiller(DeOptions options, const HostMatrix& teacher_user,
-                         const HostMatrix& teacher_item, const Model& student, int64_t capacity,
-                         Parameters& parameters, const Stream& stream)
+DeDistiller::DeDistiller(DeOptions options, const TeacherVectorsView& teacher, const Model& student,
+                         int64_t capacity, Parameters& parameters, const Stream& stream)
     : Distiller(options.weight),
       options_(options),
       users_{ExpertMixture("de.user", options.experts, width(student.representations().user),
-                           teacher_user.cols, capacity, buffers_, parameters),
-             DeviceArray<float>(teacher_user.values, stream), teacher_user.rows},
+                           teacher.user.cols, capacity, buffers_, parameters),
+             DeviceArray<float>(teacher.user.values, stream),
+             DeviceArray<uint8_t>(teacher.has_user, stream), teacher.user.rows},
       items_{ExpertMixture("de.item", options.experts, width(student.representations().item),
-                           teacher_item.cols, capacity, buffers_, parameters),
-             DeviceArray<float>(teacher_item.values, stream), teacher_item.rows} {
+                           teacher.item.cols, capacity, buffers_, parameters),
+             DeviceArray<float>(teacher.item.values, stream),
+             DeviceArray<uint8_t>(teacher.has_item, stream), teacher.item.rows} {
   const ExpertShape& user = users_.experts.shape();
   const ExpertShape& item = items_.experts.shape();
   student_ = DeviceArray<float>(capacity * std::max(user.student, item.student));
@@ -96,68 +97,15 @@ void DeDistiller::add_gradients(Side& side, const std::vector<VectorTable>& stud
     column += table.value.cols;
   }
   gather_rows(h_t, 0, side.teacher.matrix(side.rows, shape.teacher), pass.rows, stream);
-  side.experts.add_gradients(
-      grad_h_s, {h_s, h_t, pass.rows, pass.noise, pass.loss_weight, static_cast<float>(weight())},
-      batches, loss, stream);
+  side.experts.add_gradients(grad_h_s,
+                             {h_s, h_t, pass.rows, pass.noise, pass.loss_weight,
+                              static_cast<float>(weight()), side.included.view()},
+                             batches, loss, stream);
   column = 0;
   for (const VectorTable& table : student) {
     add_rows(table.grad, grad_h_s, column, pass.rows, stream);
     column += table.grad.cols;
   }
-}
-
-std::vector<LossOption> DeLoss::options() {
-  ExpertOptions& experts = values_.experts;
-  TemperatureSchedule& tau = experts.temperature;
-  constexpr double kSmallest = std::numeric_limits<double>::min();
-  return {
-      {"lambda-de", "Weight of the loss in the sum of all losses", &values_.weight, 0},
-      {"experts",
-       "Networks that reconstruct the teacher's vectors from the student's, for users and for "
-       "items",
-       &experts.experts, 1},
-      {"gate",
-       "How the experts are mixed. gumbel: one is selected, ever more sharply; attention: "
-       "weighted, "
-       "without noise; mean: all alike, one large expert",
-       &gate_,
-       {},
-       {},
-       {"gumbel", "attention", "mean"}},
-      {"expert-floor",
-       "Experts chosen with less than this weight are skipped; the default, 2^-24, changes nothing "
-       "in a float32 sum of 1, 0 skips those only whose weight underflows",
-       &experts.floor, 0},
-      {"tau-start",
-       "Temperature of the choice among the experts at first: near 1 all of them are mixed",
-       &tau.start, kSmallest},
-      {"tau-end",
-       "Temperature at the horizon: near 0 every user and item has one expert of its own", &tau.end,
-       kSmallest},
-      {"tau-horizon", "Epoch at which it is reached, exponentially; independent of --epochs",
-       &tau.horizon, 1},
-      {"tau-epoch",
-       "Epochs by which the schedule is ahead: times a late epoch without the early ones",
-       &tau.offset, 0},
-  };
-}
-
-double DeLoss::recommended_share(std::string_view model) const {
-  return model == "neumf" ? 0.035 : 0.2;
-}
-
-std::unique_ptr<Distiller> DeLoss::make(const DistillContext& in) const {
-  DeOptions options = values_;
-  options.experts.gate = gate_ == "attention" ? Gate::kAttention
-                         : gate_ == "mean"    ? Gate::kMean
-                                              : Gate::kGumbel;
-  const bool paper = in.preset == Preset::kPaper;
-  options.experts.norm = paper ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared;
-  options.experts.temperature.lag = paper ? 0 : 1;
-  const int64_t capacity = std::min(in.batch_size, std::max(in.data.users(), in.data.items()));
-  return std::make_unique<DeDistiller>(options, in.teacher.model().tensor("user_embedding"),
-                                       in.teacher.model().tensor("item_embedding"), in.student,
-                                       capacity, in.parameters, in.stream);
 }
 
 }  // namespace derrd

@@ -7,10 +7,10 @@
 
 #include "engine/distill/distiller.h"
 #include "engine/distill/expert_mixture.h"
-#include "engine/distill/loss.h"
 #include "engine/model_file.h"
 #include "engine/models/model.h"
 #include "engine/parameters.h"
+#include "engine/teacher.h"
 #include "kernels/platform/memory.h"
 #include "kernels/random_key.h"
 
@@ -24,13 +24,14 @@ struct DeOptions {
 /// Distillation Experts (Section 4.1, equations 4 to 8) for separate vectors of users and items: M
 /// experts and a gate for each kind rebuild the teacher's vectors from the student's. L_DE = sum
 /// over the batch's distinct users
-/// + (sum over its distinct positive items + sum over its distinct negative items) / 2.
+/// + (sum over its distinct positive items + sum over its distinct negative items) / 2. Whom the
+/// teacher has no vector of is left out.
 class DeDistiller final : public Distiller {
  public:
   /// Declares the experts and gates ("de.user.gate.weight", ...) in `parameters`.
   /// @param capacity no batch has more distinct users or items
-  DeDistiller(DeOptions options, const HostMatrix& teacher_user, const HostMatrix& teacher_item,
-              const Model& student, int64_t capacity, Parameters& parameters, const Stream& stream);
+  DeDistiller(DeOptions options, const TeacherVectorsView& teacher, const Model& student,
+              int64_t capacity, Parameters& parameters, const Stream& stream);
 
   std::string_view name() const override { return "de"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override;
@@ -47,7 +48,8 @@ class DeDistiller final : public Distiller {
   /// The experts of one kind of entity, and the teacher's vectors that they rebuild.
   struct Side {
     ExpertMixture experts;
-    DeviceArray<float> teacher;  // [rows, T]
+    DeviceArray<float> teacher;     // [rows, T]
+    DeviceArray<uint8_t> included;  // [rows] whether the teacher has the vector; empty: all
     int64_t rows;
   };
   /// Distinct rows of a batch that are rebuilt together.
@@ -66,22 +68,6 @@ class DeDistiller final : public Distiller {
   // One pass at a time uses these, [capacity, ...].
   DeviceArray<float> student_, grad_student_;  // D
   DeviceArray<float> teacher_;                 // T
-};
-
-/// "de".
-class DeLoss final : public DistillationLoss {
- public:
-  DeOptions& values() { return values_; }
-
-  std::string_view name() const override { return "de"; }
-  std::string_view title() const override { return "Distillation Experts (de)"; }
-  std::vector<LossOption> options() override;
-  double recommended_share(std::string_view model) const override;
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
-
- private:
-  DeOptions values_;
-  std::string gate_ = "gumbel";
 };
 
 }  // namespace derrd

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/device_dataset.h"
+#include "kernels/pairs.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "kernels/views.h"
@@ -14,6 +15,21 @@ namespace derrd {
 /// Ranks of the held-out items among their candidates, [U] each (kernels/leave_one_out.h).
 struct LeaveOneOutRanks {
   Vector<int32_t> valid, test;
+};
+
+/// The vectors that a frozen model makes of a user and an item together.
+class JointVectors {
+ public:
+  virtual ~JointVectors() = default;
+
+  /// Length of a vector: a product of the user's and the item's, then the perceptron's output.
+  virtual int64_t joint_dim() const = 0;
+  virtual int64_t product_dim() const = 0;
+  /// Allocates what joint_vectors() needs for so many pairs at most.
+  virtual void reserve_pairs(int64_t pairs) = 0;
+  /// The vectors of pairs. Neither allocates nor waits.
+  /// @param joint [N, joint_dim()], overwritten; 0 for pairs that are not live
+  virtual void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const = 0;
 };
 
 /// A model as it scores items for users, frozen: what evaluation, recommendation and the teacher's
@@ -43,6 +59,9 @@ class Scorer {
 
   /// The same scores with users and items in each other's place; refers to this one's memory.
   virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
+
+  /// Its joint vectors, which it keeps; null: it has none.
+  virtual JointVectors* joint() { return nullptr; }
 };
 
 /// Scores by inner products: matrix factorisation, whoever trained it.

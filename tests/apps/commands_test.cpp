@@ -14,8 +14,8 @@
 namespace derrd::test {
 namespace {
 
-const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train", "distill",
-                                            "evaluate", "recommend",  "info"};
+const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",  "distill",
+                                            "evaluate", "recommend",  "export", "info"};
 
 TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
   for (const std::string& command : kCommands) {
@@ -85,6 +85,7 @@ TEST(Commands, NoNumberOfThreadsMeansAll) {
        "--epochs", "1", "--quiet", "-o", folder / "student"},
       {"evaluate", "--data", data, "--model", model},
       {"recommend", "--data", data, "--model", model},
+      {"export", model, "-o", folder / "exported"},
       {"info"},
   };
   ASSERT_EQ(commands.size(), kCommands.size());
@@ -118,7 +119,7 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"train", "--data", "d", "-o", "m", "--resume"},
       {"distill", "--data", "d", "-o", "m", "--method", "de"},
       {"distill", "--data", "d", "-o", "m", "--method", "none"},
-      {"distill", "--data", "d", "-o", "m", "--method", "rd", "--teacher", "t"},
+      {"distill", "--data", "d", "-o", "m", "--method", "xd", "--teacher", "t"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
@@ -129,11 +130,27 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l",
        std::to_string(kMaxRankingSamples)},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l", "2.5"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-k", "513"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-mu", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--cd-t1", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "cd", "--cd-list", "10",
+       "--cd-items", "11"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-list", "10",
+       "--ir-k", "11"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-k", "20",
+       "--ir-l", "500"},
       {"evaluate", "--data", "d"},
       {"recommend", "--data", "d", "--model", "m", "--top", "0"},
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
       {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},
       {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
+      {"export", "m"},
+      {"export", "-o", "f"},
+      {"export", "m", "-o", "f", "--format", "csv"},
+      {"export", "m", "-o", "f", "--format", "tsv"},
+      {"export", "m", "-o", "f", "--top", "5"},
+      {"export", "m", "-o", "f", "--format", "npy", "--user-name", "P"},
+      {"export", "m", "-o", "f", "--format", "tsv", "--data", "d", "--item-name", "Q"},
       {"train", "--config", "/no/such/file.toml"},
   };
   for (const auto& arguments : usages) {
