@@ -9,7 +9,8 @@ leave-one-out evaluation apart: minimum and median over all epochs of all rounds
 the process, and the ratio of the minima. Other work on the machine slows PyTorch's spinning threads
 many times over, so its share of the processors is measured (the column shows the quietest run's),
 and a row without a run that was left alone does not count as met. The distillers' teacher is the
-one that derrd has just trained, unless --teacher names another; both programs get the same file.
+one of the same kind that derrd has just trained, unless --teacher or --neumf-teacher names another;
+both programs get the same file.
 
     python3 bench/compare.py --data citeulike.safetensors --python /tmp/peer-venv/bin/python
     python3 bench/compare.py --data citeulike.safetensors --side-by-side
@@ -31,6 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PEER = ROOT / "bench" / "peers" / "torch_peer.py"
 STUDENT_DIM, TEACHER_DIM = 20, 200
+NEUMF_STUDENT_DIM, NEUMF_TEACHER_DIM = 25, 250
 SIDE_BY_SIDE_BOUND = 2.5  # two runs at once take at most so many times as long as one
 MEMORY_BOUND_MIB = 1.5 * 1024
 SETTINGS = ["plain", "tuned"]  # of the peer
@@ -44,45 +46,86 @@ class Case:
     title: str
     command: list  # derrd's subcommand and its options
     peer: list  # the peer's options
-    needs_teacher: bool = False
+    teacher: str | None = None  # the case that trains the model to distil
 
 
 @dataclass
 class Bound:
     """A row of the table: which part of which case's epoch, how long at most, how much faster.
 
-    For CiteULike on two CPU cores; `seconds` on an idle machine.
+    For CiteULike on two CPU cores; `seconds` on an idle machine. Without bounds a row is only measured.
     """
 
     title: str
     case: str
     part: str  # "epoch" (training + evaluation) or "evaluate"
-    seconds: float
-    ratio: float
+    seconds: float | None = None
+    ratio: float | None = None
 
 
-def distill(method, *options):
-    return ["distill", "--method", method, "--dim", str(STUDENT_DIM), *options]
+def train(model, dim, *options):
+    return ["train", "--model", model, "--dim", str(dim), *options]
+
+
+def distill(method, dim, *options):
+    """A student of its teacher's kind."""
+    return ["distill", "--method", method, "--dim", str(dim), *options]
+
+
+def peer(model, case, dim, *options):
+    return ["--model", model, "--case", case, "--dim", str(dim), *options]
 
 
 CASES = {
     "teacher": Case(
         f"teacher, d = {TEACHER_DIM}",
-        ["train", "--model", "bpr", "--dim", str(TEACHER_DIM)],
-        ["--case", "teacher", "--dim", str(TEACHER_DIM)],
+        train("bpr", TEACHER_DIM),
+        peer("bpr", "teacher", TEACHER_DIM),
     ),
     "student": Case(
         f"student, d = {STUDENT_DIM}",
-        ["train", "--model", "bpr", "--dim", str(STUDENT_DIM)],
-        ["--case", "student", "--dim", str(STUDENT_DIM)],
+        train("bpr", STUDENT_DIM),
+        peer("bpr", "student", STUDENT_DIM),
     ),
-    "rrd": Case("RRD, K = L = 40", distill("rrd"), ["--case", "rrd"], True),
-    "de": Case("DE, M = 30, epoch 0", distill("de"), ["--case", "de"], True),
+    "rrd": Case(
+        "RRD, K = L = 40",
+        distill("rrd", STUDENT_DIM),
+        peer("bpr", "rrd", STUDENT_DIM),
+        "teacher",
+    ),
+    "de": Case(
+        "DE, M = 30, epoch 0",
+        distill("de", STUDENT_DIM),
+        peer("bpr", "de", STUDENT_DIM),
+        "teacher",
+    ),
     "de-200": Case(
         "DE, M = 30, epoch 200",
-        distill("de", "--tau-epoch", "200"),
-        ["--case", "de", "--start-epoch", "200"],
-        True,
+        distill("de", STUDENT_DIM, "--tau-epoch", "200"),
+        peer("bpr", "de", STUDENT_DIM, "--start-epoch", "200"),
+        "teacher",
+    ),
+    "neumf-teacher": Case(
+        f"NeuMF teacher, d = {NEUMF_TEACHER_DIM}",
+        train("neumf", NEUMF_TEACHER_DIM, "--layers", "1"),
+        peer("neumf", "teacher", NEUMF_TEACHER_DIM),
+    ),
+    "neumf-student": Case(
+        f"NeuMF student, d = {NEUMF_STUDENT_DIM}",
+        train("neumf", NEUMF_STUDENT_DIM, "--layers", "1"),
+        peer("neumf", "student", NEUMF_STUDENT_DIM),
+    ),
+    "neumf-rrd": Case(
+        "NeuMF RRD, K = L = 40",
+        distill("rrd", NEUMF_STUDENT_DIM),
+        peer("neumf", "rrd", NEUMF_STUDENT_DIM),
+        "neumf-teacher",
+    ),
+    "neumf-de": Case(
+        "NeuMF DE, M = 30, epoch 0",
+        distill("de", NEUMF_STUDENT_DIM),
+        peer("neumf", "de", NEUMF_STUDENT_DIM),
+        "neumf-teacher",
     ),
 }
 
@@ -93,6 +136,10 @@ BOUNDS = [
     Bound("DE, M = 30, epoch 0", "de", "epoch", 6, 4),
     Bound("DE, M = 30, epoch 200", "de-200", "epoch", 0.6, 20),
     Bound("leave-one-out evaluation, d = 200", "teacher", "evaluate", 0.12, 2),
+    Bound("NeuMF teacher, d = 250", "neumf-teacher", "epoch", 6, 2),
+    Bound("NeuMF student, d = 25", "neumf-student", "epoch", 1, 4),
+    Bound("NeuMF RRD, K = L = 40", "neumf-rrd", "epoch", 6, 2),
+    Bound("NeuMF DE, M = 30, epoch 0", "neumf-de", "epoch"),
 ]
 
 
@@ -154,19 +201,14 @@ def main():
 
 def beside_peer(args, folder):
     """Every case with both programs in turn; returns report, table, whether all bounds hold."""
-    cases = selected_cases(args)
-    teacher = args.teacher or folder / "teacher.safetensors"
     times = {}
-    for name in cases:
+    for name in selected_cases(args):
         case = CASES[name]
-        if case.needs_teacher and not teacher.exists():
-            train_teacher(args, teacher, folder)
+        teacher = teacher_of(case, args, folder)
         times[name] = {program: Times() for program in ("derrd", *args.settings)}
         for round_number in range(args.rounds):
             progress(f"{case.title}: round {round_number + 1} of {args.rounds}")
-            output = (
-                teacher if name == "teacher" and not args.teacher else folder / "model.safetensors"
-            )
+            output = model_file(name, folder)
             times[name]["derrd"].add(*run_derrd(args, case, teacher, output, folder))
             for setting in args.settings:
                 times[name][setting].add(*run_peer(args, case, setting, teacher, folder))
@@ -202,7 +244,7 @@ def row(bound, programs, args):
     result["other_work"] = max(times.other_work for times in programs.values())
     undisturbed = result["other_work"] <= DISTURBED
     result["met"] = undisturbed and programs["derrd"].peak_mib <= MEMORY_BOUND_MIB
-    if args.device == "cpu":
+    if args.device == "cpu" and bound.seconds is not None:
         result["at_most_s"], result["at_least_ratio"] = bound.seconds, bound.ratio
         # The bound on speed is on the ratio to plain, and not met by a run that leaves plain out.
         result["met"] &= ours["min"] <= bound.seconds
@@ -243,13 +285,10 @@ def peer_table(rows, settings):
 
 def side_by_side(args, folder):
     """One run of ours alone, then two at once, in turn; returns as beside_peer does."""
-    cases = selected_cases(args)
-    teacher = args.teacher or folder / "teacher.safetensors"
     rows = []
-    for name in cases:
+    for name in selected_cases(args):
         case = CASES[name]
-        if case.needs_teacher and not teacher.exists():
-            train_teacher(args, teacher, folder)
+        teacher = teacher_of(case, args, folder)
         runs = {1: [], 2: []}
         for round_number in range(args.rounds):
             progress(
@@ -298,7 +337,7 @@ def derrd_command(args, case, teacher, output, log):
     command = [args.derrd, *case.command, "--data", args.data, "--epochs", args.epochs]
     command += ["--batch", args.batch, "--threads", args.threads, "--seed", args.seed]
     command += ["--log", log, "-o", output]
-    return command + (["--teacher", teacher] if case.needs_teacher else [])
+    return command + (["--teacher", teacher] if teacher else [])
 
 
 def run_derrd(args, case, teacher, output, folder):
@@ -313,13 +352,26 @@ def run_peer(args, case, setting, teacher, folder):
     command = [args.python, PEER, *case.peer, "--data", args.data, "--epochs", args.epochs]
     command += ["--batch", args.batch, "--threads", args.threads, "--seed", args.seed]
     command += ["--device", args.device, "--setting", setting, "--json", log]
-    usage = run(command + (["--teacher", teacher] if case.needs_teacher else []))
+    usage = run(command + (["--teacher", teacher] if teacher else []))
     return [(record["train_s"], record["eval_s"]) for record in read_records(log)], usage
 
 
-def train_teacher(args, teacher, folder):
-    progress("training a teacher")
-    run(derrd_command(args, CASES["teacher"], teacher, teacher, folder / "teacher.jsonl"))
+def teacher_of(case, args, folder):
+    """The model file that a case distils, trained if there is none yet; None if it distils none."""
+    if case.teacher is None:
+        return None
+    named = {"teacher": args.teacher, "neumf-teacher": args.neumf_teacher}[case.teacher]
+    teacher = named or model_file(case.teacher, folder)
+    if not teacher.exists():
+        progress(f"training a {CASES[case.teacher].title}")
+        log = folder / "teacher.jsonl"
+        run(derrd_command(args, CASES[case.teacher], None, teacher, log))
+    return teacher
+
+
+def model_file(case_name, folder):
+    """Where derrd leaves a case's model, until the case's next run."""
+    return folder / f"{case_name}.safetensors"
 
 
 def run(*commands):
@@ -465,7 +517,7 @@ def progress(text):
 
 
 def selected_cases(args):
-    """In the order of CASES: the teacher first, whose file the others use."""
+    """In the order of CASES: a teacher before the others, which use its file."""
     return [name for name in CASES if name in args.cases]
 
 
@@ -478,11 +530,17 @@ def parse_arguments():
     parser.add_argument(
         "--python", default=sys.executable, help="Python of the peer, with its requirements"
     )
+    for kind, option in (("BPR", "--teacher"), ("NeuMF", "--neumf-teacher")):
+        parser.add_argument(
+            option, type=Path, help=f"{kind} model file to distil (else one is trained)"
+        )
+    bounded = [name for name in CASES if any(b.case == name and b.seconds for b in BOUNDS)]
     parser.add_argument(
-        "--teacher", type=Path, help="safetensors model to distil (else one is trained)"
-    )
-    parser.add_argument(
-        "--cases", nargs="+", choices=CASES, default=list(CASES), help="default: all"
+        "--cases",
+        nargs="+",
+        choices=CASES,
+        default=bounded,
+        help="default: those with a bound, " + " ".join(bounded),
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of both programs")
     parser.add_argument(
@@ -502,8 +560,9 @@ def parse_arguments():
     args = parser.parse_args()
     if args.derrd is None:
         args.derrd = ROOT / "build" / args.device / "apps" / "derrd"
-    if args.teacher and not args.teacher.exists():
-        parser.error(f"--teacher {args.teacher} does not exist")
+    for teacher in (args.teacher, args.neumf_teacher):
+        if teacher and not teacher.exists():
+            parser.error(f"the teacher {teacher} does not exist")
     for name in ("epochs", "rounds", "batch", "threads"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1")

@@ -125,7 +125,9 @@ def steps(args, logs):
     missing = "" if python else "no python3 here imports torch with CUDA, numpy and safetensors"
     compare = [sys.executable, ROOT / "bench" / "compare.py", "--device", "cuda"]
     compare += ["--derrd", derrd, "--data", data, "--python", python, "--json", compared]
+    # NeuMF's cases would take as long again, most of it PyTorch's start.
     compare += ["--epochs", "2", "--rounds", "1"]
+    compare += ["--cases", "student", "teacher", "rrd", "de", "de-200"]
     command = compare if python else None
     yield Step(
         "peer", "training beside PyTorch", 90, command, missing, lambda _: read_peer(compared)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from safetensors.torch import load_file
 
-EVALUATION_USERS = 128  # users scored at a time: their scores of all items stay in the cache
-
 
 @dataclass
 class Dataset:
@@ -14,9 +12,7 @@ class Dataset:
 
     users: torch.Tensor  # [n] user of every training interaction, ascending
     items: torch.Tensor  # [n] its item, ascending within a user
-    valid: torch.Tensor  # [U]
-    test: torch.Tensor  # [U]
-    candidates: torch.Tensor  # [U, C]
+    ranked: torch.Tensor  # [U, 2 + C] validation item, test item, candidates
     seen: torch.Tensor  # [n] ascending keys user * I + item of the training interactions
     n_users: int
     n_items: int
@@ -34,9 +30,14 @@ class Dataset:
         return cls(
             users=users,
             items=items,
-            valid=tensors["valid_item"].long(),
-            test=tensors["test_item"].long(),
-            candidates=tensors["candidates"].long(),
+            ranked=torch.cat(
+                [
+                    tensors["valid_item"].unsqueeze(1),
+                    tensors["test_item"].unsqueeze(1),
+                    tensors["candidates"],
+                ],
+                1,
+            ).long(),
             seen=users * n_items + items,
             n_users=n_users,
             n_items=n_items,
@@ -61,22 +62,19 @@ def contains(ascending, keys):
 
 
 @torch.inference_mode()
-def hit_rates(user_vectors, item_vectors, data, n=5):
+def hit_rates(model, data, n=5):
     """H@n of the validation and of the test items, each ranked among itself and the candidates.
 
-    Ties count against the held-out item, and so does NaN. The scores of all items are one matrix
-    product per tile of users; to gather the candidates' vectors, [users, 501, d], costs more than
-    the products that it saves as soon as d is large.
+    Ties count against the held-out item, and so does NaN.
     """
-    held_out = torch.stack([data.valid, data.test], 1)
+    score = model.candidate_scorer()
+    present = data.ranked >= 0
     hits = []
-    for part in torch.arange(data.n_users, device=held_out.device).split(EVALUATION_USERS):
-        scores = user_vectors[part] @ item_vectors.T
-        target = scores.gather(1, held_out[part].clamp(min=0))
-        candidates = data.candidates[part]
-        score = scores.gather(1, candidates.clamp(min=0)).masked_fill_(candidates < 0, -torch.inf)
-        lower = (score.unsqueeze(2) < target.unsqueeze(1)).sum(1)
-        hits.append(candidates.shape[1] - lower < n)
-    present = held_out >= 0
+    for part in torch.arange(data.n_users, device=present.device).split(model.evaluation_users):
+        scores = score(part, data.ranked[part].clamp(min=0))
+        target, others = scores.masked_fill_(~present[part], -torch.inf).tensor_split([2], 1)
+        lower = (others.unsqueeze(2) < target.unsqueeze(1)).sum(1)
+        hits.append(others.shape[1] - lower < n)
+    present = present[:, :2]
     hits = (torch.cat(hits) & present).sum(0) / present.sum(0)
     return hits.tolist()

@@ -10,12 +10,10 @@ LIST_USERS = 256  # users whose scores of all items are held at a time
 class RelaxedRanking:
     """Keeps the teacher's list of every user, draws each epoch's items, computes the loss."""
 
-    def __init__(
-        self, data, teacher_user, teacher_item, interesting=40, uninteresting=40, t=10, length=500
-    ):
+    def __init__(self, data, teacher, interesting=40, uninteresting=40, t=10, length=500):
         self.interesting, self.uninteresting = interesting, uninteresting
         self.n_items = data.n_items
-        self.lists = teacher_lists(data, teacher_user, teacher_item, length)  # [U, R]
+        self.lists = teacher_lists(data, teacher, length)  # [U, R]
         self.weights = torch.exp(-torch.arange(1, length + 1, device=self.lists.device) / t)
         self.user = torch.arange(data.n_users, device=self.lists.device).unsqueeze(1)
         in_list = (self.user * self.n_items + self.lists).flatten()
@@ -51,8 +49,7 @@ class RelaxedRanking:
         Exponentials are taken relative to a user's largest score: exact while none of its scores
         lies more than 80 below that. torch.logcumsumexp has no such limit and is slower.
         """
-        items = model.item(samples[distinct_users])  # [n, K + L, D]
-        scores = (items @ model.user(distinct_users).unsqueeze(2)).squeeze(2)
+        scores = model.scores(distinct_users, samples[distinct_users])  # [n, K + L]
         scores = scores - scores.detach().amax(1, keepdim=True)
         interesting, uninteresting = scores.split([self.interesting, self.uninteresting], 1)
         below = uninteresting.exp().sum(1, keepdim=True)
@@ -61,11 +58,11 @@ class RelaxedRanking:
 
 
 @torch.inference_mode()
-def teacher_lists(data, teacher_user, teacher_item, length):
+def teacher_lists(data, teacher, length):
     """The `length` items of highest teacher score per user, training items left out."""
     lists = []
     for part in torch.arange(data.n_users, device=data.users.device).split(LIST_USERS):
-        scores = teacher_user[part] @ teacher_item.T
+        scores = teacher.all_scores(part)
         first, last = torch.searchsorted(data.users, torch.stack([part[0], part[-1] + 1])).tolist()
         scores[data.users[first:last] - part[0], data.items[first:last]] = -torch.inf
         lists.append(scores.topk(length, 1).indices)

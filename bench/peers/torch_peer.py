@@ -1,11 +1,12 @@
-"""The training of derrd in plain PyTorch, to run beside it: BPR-MF, DE, RRD and DE-RRD.
+"""The training of derrd in plain PyTorch, to run beside it: BPR-MF or NeuMF, DE, RRD and DE-RRD.
 
 Prints one JSON record per epoch: seconds of training (negatives and samples included) and of
 leave-one-out evaluation, the losses (mean over the batches of their sums, unweighted), H@5.
 
 Two settings compute the same. `plain` is what a good PyTorch user writes first: Adam as it comes,
-every expert's output and their weighted sum. `tuned` has what measuring found: fused Adam, the
-gate's weights folded into the experts' hidden layer, denormal numbers flushed to zero.
+every expert's output and their weighted sum, NeuMF's first layer on [user; item]. `tuned` has what
+measuring found: fused Adam, the gate's weights folded into the experts' hidden layer, the first layer
+as a product per user and one per item, denormal numbers flushed to zero.
 """
 
 import argparse
@@ -14,17 +15,17 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from dataset import Dataset, hit_rates
-from models import BprMf, DistillationExperts, temperature
+from experts import distillation_experts, temperature
+from models import Batch, BprMf, NeuMf, SplitNeuMf, load_model, save_model
 from relaxed_ranking import RelaxedRanking
 
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-3
 LAMBDA_DE = 1e-2
 LAMBDA_RRD = 1e-3
-TEACHER_DIM = 200
+DIMS = {"bpr": {"student": 20, "teacher": 200}, "neumf": {"student": 25, "teacher": 250}}
 
 
 def main():
@@ -36,22 +37,26 @@ def main():
     device = torch.device(args.device)
 
     data = Dataset.load(args.data, device)
-    model = BprMf(data.n_users, data.n_items, args.dim).to(device)
     experts = ranking = None
+    if args.case == "evaluate" and args.teacher:
+        model = load_teacher(args, data, device)
+    else:
+        model = new_model(args, data, args.dim).to(device)
     if args.case in ("de", "rrd", "de-rrd"):
         teacher = load_teacher(args, data, device)
         if "de" in args.case.split("-"):
-            experts = DistillationExperts(args.dim, *teacher, folded=tuned).to(device)
+            experts = distillation_experts(model, teacher, folded=tuned).to(device)
         if "rrd" in args.case.split("-"):
-            ranking = RelaxedRanking(data, *teacher)
-    elif args.case == "evaluate" and args.teacher:
-        user, item = load_teacher(args, data, device)
-        model.user.weight.data, model.item.weight.data = user, item
+            ranking = RelaxedRanking(data, teacher)
 
-    parameters = [*model.parameters(), *(experts.parameters() if experts else ())]
-    optimizer = torch.optim.Adam(
-        parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True if tuned else None
-    )
+    if args.case != "evaluate":
+        modules = [model, experts] if experts else [model]
+        optimizer = torch.optim.Adam(
+            [p for module in modules for p in module.parameters() if p.requires_grad],
+            lr=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+            fused=True if tuned else None,
+        )
 
     log = open(args.json, "w") if args.json else None
     for epoch in range(args.start_epoch, args.start_epoch + args.epochs):
@@ -62,8 +67,9 @@ def main():
                 model, experts, ranking, optimizer, data, args.batch, temperature(epoch)
             )
         trained = now(device)
-        valid_h5, test_h5 = hit_rates(model.user.weight, model.item.weight, data)
+        valid_h5, test_h5 = hit_rates(model, data)
         record = {
+            "model": args.model,
             "case": args.case,
             "setting": args.setting,
             "epoch": epoch,
@@ -77,10 +83,7 @@ def main():
             print(json.dumps(record), file=stream, flush=True)
 
     if args.save:
-        save_file(
-            {"user_embedding": model.user.weight.data, "item_embedding": model.item.weight.data},
-            args.save,
-        )
+        save_model(model, args.save)
 
 
 def train_epoch(model, experts, ranking, optimizer, data, batch, tau):
@@ -90,15 +93,13 @@ def train_epoch(model, experts, ranking, optimizer, data, batch, tau):
     totals = torch.zeros(3, device=data.users.device)
     batches = torch.randperm(len(data.users), device=data.users.device).split(batch)
     for rows in batches:
-        users, positives, negative = data.users[rows], data.items[rows], negatives[rows]
-        base = model.loss(users, positives, negative)
+        part = Batch(data.users[rows], data.items[rows], negatives[rows])
+        base = model.loss(part)
         de = rrd = base.new_zeros(())
-        if experts or ranking:
-            distinct_users = users.unique()
         if experts:
-            de = experts.loss(model, distinct_users, positives, negative, tau)
+            de = experts.loss(model, part, tau)
         if ranking:
-            rrd = ranking.loss(model, distinct_users, samples)
+            rrd = ranking.loss(model, part.distinct_users, samples)
 
         optimizer.zero_grad()
         (base + LAMBDA_DE * de + LAMBDA_RRD * rrd).backward()
@@ -108,23 +109,26 @@ def train_epoch(model, experts, ranking, optimizer, data, batch, tau):
     return {"base": base, "de": de if experts else None, "rrd": rrd if ranking else None}
 
 
+def neumf_kind(args):
+    return SplitNeuMf if args.setting == "tuned" else NeuMf
+
+
+def new_model(args, data, dim):
+    """As drawn at random, in the setting's way."""
+    if args.model == "bpr":
+        return BprMf(data.n_users, data.n_items, dim)
+    return neumf_kind(args)(data.n_users, data.n_items, dim, args.layers)
+
+
 def load_teacher(args, data, device):
-    """User and item vectors in float32, from the file or drawn at random."""
+    """A frozen model, from the file or drawn at random."""
     if args.teacher:
-        tensors = load_file(args.teacher, device=str(device))
-        user, item = (tensors[f"{side}_embedding"].float() for side in ("user", "item"))
-        if (len(user), len(item)) != (data.n_users, data.n_items):
-            raise SystemExit(
-                f"{args.teacher}: {len(user)} users and {len(item)} items, "
-                f"but the data set has {data.n_users} and {data.n_items}"
-            )
-        return user, item
-    if not args.random_teacher:
+        model = load_model(args.teacher, data, neumf_kind(args)).to(device)
+    elif args.random_teacher:
+        model = new_model(args, data, DIMS[args.model]["teacher"]).to(device)
+    else:
         raise SystemExit(f"--case {args.case} needs --teacher FILE or --random-teacher")
-    return tuple(
-        0.01 * torch.randn(rows, TEACHER_DIM, device=device)
-        for rows in (data.n_users, data.n_items)
-    )
+    return model.requires_grad_(False)
 
 
 def now(device):
@@ -141,13 +145,17 @@ def parse_arguments():
     cases = ["student", "teacher", "rrd", "de", "de-rrd", "evaluate"]
     parser.add_argument("--data", type=Path, required=True, help="data set made by derrd prepare")
     parser.add_argument("--case", choices=cases, required=True)
+    parser.add_argument("--model", choices=DIMS, default="bpr")
+    parser.add_argument("--teacher", type=Path, help="model file of derrd's, BPR or NeuMF")
     parser.add_argument(
-        "--teacher", type=Path, help="safetensors with user_embedding and item_embedding"
+        "--random-teacher", action="store_true", help="one of the student's kind, for timing"
     )
-    parser.add_argument(
-        "--random-teacher", action="store_true", help=f"dimension {TEACHER_DIM}, for timing"
+    dims = "; ".join(
+        f"{model}: {', '.join(f'{dim} for a {role}' for role, dim in roles.items())}"
+        for model, roles in DIMS.items()
     )
-    parser.add_argument("--dim", type=int, help=f"default: {TEACHER_DIM} for a teacher, else 20")
+    parser.add_argument("--dim", type=int, help=f"default: {dims}")
+    parser.add_argument("--layers", type=int, default=1, help="hidden layers of NeuMF")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--start-epoch", type=int, default=0, help="sets the temperature of DE")
     parser.add_argument("--batch", type=int, default=1024)
@@ -155,11 +163,12 @@ def parse_arguments():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--setting", choices=["plain", "tuned"], default="plain")
-    parser.add_argument("--save", type=Path, help="write the trained embeddings here")
+    parser.add_argument("--save", type=Path, help="write the trained model here")
     parser.add_argument("--json", type=Path, help="write the records here too")
     args = parser.parse_args()
     if args.dim is None:
-        args.dim = TEACHER_DIM if args.case in ("teacher", "evaluate") else 20
+        role = "teacher" if args.case in ("teacher", "evaluate") else "student"
+        args.dim = DIMS[args.model][role]
     return args
 
 
