@@ -16,6 +16,7 @@
 #include "data/error.h"
 #include "engine/device_dataset.h"
 #include "engine/model_evaluation.h"
+#include "engine/models/catalogue.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -40,14 +41,14 @@ struct Row {
 
 Row evaluate(const std::string& path, const Dataset& dataset, const DeviceDataset& data,
              const Stream& stream) {
-  const Embeddings embeddings = load_model(path, dataset);
+  const SavedModel model = load_model(path, dataset);
   Row row;
   row.file = path;
-  row.dim = embeddings.dim;
-  row.parameters = (embeddings.users + embeddings.items) * embeddings.dim;
+  row.dim = model_dim(model);
+  row.parameters = model.parameters();
   row.megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
   try {
-    row.evaluation = evaluate_embeddings(embeddings, data, stream);
+    row.evaluation = evaluate_model(*make_scorer(model, stream), data, stream);
   } catch (const Error& e) {
     throw Error(fmt::format("{}: {}", path, e.what()));
   }

@@ -25,6 +25,7 @@
 #include "data/text_lines.h"
 #include "data/version.h"
 #include "engine/model_file.h"
+#include "engine/models/catalogue.h"
 #include "engine/top_lists.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
@@ -75,65 +76,65 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Datas
   return users;
 }
 
-/// Makes the lists of a few users at a time, from their rows of embeddings and training items.
+/// The rows of some users.
+InteractionRows rows_of(const InteractionRows& all, std::span<const int32_t> users) {
+  InteractionRows rows;
+  for (const int32_t u : users) {
+    const auto items = all.row(u);
+    rows.items.insert(rows.items.end(), items.begin(), items.end());
+    rows.offsets.push_back(rows.num_interactions());
+  }
+  return rows;
+}
+
+/// Makes the lists of adjacent users of the selection, from a model that knows them only.
 class ListMaker {
  public:
-  ListMaker(const Dataset& dataset, const Embeddings& embeddings, int64_t top, const Stream& stream)
-      : dataset_(dataset),
-        embeddings_(embeddings),
-        top_(top),
+  ListMaker(const InteractionRows& train, const SavedModel& model, int64_t top,
+            const Stream& stream)
+      : top_(top),
         stream_(stream),
-        item_(embeddings.item, stream),
-        top_lists_(embeddings.items, top) {}
+        scorer_(make_scorer(model, stream)),
+        offsets_(train.offsets, stream),
+        observed_(train.items, stream),
+        top_lists_(scorer_->items(), top) {}
 
-  Lists make(std::span<const int32_t> users) {
+  /// @param users the numbers that the users have in the data set, from the first_user-th of the
+  /// selection on
+  Lists make(std::span<const int32_t> users, int64_t first_user) {
     const auto n = static_cast<int64_t>(users.size());
-    const int64_t dim = embeddings_.dim;
-    std::vector<float> user_rows;
-    InteractionRows train;
-    for (const int32_t u : users) {
-      const auto row = std::span(embeddings_.user).subspan(u * dim, dim);
-      user_rows.insert(user_rows.end(), row.begin(), row.end());
-      const auto items = dataset_.train.row(u);
-      train.items.insert(train.items.end(), items.begin(), items.end());
-      train.offsets.push_back(train.num_interactions());
-    }
-    const DeviceArray<float> user(user_rows, stream_);
-    const DeviceArray<int64_t> offsets(train.offsets, stream_);
-    const DeviceArray<int32_t> observed(train.items, stream_);
     const DeviceArray<int32_t> items(n * top_);
     const DeviceArray<float> scores(n * top_);
-    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), user.matrix(n, dim),
-                    item_.matrix(embeddings_.items, dim), {offsets.view(), observed.view()}, 0,
-                    stream_);
+    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), *scorer_,
+                    {offsets_.view(), observed_.view()}, first_user, stream_);
     return {{users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
   }
 
  private:
-  const Dataset& dataset_;
-  const Embeddings& embeddings_;
   const int64_t top_;
   const Stream& stream_;
-  const DeviceArray<float> item_;
+  const std::unique_ptr<Scorer> scorer_;
+  const DeviceArray<int64_t> offsets_;
+  const DeviceArray<int32_t> observed_;
   TopLists top_lists_;
 };
 
 /// What made the lists: the data set, the model, and what the model's file says about itself.
-Metadata origin(const Dataset& dataset, const Embeddings& embeddings, int64_t top) {
+Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
   const Json options = {{"command", "recommend"}, {"top", top}};
   Metadata metadata = {{"format", "derrd-lists"},
                        {"version", kVersion},
                        {"options", options.dump()},
                        {"dataset_hash", dataset.hash},
-                       {"model_hash", hash_embeddings(embeddings)}};
+                       {"model_hash", hash_model(model)}};
   for (const auto& [key, fact] : {std::pair{"model", "model"},
                                   {"options", "model_options"},
                                   {"seed", "model_seed"},
                                   {"metrics", "model_metrics"},
                                   {"dataset_hash", "model_dataset_hash"},
                                   {"teacher_hash", "model_teacher_hash"}}) {
-    const auto found = embeddings.metadata.find(key);
-    if (found != embeddings.metadata.end()) metadata.emplace(fact, found->second);
+    const auto found = model.metadata.find(key);
+    if (found != model.metadata.end()) metadata.emplace(fact, found->second);
   }
   return metadata;
 }
@@ -149,20 +150,22 @@ void run(const RecommendCommand& command) {
   set_threads(command.idle.threads);
   const Stream stream;
   const Dataset dataset = load_dataset(command.data);
-  const Embeddings embeddings = load_model(command.model, dataset);
+  SavedModel model = load_model(command.model, dataset);
   const std::vector<int32_t> users = selected_users(command, dataset);
   const auto top = static_cast<size_t>(std::min(command.top, dataset.num_items()));
-  ListMaker maker(dataset, embeddings, static_cast<int64_t>(top), stream);
+  const Metadata facts = origin(dataset, model, command.top);
+  select_users(model, users);
+  ListMaker maker(rows_of(dataset.train, users), model, static_cast<int64_t>(top), stream);
 
   const std::unique_ptr<ListWriter> writer =
-      command.format == "safetensors" ? safetensors_lists(command.output, static_cast<int64_t>(top),
-                                                          origin(dataset, embeddings, command.top))
-                                      : text_lists(command.format, command.output, dataset);
+      command.format == "safetensors"
+          ? safetensors_lists(command.output, static_cast<int64_t>(top), facts)
+          : text_lists(command.format, command.output, dataset);
   for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
     const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
     Lists lists;
     try {
-      lists = maker.make(part);
+      lists = maker.make(part, static_cast<int64_t>(first));
     } catch (const Error& e) {
       throw Error(fmt::format("{}: in the tile of users from {} on: {}", command.model,
                               printable(dataset.user_ids.text(part.front())), e.what()));

@@ -45,6 +45,8 @@ void RunLog::write(const EpochRecord& record) {
   Json json;
   json["epoch"] = record.epoch;
   for (const auto& [name, loss] : record.losses) json["loss"][name] = loss;
+  for (const auto& [name, share] : record.shares) json["share"][name] = share;
+  for (const auto& [name, weight] : record.chosen_weights) json["chosen_weight"][name] = weight;
   for (const auto& [name, value] : record.measurements) json[name] = value;
   json["valid"] = metrics_json(record.evaluation.valid);
   json["test"] = metrics_json(record.evaluation.test);

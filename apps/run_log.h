@@ -8,7 +8,8 @@
 namespace derrd {
 
 /// The records of a run, a JSON object per line and epoch: its number, each loss summed over the
-/// epoch, validation and test metrics, seconds by phase, and whether it was the best so far.
+/// epoch, of each distillation loss its weighted part of the base loss, validation and test
+/// metrics, seconds by phase, and whether it was the best so far.
 class RunLog {
  public:
   /// Starts a new log, or goes on with one: of an existing log the records of epochs before

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/distill/distiller.h"
+#include "engine/preset.h"
 
 namespace derrd {
 

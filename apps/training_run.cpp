@@ -16,8 +16,9 @@
 #include "data/error.h"
 #include "engine/checkpoint.h"
 #include "engine/model_file.h"
-#include "engine/models/bpr.h"
+#include "engine/models/catalogue.h"
 #include "engine/parameters.h"
+#include "engine/teacher.h"
 
 namespace derrd {
 
@@ -104,7 +105,7 @@ std::string TrainingRun::fingerprint(const Recipe& recipe, const std::string& te
       .dump();
 }
 
-TrainOptions TrainingRun::train_options(const Recipe& recipe) const {
+TrainOptions TrainingRun::train_options() const {
   TrainOptions train;
   train.adam.learning_rate = options_.learning_rate;
   train.adam.weight_decay = options_.weight_decay;
@@ -112,7 +113,6 @@ TrainOptions TrainingRun::train_options(const Recipe& recipe) const {
   train.epochs = options_.epochs;
   train.patience = options_.effective_patience();
   train.preset = options_.preset();
-  train.temperature = recipe.temperature;
   return train;
 }
 
@@ -149,6 +149,10 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
       [&](const EpochRecord& record) {
         if (log) log->write(record);
         progress.show(record, trainer.early_stopping());
+        for (const auto& [name, weight] : record.chosen_weights) {
+          progress.finish();
+          fmt::print(stderr, "chose --lambda-{} {:.3g}\n", name, weight);
+        }
         const std::chrono::duration<double> since = Clock::now() - last_save;
         if (since.count() < options_.checkpoint_every) return;
         save();
@@ -160,25 +164,35 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
   return outcome;
 }
 
-void TrainingRun::train(const Recipe& recipe) {
+void TrainingRun::train(Recipe recipe) {
   Parameters parameters;
-  BprModel model(data_.users(), data_.items(), recipe.dim, options_.batch, parameters);
+  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
+                                                  {recipe.dim, options_.batch}, parameters);
+  const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
-  if (recipe.method != "none") {
-    DistillOptions distill = recipe.distill;
-    distill.batch_size = options_.batch;
-    distill.student_dim = recipe.dim;
+  std::optional<Teacher> teacher;
+  std::string teacher_hash;
+  if (!recipe.losses.empty()) {
+    teacher_hash = hash_model(*recipe.teacher);
+    teacher.emplace(*std::move(recipe.teacher), data_);
     try {
-      distillers =
-          make_distillers(recipe.method, distill, *recipe.teacher, data_, parameters, stream_);
+      for (const DistillationLoss* loss : recipe.losses) {
+        distillers.push_back(loss->make(
+            {*teacher, data_, *model, parameters, options_.batch, options_.preset(), stream_}));
+      }
     } catch (const Error& e) {
       throw Error(fmt::format("{}: {}", teacher_, e.what()));
     }
   }
   parameters.allocate(options_.seed, stream_);
-  Trainer trainer(data_, parameters, model, distillers, train_options(recipe), stream_);
+  TrainOptions train = train_options();
+  if (recipe.balance) {
+    for (const DistillationLoss* loss : recipe.losses) {
+      train.shares.push_back(loss->recommended_share(recipe.model));
+    }
+  }
+  Trainer trainer(data_, parameters, *model, distillers, train, stream_);
 
-  const std::string teacher_hash = recipe.method == "none" ? "" : hash_embeddings(*recipe.teacher);
   const std::string run = fingerprint(recipe, teacher_hash);
   resume(trainer, run);
 
@@ -192,20 +206,24 @@ void TrainingRun::train(const Recipe& recipe) {
 
   trainer.restore_best();
   const Evaluation report = early_stopping.report();
-  const Json metrics = {{"best_epoch", early_stopping.best_epoch()},
-                        {"epochs", trainer.next_epoch()},
-                        {"valid", metrics_json(report.valid)},
-                        {"test", metrics_json(report.test)}};
+  Json metrics = {{"best_epoch", early_stopping.best_epoch()},
+                  {"epochs", trainer.next_epoch()},
+                  {"valid", metrics_json(report.valid)},
+                  {"test", metrics_json(report.test)}};
+  if (recipe.balance) {
+    for (const auto& distiller : distillers) {
+      metrics["weights"][std::string(distiller->name())] = distiller->weight();
+    }
+  }
   save_model(
-      options_.output, model,
+      options_.output, *model,
       {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash, teacher_hash},
       stream_);
 
   fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
   print_report(report);
   fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
-             (data_.users() + data_.items()) * recipe.dim,
-             static_cast<double>(fs::file_size(options_.output)) / 1e6);
+             model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {
     throw Interrupted(
         fmt::format("{}; {} holds the best model so far{}", ending, options_.output,

@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/metrics_json.h"
 #include "apps/training_options.h"
 #include "data/dataset.h"
 #include "engine/device_dataset.h"
-#include "engine/distill/catalogue.h"
-#include "engine/teacher.h"
+#include "engine/distill/loss.h"
+#include "engine/model_file.h"
 #include "engine/trainer.h"
 #include "kernels/platform/device.h"
 
@@ -16,12 +18,12 @@ namespace derrd {
 
 /// What is trained, beside how (TrainingOptions).
 struct Recipe {
+  std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
-  std::string method = "none";  ///< as make_distillers takes it
-  DistillOptions distill;
-  TemperatureSchedule temperature;
-  const Embeddings* teacher = nullptr;  ///< null: none
-  Json options;  ///< command, method and the method's own options, for the model's metadata
+  std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
+  std::optional<SavedModel> teacher;
+  bool balance = false;  ///< choose weights by DistillationLoss::recommended_share
+  Json options;          ///< command, method and the method's own options, for the model's metadata
 };
 
 /// One run of `derrd train` or `derrd distill`: from files to a model file. A run that fails leaves
@@ -38,7 +40,7 @@ class TrainingRun {
 
   /// Trains, shows progress, keeps log and checkpoint, writes the model and prints a summary.
   /// @throws Error; Interrupted after a signal, when the best model so far is written.
-  void train(const Recipe& recipe);
+  void train(Recipe recipe);
 
  private:
   /// Everything that determines the model, for its metadata.
@@ -46,7 +48,7 @@ class TrainingRun {
   /// What has to agree for a checkpoint to be gone on with. The number of epochs may differ: no
   /// epoch depends on how many follow.
   std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
-  TrainOptions train_options(const Recipe& recipe) const;
+  TrainOptions train_options() const;
   void resume(Trainer& trainer, const std::string& fingerprint) const;
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint) const;
 

@@ -32,7 +32,6 @@ Batches::Batches(const DeviceDataset& data, BatchOptions options, const Stream& 
       positives_(samples_),
       negatives_(samples_),
       cursors_(4),
-      epoch_state_(1),
       unsorted_keys_(samples_),
       sorted_keys_(samples_),
       unsorted_values_(samples_),
@@ -64,12 +63,9 @@ Batches::Plan Batches::make_plan(int64_t table_rows, const BatchCursor* cursor) 
   return plan;
 }
 
-void Batches::begin_epoch(int epoch, float temperature, const Stream& stream) {
+void Batches::begin_epoch(int epoch, const Stream& stream) {
   epoch_ = epoch;
-  temperature_ = temperature;
   const auto number = static_cast<uint32_t>(epoch);
-  const EpochState state = {number, temperature};
-  copy_to_device(epoch_state_.data(), &state, sizeof(state), stream);
   const std::vector<BatchCursor> before_first(4);
   copy_to_device(cursors_.data(), before_first.data(), cursors_.bytes(), stream);
 

@@ -21,8 +21,8 @@ class Batches {
  public:
   Batches(const DeviceDataset& data, BatchOptions options, const Stream& stream);
 
-  /// Draws negatives, shuffles and plans. `temperature` is what the epoch's Gumbel-Softmax uses.
-  void begin_epoch(int epoch, float temperature, const Stream& stream);
+  /// Draws negatives, shuffles and plans.
+  void begin_epoch(int epoch, const Stream& stream);
   /// Moves on to the next batch (the first after begin_epoch). Neither allocates nor waits.
   void next(const Stream& stream);
 
@@ -30,7 +30,6 @@ class Batches {
   int64_t batch_size() const { return options_.batch_size; }
   uint64_t seed() const { return options_.seed; }
   int epoch() const { return epoch_; }
-  float temperature() const { return temperature_; }
 
   /// The epoch's samples [n] in order.
   Vector<const int32_t> users() const { return users_.view(); }
@@ -42,8 +41,6 @@ class Batches {
   RowSegments distinct_users() const { return users_plan_.segments; }
   RowSegments distinct_positives() const { return positives_plan_.segments; }
   RowSegments distinct_negatives() const { return negatives_plan_.segments; }
-
-  const EpochState* epoch_state() const { return epoch_state_.data(); }
 
  private:
   /// The segments of one kind of row.
@@ -60,13 +57,11 @@ class Batches {
   int64_t samples_;
   int64_t batches_;
   int epoch_ = -1;
-  float temperature_ = 1.0f;
 
   DeviceArray<int32_t> pair_users_, pair_items_;  // [n], an interaction repeated `negatives` times
   DeviceArray<int32_t> pair_negatives_;           // [n], in the same order
   DeviceArray<int32_t> users_, positives_, negatives_;
   DeviceArray<BatchCursor> cursors_;  // samples, users, positives, negatives
-  DeviceArray<EpochState> epoch_state_;
   Plan users_plan_, positives_plan_, negatives_plan_;
 
   DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;

@@ -10,6 +10,8 @@
 
 namespace derrd {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DistillerState, weight, values)
+
 namespace {
 
 using Json = nlohmann::json;

@@ -10,13 +10,20 @@
 
 namespace derrd {
 
+/// What a distiller carries from epoch to epoch besides its parameters.
+struct DistillerState {
+  double weight = 0;           ///< Distiller::weight()
+  std::vector<double> values;  ///< Distiller::state()
+  bool operator==(const DistillerState&) const = default;
+};
+
 /// Everything that a run needs to go on as if it had not been interrupted; random numbers need no
 /// state.
 struct Checkpoint {
   int next_epoch = 0;
   int64_t optimizer_steps = 0;
   EarlyStopping::State early_stopping;
-  std::map<std::string, std::vector<double>> distillers;     ///< by name, Distiller::state()
+  std::map<std::string, DistillerState> distillers;          ///< by name
   std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
 };

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "engine/distill/distiller.h"
 #include "engine/evaluator.h"
+#include "engine/preset.h"
 
 namespace derrd {
 

@@ -7,44 +7,29 @@
 #include <vector>
 
 #include "engine/top_lists.h"
-#include "kernels/leave_one_out.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
 
 namespace {
 
-/// The embeddings in device memory.
-struct DeviceEmbeddings {
-  DeviceEmbeddings(const Embeddings& e, const Stream& stream)
-      : user_values(e.user, stream),
-        item_values(e.item, stream),
-        user(user_values.matrix(e.users, e.dim)),
-        item(item_values.matrix(e.items, e.dim)) {}
-
-  DeviceArray<float> user_values, item_values;
-  Matrix<const float> user, item;  // [U, D], [I, D]
-};
-
-Evaluation leave_one_out(const DeviceEmbeddings& e, const DeviceDataset& data,
-                         const Stream& stream) {
+Evaluation leave_one_out(const Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   const DeviceArray<int32_t> valid(data.users());
   const DeviceArray<int32_t> test(data.users());
-  leave_one_out_ranks(valid.view(), test.view(), e.user, e.item, data.valid_item(),
-                      data.test_item(), data.candidates(), stream);
+  scorer.leave_one_out({valid.view(), test.view()}, data, stream);
   return {leave_one_out_metrics(valid.to_host(stream)),
           leave_one_out_metrics(test.to_host(stream))};
 }
 
-FullRankingMetrics full_ranking(const DeviceEmbeddings& e, const DeviceDataset& data,
+FullRankingMetrics full_ranking(const Scorer& scorer, const DeviceDataset& data,
                                 const Stream& stream) {
   const DeviceArray<int32_t> ranks(data.users());
   const std::array targets = {RankedTargets{ranks.view(), data.test_item()}};
-  TopLists(data.items(), 0).ranks(targets, e.user, e.item, data.train(), stream);
+  TopLists(data.items(), 0).ranks(targets, scorer, data.train(), stream);
   return full_ranking_metrics(ranks.to_host(stream));
 }
 
-double time_top10(const DeviceEmbeddings& e, const DeviceDataset& data, const Stream& stream) {
+double time_top10(const Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   using Seconds = std::chrono::duration<double>;
   constexpr int64_t kListLength = 10;
   constexpr int64_t kUsersAtOnce = 8192;
@@ -58,7 +43,7 @@ double time_top10(const DeviceEmbeddings& e, const DeviceDataset& data, const St
     const auto start = std::chrono::steady_clock::now();
     for (int64_t first = 0; first < data.users(); first += kUsersAtOnce) {
       const int64_t users = std::min(kUsersAtOnce, data.users() - first);
-      top_lists.best(lists.matrix(users, length), {}, e.user, e.item, data.train(), first, stream);
+      top_lists.best(lists.matrix(users, length), {}, scorer, data.train(), first, stream);
     }
     stream.synchronize();
     const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
@@ -69,11 +54,10 @@ double time_top10(const DeviceEmbeddings& e, const DeviceDataset& data, const St
 
 }  // namespace
 
-ModelEvaluation evaluate_embeddings(const Embeddings& embeddings, const DeviceDataset& data,
-                                    const Stream& stream) {
-  const DeviceEmbeddings device(embeddings, stream);
-  return {leave_one_out(device, data, stream), full_ranking(device, data, stream),
-          time_top10(device, data, stream)};
+ModelEvaluation evaluate_model(const Scorer& scorer, const DeviceDataset& data,
+                               const Stream& stream) {
+  return {leave_one_out(scorer, data, stream), full_ranking(scorer, data, stream),
+          time_top10(scorer, data, stream)};
 }
 
 }  // namespace derrd

@@ -3,7 +3,7 @@
 #include "engine/device_dataset.h"
 #include "engine/evaluator.h"
 #include "engine/metrics.h"
-#include "engine/teacher.h"
+#include "engine/models/scorer.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -15,9 +15,8 @@ struct ModelEvaluation {
   double top10_seconds = 0;  ///< to make the top-10 list of every user, the best of a few times
 };
 
-/// Evaluates vectors of users and items, whoever trained them.
 /// @throws Error if a score is not finite.
-ModelEvaluation evaluate_embeddings(const Embeddings& embeddings, const DeviceDataset& data,
-                                    const Stream& stream);
+ModelEvaluation evaluate_model(const Scorer& scorer, const DeviceDataset& data,
+                               const Stream& stream);
 
 }  // namespace derrd

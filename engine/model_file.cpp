@@ -2,33 +2,53 @@
 
 #include <vector>
 
-#include "data/safetensors.h"
 #include "data/version.h"
+#include "engine/models/catalogue.h"
 
 namespace derrd {
 
 namespace {
 
-std::vector<float> to_host(Matrix<const float> matrix, const Stream& stream) {
-  std::vector<float> host(static_cast<size_t>(matrix.size()));
-  copy_to_host(host.data(), matrix.data, matrix.size() * static_cast<int64_t>(sizeof(float)),
+HostMatrix to_host(Matrix<const float> matrix, const Stream& stream) {
+  HostMatrix host = {std::vector<float>(static_cast<size_t>(matrix.size())), matrix.rows,
+                     matrix.cols};
+  copy_to_host(host.values.data(), matrix.data, matrix.size() * static_cast<int64_t>(sizeof(float)),
                stream);
   return host;
 }
 
-TensorMap tensors_of(const std::vector<float>& user, const std::vector<float>& item, int64_t users,
-                     int64_t items, int64_t dim) {
-  return {{"user_embedding", tensor_view(std::span(user), {users, dim})},
-          {"item_embedding", tensor_view(std::span(item), {items, dim})}};
+TensorMap views(const std::map<std::string, HostMatrix, std::less<>>& tensors) {
+  TensorMap map;
+  for (const auto& [name, matrix] : tensors) {
+    map.emplace(name, tensor_view(std::span(matrix.values), {matrix.rows, matrix.cols}));
+  }
+  return map;
 }
 
 }  // namespace
 
+int64_t SavedModel::parameters() const {
+  int64_t total = 0;
+  for (const auto& [name, matrix] : tensors) total += matrix.rows * matrix.cols;
+  return total;
+}
+
+SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  SavedModel model;
+  model.kind = file.metadata_or("format", "") == "derrd-model" ? file.metadata_or("model", "")
+                                                               : std::string(kInnerProductKind);
+  model.tensors = read_model_tensors(model.kind, file, users, items);
+  model.metadata = file.metadata();
+  return model;
+}
+
 void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
                 const Stream& stream) {
-  const Representations r = model.representations();
-  const std::vector<float> user = to_host(r.user, stream);
-  const std::vector<float> item = to_host(r.item, stream);
+  std::map<std::string, HostMatrix, std::less<>> tensors;
+  for (const NamedMatrix& tensor : model.tensors()) {
+    tensors.emplace(tensor.name, to_host(tensor.value, stream));
+  }
   Metadata metadata = {{"format", "derrd-model"},
                        {"model", std::string(model.kind())},
                        {"options", facts.options},
@@ -37,11 +57,9 @@ void save_model(const std::filesystem::path& path, const Model& model, const Mod
                        {"metrics", facts.metrics},
                        {"dataset_hash", facts.dataset_hash}};
   if (!facts.teacher_hash.empty()) metadata.emplace("teacher_hash", facts.teacher_hash);
-  write_safetensors(path, tensors_of(user, item, r.user.rows, r.item.rows, r.user.cols), metadata);
+  write_safetensors(path, views(tensors), metadata);
 }
 
-std::string hash_embeddings(const Embeddings& e) {
-  return hash_tensors(tensors_of(e.user, e.item, e.users, e.items, e.dim));
-}
+std::string hash_model(const SavedModel& model) { return hash_tensors(views(model.tensors)); }
 
 }  // namespace derrd

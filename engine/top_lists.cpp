@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "data/error.h"
-#include "kernels/platform/gemm.h"
 #include "kernels/ranking.h"
 #include "kernels/shapes.h"
 
@@ -25,10 +24,14 @@ int64_t users_of_tile(int64_t items) {
                     kMaxUsers);
 }
 
-void require_inputs(const char* operation, Matrix<const float> user_embedding,
-                    Matrix<const float> item_embedding, SparseRows observed, int64_t items) {
-  require_shape(operation, "item_embedding", item_embedding, items, user_embedding.cols);
-  require_size(operation, "the offsets of observed", observed.offsets, user_embedding.rows + 1);
+void require_inputs(const char* operation, const Scorer& scorer, SparseRows observed,
+                    int64_t items) {
+  if (scorer.items() != items) {
+    throw std::invalid_argument(std::string(operation) + ": the scorer has " +
+                                std::to_string(scorer.items()) + " items, expected " +
+                                std::to_string(items));
+  }
+  require_size(operation, "the offsets of observed", observed.offsets, scorer.users() + 1);
 }
 
 }  // namespace
@@ -46,12 +49,10 @@ TopLists::TopLists(int64_t items, int64_t list_length)
       sorted_values_(tile_users_ * list_length),
       scratch_(segmented_sort_scratch_bytes(tile_users_ * list_length, tile_users_)) {}
 
-Matrix<float> TopLists::score_tile(Matrix<const float> user_embedding,
-                                   Matrix<const float> item_embedding, SparseRows observed,
-                                   int64_t first_user, int64_t users, const Stream& stream) {
+Matrix<float> TopLists::score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
+                                   int64_t users, const Stream& stream) {
   const Matrix<float> scores = scores_.matrix(users, items_);
-  gemm(scores, user_embedding.slice(first_user, users), Transpose::kNo, item_embedding,
-       Transpose::kYes, {}, stream);
+  scorer.score_users(scores, first_user, stream);
   finite_rows(status_.view().slice(0, users), scores, stream);
   std::vector<int32_t> finite(static_cast<size_t>(users));
   copy_to_host(finite.data(), status_.data(), users * static_cast<int64_t>(sizeof(int32_t)),
@@ -59,26 +60,24 @@ Matrix<float> TopLists::score_tile(Matrix<const float> user_embedding,
   const auto bad = std::find(finite.begin(), finite.end(), 0);
   if (bad != finite.end()) {
     throw Error("the scores of user " + std::to_string(first_user + (bad - finite.begin())) +
-                " (counted from 0) are not all finite: the user's or an item's embedding holds NaN,"
-                " infinity or numbers too large for float32; train the model again, with a lower"
-                " learning rate if this one diverged");
+                " (counted from 0) are not all finite: the model holds NaN, infinity or numbers too"
+                " large for float32; train the model again, with a lower learning rate if this"
+                " one diverged");
   }
   mask_items(scores, observed, first_user, stream);
   return scores;
 }
 
-void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Matrix<const float> user_embedding,
-                    Matrix<const float> item_embedding, SparseRows observed, int64_t first_user,
-                    const Stream& stream) {
+void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer,
+                    SparseRows observed, int64_t first_user, const Stream& stream) {
   constexpr const char* kOperation = "TopLists::best";
-  require_inputs(kOperation, user_embedding, item_embedding, observed, items_);
+  require_inputs(kOperation, scorer, observed, items_);
   if (scores.data != nullptr) require_shape(kOperation, "scores", scores, items.rows, items.cols);
-  if (items.cols > list_length_ || first_user < 0 ||
-      first_user + items.rows > user_embedding.rows) {
+  if (items.cols > list_length_ || first_user < 0 || first_user + items.rows > scorer.users()) {
     throw std::invalid_argument(
         "TopLists::best: lists of " + std::to_string(items.cols) + " (at most " +
         std::to_string(list_length_) + ") of users " + std::to_string(first_user) + " to " +
-        std::to_string(first_user + items.rows) + " of " + std::to_string(user_embedding.rows));
+        std::to_string(first_user + items.rows) + " of " + std::to_string(scorer.users()));
   }
   if (items.size() == 0) return;
   const int64_t r = items.cols;
@@ -88,7 +87,7 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Matrix<const fl
   for (int64_t begin = 0; begin < items.rows; begin += tile_users_) {
     const int64_t users = std::min(tile_users_, items.rows - begin);
     const Matrix<const float> tile =
-        score_tile(user_embedding, item_embedding, observed, first_user + begin, users, stream);
+        score_tile(scorer, observed, first_user + begin, users, stream);
     const int64_t pairs = users * r;
     const SortBuffers unsorted = {unsorted_keys_.view().slice(0, pairs),
                                   unsorted_values_.view().slice(0, pairs)};
@@ -103,17 +102,15 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Matrix<const fl
   }
 }
 
-void TopLists::ranks(std::span<const RankedTargets> targets, Matrix<const float> user_embedding,
-                     Matrix<const float> item_embedding, SparseRows observed,
-                     const Stream& stream) {
-  require_inputs("TopLists::ranks", user_embedding, item_embedding, observed, items_);
+void TopLists::ranks(std::span<const RankedTargets> targets, const Scorer& scorer,
+                     SparseRows observed, const Stream& stream) {
+  require_inputs("TopLists::ranks", scorer, observed, items_);
   for (const RankedTargets& t : targets) {
-    require_size("TopLists::ranks", "rank", t.rank, user_embedding.rows);
+    require_size("TopLists::ranks", "rank", t.rank, scorer.users());
   }
-  for (int64_t begin = 0; begin < user_embedding.rows; begin += tile_users_) {
-    const int64_t users = std::min(tile_users_, user_embedding.rows - begin);
-    const Matrix<const float> tile =
-        score_tile(user_embedding, item_embedding, observed, begin, users, stream);
+  for (int64_t begin = 0; begin < scorer.users(); begin += tile_users_) {
+    const int64_t users = std::min(tile_users_, scorer.users() - begin);
+    const Matrix<const float> tile = score_tile(scorer, observed, begin, users, stream);
     for (const RankedTargets& t : targets) full_ranks(t.rank, tile, t.target, begin, stream);
   }
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/models/scorer.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/sort.h"
@@ -17,8 +18,8 @@ struct RankedTargets {
 };
 
 /// Ranks all items for all users, a tile of users at a time, so that users x items scores are never
-/// in memory. Scores are inner products; the items in `observed` are left out. The workspace, about
-/// 32 MiB of scores, is allocated once, here.
+/// in memory. The items in `observed` are left out. The workspace, about 32 MiB of scores, is
+/// allocated once, here.
 class TopLists {
  public:
   /// @param items I.
@@ -30,18 +31,17 @@ class TopLists {
   /// @param items [n, R] of users first_user .. first_user + n - 1, overwritten; -1 behind the last
   ///   item that the user has not observed.
   /// @param scores [n, R] or empty, overwritten; -infinity where there is no item.
-  /// @param user_embedding [U, D]; item_embedding [I, D]; observed: rows of U users.
+  /// @param scorer of U users and I items; observed: rows of U users.
   /// @throws Error naming the first user with a score that is not finite.
   /// @throws std::invalid_argument if the shapes do not fit.
-  void best(Matrix<int32_t> items, Matrix<float> scores, Matrix<const float> user_embedding,
-            Matrix<const float> item_embedding, SparseRows observed, int64_t first_user,
-            const Stream& stream);
+  void best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer, SparseRows observed,
+            int64_t first_user, const Stream& stream);
 
   /// For each of `targets` and all users: 1 + the number of other unobserved items that score
   /// higher or equal. A target must not be observed.
   /// @throws as best().
-  void ranks(std::span<const RankedTargets> targets, Matrix<const float> user_embedding,
-             Matrix<const float> item_embedding, SparseRows observed, const Stream& stream);
+  void ranks(std::span<const RankedTargets> targets, const Scorer& scorer, SparseRows observed,
+             const Stream& stream);
 
   /// Device memory of the workspace.
   int64_t bytes() const;
@@ -49,9 +49,8 @@ class TopLists {
  private:
   /// Masked scores of the users from first_user on, as many as `users`.
   /// @throws Error if one is not finite.
-  Matrix<float> score_tile(Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                           SparseRows observed, int64_t first_user, int64_t users,
-                           const Stream& stream);
+  Matrix<float> score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
+                           int64_t users, const Stream& stream);
 
   int64_t items_;
   int64_t list_length_;

@@ -61,7 +61,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
 }
 
 void Trainer::begin_epoch(int epoch) {
-  batches_.begin_epoch(epoch, options_.temperature.at(epoch), stream_);
+  batches_.begin_epoch(epoch, stream_);
   for (const auto& distiller : distillers_) distiller->begin_epoch(batches_, stream_);
   losses_.zero(stream_);
 }
@@ -69,10 +69,11 @@ void Trainer::begin_epoch(int epoch) {
 void Trainer::step() {
   batches_.next(stream_);
   double* loss = losses_.data();
-  model_.add_gradients(batches_, loss, stream_);
+  model_.forward(batches_, loss, stream_);
   for (const auto& distiller : distillers_) {
-    distiller->add_gradients(batches_, model_.representations(), ++loss, stream_);
+    distiller->add_gradients(batches_, model_, ++loss, stream_);
   }
+  model_.backward(batches_, stream_);
   optimizer_.step(stream_);
 }
 
@@ -90,6 +91,7 @@ EpochRecord Trainer::run_epoch() {
   for (size_t i = 0; i < distillers_.size(); ++i) {
     Distiller& distiller = *distillers_[i];
     record.losses.emplace_back(distiller.name(), losses[i + 1]);
+    record.shares.emplace_back(distiller.name(), distiller.weight() * losses[i + 1] / losses[0]);
     distiller.end_epoch(stream_);
     for (auto& measurement : distiller.measurements()) {
       record.measurements.push_back(std::move(measurement));
@@ -102,6 +104,7 @@ EpochRecord Trainer::run_epoch() {
           next_epoch_, name));
     }
   }
+  if (next_epoch_ + 1 == options_.balance_epochs) balance(record);
   record.seconds.train = watch.lap();
 
   record.evaluation = evaluator_.evaluate(model_, stream_);
@@ -113,6 +116,23 @@ EpochRecord Trainer::run_epoch() {
   }
   ++next_epoch_;
   return record;
+}
+
+void Trainer::balance(EpochRecord& record) {
+  for (size_t i = 0; i < options_.shares.size(); ++i) {
+    if (options_.shares[i] == 0) continue;
+    Distiller& distiller = *distillers_[i];
+    const double base = record.losses[0].second;
+    const double loss = record.losses[i + 1].second;
+    if (!(loss > 0)) {
+      throw Error(
+          fmt::format("the loss {} is {} after {} epochs: no weight makes it a part of the "
+                      "base loss; give its weight yourself",
+                      distiller.name(), loss, next_epoch_ + 1));
+    }
+    distiller.set_weight(options_.shares[i] * base / loss);
+    record.chosen_weights.emplace_back(distiller.name(), distiller.weight());
+  }
 }
 
 Trainer::Outcome Trainer::run(const std::function<void(const EpochRecord&)>& on_epoch,
@@ -132,9 +152,9 @@ void Trainer::restore_best() {
 }
 
 Checkpoint Trainer::checkpoint() const {
-  std::map<std::string, std::vector<double>> distillers;
+  std::map<std::string, DistillerState> distillers;
   for (const auto& distiller : distillers_) {
-    distillers.emplace(distiller->name(), distiller->state());
+    distillers.emplace(distiller->name(), DistillerState{distiller->weight(), distiller->state()});
   }
   return {next_epoch_,
           optimizer_.steps(stream_),
@@ -155,7 +175,8 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     if (state == checkpoint.distillers.end()) {
       throw Error(fmt::format("the checkpoint holds no state of the loss {}", distiller->name()));
     }
-    distiller->restore(state->second);
+    distiller->restore(state->second.values);
+    distiller->set_weight(state->second.weight);
   }
   to_device(parameters_.values(), checkpoint.values, stream_);
   to_device(parameters_.first_moments(), checkpoint.first_moments, stream_);

@@ -16,6 +16,7 @@
 #include "engine/models/model.h"
 #include "engine/optimizer.h"
 #include "engine/parameters.h"
+#include "engine/preset.h"
 
 namespace derrd {
 
@@ -25,7 +26,11 @@ struct TrainOptions {
   int epochs = 1000;
   int patience = 20;
   Preset preset = Preset::kAuthors;
-  TemperatureSchedule temperature;
+  /// For each distiller the part of the base loss that its weighted loss shall be: from epoch
+  /// `balance_epochs` on its weight is the one that would have given this part in the epoch before.
+  /// Empty, or 0: its weight stays.
+  std::vector<double> shares;
+  int balance_epochs = 3;
 };
 
 /// What one epoch did.
@@ -33,6 +38,10 @@ struct EpochRecord {
   int epoch = 0;
   /// Sum over the epoch of each unweighted loss, the base loss first.
   std::vector<std::pair<std::string, double>> losses;
+  /// Of each distiller: its weighted loss as a part of the base loss.
+  std::vector<std::pair<std::string, double>> shares;
+  /// Weights that were chosen after this epoch, by the distiller's name.
+  std::vector<std::pair<std::string, double>> chosen_weights;
   /// What the distillers measured besides.
   std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
@@ -78,6 +87,7 @@ class Trainer {
 
  private:
   EpochRecord run_epoch();
+  void balance(EpochRecord& record);
 
   Parameters& parameters_;
   Model& model_;

@@ -26,27 +26,28 @@ namespace derrd {
 
 namespace {
 
-__global__ void gather_rows_kernel(Matrix<float> out, Matrix<const float> table, RowSegments rows) {
+__global__ void gather_rows_kernel(Matrix<float> out, int64_t first_column,
+                                   Matrix<const float> table, RowSegments rows) {
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
   for (const int64_t i : units_of(tile, out.rows)) {
-    float* __restrict__ to = out.row(i);
+    float* __restrict__ to = out.row(i) + first_column;
     if (i < batch.count) {
       const float* __restrict__ from = table.row(rows.rows[batch.begin + i]);
-      for (int64_t k = tile.thread_rank(); k < out.cols; k += tile.size()) to[k] = from[k];
+      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = from[k];
     } else {
-      for (int64_t k = tile.thread_rank(); k < out.cols; k += tile.size()) to[k] = 0.0f;
+      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = 0.0f;
     }
   }
 }
 
 __global__ void add_rows_kernel(Matrix<float> grad_table, Matrix<const float> grad_rows,
-                                RowSegments rows) {
+                                int64_t first_column, RowSegments rows) {
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
   for (const int64_t i : units_of(tile, batch.count)) {
     float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
-    const float* __restrict__ from = grad_rows.row(i);
+    const float* __restrict__ from = grad_rows.row(i) + first_column;
     for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) grad[k] += from[k];
   }
 }
@@ -74,20 +75,22 @@ __global__ void accumulate_rows_kernel(Matrix<float> grad_table, Matrix<const fl
 
 }  // namespace
 
-void gather_rows(Matrix<float> out, Matrix<const float> table, RowSegments rows,
-                 const Stream& stream) {
-  require_shape("gather_rows", "out", out, rows.capacity, table.cols);
-  if (out.size() == 0) return;
-  launch("gather_rows", tiles_for(out.rows, out.cols), stream, gather_rows_kernel, out, table,
-         rows);
+void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> table,
+                 RowSegments rows, const Stream& stream) {
+  require_shape("gather_rows", "out", out, rows.capacity, out.cols);
+  require_columns("gather_rows", "out", out, first_column, table.cols);
+  if (out.rows * table.cols == 0) return;
+  launch("gather_rows", tiles_for(out.rows, table.cols), stream, gather_rows_kernel, out,
+         first_column, table, rows);
 }
 
-void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, RowSegments rows,
-              const Stream& stream) {
-  require_shape("add_rows", "grad_rows", grad_rows, rows.capacity, grad_table.cols);
-  if (grad_rows.size() == 0) return;
-  launch("add_rows", tiles_for(grad_rows.rows, grad_rows.cols), stream, add_rows_kernel, grad_table,
-         grad_rows, rows);
+void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
+              RowSegments rows, const Stream& stream) {
+  require_shape("add_rows", "grad_rows", grad_rows, rows.capacity, grad_rows.cols);
+  require_columns("add_rows", "grad_rows", grad_rows, first_column, grad_table.cols);
+  if (grad_rows.rows * grad_table.cols == 0) return;
+  launch("add_rows", tiles_for(grad_rows.rows, grad_table.cols), stream, add_rows_kernel,
+         grad_table, grad_rows, first_column, rows);
 }
 
 void accumulate_rows(Matrix<float> grad_table, Matrix<const float> source,

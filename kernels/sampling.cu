@@ -155,6 +155,15 @@ __global__ void exclusion_keys_kernel(SortBuffers out, Vector<const int64_t> off
   }
 }
 
+__global__ void slot_order_keys_kernel(SortBuffers out, Vector<const int32_t> samples,
+                                       Vector<const float> scores) {
+  for (const int64_t i : units_of(SingleThread{}, samples.size)) {
+    // Falling: all bits inverted. Empty slots stand behind 32-bit keys.
+    out.keys[i] = samples[i] >= 0 ? ~ordered_bits(scores[i]) : ~uint64_t{0};
+    out.values[i] = static_cast<uint32_t>(samples[i]);
+  }
+}
+
 __global__ void ranking_occurrence_keys_kernel(SortBuffers out, Matrix<const int32_t> samples,
                                                SlotCode code) {
   const WarpTile tile = warp_tile();
@@ -259,6 +268,15 @@ void exclusion_keys(SortBuffers out, Vector<const int64_t> offsets, SparseRows o
   if (lists.rows == 0) return;
   launch("exclusion_keys", tiles_for(lists.rows, out.keys.size / lists.rows + 1), stream,
          exclusion_keys_kernel, out, offsets, observed, lists, list_lengths);
+}
+
+void slot_order_keys(SortBuffers out, Matrix<const int32_t> samples, Matrix<const float> scores,
+                     const Stream& stream) {
+  check_pairs("slot_order_keys", out, samples.size());
+  require_shape("slot_order_keys", "scores", scores, samples.rows, samples.cols);
+  if (samples.size() == 0) return;
+  launch("slot_order_keys", threads_for(samples.size()), stream, slot_order_keys_kernel, out,
+         samples.flat(), scores.flat());
 }
 
 void ranking_occurrence_keys(SortBuffers out, Matrix<const int32_t> samples, const Stream& stream) {

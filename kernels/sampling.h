@@ -18,6 +18,8 @@ namespace derrd {
 //   what the uninteresting items are not drawn from:
 //                         exclusion_sizes, exclusive_sum, exclusion_keys, segmented sort by user
 //   (the draws themselves: sample_uninteresting in kernels/negatives.h)
+//   all slots in the teacher's order (ablation (d)):
+//                         slot_order_keys, segmented sort by user into the samples themselves
 //   the inverse, for the gradient of items:
 //                         ranking_occurrence_keys, sort by 32 bits, row_offsets
 
@@ -62,6 +64,14 @@ void exclusion_sizes(Vector<int64_t> sizes, SparseRows observed, Vector<const in
 void exclusion_keys(SortBuffers out, Vector<const int64_t> offsets, SparseRows observed,
                     Matrix<const int32_t> lists, Vector<const int32_t> list_lengths,
                     const Stream& stream);
+
+/// Sort keys by which a segmented sort puts each user's slots in the order of falling scores, ties
+/// as they stand, empty slots last.
+/// @param out [U * S] value: the slot's item, -1 for an empty one. Overwritten.
+/// @param samples [U, S], @param scores [U, S]
+/// @throws std::invalid_argument if shapes do not fit.
+void slot_order_keys(SortBuffers out, Matrix<const int32_t> samples, Matrix<const float> scores,
+                     const Stream& stream);
 
 /// Key of an empty slot: behind every item in a sort by 32 bits.
 constexpr uint64_t kNoItemKey = 0xFFFFFFFFu;

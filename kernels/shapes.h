@@ -31,4 +31,14 @@ void require_size(const char* operation, const char* name, Vector<T> vector, int
                               "]");
 }
 
+/// @throws std::invalid_argument unless `matrix` has the columns [first, first + cols).
+template <class T>
+void require_columns(const char* operation, const char* name, Matrix<T> matrix, int64_t first,
+                     int64_t cols) {
+  if (first >= 0 && first + cols <= matrix.cols) return;
+  throw std::invalid_argument(std::string(operation) + ": " + name + " has " +
+                              std::to_string(matrix.cols) + " columns, expected " +
+                              std::to_string(cols) + " from " + std::to_string(first) + " on");
+}
+
 }  // namespace derrd

@@ -35,8 +35,8 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
 void gather(benchmark::State& state) {
   const Batch b(state);
   measure(state, {.bytes = 8.0 * static_cast<double>(b.rows.capacity * b.cols)}, [&] {
-    gather_rows(b.batch_rows.matrix(b.rows.capacity, b.cols), b.table.matrix(b.table_rows, b.cols),
-                b.rows.view(0), stream());
+    gather_rows(b.batch_rows.matrix(b.rows.capacity, b.cols), 0,
+                b.table.matrix(b.table_rows, b.cols), b.rows.view(0), stream());
   });
 }
 BENCHMARK(gather)->Name("gather_rows")->Apply(shapes);
@@ -45,7 +45,7 @@ void add(benchmark::State& state) {
   const Batch b(state);
   measure(state, {.bytes = 12.0 * static_cast<double>(b.rows.capacity * b.cols)}, [&] {
     add_rows(b.gradient.matrix(b.table_rows, b.cols), b.batch_rows.matrix(b.rows.capacity, b.cols),
-             b.rows.view(0), stream());
+             0, b.rows.view(0), stream());
   });
 }
 BENCHMARK(add)->Name("add_rows")->Apply(shapes);

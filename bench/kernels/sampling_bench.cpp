@@ -83,6 +83,20 @@ void take(benchmark::State& state) {
 }
 BENCHMARK(take)->Name("interesting_items")->Apply(shapes);
 
+void order(benchmark::State& state) {
+  const Lists lists(state);
+  const int64_t n = lists.samples.size();
+  const DeviceArray<float> scores = normal_array(n, 3, 1.0f);
+  const DeviceArray<uint64_t> slot_keys(n);
+  const DeviceArray<uint32_t> slot_values(n);
+  measure(state, {20.0 * static_cast<double>(n), 0}, [&] {
+    slot_order_keys({slot_keys.view(), slot_values.view()},
+                    lists.samples.matrix(lists.users, kSlots), scores.matrix(lists.users, kSlots),
+                    stream());
+  });
+}
+BENCHMARK(order)->Name("slot_order_keys")->Apply(shapes);
+
 void inverse(benchmark::State& state) {
   const Lists lists(state);
   const int64_t n = lists.samples.size();

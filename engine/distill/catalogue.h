@@ -1,35 +1,20 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
 
-#include "engine/device_dataset.h"
-#include "engine/distill/de.h"
-#include "engine/distill/distiller.h"
-#include "engine/distill/rrd.h"
-#include "engine/parameters.h"
-#include "engine/teacher.h"
+#include "engine/distill/loss.h"
 
 namespace derrd {
 
-struct DistillOptions {
-  DeOptions de;
-  RrdOptions rrd;
-  int64_t list_length = 500;  ///< R, items in the teacher's ranking of each user
-  int64_t batch_size = 1024;
-  int64_t student_dim = 0;
-};
+/// All distillation losses, with the options' default values.
+std::vector<std::unique_ptr<DistillationLoss>> distillation_losses();
 
-/// The methods by name: "none", "de", "rrd", "de-rrd".
-std::vector<std::string_view> distillation_methods();
-
-/// The distillers of a method. To be called before Parameters::allocate(): they declare parameters
-/// of their own.
-/// @throws Error if there is no such method.
-std::vector<std::unique_ptr<Distiller>> make_distillers(
-    std::string_view method, const DistillOptions& options, const Embeddings& teacher,
-    const DeviceDataset& data, Parameters& parameters, const Stream& stream);
+/// Those of a method, in the order of `losses`, in which they add to the gradients. A method is a
+/// sum of losses, "de+rrd"; "none" is the empty one, "de-rrd" another name of "de+rrd".
+/// @throws Error that says which losses there are.
+std::vector<const DistillationLoss*> losses_of(
+    std::string_view method, const std::vector<std::unique_ptr<DistillationLoss>>& losses);
 
 }  // namespace derrd

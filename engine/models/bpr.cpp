@@ -1,7 +1,5 @@
 #include "engine/models/bpr.h"
 
-#include "kernels/bpr.h"
-#include "kernels/leave_one_out.h"
 #include "kernels/sum.h"
 
 namespace derrd {
@@ -16,29 +14,55 @@ BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size
       user_(parameters.declare("user_embedding", users, dim, kEmbedding)),
       item_(parameters.declare("item_embedding", items, dim, kEmbedding)),
       loss_terms_(batch_size),
-      coefficient_(batch_size) {}
+      coefficient_(batch_size),
+      scorer_({}, {}) {}
 
-Representations BprModel::representations() const {
-  return {parameters_.value(user_), parameters_.value(item_), parameters_.gradient(user_),
-          parameters_.gradient(item_)};
+BprSamples BprModel::samples(const Batches& batches) {
+  return {batches.users(), batches.positives(), batches.negatives(), batches.cursor(),
+          batches.batch_size()};
 }
 
-void BprModel::add_gradients(const Batches& batches, double* loss, const Stream& stream) {
-  const Representations r = representations();
-  const BprSamples samples = {batches.users(), batches.positives(), batches.negatives(),
-                              batches.cursor(), batches.batch_size()};
-  bpr_forward(loss_terms_.view(), coefficient_.view(), r.user, r.item, samples, stream);
-  bpr_backward(r.grad_user, r.grad_item, coefficient_.view(), r.user, r.item, samples,
-               batches.distinct_users(), batches.distinct_positives(), batches.distinct_negatives(),
-               stream);
+void BprModel::forward(const Batches& batches, double* loss, const Stream& stream) {
+  bpr_forward(loss_terms_.view(), coefficient_.view(), parameters_.value(user_),
+              parameters_.value(item_), samples(batches), stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
 }
 
-void BprModel::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                             const Stream& stream) const {
-  const Representations r = representations();
-  leave_one_out_ranks(ranks.valid, ranks.test, r.user, r.item, data.valid_item(), data.test_item(),
-                      data.candidates(), stream);
+void BprModel::backward(const Batches& batches, const Stream& stream) {
+  bpr_backward(parameters_.gradient(user_), parameters_.gradient(item_), coefficient_.view(),
+               parameters_.value(user_), parameters_.value(item_), samples(batches),
+               batches.distinct_users(), batches.distinct_positives(), batches.distinct_negatives(),
+               stream);
+}
+
+Representations BprModel::representations() const {
+  return {{{parameters_.value(user_), parameters_.gradient(user_)}},
+          {{parameters_.value(item_), parameters_.gradient(item_)}}};
+}
+
+void BprModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+                           const Stream& stream) {
+  const bool users = anchor == Anchor::kUser;
+  slot_scores_forward(score, parameters_.value(users ? user_ : item_),
+                      parameters_.value(users ? item_ : user_), batch, stream);
+}
+
+void BprModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
+                                  const SlotIndex& index, Anchor anchor, const Stream& stream) {
+  const ParameterId anchors = anchor == Anchor::kUser ? user_ : item_;
+  const ParameterId others = anchor == Anchor::kUser ? item_ : user_;
+  slot_scores_backward(parameters_.gradient(anchors), parameters_.gradient(others), grad_score,
+                       parameters_.value(anchors), parameters_.value(others), batch, index, stream);
+}
+
+std::vector<NamedMatrix> BprModel::tensors() const {
+  return {{"user_embedding", parameters_.value(user_)},
+          {"item_embedding", parameters_.value(item_)}};
+}
+
+const Scorer& BprModel::scorer(const Stream&) {
+  scorer_ = InnerProductScorer(parameters_.value(user_), parameters_.value(item_));
+  return scorer_;
 }
 
 }  // namespace derrd

@@ -4,6 +4,7 @@
 
 #include "engine/models/model.h"
 #include "engine/parameters.h"
+#include "kernels/bpr.h"
 
 namespace derrd {
 
@@ -15,15 +16,24 @@ class BprModel final : public Model {
   BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "bpr"; }
-  void add_gradients(const Batches& batches, double* loss, const Stream& stream) override;
+  void forward(const Batches& batches, double* loss, const Stream& stream) override;
+  void backward(const Batches& batches, const Stream& stream) override;
   Representations representations() const override;
-  void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                     const Stream& stream) const override;
+  void reserve_slots(int64_t, int64_t) override {}
+  void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+                   const Stream& stream) override;
+  void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
+                          const SlotIndex& index, Anchor anchor, const Stream& stream) override;
+  std::vector<NamedMatrix> tensors() const override;
+  const Scorer& scorer(const Stream& stream) override;
 
  private:
+  static BprSamples samples(const Batches& batches);
+
   const Parameters& parameters_;
   ParameterId user_, item_;
   DeviceArray<float> loss_terms_, coefficient_;  // [batch size]
+  InnerProductScorer scorer_;
 };
 
 }  // namespace derrd

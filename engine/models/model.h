@@ -1,28 +1,45 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/batches.h"
-#include "engine/device_dataset.h"
-#include "kernels/platform/memory.h"
+#include "engine/models/scorer.h"
+#include "kernels/slot_scores.h"
 #include "kernels/views.h"
 
 namespace derrd {
 
-/// Ranks of the held-out items among their candidates, [U] each (kernels/leave_one_out.h).
-struct LeaveOneOutRanks {
-  Vector<int32_t> valid, test;
+/// Vectors of a model with their gradients, all inside the arena or a buffer of the model's.
+struct VectorTable {
+  Matrix<const float> value;
+  Matrix<float> grad;  ///< the same shape; accumulated
 };
 
-/// The vectors of users and items that a distiller may read, and whose gradients it may add to. All
-/// inside the arena.
+/// The vectors that a distiller may read, and whose gradients it may add to between the model's
+/// forward and backward pass.
 struct Representations {
-  Matrix<const float> user, item;      ///< [U, D], [I, D]
-  Matrix<float> grad_user, grad_item;  ///< the same shapes; accumulated
+  /// A user's or an item's vector is its row of these tables [U, *] or [I, *], one behind the
+  /// other.
+  std::vector<VectorTable> user, item;
 };
 
-/// A recommender as forward and backward over its slice of the arena.
+/// Whose rows the slots of a ranking loss belong to.
+enum class Anchor {
+  kUser,  ///< slots hold items
+  kItem,  ///< slots hold users
+};
+
+/// A matrix of a model file.
+struct NamedMatrix {
+  std::string name;
+  Matrix<const float> value;
+};
+
+/// A recommender as forward and backward over its slice of the arena. A training step is forward(),
+/// then every distiller, then backward(), then the optimizer. Within it nothing allocates or waits.
 class Model {
  public:
   virtual ~Model() = default;
@@ -30,15 +47,30 @@ class Model {
   /// "bpr", as in a model file's metadata.
   virtual std::string_view kind() const = 0;
 
-  /// Queues forward and backward of the current batch: gradients accumulate in the arena, *loss
-  /// grows by the batch's loss. Neither allocates nor waits.
-  virtual void add_gradients(const Batches& batches, double* loss, const Stream& stream) = 0;
+  /// Queues the forward pass of the current batch: *loss grows by its base loss.
+  virtual void forward(const Batches& batches, double* loss, const Stream& stream) = 0;
+  /// Queues the backward pass: gradients of the base loss, and of what distillers added to
+  /// gradients of representations outside the arena, accumulate in the arena.
+  virtual void backward(const Batches& batches, const Stream& stream) = 0;
 
   virtual Representations representations() const = 0;
 
-  /// Ranks every user's held-out items.
-  virtual void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                             const Stream& stream) const = 0;
+  /// Allocates what the next two need for batches of so many anchors and slots; the largest counts.
+  /// While distillers are made.
+  virtual void reserve_slots(int64_t anchors, int64_t slots) = 0;
+  /// Scores the slots of the batch's anchors, as slot_scores_forward leaves them.
+  virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+                           const Stream& stream) = 0;
+  /// The gradients of those scores' loss, accumulated in the arena. Right after score_slots() of
+  /// the same batch.
+  virtual void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
+                                  const SlotIndex& index, Anchor anchor, const Stream& stream) = 0;
+
+  /// What a model file holds.
+  virtual std::vector<NamedMatrix> tensors() const = 0;
+
+  /// The model as it scores, brought up to date with its parameters; valid until they change.
+  virtual const Scorer& scorer(const Stream& stream) = 0;
 };
 
 }  // namespace derrd

@@ -139,6 +139,8 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
                                                       {"--seed", "1"},
                                                       {"--lambda-de", "0.02"},
                                                       {"--experts", "2"},
+                                                      {"--gate", "attention"},
+                                                      {"--ranking", "full"},
                                                       {"--expert-floor", "0.3"},
                                                       {"--tau-start", "0.9"},
                                                       {"--tau-end", "1e-5"},
@@ -190,6 +192,27 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
     const Arguments authors = run_of(method, 4) + others;
     EXPECT_NE(users_of(authors + Arguments{"--preset", "paper"}), users_of(authors)) << method;
   }
+}
+
+TEST_F(Training, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
+  const Result result = derrd(
+      run_of("de-rrd", 5) + Arguments{"--auto-lambda", "-o", path("model"), "--log", path("log")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto records = read_log(path("log"));
+  const auto metadata = SafetensorsFile::read(path("model")).metadata();
+  const auto weights = nlohmann::json::parse(metadata.at("metrics"))["weights"];
+  for (const auto& [loss, share] : {std::pair{"de", 0.2}, {"rrd", 0.085}}) {
+    EXPECT_NE(result.err.find(std::string("chose --lambda-") + loss), std::string::npos);
+    const double weight = weights[loss];
+    EXPECT_EQ(records[2]["chosen_weight"][loss], weight);
+    EXPECT_NEAR(weight * records[2]["loss"][loss].get<double>(),
+                share * records[2]["loss"]["base"].get<double>(), 1e-6);
+    EXPECT_NEAR(
+        records[3]["share"][loss].get<double>(),
+        weight * records[3]["loss"][loss].get<double>() / records[3]["loss"]["base"].get<double>(),
+        1e-9);
+  }
+  EXPECT_EQ(nlohmann::json::parse(metadata.at("options"))["auto-lambda"], true);
 }
 
 TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {

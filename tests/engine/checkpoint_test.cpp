@@ -24,7 +24,7 @@ class CheckpointTest : public ::testing::Test {
     original_.early_stopping.best[1].epoch = 5;
     original_.early_stopping.best[1].hit = 0.1 + 0.2;
     original_.early_stopping.best[1].evaluation.test.mrr[2] = 1.0 / 3;
-    original_.distillers = {{"de", {0.1 + 0.7, 1}}, {"rrd", {}}};
+    original_.distillers = {{"de", {1e-2 / 3, {0.1 + 0.7, 1}}}, {"rrd", {1e-3, {}}}};
     original_.values = {1.5f, -0.0f, 1e-40f};
     original_.first_moments = {1, 2, 3};
     original_.second_moments = {4, 5, 6};

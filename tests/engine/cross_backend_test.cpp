@@ -10,9 +10,10 @@
 
 #include "data/split.h"
 #include "data/synthesize.h"
-#include "engine/distill/catalogue.h"
+#include "engine/distill/rrd.h"
 #include "engine/models/bpr.h"
 #include "engine/trainer.h"
+#include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 
 namespace derrd {
@@ -45,7 +46,7 @@ uint64_t fingerprint(Vector<const int32_t> values) {
 TEST(CrossBackend, DrawsTheSameNegativesInTheSameOrder) {
   const DeviceDataset data(dataset(400), stream());
   Batches batches(data, {256, 2, kSeed}, stream());
-  batches.begin_epoch(3, 1.0f, stream());
+  batches.begin_epoch(3, stream());
   EXPECT_EQ(fingerprint(batches.users()), 4522036646545398159ull);
   EXPECT_EQ(fingerprint(batches.positives()), 17325357129991346229ull);
   EXPECT_EQ(fingerprint(batches.negatives()), 4850186619949518871ull);
@@ -69,9 +70,13 @@ TEST(CrossBackend, DrawsTheSameRankingSamples) {
   RrdOptions options;
   options.interesting = 10;
   options.uninteresting = 15;
-  RrdDistiller rrd(options, data, DeviceArray<int32_t>(lists, stream()), length, 256, stream());
+  Parameters parameters;
+  BprModel student(data.users(), data.items(), 1, 256, parameters);
+  const DeviceArray<int32_t> device_lists(lists, stream());
+  RrdDistiller rrd(options, data, device_lists.matrix(data.users(), length), nullptr, student, 256,
+                   stream());
   Batches batches(data, {256, 1, kSeed}, stream());
-  batches.begin_epoch(3, 1.0f, stream());
+  batches.begin_epoch(3, stream());
   rrd.begin_epoch(batches, stream());
   EXPECT_EQ(fingerprint(rrd.samples().flat()), 7760149609601889309ull);
 }
@@ -91,19 +96,13 @@ TEST_P(CrossBackendRun, EndsInTheSameMetrics) {
   train.batches = {256, 1, kSeed};
   train.epochs = 6;
   // The choice of experts stays soft: a hard one turns a rounding error into another expert.
-  train.temperature = {.end = 0.1, .horizon = 6};
-  DistillOptions options;
-  options.de.experts = 4;
-  options.rrd.interesting = 10;
-  options.rrd.uninteresting = 10;
-  options.list_length = 50;
-  options.batch_size = 256;
-  options.student_dim = 8;
+  const test::LossOptions options = {{"experts", 4.0}, {"tau-end", 0.1}, {"tau-horizon", 6.0},
+                                     {"k", 10.0},      {"l", 10.0},      {"list", 50.0}};
   Parameters parameters;
-  BprModel model(data.users(), data.items(), options.student_dim, options.batch_size, parameters);
-  const Embeddings teacher = test::small_teacher(data.users(), data.items(), 16, 5);
-  const auto distillers =
-      make_distillers(GetParam().method, options, teacher, data, parameters, stream());
+  BprModel model(data.users(), data.items(), 8, 256, parameters);
+  Teacher teacher(test::small_teacher(data.users(), data.items(), 16, 5), data);
+  const auto distillers = test::make_distillers(
+      GetParam().method, options, {teacher, data, model, parameters, 256, train.preset, stream()});
   parameters.allocate(kSeed, stream());
   Trainer trainer(data, parameters, model, distillers, train, stream());
   Evaluation last;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "engine/teacher.h"
+#include "engine/model_file.h"
 #include "kernels/platform/device.h"
 
 namespace derrd::test {
@@ -41,19 +41,19 @@ inline Dataset small_dataset(int32_t users, int32_t items, int degree, uint64_t 
 }
 
 /// Random normal vectors as a teacher.
-inline Embeddings small_teacher(int64_t users, int64_t items, int64_t dim, uint64_t seed) {
+inline SavedModel small_teacher(int64_t users, int64_t items, int64_t dim, uint64_t seed) {
   std::mt19937_64 generator(seed);
   std::normal_distribution<float> normal(0.0f, 0.5f);
-  Embeddings e;
-  e.users = users;
-  e.items = items;
-  e.dim = dim;
-  e.user.resize(static_cast<size_t>(users * dim));
-  e.item.resize(static_cast<size_t>(items * dim));
-  for (auto* v : {&e.user, &e.item}) {
-    for (float& x : *v) x = normal(generator);
-  }
-  return e;
+  const auto matrix = [&](int64_t rows) {
+    HostMatrix m = {std::vector<float>(static_cast<size_t>(rows * dim)), rows, dim};
+    for (float& x : m.values) x = normal(generator);
+    return m;
+  };
+  SavedModel model;
+  model.kind = "bpr";
+  model.tensors.emplace("user_embedding", matrix(users));
+  model.tensors.emplace("item_embedding", matrix(items));
+  return model;
 }
 
 }  // namespace derrd::test

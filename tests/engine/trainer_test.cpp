@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "data/error.h"
-#include "engine/distill/catalogue.h"
+#include "engine/distill/temperature.h"
 #include "engine/models/bpr.h"
+#include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 
 namespace derrd {
@@ -18,18 +19,18 @@ using test::stream;
 /// A run with everything that it owns.
 struct TrainingRun {
   TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim)
-      : data(dataset, stream()) {
-    DistillOptions options;
-    options.de.experts = 3;
-    options.rrd.interesting = 4;
-    options.rrd.uninteresting = 4;
-    options.list_length = 6;
-    options.batch_size = train.batches.batch_size;
-    options.student_dim = dim;
-    const Embeddings teacher = test::small_teacher(data.users(), data.items(), 2 * dim, 5);
-    model =
-        std::make_unique<BprModel>(data.users(), data.items(), dim, options.batch_size, parameters);
-    distillers = make_distillers(method, options, teacher, data, parameters, stream());
+      : data(dataset, stream()),
+        teacher(test::small_teacher(data.users(), data.items(), 2 * dim, 5), data),
+        model(std::make_unique<BprModel>(data.users(), data.items(), dim, train.batches.batch_size,
+                                         parameters)) {
+    const test::LossOptions options = {{"experts", 3.0},
+                                       {"tau-horizon", static_cast<double>(train.epochs)},
+                                       {"k", 4.0},
+                                       {"l", 4.0},
+                                       {"list", 6.0}};
+    distillers = test::make_distillers(
+        method, options,
+        {teacher, data, *model, parameters, train.batches.batch_size, train.preset, stream()});
     parameters.allocate(train.batches.seed, stream());
     trainer = std::make_unique<Trainer>(data, parameters, *model, distillers, train, stream());
   }
@@ -41,6 +42,7 @@ struct TrainingRun {
   }
 
   DeviceDataset data;
+  Teacher teacher;
   Parameters parameters;
   std::unique_ptr<BprModel> model;
   std::vector<std::unique_ptr<Distiller>> distillers;
@@ -54,7 +56,6 @@ TrainOptions options(int epochs) {
   o.batches = {.batch_size = 32, .negatives = 2, .seed = 11};
   o.epochs = epochs;
   o.patience = 1000;
-  o.temperature = {.horizon = epochs};
   return o;
 }
 
@@ -150,18 +151,46 @@ TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
   Checkpoint checkpoint = run.trainer->checkpoint();
   const std::vector<double> expected = {records.back().measurements[0].second / 3,
                                         records.back().measurements[1].second / 3};
-  ASSERT_EQ(checkpoint.distillers.at("de").size(), 2u);
-  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de")[0], expected[0]);
-  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de")[1], expected[1]);
-  EXPECT_TRUE(checkpoint.distillers.at("rrd").empty());
+  ASSERT_EQ(checkpoint.distillers.at("de").values.size(), 2u);
+  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de").values[0], expected[0]);
+  EXPECT_DOUBLE_EQ(checkpoint.distillers.at("de").values[1], expected[1]);
+  EXPECT_TRUE(checkpoint.distillers.at("rrd").values.empty());
 
   TrainingRun other(dataset, "de-rrd", options(6), 4);
   other.trainer->restore(checkpoint);
   EXPECT_EQ(other.trainer->checkpoint().distillers, checkpoint.distillers);
-  checkpoint.distillers.at("de").pop_back();
+  checkpoint.distillers.at("de").values.pop_back();
   EXPECT_THROW(other.trainer->restore(checkpoint), Error);
   checkpoint.distillers.erase("de");
   EXPECT_THROW(other.trainer->restore(checkpoint), Error);
+}
+
+TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  TrainOptions o = options(6);
+  o.shares = {0.2, 0.0};
+  TrainingRun run(dataset, "de-rrd", o, 4);
+  const auto records = run.train();
+  ASSERT_EQ(records.size(), 6u);
+  const double de = run.distillers[0]->weight();
+  EXPECT_NEAR(de * records[2].losses[1].second, 0.2 * records[2].losses[0].second, 1e-9);
+  EXPECT_EQ(run.distillers[1]->weight(), 1e-3);
+  for (const EpochRecord& record : records) {
+    ASSERT_EQ(record.shares.size(), 2u);
+    const double weight = record.epoch < 3 ? 1e-2 : de;
+    EXPECT_DOUBLE_EQ(record.shares[0].second,
+                     weight * record.losses[1].second / record.losses[0].second);
+    EXPECT_EQ(record.chosen_weights.size(), record.epoch == 2 ? 1u : 0u);
+  }
+  EXPECT_EQ(records[2].chosen_weights[0], (std::pair<std::string, double>("de", de)));
+
+  // The choice is part of a checkpoint.
+  TrainingRun first(dataset, "de-rrd", o, 4), second(dataset, "de-rrd", o, 4);
+  first.train(4);
+  second.trainer->restore(first.trainer->checkpoint());
+  EXPECT_EQ(second.distillers[0]->weight(), de);
+  second.train();
+  EXPECT_EQ(second.trainer->checkpoint().values, run.trainer->checkpoint().values);
 }
 
 TEST(Trainer, ALossThatOverflowsIsAnError) {

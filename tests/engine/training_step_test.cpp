@@ -2,14 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
 
 #include "engine/batches.h"
-#include "engine/distill/catalogue.h"
+#include "engine/distill/expert_mixture.h"
+#include "engine/distill/rrd.h"
 #include "engine/models/bpr.h"
 #include "engine/trainer.h"
+#include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 #include "tests/oracles/training_step.h"
 
@@ -22,31 +25,42 @@ struct Case {
   const char* method;
   Preset preset;
   float temperature;
+  const char* gate = "gumbel";
+  const char* ranking = "relaxed";
 };
 
 std::string case_name(const ::testing::TestParamInfo<Case>& info) {
   std::string name = info.param.method;
   std::erase(name, '-');
   return name + (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
-         (info.param.temperature < 0.5f ? "_cold" : "_warm");
+         (info.param.temperature < 0.5f ? "_cold_" : "_warm_") + info.param.gate + "_" +
+         info.param.ranking;
 }
 
 class TrainingStep : public ::testing::TestWithParam<Case> {
  protected:
   static constexpr int32_t kUsers = 9, kItems = 14;
   static constexpr int64_t kDim = 3, kTeacherDim = 4, kBatch = 16;
+  static constexpr int64_t kExperts = 3, kInteresting = 3;
+  static constexpr double kDeWeight = 0.3, kRrdWeight = 0.7;
   static constexpr uint64_t kSeed = 12345678901ull;
 
   void SetUp() override {
-    const auto& [method, preset, temperature] = GetParam();
-    options_.de = {.weight = 0.3f, .experts = 3, .preset = preset};
-    options_.rrd = {
-        .weight = 0.7f, .interesting = 3, .uninteresting = 2, .sharpness = 4.0f, .preset = preset};
-    options_.list_length = 5;
-    options_.batch_size = kBatch;
-    options_.student_dim = kDim;
+    const auto& [method, preset, temperature, gate, ranking] = GetParam();
+    const test::LossOptions options = {{"lambda-de", kDeWeight},
+                                       {"experts", static_cast<double>(kExperts)},
+                                       {"tau-start", temperature},
+                                       {"tau-end", temperature},
+                                       {"lambda-rrd", kRrdWeight},
+                                       {"k", static_cast<double>(kInteresting)},
+                                       {"l", 2.0},
+                                       {"t", 4.0},
+                                       {"list", 5.0},
+                                       {"gate", gate},
+                                       {"ranking", ranking}};
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
-    distillers_ = make_distillers(method, options_, teacher_, data_, parameters_, stream());
+    distillers_ = test::make_distillers(
+        method, options, {teacher_, data_, *model_, parameters_, kBatch, preset, stream()});
     parameters_.allocate(kSeed, stream());
     // Larger than the initial values, so that every part of the gradient is well above rounding.
     std::mt19937_64 generator(7);
@@ -75,7 +89,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
     return out;
   }
-  int64_t matrices() const { return has("de") ? 2 + 12 : 2; }
+  int64_t matrices() const {
+    if (!has("de")) return 2;
+    return 2 + 2 * (std::string(GetParam().gate) == "mean" ? 4 : 6);
+  }
   bool has(std::string_view loss) const {
     for (const auto& d : distillers_) {
       if (d->name() == loss) return true;
@@ -104,11 +121,14 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       return static_cast<int64_t>(c.begin);
     };
     if (has("de")) {
-      s.de.weight = options_.de.weight;
-      s.de.experts = options_.de.experts;
+      s.de.weight = kDeWeight;
+      s.de.experts = kExperts;
       s.de.hidden = expert_hidden_size(kDim, kTeacherDim);
-      s.de.temperature = batches.temperature();
-      s.de.euclidean = options_.de.preset == Preset::kPaper;
+      const std::string gate = GetParam().gate;
+      s.de.temperature = gate == "gumbel" ? GetParam().temperature : 1.0;
+      s.de.noise = gate == "gumbel";
+      s.de.gate = gate != "mean";
+      s.de.euclidean = GetParam().preset == Preset::kPaper;
       s.de.seed = kSeed;
       s.de.epoch = static_cast<uint32_t>(batches.epoch());
       s.de.purpose = {static_cast<uint32_t>(RandomPurpose::kGumbelUsers),
@@ -116,15 +136,18 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                       static_cast<uint32_t>(RandomPurpose::kGumbelNegatives)};
       s.de.first_element = {begin(batches.distinct_users()), begin(batches.distinct_positives()),
                             begin(batches.distinct_negatives())};
-      s.de.teacher_user.assign(teacher_.user.begin(), teacher_.user.end());
-      s.de.teacher_item.assign(teacher_.item.begin(), teacher_.item.end());
+      const auto& user = teacher_.model().tensor("user_embedding").values;
+      const auto& item = teacher_.model().tensor("item_embedding").values;
+      s.de.teacher_user.assign(user.begin(), user.end());
+      s.de.teacher_item.assign(item.begin(), item.end());
     }
     for (const auto& d : distillers_) {
       const auto* rrd = dynamic_cast<const RrdDistiller*>(d.get());
       if (rrd == nullptr) continue;
-      s.rrd.weight = options_.rrd.weight;
-      s.rrd.mean = options_.rrd.preset == Preset::kPaper;
-      s.rrd.interesting = options_.rrd.interesting;
+      s.rrd.weight = kRrdWeight;
+      s.rrd.mean = GetParam().preset == Preset::kPaper;
+      s.rrd.interesting =
+          std::string(GetParam().ranking) == "relaxed" ? kInteresting : kInteresting + 2;
       const Matrix<const int32_t> samples = rrd->samples();
       const std::vector<int32_t> all = host(samples.flat());
       for (int64_t u = 0; u < kUsers; ++u) {
@@ -135,9 +158,8 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     return s;
   }
 
-  DistillOptions options_;
   const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
-  const Embeddings teacher_ = test::small_teacher(kUsers, kItems, kTeacherDim, 5);
+  Teacher teacher_{test::small_teacher(kUsers, kItems, kTeacherDim, 5), data_};
   Parameters parameters_;
   std::unique_ptr<BprModel> model_;
   std::vector<std::unique_ptr<Distiller>> distillers_;
@@ -146,7 +168,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
 TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
   Batches batches(data_, {kBatch, 1, kSeed}, stream());
   ASSERT_EQ(batches.batches(), 3);  // the last one is not full
-  batches.begin_epoch(4, GetParam().temperature, stream());
+  batches.begin_epoch(4, stream());
   for (const auto& d : distillers_) d->begin_epoch(batches, stream());
   const DeviceArray<double> losses(1 + static_cast<int64_t>(distillers_.size()));
 
@@ -156,10 +178,9 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
     losses.zero(stream());
     batches.next(stream());
     double* loss = losses.data();
-    model_->add_gradients(batches, loss, stream());
-    for (const auto& d : distillers_) {
-      d->add_gradients(batches, model_->representations(), ++loss, stream());
-    }
+    model_->forward(batches, loss, stream());
+    for (const auto& d : distillers_) d->add_gradients(batches, *model_, ++loss, stream());
+    model_->backward(batches, stream());
 
     const oracle::TrainingStep step = describe(batches);
     const std::vector<double> values = flat(parameters_.values());
@@ -190,10 +211,45 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
   }
 }
 
+// Ablations (d) and (e) of Table 4: which items, and in which order.
+class RankedSamples : public TrainingStep {};
+
+TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(4, stream());
+  for (const auto& d : distillers_) d->begin_epoch(batches, stream());
+  const auto& rrd = dynamic_cast<const RrdDistiller&>(*distillers_.back());
+  const Matrix<const int32_t> samples = rrd.samples();
+  const DeviceArray<float> device_scores(samples.size());
+  teacher_.scorer(stream()).score_items(device_scores.matrix(samples.rows, samples.cols), samples,
+                                        0, stream());
+  const std::vector<float> scores = device_scores.to_host(stream());
+  const std::vector<int32_t> items = host(samples.flat());
+  const std::vector<int32_t> lists = host(teacher_.lists(5, stream()).items.flat());
+  const std::string ranking = GetParam().ranking;
+  const int64_t ordered = ranking == "relaxed" ? kInteresting : samples.cols;
+  const int64_t listed = ranking == "interesting" ? samples.cols : kInteresting;
+  for (int64_t u = 0; u < samples.rows; ++u) {
+    const auto row = static_cast<size_t>(u * samples.cols);
+    const auto list = lists.begin() + u * 5;
+    int64_t from_list = 0;
+    for (size_t slot = 0; slot < static_cast<size_t>(samples.cols); ++slot) {
+      ASSERT_GE(items[row + slot], 0);  // everybody has enough items
+      from_list += std::find(list, list + 5, items[row + slot]) != list + 5 ? 1 : 0;
+      if (slot > 0 && slot < static_cast<size_t>(ordered)) {
+        EXPECT_GE(scores[row + slot - 1], scores[row + slot]) << "user " << u << ", slot " << slot;
+      }
+    }
+    EXPECT_GE(from_list, listed) << "user " << u;
+    if (GetParam().preset == Preset::kAuthors) {
+      EXPECT_EQ(from_list, listed) << "user " << u;
+    }
+  }
+}
+
 TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   TrainOptions options;
   options.batches = {kBatch, 1, kSeed};
-  options.temperature = {.start = GetParam().temperature, .end = GetParam().temperature};
   Trainer trainer(data_, parameters_, *model_, distillers_, options, stream());
   trainer.begin_epoch(0);
   trainer.step();  // libraries set themselves up at their first use
@@ -206,14 +262,25 @@ TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   EXPECT_GT(after.launches, before.launches);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Methods, TrainingStep,
-    ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
-                      Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
-                      Case{"rrd", Preset::kAuthors, 1.0f}, Case{"rrd", Preset::kPaper, 1.0f},
-                      Case{"de-rrd", Preset::kAuthors, 1.0f},
-                      Case{"de-rrd", Preset::kPaper, 0.05f}),
-    case_name);
+constexpr Case kRankingCases[] = {
+    {"rrd", Preset::kAuthors, 1.0f},
+    {"rrd", Preset::kPaper, 1.0f},
+    {"rrd", Preset::kAuthors, 1.0f, "gumbel", "full"},
+    {"rrd", Preset::kPaper, 1.0f, "gumbel", "full"},
+    {"rrd", Preset::kAuthors, 1.0f, "gumbel", "interesting"},
+};
+INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Methods, TrainingStep,
+                         ::testing::Values(Case{"none", Preset::kAuthors, 1.0f},
+                                           Case{"de", Preset::kAuthors, 1.0f},
+                                           Case{"de", Preset::kPaper, 1.0f},
+                                           Case{"de", Preset::kAuthors, 0.05f},
+                                           Case{"de", Preset::kAuthors, 0.05f, "attention"},
+                                           Case{"de", Preset::kAuthors, 0.05f, "mean"},
+                                           Case{"de-rrd", Preset::kAuthors, 1.0f},
+                                           Case{"de-rrd", Preset::kPaper, 0.05f}),
+                         case_name);
 
 }  // namespace
 }  // namespace derrd

@@ -49,7 +49,7 @@ TEST(GatherRows, CopiesTheBatchesRowsAndZeroesTheRest) {
       for (int64_t batch = 0; batch < epoch.batches(); ++batch) {
         const RowSegments rows = epoch.segments.view(batch);
         const Guarded<float> out(rows.capacity * cols);
-        gather_rows(out.matrix(rows.capacity, cols), device_table.matrix(kTableRows, cols), rows,
+        gather_rows(out.matrix(rows.capacity, cols), 0, device_table.matrix(kTableRows, cols), rows,
                     stream());
         std::vector<double> expected =
             oracle::gather_rows(to_double(table), cols, epoch.distinct_rows(batch));
@@ -59,6 +59,34 @@ TEST(GatherRows, CopiesTheBatchesRowsAndZeroesTheRest) {
       }
     }
   }
+}
+
+TEST(GatherRows, WritesAndReadsTheTablesColumnsOnly) {
+  constexpr int64_t kTableRows = 12, kCols = 3, kWidth = 8, kFirst = 4;
+  const Epoch epoch(9, kTableRows, 11);
+  const RowSegments rows = epoch.segments.view(0);
+  const std::vector<float> table = random_normal(kTableRows * kCols, 12);
+  const std::vector<float> wide = random_normal(rows.capacity * kWidth, 13);
+  const Guarded<float> device_table(table), out(wide), grad(table);
+  const Matrix<float> out_matrix = out.matrix(rows.capacity, kWidth);
+  gather_rows(out_matrix, kFirst, device_table.matrix(kTableRows, kCols), rows, stream());
+  const std::vector<float> gathered = out.host();
+  add_rows(grad.matrix(kTableRows, kCols), out_matrix, kFirst, rows, stream());
+
+  std::vector<float> expected = wide, doubled = table;
+  const std::vector<int32_t> distinct = epoch.distinct_rows(0);
+  for (size_t i = 0; i < static_cast<size_t>(rows.capacity); ++i) {
+    for (size_t c = 0; c < kCols; ++c) {
+      float& element = expected[i * kWidth + kFirst + c];
+      element = 0;
+      if (i >= distinct.size()) continue;
+      const size_t source = static_cast<size_t>(distinct[i]) * kCols + c;
+      element = table[source];
+      doubled[source] *= 2;
+    }
+  }
+  EXPECT_EQ(gathered, expected);
+  EXPECT_EQ(grad.host(), doubled);
 }
 
 TEST(AddRows, AddsToTheBatchesRowsAlone) {
@@ -72,8 +100,8 @@ TEST(AddRows, AddsToTheBatchesRowsAlone) {
         const std::vector<float> grad_rows = random_normal(rows.capacity * cols, 5);
         const Guarded<float> device_grad_rows(grad_rows);
         const Guarded<float> grad(start);
-        add_rows(grad.matrix(kTableRows, cols), device_grad_rows.matrix(rows.capacity, cols), rows,
-                 stream());
+        add_rows(grad.matrix(kTableRows, cols), device_grad_rows.matrix(rows.capacity, cols), 0,
+                 rows, stream());
         std::vector<double> expected = to_double(start);
         oracle::scatter_add_rows(expected, cols, epoch.distinct_rows(batch), to_double(grad_rows));
         // One addition rounds: 2^-24 of the result.
@@ -93,8 +121,9 @@ TEST(AddRows, IsTheAdjointOfGatherRows) {
   const std::vector<float> g = random_normal(rows.capacity * kCols, 8);
   const Guarded<float> table(x), grad_rows(g), out(rows.capacity * kCols);
   const Guarded<float> grad(std::vector<float>(x.size()));
-  gather_rows(out.matrix(rows.capacity, kCols), table.matrix(kTableRows, kCols), rows, stream());
-  add_rows(grad.matrix(kTableRows, kCols), grad_rows.matrix(rows.capacity, kCols), rows, stream());
+  gather_rows(out.matrix(rows.capacity, kCols), 0, table.matrix(kTableRows, kCols), rows, stream());
+  add_rows(grad.matrix(kTableRows, kCols), grad_rows.matrix(rows.capacity, kCols), 0, rows,
+           stream());
   const auto inner = [](const std::vector<float>& a, const std::vector<float>& b) {
     double sum = 0;
     for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
@@ -167,13 +196,14 @@ TEST(Embedding, RejectsShapesThatDoNotFit) {
   const Guarded<int32_t> samples(9);
   const auto matrix = [&](int64_t r, int64_t c) { return memory.matrix(r, c); };
   const int64_t capacity = rows.capacity;
-  EXPECT_THROW(gather_rows(matrix(capacity + 1, 5), matrix(4, 5), rows, stream()),
+  EXPECT_THROW(gather_rows(matrix(capacity + 1, 5), 0, matrix(4, 5), rows, stream()),
                std::invalid_argument);
-  EXPECT_THROW(gather_rows(matrix(capacity, 6), matrix(4, 5), rows, stream()),
+  EXPECT_THROW(gather_rows(matrix(capacity, 6), 2, matrix(4, 5), rows, stream()),
                std::invalid_argument);
-  EXPECT_THROW(add_rows(matrix(4, 5), matrix(capacity - 1, 5), rows, stream()),
+  EXPECT_THROW(add_rows(matrix(4, 5), matrix(capacity - 1, 5), 0, rows, stream()),
                std::invalid_argument);
-  EXPECT_THROW(add_rows(matrix(4, 5), matrix(capacity, 4), rows, stream()), std::invalid_argument);
+  EXPECT_THROW(add_rows(matrix(4, 5), matrix(capacity, 4), 0, rows, stream()),
+               std::invalid_argument);
   const auto accumulate = [&](Matrix<float> grad, Matrix<float> source, Vector<int32_t> by_sample) {
     accumulate_rows(grad, source, by_sample, memory.view(), epoch.device_cursors.data(), 1.0f, rows,
                     stream());

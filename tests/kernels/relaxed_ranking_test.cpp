@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/ranking_slots.h"
+#include "kernels/slot_scores.h"
 #include "tests/kernels/host_segments.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/relaxed_ranking.h"
@@ -29,6 +30,7 @@ struct Fixture {
         grad_user(std::vector<float>(c.user_embedding.size(), 0.0f)),
         grad_item(std::vector<float>(c.item_embedding.size(), 0.0f)),
         loss(capacity),
+        score(capacity * c.slots),
         grad_score(capacity * c.slots),
         samples(c.samples),
         cursor({BatchCursor{0, 0, static_cast<int32_t>(batch_users.size())}}),
@@ -61,27 +63,30 @@ struct Fixture {
     occurrences.set(by_item);
   }
 
-  RelaxedRankingBatch view() const {
+  SlotBatch view() const {
     RowSegments users = segments.view(0);
     users.batch = cursor.data();
     users.capacity = capacity;
-    return {samples.matrix(shape.users, shape.slots), shape.interesting, users};
+    return {samples.matrix(shape.users, shape.slots), users};
   }
-  void forward(float scale, UserReduction reduction = UserReduction::kSum) const {
-    relaxed_ranking_forward(loss.view(), grad_score.matrix(capacity, shape.slots),
-                            user_embedding.matrix(shape.users, shape.cols),
-                            item_embedding.matrix(shape.items, shape.cols), view(), scale,
-                            reduction, stream());
+  void forward(float scale, AnchorReduction reduction = AnchorReduction::kSum) const {
+    slot_scores_forward(score.matrix(capacity, shape.slots),
+                        user_embedding.matrix(shape.users, shape.cols),
+                        item_embedding.matrix(shape.items, shape.cols), view(), stream());
+    relaxed_ranking(loss.view(), grad_score.matrix(capacity, shape.slots),
+                    score.matrix(capacity, shape.slots), view(), shape.interesting, scale,
+                    reduction, stream());
   }
   void backward() const {
-    relaxed_ranking_backward(
+    slot_scores_backward(
         grad_user.matrix(shape.users, shape.cols), grad_item.matrix(shape.items, shape.cols),
         grad_score.matrix(capacity, shape.slots), user_embedding.matrix(shape.users, shape.cols),
-        item_embedding.matrix(shape.items, shape.cols), view(), item_offsets.view(),
-        occurrences.view(), position.view(), stream());
+        item_embedding.matrix(shape.items, shape.cols), view(),
+        {item_offsets.view(), occurrences.view(), position.view()}, stream());
   }
   void expect_all_intact() const {
     test::expect_intact(loss, "loss");
+    test::expect_intact(score, "score");
     test::expect_intact(grad_score, "grad_score");
     test::expect_intact(grad_user, "grad_user");
     test::expect_intact(grad_item, "grad_item");
@@ -91,7 +96,7 @@ struct Fixture {
   std::vector<int32_t> batch;
   test::HostSegments segments;
   int64_t capacity;
-  Guarded<float> user_embedding, item_embedding, grad_user, grad_item, loss, grad_score;
+  Guarded<float> user_embedding, item_embedding, grad_user, grad_item, loss, score, grad_score;
   Guarded<int32_t> samples;
   Guarded<BatchCursor> cursor;
   Guarded<int32_t> item_offsets;
@@ -367,7 +372,7 @@ TEST(RelaxedRanking, TheMeanIsTheSumOverTheNumberOfUsers) {
   const Fixture sum(c, {1, 4, 8});
   const Fixture mean(c, {1, 4, 8});
   sum.forward(0.5f);
-  mean.forward(0.5f, UserReduction::kMean);
+  mean.forward(0.5f, AnchorReduction::kMean);
   const auto expect_third = [](const std::vector<float>& part, const std::vector<float>& whole,
                                size_t live) {
     for (size_t i = 0; i < live; ++i) EXPECT_FLOAT_EQ(part[i], whole[i] * (1.0f / 3)) << i;
@@ -379,31 +384,17 @@ TEST(RelaxedRanking, TheMeanIsTheSumOverTheNumberOfUsers) {
 TEST(RelaxedRanking, RejectsWhatDoesNotFit) {
   const auto c = random_case(3, 4, 2, 2, 2, 0);
   const Fixture f(c, {0, 1});
-  const auto forward = [&](int64_t interesting, int64_t losses, int64_t slots, int64_t cols) {
-    RelaxedRankingBatch batch = f.view();
-    batch.interesting = interesting;
-    relaxed_ranking_forward(f.loss.view().slice(0, losses), f.grad_score.matrix(4, slots),
-                            f.user_embedding.matrix(3, 2), f.item_embedding.matrix(4, cols), batch,
-                            1.0f, UserReduction::kSum, stream());
+  const auto ranking = [&](int64_t interesting, int64_t losses, int64_t scores, int64_t grads) {
+    relaxed_ranking(f.loss.view().slice(0, losses), f.grad_score.matrix(4, grads),
+                    f.score.matrix(4, scores), f.view(), interesting, 1.0f, AnchorReduction::kSum,
+                    stream());
   };
-  EXPECT_NO_THROW(forward(2, 4, 4, 2));
-  EXPECT_THROW(forward(5, 4, 4, 2), std::invalid_argument);
-  EXPECT_THROW(forward(-1, 4, 4, 2), std::invalid_argument);
-  EXPECT_THROW(forward(2, 3, 4, 2), std::invalid_argument);
-  EXPECT_THROW(forward(2, 4, 3, 2), std::invalid_argument);
-  EXPECT_THROW(forward(2, 4, 4, 1), std::invalid_argument);
-
-  const auto backward = [&](int64_t offsets, int64_t occurrences, int64_t positions) {
-    relaxed_ranking_backward(
-        f.grad_user.matrix(3, 2), f.grad_item.matrix(4, 2), f.grad_score.matrix(4, 4),
-        f.user_embedding.matrix(3, 2), f.item_embedding.matrix(4, 2), f.view(),
-        f.item_offsets.view().slice(0, offsets), f.occurrences.view().slice(0, occurrences),
-        f.position.view().slice(0, positions), stream());
-  };
-  EXPECT_NO_THROW(backward(5, 12, 3));
-  EXPECT_THROW(backward(4, 12, 3), std::invalid_argument);
-  EXPECT_THROW(backward(5, 11, 3), std::invalid_argument);
-  EXPECT_THROW(backward(5, 12, 2), std::invalid_argument);
+  EXPECT_NO_THROW(ranking(2, 4, 4, 4));
+  EXPECT_THROW(ranking(5, 4, 4, 4), std::invalid_argument);
+  EXPECT_THROW(ranking(-1, 4, 4, 4), std::invalid_argument);
+  EXPECT_THROW(ranking(2, 3, 4, 4), std::invalid_argument);
+  EXPECT_THROW(ranking(2, 4, 3, 4), std::invalid_argument);
+  EXPECT_THROW(ranking(2, 4, 4, 3), std::invalid_argument);
 
   // One slot more than the documented limits, of each kind.
   const auto wide = random_case(1, 4, 1, kMaxRankingInteresting + 1, 0, 0);

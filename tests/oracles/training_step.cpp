@@ -28,7 +28,7 @@ struct Side {
 
 int64_t side_size(const TrainingStep& s) {
   const auto& de = s.de;
-  return de.experts * s.teacher_dim + de.experts +
+  return (de.gate ? de.experts * s.teacher_dim + de.experts : 0) +
          de.experts * de.hidden * (s.student_dim + 1 + s.teacher_dim) + de.experts * s.teacher_dim;
 }
 
@@ -37,7 +37,7 @@ Side side_at(const TrainingStep& s, const double* p) {
   Side side{};
   side.gate = p;
   side.gate_bias = side.gate + e * t;
-  side.weight1 = side.gate_bias + e;
+  side.weight1 = s.de.gate ? side.gate_bias + e : p;
   side.bias1 = side.weight1 + e * h * d;
   side.weight2 = side.bias1 + e * h;
   side.bias2 = side.weight2 + e * h * t;
@@ -61,14 +61,15 @@ double reconstruction_loss(const TrainingStep& s, const Side& side, const double
   std::vector<double> alpha(experts), selection(experts);
   double sum = 0;
   for (int64_t m = 0; m < de.experts; ++m) {
-    const double logit = dot(side.gate + m * s.teacher_dim, h_t, s.teacher_dim) + side.gate_bias[m];
+    const double logit =
+        de.gate ? dot(side.gate + m * s.teacher_dim, h_t, s.teacher_dim) + side.gate_bias[m] : 0.0;
     sum += alpha[static_cast<size_t>(m)] = std::exp(logit);
   }
   for (double& a : alpha) a /= sum;
   for (int64_t m = 0; m < de.experts; ++m) {
+    const double noise = de.noise ? gumbel(de, purpose, row, m) : 0.0;
     selection[static_cast<size_t>(m)] =
-        (std::log(alpha[static_cast<size_t>(m)] + 1e-10) + gumbel(de, purpose, row, m)) /
-        de.temperature;
+        (std::log(alpha[static_cast<size_t>(m)] + 1e-10) + noise) / de.temperature;
   }
   const double best = *std::max_element(selection.begin(), selection.end());
   sum = 0;

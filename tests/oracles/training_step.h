@@ -16,6 +16,8 @@ struct TrainingStep {
     int64_t experts = 0, hidden = 0;
     double temperature = 1;
     bool euclidean = false;
+    bool noise = true;  ///< Gumbel noise in the selection; else attention: s = alpha
+    bool gate = true;   ///< else all experts count alike, and there are no gate parameters
     uint64_t seed = 0;
     uint32_t epoch = 0;
     std::array<uint32_t, 3> purpose{};       ///< of the noise for users, positives, negatives
@@ -32,8 +34,8 @@ struct TrainingStep {
 };
 
 /// The parameters, one matrix after the other: user and item embeddings; then, if DE is on, for
-/// users and for items gate weight [E, T], gate bias [E], weight1 [E H, D], bias1 [E H], weight2 [E
-/// H, T], bias2 [E, T].
+/// users and for items gate weight [E, T], gate bias [E] (with a gate), weight1 [E H, D], bias1 [E
+/// H], weight2 [E H, T], bias2 [E, T].
 using FlatParameters = std::vector<double>;
 int64_t parameter_count(const TrainingStep& step);
 

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/device_dataset.h"
+#include "engine/distill/distiller.h"
+#include "engine/models/model.h"
+#include "engine/parameters.h"
+#include "engine/preset.h"
+#include "engine/teacher.h"
+
+namespace derrd {
+
+/// An option of a distillation loss, as a command line, a recipe and a model's metadata name it.
+struct LossOption {
+  std::string name;  ///< "lambda-rrd"
+  std::string help;
+  std::variant<double*, int64_t*, bool*, std::string*> value;  ///< of the DistillationLoss
+  double least = -std::numeric_limits<double>::infinity();  ///< of a number; the bound is allowed
+  double most = std::numeric_limits<double>::infinity();
+  std::vector<std::string> choices = {};  ///< of a string
+};
+
+/// What distillers are made from.
+struct DistillContext {
+  Teacher& teacher;
+  const DeviceDataset& data;
+  Model& student;
+  Parameters& parameters;
+  int64_t batch_size = 1024;
+  Preset preset = Preset::kAuthors;
+  const Stream& stream;
+};
+
+/// A distillation loss as users know it: its name, its options, and how a distiller is made of
+/// them. Adding a loss is a file in this folder with one of these, and a line in catalogue.cpp.
+class DistillationLoss {
+ public:
+  virtual ~DistillationLoss() = default;
+
+  /// Part of a method's name: "rrd".
+  virtual std::string_view name() const = 0;
+  /// A heading for its options.
+  virtual std::string_view title() const = 0;
+  /// Its options, which belong to this object; the first is the weight of the loss.
+  virtual std::vector<LossOption> options() = 0;
+  /// What is wrong with the options' values together; empty: nothing.
+  virtual std::string complaint() const { return ""; }
+  /// The part of the base loss that the weighted loss should be (Section 5.4), by the student's
+  /// kind; 0: the paper recommends none.
+  virtual double recommended_share(std::string_view) const { return 0; }
+  /// To be called before Parameters::allocate(): distillers declare parameters of their own.
+  /// @throws Error if the teacher lacks what the loss needs.
+  virtual std::unique_ptr<Distiller> make(const DistillContext& context) const = 0;
+};
+
+}  // namespace derrd

@@ -1,0 +1,109 @@
+#include "engine/models/catalogue.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "data/error.h"
+#include "engine/models/bpr.h"
+#include "engine/models/tensor_reader.h"
+
+namespace derrd {
+
+namespace {
+
+using Tensors = std::map<std::string, HostMatrix, std::less<>>;
+
+/// What the rest of the program needs to know of a kind of model.
+struct Kind {
+  std::string_view name;
+  std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&);
+  std::unique_ptr<Scorer> (*scorer)(const SavedModel&, const Stream&);
+  int64_t (*dim)(const SavedModel&);
+  Tensors (*read)(const TensorReader&, int64_t users, int64_t items);
+  std::vector<std::string_view> user_tables;  ///< the tensors with a row per user
+};
+
+std::unique_ptr<Model> make_bpr(int64_t users, int64_t items, const ModelOptions& options,
+                                Parameters& parameters) {
+  return std::make_unique<BprModel>(users, items, options.dim, options.batch_size, parameters);
+}
+
+std::unique_ptr<Scorer> bpr_scorer(const SavedModel& model, const Stream& stream) {
+  const HostMatrix& user = model.tensor("user_embedding");
+  const HostMatrix& item = model.tensor("item_embedding");
+  return std::make_unique<InnerProductScorer>(user.values, item.values, user.cols, stream);
+}
+
+int64_t bpr_dim(const SavedModel& model) { return model.tensor("user_embedding").cols; }
+
+Tensors read_bpr(const TensorReader& reader, int64_t users, int64_t items) {
+  HostMatrix user = reader.table("user_embedding", users, "users");
+  HostMatrix item = reader.table("item_embedding", items, "items");
+  if (item.cols != user.cols) {
+    throw Error(fmt::format("{}: users have {} dimensions, items {}; give a model where they agree",
+                            reader.file().name(), user.cols, item.cols));
+  }
+  Tensors tensors;
+  tensors.emplace("user_embedding", std::move(user));
+  tensors.emplace("item_embedding", std::move(item));
+  return tensors;
+}
+
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all = {
+      {kInnerProductKind, make_bpr, bpr_scorer, bpr_dim, read_bpr, {"user_embedding"}},
+  };
+  return all;
+}
+
+const Kind& kind_of(std::string_view name) {
+  const auto found = std::ranges::find(kinds(), name, &Kind::name);
+  if (found == kinds().end()) {
+    throw Error(fmt::format("there is no kind of model '{}'; there are {}", name,
+                            fmt::join(model_kinds(), ", ")));
+  }
+  return *found;
+}
+
+}  // namespace
+
+std::vector<std::string_view> model_kinds() {
+  std::vector<std::string_view> names;
+  for (const Kind& kind : kinds()) names.push_back(kind.name);
+  return names;
+}
+
+std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t items,
+                                  const ModelOptions& options, Parameters& parameters) {
+  return kind_of(kind).make(users, items, options, parameters);
+}
+
+std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& stream) {
+  return kind_of(model.kind).scorer(model, stream);
+}
+
+void select_users(SavedModel& model, std::span<const int32_t> users) {
+  for (const std::string_view name : kind_of(model.kind).user_tables) {
+    HostMatrix& table = model.tensors.find(name)->second;
+    HostMatrix selected = {{}, static_cast<int64_t>(users.size()), table.cols};
+    selected.values.reserve(users.size() * static_cast<size_t>(table.cols));
+    for (const int32_t u : users) {
+      const auto row = std::span(table.values)
+                           .subspan(static_cast<size_t>(u) * static_cast<size_t>(table.cols),
+                                    static_cast<size_t>(table.cols));
+      selected.values.insert(selected.values.end(), row.begin(), row.end());
+    }
+    table = std::move(selected);
+  }
+}
+
+int64_t model_dim(const SavedModel& model) { return kind_of(model.kind).dim(model); }
+
+Tensors read_model_tensors(std::string_view kind, const SafetensorsFile& file, int64_t users,
+                           int64_t items) {
+  return kind_of(kind).read(TensorReader(file), users, items);
+}
+
+}  // namespace derrd

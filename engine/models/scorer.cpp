@@ -1,0 +1,37 @@
+#include "engine/models/scorer.h"
+
+#include "kernels/leave_one_out.h"
+#include "kernels/platform/gemm.h"
+#include "kernels/slot_scores.h"
+
+namespace derrd {
+
+InnerProductScorer::InnerProductScorer(std::span<const float> user, std::span<const float> item,
+                                       int64_t dim, const Stream& stream)
+    : own_user_(user, stream),
+      own_item_(item, stream),
+      user_(own_user_.matrix(own_user_.size() / dim, dim)),
+      item_(own_item_.matrix(own_item_.size() / dim, dim)) {}
+
+void InnerProductScorer::score_users(Matrix<float> scores, int64_t first_user,
+                                     const Stream& stream) const {
+  gemm(scores, user_.slice(first_user, scores.rows), Transpose::kNo, item_, Transpose::kYes, {},
+       stream);
+}
+
+void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item,
+                                     int64_t first_user, const Stream& stream) const {
+  item_scores(scores, user_.slice(first_user, scores.rows), item_, item, stream);
+}
+
+void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+                                       const Stream& stream) const {
+  leave_one_out_ranks(ranks.valid, ranks.test, user_, item_, data.valid_item(), data.test_item(),
+                      data.candidates(), stream);
+}
+
+std::unique_ptr<Scorer> InnerProductScorer::transposed(const Stream&) const {
+  return std::make_unique<InnerProductScorer>(item_, user_);
+}
+
+}  // namespace derrd

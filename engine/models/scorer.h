@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "engine/device_dataset.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/memory.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// Ranks of the held-out items among their candidates, [U] each (kernels/leave_one_out.h).
+struct LeaveOneOutRanks {
+  Vector<int32_t> valid, test;
+};
+
+/// A model as it scores items for users, frozen: what evaluation, recommendation and the teacher's
+/// rankings need of it.
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  virtual int64_t users() const = 0;
+  virtual int64_t items() const = 0;
+
+  /// scores[r, i] = score of item i for user first_user + r. Never in need of more than a tile's
+  /// intermediate results.
+  /// @param scores [n, I], overwritten.
+  virtual void score_users(Matrix<float> scores, int64_t first_user,
+                           const Stream& stream) const = 0;
+
+  /// scores[r, j] = score of item item[r, j] for user first_user + r.
+  /// @param scores [n, S], overwritten; 0 where the item is -1.
+  /// @param item [n, S]
+  virtual void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
+                           const Stream& stream) const = 0;
+
+  /// Ranks every user's held-out items.
+  virtual void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+                             const Stream& stream) const = 0;
+
+  /// The same scores with users and items in each other's place; refers to this one's memory.
+  virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
+};
+
+/// Scores by inner products: matrix factorisation, whoever trained it.
+class InnerProductScorer final : public Scorer {
+ public:
+  /// @param user [U, D], @param item [I, D]; both must outlive the scorer.
+  InnerProductScorer(Matrix<const float> user, Matrix<const float> item)
+      : user_(user), item_(item) {}
+  /// Takes copies of vectors on the host.
+  /// @param user [U, dim], @param item [I, dim]
+  InnerProductScorer(std::span<const float> user, std::span<const float> item, int64_t dim,
+                     const Stream& stream);
+
+  int64_t users() const override { return user_.rows; }
+  int64_t items() const override { return item_.rows; }
+  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) const override;
+  void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
+                   const Stream& stream) const override;
+  void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+                     const Stream& stream) const override;
+  std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
+
+ private:
+  DeviceArray<float> own_user_, own_item_;  // empty where the vectors belong to somebody else
+  Matrix<const float> user_, item_;
+};
+
+}  // namespace derrd
