@@ -32,7 +32,7 @@ std::vector<Chart> learning_curves(const Study& study, const Findings& findings,
     }
     if (model == "bpr") {
       chart.note = published.by_method.empty()
-                       ? "No published curves: " + published.source + "."
+                       ? "There are no published curves: " + published.source + "."
                        : "Dashed: the authors' logs of their own split, with other candidates, "
                          "from " +
                              published.source + ".";

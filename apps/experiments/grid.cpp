@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 
 #include "apps/experiments/embedded.h"
@@ -17,7 +18,17 @@ std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
   std::istringstream stream(text);
   for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  if (text.ends_with(separator)) parts.emplace_back();
   return parts;
+}
+
+/// A number as a recipe's reader writes it, so that a point and the recipe that it becomes have the
+/// same key.
+std::string canonical(const std::string& text) {
+  double number = 0;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  return error == std::errc() && end == last ? fmt::format("{}", number) : text;
 }
 
 }  // namespace
@@ -42,6 +53,7 @@ GridAxis parse_axis(const std::string& text) {
                     "k+l=20,40, not \"{}\"",
                     text));
   }
+  std::ranges::transform(axis.values, axis.values.begin(), canonical);
   return axis;
 }
 

@@ -184,7 +184,7 @@ std::string describe(const std::vector<Run>& runs, int jobs) {
                         state.finished ? "finished"
                         : state.begun  ? "begun"
                                        : "to do",
-                        time, runs[i].folder.filename().string(), command_line(runs[i].arguments));
+                        time, runs[i].folder.filename().string(), command_line(runs[i]));
   }
   return text +
          fmt::format("{} runs, {} finished, {} left at {} at a time\n", runs.size(), finished,

@@ -63,9 +63,15 @@ void record(const Run& run, const Attempt& attempt) {
   }
 }
 
-std::string command_line(const std::vector<std::string>& arguments) {
+std::vector<std::string> full_arguments(const Run& run) {
+  std::vector<std::string> arguments = run.arguments;
+  if (run.epochs > 0) arguments.push_back(fmt::format("--epochs={}", run.epochs));
+  return arguments;
+}
+
+std::string command_line(const Run& run) {
   std::string line = "derrd";
-  for (const std::string& argument : arguments) {
+  for (const std::string& argument : full_arguments(run)) {
     const bool plain = !argument.empty() && argument.find_first_not_of(
                                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
                                                 "UVWXYZ0123456789-_./=,:+@") == std::string::npos;

@@ -25,8 +25,8 @@ struct Run {
   int epochs = 0;                      ///< of a training: trained so far, at most; else 0
   /// A rough guess of its work, in seconds of two old cores; 0: too short to learn from.
   double cost = 0;
-  bool alone = false;                  ///< measures time: nothing else runs beside it
-  bool keep_checkpoint = false;        ///< also when it is finished, because more epochs may follow
+  bool alone = false;            ///< measures time: nothing else runs beside it
+  bool keep_checkpoint = false;  ///< also when it is finished, because more epochs may follow
 
   std::filesystem::path file(const char* file_name) const { return folder / file_name; }
 };
@@ -58,8 +58,10 @@ struct Attempt {
 /// Appends an attempt to the run's record. @throws Error.
 void record(const Run& run, const Attempt& attempt);
 
-/// The run's command line with quotes where a shell needs them.
-std::string command_line(const std::vector<std::string>& arguments);
+/// All that the program is called with but --threads.
+std::vector<std::string> full_arguments(const Run& run);
+/// The same as a line for a shell.
+std::string command_line(const Run& run);
 
 /// The last lines of a file, indented, to be shown in a message; of a large file a part is read.
 std::string tail_of(const std::filesystem::path& path, size_t lines);

@@ -16,7 +16,10 @@ RunProgress::~RunProgress() {
 }
 
 void RunProgress::line(const std::string& text) {
-  if (quiet_) return;
+  if (!quiet_) complain(text);
+}
+
+void RunProgress::complain(const std::string& text) {
   fmt::print(stderr, "{}{}\n", status_open_ ? "\r\x1b[K" : "", text);  // return, erase the line
   status_open_ = false;
 }

@@ -15,6 +15,8 @@ class RunProgress {
   RunProgress& operator=(const RunProgress&) = delete;
 
   void line(const std::string& text);
+  /// A line that is shown even if there shall be no progress.
+  void complain(const std::string& text);
   void status(const std::string& text);
   /// Whether a status would be shown now.
   bool due() const;

@@ -22,13 +22,13 @@ std::optional<double> RunTimes::expected(const Run& run) const {
   return run.cost * seconds_ / cost_;
 }
 
-std::vector<double> urgency(const std::vector<Run>& runs, const RunTimes& times) {
+std::vector<double> chains(const std::vector<Run>& runs, std::vector<double> seconds) {
   std::vector<double> behind(runs.size(), 0.0);
   for (size_t i = runs.size(); i-- > 0;) {
-    behind[i] += times.expected(runs[i]).value_or(runs[i].cost);
-    for (const size_t needed : runs[i].needs) behind[needed] = std::max(behind[needed], behind[i]);
+    seconds[i] += behind[i];
+    for (const size_t needed : runs[i].needs) behind[needed] = std::max(behind[needed], seconds[i]);
   }
-  return behind;
+  return seconds;
 }
 
 }  // namespace derrd

@@ -26,8 +26,8 @@ class RunTimes {
   double seconds_ = 0, cost_ = 0;
 };
 
-/// For each run its cost and that of the costliest chain of runs that wait for it: who has most
-/// behind it starts first. Runs come after those that they need.
-std::vector<double> urgency(const std::vector<Run>& runs, const RunTimes& times);
+/// For each run its own seconds and those of the longest chain of runs that wait for it: who has
+/// most behind it starts first. Runs come after those that they need.
+std::vector<double> chains(const std::vector<Run>& runs, std::vector<double> seconds);
 
 }  // namespace derrd

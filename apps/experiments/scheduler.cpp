@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -67,7 +69,8 @@ void Scheduler::skip_orphans() {
     const auto needed = std::ranges::find_if(runs_[i].needs, lost);
     if (needed == runs_[i].needs.end()) continue;
     tasks_[i].phase = Phase::kEnded;
-    progress_.line(fmt::format("{}: left out, it needs {}", runs_[i].name, runs_[*needed].name));
+    progress_.complain(
+        fmt::format("{}: left out, it needs {}", runs_[i].name, runs_[*needed].name));
   }
 }
 
@@ -97,7 +100,9 @@ void Scheduler::start_ready() {
   }
   const auto jobs = static_cast<size_t>(options_.jobs);
   if (shared.empty() || running >= jobs) return;
-  const std::vector<double> behind = urgency(runs_, times_);
+  std::vector<double> seconds;
+  for (const Run& run : runs_) seconds.push_back(times_.expected(run).value_or(run.cost));
+  const std::vector<double> behind = chains(runs_, std::move(seconds));
   std::ranges::stable_sort(shared, std::greater(), [&](size_t i) { return behind[i]; });
   shared.resize(std::min(shared.size(), jobs - running));
   for (const size_t i : shared) {
@@ -107,10 +112,9 @@ void Scheduler::start_ready() {
 
 void Scheduler::start(size_t i, int threads) {
   const Run& run = runs_[i];
-  std::vector<std::string> arguments = run.arguments;
-  if (run.epochs > 0) arguments.push_back(fmt::format("--epochs={}", run.epochs));
   std::filesystem::create_directories(run.folder);
-  std::ofstream(run.file("command.txt")) << command_line(arguments) << "\n";
+  std::ofstream(run.file("command.txt")) << command_line(run) << "\n";
+  std::vector<std::string> arguments = full_arguments(run);
   arguments.push_back(fmt::format("--threads={}", threads));
   Task& task = tasks_[i];
   task.process =
@@ -150,9 +154,10 @@ void Scheduler::end(size_t i, int exit_code) {
   constexpr size_t kLines = 8;
   std::string output = tail_of(run.file(kErrorFile), kLines);
   if (output.empty()) output = tail_of(run.file(kOutputFile), kLines);
-  progress_.line(fmt::format("{}: FAILED with exit code {}; {}\n{}", run.name, exit_code,
-                             output.empty() ? "it printed nothing in" : "the end of its output in",
-                             run.folder.string() + (output.empty() ? "" : ":\n" + output)));
+  progress_.complain(
+      fmt::format("{}: FAILED with exit code {}; {}\n{}", run.name, exit_code,
+                  output.empty() ? "it printed nothing in" : "the end of its output in",
+                  run.folder.string() + (output.empty() ? "" : ":\n" + output)));
 }
 
 std::string Scheduler::describe_end(const Run& run, double seconds) const {
@@ -166,20 +171,21 @@ std::string Scheduler::describe_end(const Run& run, double seconds) const {
 }
 
 std::optional<double> Scheduler::seconds_left() const {
-  double work = 0, longest = 0;
-  const std::vector<double> behind = urgency(runs_, times_);
+  constexpr double kOverdue = 0.1;  // a run that should have ended takes this much longer
+  std::vector<double> left(runs_.size(), 0.0);
   for (size_t i = 0; i < runs_.size(); ++i) {
     if (tasks_[i].phase == Phase::kEnded) continue;
     const std::optional<double> expected = times_.expected(runs_[i]);
     if (!expected) return std::nullopt;
-    double spent = 0;
+    left[i] = *expected;
     if (tasks_[i].phase == Phase::kRunning) {
-      spent = std::chrono::duration<double>(Clock::now() - tasks_[i].start).count();
+      const std::chrono::duration<double> spent = Clock::now() - tasks_[i].start;
+      left[i] = std::max(*expected - spent.count(), kOverdue * spent.count());
     }
-    work += std::max(0.0, *expected - spent);
-    longest = std::max(longest, behind[i] - spent);
   }
-  return std::max(longest, work / options_.jobs);
+  const double work = std::accumulate(left.begin(), left.end(), 0.0);
+  const std::vector<double> behind = chains(runs_, std::move(left));
+  return std::max(work / options_.jobs, *std::ranges::max_element(behind));
 }
 
 void Scheduler::show_status() {
