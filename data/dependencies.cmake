@@ -70,6 +70,9 @@ if(NOT DERRD_BACKEND STREQUAL check)  # of the program alone
   derrd_find_headers(derrd::tomlplusplus toml++/toml.h tomlplusplus https://github.com/marzer/tomlplusplus v3.3.0 include)
   derrd_find_headers(derrd::boost_math boost/math/distributions/students_t.hpp boost_math
     https://github.com/boostorg/math boost-1.83.0 include)
+  if(NOT boost_math_INCLUDE_DIR)  # its own sources, without the rest of Boost
+    target_compile_definitions(derrd::boost_math INTERFACE BOOST_MATH_STANDALONE=1)
+  endif()
 endif()
 
 if(NOT DERRD_BACKEND STREQUAL cuda)

@@ -14,17 +14,18 @@ constexpr const char* kStyle = R"(
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9aa4af; --page: #0d1117; --raised: #161b22; --rule: #3d444d; --mark: #fdba74;
   --c0: #e6edf3; --c1: #9aa4af; --c2: #fbbf24; --c3: #22d3ee; --c4: #79a8ff; --c5: #4ade80; --c6: #fb7185; --c7: #d8b4fe; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 78rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); }
+body { margin: 0 auto; max-width: 84rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); }
 h1 { font-size: 1.5rem; margin: .5rem 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; } a { color: inherit; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
 .scroll:focus-visible { outline: 2px solid var(--c4); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; }
+th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--page); }
 thead th, thead th:first-child { background: var(--raised); }
 tr.ours > * { border-top: 1px solid var(--rule); } tbody th { font-weight: 600; }
 tr.beside > * { color: var(--quiet); padding-top: 0; } tr.beside th { font-weight: 400; padding-left: 1.6rem; }
+small { font-size: .8em; color: var(--quiet); }
 td.outside { color: var(--mark); font-weight: 600; }
 .notes, footer { color: var(--quiet); font-size: .875rem; } .notes { padding-left: 1.2rem; }
 figure { margin: 0 0 1.5rem; } svg { display: block; width: 100%; height: auto; max-height: 30rem; }
@@ -49,6 +50,14 @@ std::string cell(const std::string& text, const char* attributes = "") {
   return fmt::format("<td{}>{}</td>", attributes, escaped(text));
 }
 
+/// "0.4817 ± 0.0021" with the error in small print.
+std::string figure_cell(const Figure& figure) {
+  std::string text = escaped(format_with_error(figure));
+  const size_t error = text.find(" ±");
+  if (error != std::string::npos) text = text.insert(error, "<small>") + "</small>";
+  return "<td>" + text + "</td>";
+}
+
 std::string row_header(const std::string& label, const std::string& marks) {
   return "<th scope=row>" + escaped(label) + (marks.empty() ? "" : " " + escaped(marks)) + "</th>";
 }
@@ -59,7 +68,7 @@ std::string rows_of(const ReportRow& row) {
   std::string paper = row_header("paper", row.paper_marks);
   std::string difference = row_header("difference", "");
   for (const Figure& figure : row.figures) {
-    ours += cell(format_with_error(figure));
+    ours += figure_cell(figure);
     paper += cell(figure.paper ? format_figure(*figure.paper, figure.style) : none);
     if (!figure.difference()) {
       difference += cell(none);

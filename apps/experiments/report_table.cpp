@@ -61,6 +61,13 @@ std::string markdown_row(const std::vector<std::string>& cells) {
   return text + "\n";
 }
 
+/// Asterisks would be taken for emphasis.
+std::string with_plain_asterisks(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '*' ? "\\*" : std::string(1, c);
+  return result;
+}
+
 std::string exact(std::optional<double> value) {
   return value ? fmt::format("{}", *value) : std::string("-");
 }
@@ -99,11 +106,8 @@ bool ReportRow::has_paper() const {
 }
 
 std::string markdown(const ReportTable& table) {
-  const auto labelled = [](std::string label, const std::string& marks) {
-    // Asterisks would be taken for emphasis.
-    for (const char c : " " + marks) label += c == '*' ? "\\*" : std::string(1, c);
-    if (marks.empty()) label.pop_back();
-    return label;
+  const auto labelled = [](const std::string& label, const std::string& marks) {
+    return marks.empty() ? label : label + " " + with_plain_asterisks(marks);
   };
   std::vector<std::string> header = {table.first_column};
   header.insert(header.end(), table.columns.begin(), table.columns.end());
@@ -127,7 +131,7 @@ std::string markdown(const ReportTable& table) {
     if (row.has_paper()) text += markdown_row(paper) + markdown_row(difference);
   }
   text += "\n";
-  for (const std::string& note : table.notes) text += "- " + note + "\n";
+  for (const std::string& note : table.notes) text += "- " + with_plain_asterisks(note) + "\n";
   if (!table.notes.empty()) text += "\n";
   return text;
 }

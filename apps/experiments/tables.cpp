@@ -317,7 +317,7 @@ std::vector<ReportTable> table2(const Study& study, const Findings& findings,
     table.rows.push_back(improvement_row(setting, "Improv.s", {"student"}));
     table.notes.emplace_back(
         "Improv.b, Improv.s: how much higher DE-RRD is than the better one of RD and CD, and than "
-        "Student.");
+        "Student; the paper's are computed from its printed figures.");
   }
   table.notes.push_back(fmt::format(
       "*, **, ***, ****: H@5 is higher with p at most .05, .005, .0005, .00005 in a paired t-test "
