@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "apps/config_option.h"
-#include "apps/load_model.h"
+#include "apps/load_teacher.h"
 #include "apps/option_checks.h"
 #include "apps/training_options.h"
 #include "apps/training_run.h"
@@ -27,10 +27,11 @@ namespace {
 
 struct DistillCommand {
   TrainingOptions training;
-  std::string teacher;
+  TeacherFiles teacher;
   std::string method = "de-rrd";
+  std::optional<std::string> model;
   double size = 0.1;
-  std::optional<int64_t> dim;
+  std::optional<int64_t> dim, layers;
   bool balance = false;
   std::vector<std::unique_ptr<DistillationLoss>> losses = distillation_losses();
 };
@@ -48,19 +49,26 @@ Json method_options(const std::string& model, const std::string& method,
   return json;
 }
 
-int64_t student_dim(const DistillCommand& command, const std::optional<SavedModel>& teacher) {
+[[noreturn]] void usage(const std::string& what) { throw CLI::ValidationError("distill", what); }
+
+int64_t student_dim(const DistillCommand& command, const std::optional<TeacherData>& teacher) {
   if (command.dim) return *command.dim;
-  return std::max<int64_t>(1,
-                           std::llround(command.size * static_cast<double>(model_dim(*teacher))));
+  const std::optional<int64_t> dim = teacher_dim(*teacher);
+  if (!dim) {
+    usage("the teacher has no vectors of one length that --size could be a part of; give --dim");
+  }
+  return std::max<int64_t>(1, std::llround(command.size * static_cast<double>(*dim)));
 }
 
 void run(const DistillCommand& command) {
-  const auto usage = [](const std::string& what) { throw CLI::ValidationError("distill", what); };
-  if (command.teacher.empty() && command.method != "none") {
+  if (!has_teacher(command.teacher) && command.method != "none") {
     usage("--method " + command.method + " needs a --teacher");
   }
-  if (command.teacher.empty() && !command.dim) {
+  if (!has_teacher(command.teacher) && !command.dim) {
     usage("without a --teacher give the student's dimension by --dim");
+  }
+  if (command.layers && command.model && !has_layers(*command.model)) {
+    usage(no_layers(*command.model));
   }
   Recipe recipe;
   recipe.losses = losses_of(command.method, command.losses);
@@ -75,10 +83,23 @@ void run(const DistillCommand& command) {
   }
   recipe.balance = command.balance;
 
-  TrainingRun training(command.training, command.teacher);
-  std::optional<SavedModel> teacher;
-  if (!command.teacher.empty()) teacher = load_model(command.teacher, training.dataset());
+  if (const std::string complaint = teacher_complaint(command.teacher); !complaint.empty()) {
+    usage(complaint);
+  }
+
+  TrainingRun training(command.training, teacher_inputs(command.teacher));
+  std::optional<TeacherData> teacher;
+  if (has_teacher(command.teacher)) {
+    teacher = load_teacher(command.teacher, training.dataset());
+    const std::string unmet = unmet_need(*teacher, recipe.losses);
+    if (!unmet.empty()) usage(unmet);
+  }
+  const auto* model = teacher ? std::get_if<SavedModel>(&*teacher) : nullptr;
+  recipe.model = command.model.value_or(model != nullptr ? model->kind : recipe.model);
+  if (command.layers && !has_layers(recipe.model)) usage(no_layers(recipe.model));
   recipe.dim = student_dim(command, teacher);
+  const int64_t teacher_layers = model != nullptr ? model_layers(*model) : 0;
+  recipe.layers = command.layers.value_or(std::max<int64_t>(1, teacher_layers));
   recipe.options = method_options(recipe.model, command.method, recipe.losses);
   if (command.balance) recipe.options["auto-lambda"] = true;
   recipe.teacher = std::move(teacher);
@@ -112,15 +133,12 @@ void add_distill(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("distill", "Train a small student with the help of a large teacher");
   add_config_option(*command);
-  command
-      ->add_option("--teacher", options->teacher,
-                   "Model to learn from: any safetensors file with user_embedding [users, d] and "
-                   "item_embedding [items, d], as F32, F16 or BF16")
-      ->type_name("FILE");
+  add_teacher_options(*command, options->teacher);
   command
       ->add_option("--method", options->method,
                    "What is learned from it: none, or losses with + between them. de: its vectors, "
-                   "through experts; rrd: its rankings, relaxed. de-rrd is de+rrd")
+                   "through experts; rrd: its rankings of items, relaxed; ir: of users, with rrd; "
+                   "rd: its best items, as if observed; cd: its probabilities. de-rrd is de+rrd")
       ->check([losses = options.get()](const std::string& method) {
         try {
           losses_of(method, losses->losses);
@@ -130,6 +148,11 @@ void add_distill(CLI::App& app) {
         }
       })
       ->capture_default_str();
+  command
+      ->add_option("--model", options->model,
+                   "Kind of the student, as of derrd train [the teacher's]")
+      ->check(CLI::IsMember(model_kinds()));
+  add_layers_option(*command, options->layers, "as many as the teacher has, or 1");
   auto* size = command
                    ->add_option("--size", options->size,
                                 "The student's dimension as a part of the teacher's, rounded")

@@ -6,15 +6,19 @@
 
 namespace derrd {
 
+void warn_of_other_dataset(const std::string& path, const Metadata& metadata,
+                           const Dataset& dataset) {
+  const auto hash = metadata.find("dataset_hash");
+  if (hash == metadata.end() || hash->second == dataset.hash) return;
+  fmt::print(stderr,
+             "derrd: warning: {} was trained on another data set ({}, not {}); it may have been "
+             "trained on items that are held out here\n",
+             path, hash->second, dataset.hash);
+}
+
 SavedModel load_model(const std::filesystem::path& path, const Dataset& dataset) {
   SavedModel model = load_model_file(path, dataset.num_users(), dataset.num_items());
-  const auto hash = model.metadata.find("dataset_hash");
-  if (hash != model.metadata.end() && hash->second != dataset.hash) {
-    fmt::print(stderr,
-               "derrd: warning: {} was trained on another data set ({}, not {}); it may have been "
-               "trained on items that are held out here\n",
-               path.string(), hash->second, dataset.hash);
-  }
+  warn_of_other_dataset(path.string(), model.metadata, dataset);
   return model;
 }
 

@@ -1,14 +1,18 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "data/dataset.h"
 #include "engine/model_file.h"
 
 namespace derrd {
 
-/// Reads a model or teacher that goes with a data set. One that derrd trained on another data set
-/// gets a warning on stderr: it may have seen the items held out here.
+/// Warns on stderr if a file says that it goes with another data set.
+void warn_of_other_dataset(const std::string& path, const Metadata& metadata,
+                           const Dataset& dataset);
+
+/// Reads a model that goes with a data set, with that warning.
 /// @throws Error as load_model_file does.
 SavedModel load_model(const std::filesystem::path& path, const Dataset& dataset);
 

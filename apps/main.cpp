@@ -8,6 +8,7 @@
 
 #include "apps/distill.h"
 #include "apps/evaluate.h"
+#include "apps/export.h"
 #include "apps/help_format.h"
 #include "apps/info.h"
 #include "apps/interrupt.h"
@@ -49,6 +50,7 @@ int main(int argc, char** argv) {
   derrd::add_recommend(app);
   derrd::add_reproduce(app);
   derrd::add_search(app);
+  derrd::add_export(app);
   derrd::add_info(app);
 
   try {

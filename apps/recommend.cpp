@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +16,7 @@
 #include "apps/option_checks.h"
 #include "apps/output_checks.h"
 #include "apps/training_options.h"
+#include "apps/write_lists.h"
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/file_bytes.h"
@@ -25,10 +24,7 @@
 #include "data/text_lines.h"
 #include "data/version.h"
 #include "engine/model_file.h"
-#include "engine/models/catalogue.h"
-#include "engine/top_lists.h"
 #include "kernels/platform/device.h"
-#include "kernels/platform/memory.h"
 
 namespace derrd {
 
@@ -70,54 +66,10 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Datas
       users.push_back(find_user(dataset, id, "--users"));
     }
   } else {
-    users.resize(static_cast<size_t>(dataset.num_users()));
-    std::iota(users.begin(), users.end(), 0);
+    users = all_users(dataset);
   }
   return users;
 }
-
-/// The rows of some users.
-InteractionRows rows_of(const InteractionRows& all, std::span<const int32_t> users) {
-  InteractionRows rows;
-  for (const int32_t u : users) {
-    const auto items = all.row(u);
-    rows.items.insert(rows.items.end(), items.begin(), items.end());
-    rows.offsets.push_back(rows.num_interactions());
-  }
-  return rows;
-}
-
-/// Makes the lists of adjacent users of the selection, from a model that knows them only.
-class ListMaker {
- public:
-  ListMaker(const InteractionRows& train, const SavedModel& model, int64_t top,
-            const Stream& stream)
-      : top_(top),
-        stream_(stream),
-        scorer_(make_scorer(model, stream)),
-        offsets_(train.offsets, stream),
-        observed_(train.items, stream),
-        top_lists_(scorer_->items(), top) {}
-
-  /// @param users the numbers that the users have in the data set, from the first_user-th of the
-  /// selection on
-  Lists make(std::span<const int32_t> users, int64_t first_user) {
-    const auto n = static_cast<int64_t>(users.size());
-    const DeviceArray<int32_t> items(n * top_);
-    const DeviceArray<float> scores(n * top_);
-    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), *scorer_,
-                    {offsets_.view(), observed_.view()}, first_user, stream_);
-    return {{users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
-  }
-
- private:
-  const int64_t top_;
-  const Stream& stream_;
-  const std::unique_ptr<Scorer> scorer_;
-  const DeviceArray<int64_t> offsets_;
-  const DeviceArray<int32_t> observed_;
-  TopLists top_lists_;
-};
 
 /// What made the lists: the data set, the model, and what the model's file says about itself.
 Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
@@ -140,7 +92,6 @@ Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
 }
 
 void run(const RecommendCommand& command) {
-  constexpr size_t kUsersAtOnce = 1024;
   if (command.format == "safetensors" && command.output.empty()) {
     throw CLI::ValidationError("recommend", "--format safetensors needs a file to write: give -o");
   }
@@ -152,27 +103,12 @@ void run(const RecommendCommand& command) {
   const Dataset dataset = load_dataset(command.data);
   SavedModel model = load_model(command.model, dataset);
   const std::vector<int32_t> users = selected_users(command, dataset);
-  const auto top = static_cast<size_t>(std::min(command.top, dataset.num_items()));
-  const Metadata facts = origin(dataset, model, command.top);
-  select_users(model, users);
-  ListMaker maker(rows_of(dataset.train, users), model, static_cast<int64_t>(top), stream);
-
+  const int64_t top = std::min(command.top, dataset.num_items());
   const std::unique_ptr<ListWriter> writer =
       command.format == "safetensors"
-          ? safetensors_lists(command.output, static_cast<int64_t>(top), facts)
+          ? safetensors_lists(command.output, top, origin(dataset, model, command.top))
           : text_lists(command.format, command.output, dataset);
-  for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
-    const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
-    Lists lists;
-    try {
-      lists = maker.make(part, static_cast<int64_t>(first));
-    } catch (const Error& e) {
-      throw Error(fmt::format("{}: in the tile of users from {} on: {}", command.model,
-                              printable(dataset.user_ids.text(part.front())), e.what()));
-    }
-    writer->write(lists);
-  }
-  writer->finish();
+  write_lists(*writer, dataset, std::move(model), users, top, command.model, stream);
 }
 
 }  // namespace

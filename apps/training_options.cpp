@@ -1,5 +1,7 @@
 #include "apps/training_options.h"
 
+#include <fmt/format.h>
+
 #include "apps/option_checks.h"
 
 namespace derrd {
@@ -70,6 +72,20 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
 }
 
 }  // namespace
+
+void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard) {
+  command
+      .add_option(
+          "--layers", layers,
+          fmt::format("Hidden layers of neumf's perceptron, the first as wide as --dim, each "
+                      "further one half as wide [{}]",
+                      standard))
+      ->check(at_least(1));
+}
+
+std::string no_layers(const std::string& model) {
+  return fmt::format("--layers is for --model neumf; {} has no hidden layers", model);
+}
 
 void add_idle_options(CLI::App& command, IdleOptions& options) {
   add_threads_option(command, options.threads);

@@ -35,6 +35,11 @@ struct TrainingOptions {
 /// @param options outlives the command.
 void add_training_options(CLI::App& command, TrainingOptions& options);
 
+/// Adds --layers, without which there are `standard` hidden layers.
+void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard);
+/// The complaint about --layers for a kind of model that has none.
+std::string no_layers(const std::string& model);
+
 /// Adds --threads and an unused --seed, for commands that draw no random numbers.
 struct IdleOptions {
   int threads = 0;

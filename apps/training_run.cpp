@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -26,11 +27,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TrainingOptions checked(TrainingOptions options, const std::string& teacher) {
+TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
+  inputs.insert(inputs.begin(), {"--data", options.data});
   check_outputs(
-      {{"--data", options.data}, {"--teacher", teacher}},
+      inputs,
       {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
   return options;
+}
+
+std::string first_path(const std::vector<NamedFile>& inputs) {
+  for (const NamedFile& input : inputs) {
+    if (!input.path.empty()) return input.path;
+  }
+  return "";
 }
 
 Stream open_device(int threads) {
@@ -58,6 +67,24 @@ void print_report(const Evaluation& report) {
   print_metrics("test", report.test);
 }
 
+/// What a model file says of its training so far.
+/// @param balanced whether the distillers' weights were chosen
+Json metrics_of(const Trainer& trainer, const std::vector<std::unique_ptr<Distiller>>& distillers,
+                bool balanced) {
+  const EarlyStopping& early_stopping = trainer.early_stopping();
+  const Evaluation report = early_stopping.report();
+  Json metrics = {{"best_epoch", early_stopping.best_epoch()},
+                  {"epochs", trainer.next_epoch()},
+                  {"valid", metrics_json(report.valid)},
+                  {"test", metrics_json(report.test)}};
+  if (balanced) {
+    for (const auto& distiller : distillers) {
+      metrics["weights"][std::string(distiller->name())] = distiller->weight();
+    }
+  }
+  return metrics;
+}
+
 std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patience) {
   const int done = trainer.next_epoch();
   switch (outcome) {
@@ -74,9 +101,9 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 }  // namespace
 
-TrainingRun::TrainingRun(TrainingOptions options, const std::string& teacher)
-    : options_(checked(std::move(options), teacher)),
-      teacher_(teacher),
+TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
+    : options_(checked(std::move(options), inputs)),
+      teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
       data_(dataset_, stream_) {}
@@ -84,6 +111,7 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::string& teacher)
 Json TrainingRun::result_options(const Recipe& recipe) const {
   Json json = recipe.options;
   json["dim"] = recipe.dim;
+  if (has_layers(recipe.model)) json["layers"] = recipe.layers;
   json["lr"] = options_.learning_rate;
   json["weight-decay"] = options_.weight_decay;
   json["batch"] = options_.batch;
@@ -133,11 +161,12 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const
   fmt::print(stderr, "{}: going on after {} epochs\n", options_.checkpoint, checkpoint.next_epoch);
 }
 
-Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint) const {
+Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint,
+                                         const std::function<ModelInArena()>& model) const {
   using Clock = std::chrono::steady_clock;
   const auto save = [&] {
     if (!options_.checkpoint.empty()) {
-      save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint);
+      save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint, model());
     }
   };
   std::optional<RunLog> log;
@@ -166,14 +195,15 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 
 void TrainingRun::train(Recipe recipe) {
   Parameters parameters;
-  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
-                                                  {recipe.dim, options_.batch}, parameters);
+  const std::unique_ptr<Model> model =
+      make_model(recipe.model, data_.users(), data_.items(),
+                 {recipe.dim, recipe.layers, options_.batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
   std::optional<Teacher> teacher;
   std::string teacher_hash;
   if (!recipe.losses.empty()) {
-    teacher_hash = hash_model(*recipe.teacher);
+    teacher_hash = hash_teacher(*recipe.teacher);
     teacher.emplace(*std::move(recipe.teacher), data_);
     try {
       for (const DistillationLoss* loss : recipe.losses) {
@@ -197,7 +227,13 @@ void TrainingRun::train(Recipe recipe) {
   resume(trainer, run);
 
   const InterruptWatch watch;
-  const Trainer::Outcome outcome = run_epochs(trainer, run);
+  const auto facts = [&]() -> ModelFacts {
+    const Json metrics = metrics_of(trainer, distillers, recipe.balance);
+    return {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash,
+            teacher_hash};
+  };
+  const Trainer::Outcome outcome =
+      run_epochs(trainer, run, [&] { return model_in_arena(*model, parameters, facts()); });
   const std::string ending = describe(outcome, trainer, options_.effective_patience());
   const EarlyStopping& early_stopping = trainer.early_stopping();
   if (early_stopping.best_epoch() < 0) {
@@ -205,23 +241,10 @@ void TrainingRun::train(Recipe recipe) {
   }
 
   trainer.restore_best();
-  const Evaluation report = early_stopping.report();
-  Json metrics = {{"best_epoch", early_stopping.best_epoch()},
-                  {"epochs", trainer.next_epoch()},
-                  {"valid", metrics_json(report.valid)},
-                  {"test", metrics_json(report.test)}};
-  if (recipe.balance) {
-    for (const auto& distiller : distillers) {
-      metrics["weights"][std::string(distiller->name())] = distiller->weight();
-    }
-  }
-  save_model(
-      options_.output, *model,
-      {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash, teacher_hash},
-      stream_);
+  save_model(options_.output, *model, facts(), stream_);
 
   fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
-  print_report(report);
+  print_report(early_stopping.report());
   fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
              model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {

@@ -1,16 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/metrics_json.h"
+#include "apps/output_checks.h"
 #include "apps/training_options.h"
 #include "data/dataset.h"
+#include "engine/checkpoint.h"
 #include "engine/device_dataset.h"
 #include "engine/distill/loss.h"
-#include "engine/model_file.h"
+#include "engine/teacher_data.h"
 #include "engine/trainer.h"
 #include "kernels/platform/device.h"
 
@@ -20,8 +23,9 @@ namespace derrd {
 struct Recipe {
   std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
+  int64_t layers = 1;                           ///< hidden layers, of a kind that has some
   std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
-  std::optional<SavedModel> teacher;
+  std::optional<TeacherData> teacher;
   bool balance = false;  ///< choose weights by DistillationLoss::recommended_share
   Json options;          ///< command, method and the method's own options, for the model's metadata
 };
@@ -32,9 +36,9 @@ class TrainingRun {
  public:
   /// Checks that the outputs can be written and destroy none of the inputs, opens the device and
   /// reads the data set.
-  /// @param teacher path of a further input; empty: none.
+  /// @param inputs further files that are read; the first that is named stands for the teacher.
   /// @throws Error, DeviceError.
-  TrainingRun(TrainingOptions options, const std::string& teacher);
+  TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs);
 
   const Dataset& dataset() const { return dataset_; }
 
@@ -50,7 +54,9 @@ class TrainingRun {
   std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
   TrainOptions train_options() const;
   void resume(Trainer& trainer, const std::string& fingerprint) const;
-  Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint) const;
+  /// @param model what checkpoints say of the model to keep
+  Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,
+                              const std::function<ModelInArena()>& model) const;
 
   TrainingOptions options_;
   std::string teacher_;  // path, for messages

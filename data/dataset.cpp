@@ -75,7 +75,7 @@ IdTable IdTable::from_texts(std::span<const std::string_view> texts) {
 IdTable IdTable::from_bytes(std::vector<uint8_t> bytes, std::vector<int64_t> offsets) {
   if (offsets.empty() || offsets.front() != 0 ||
       offsets.back() != static_cast<int64_t>(bytes.size()) || !std::ranges::is_sorted(offsets)) {
-    throw Error("the offsets of the ids do not divide their bytes; prepare the data set again");
+    throw Error("the offsets of the ids do not divide their bytes; write the file again");
   }
   IdTable table;
   table.bytes_ = std::move(bytes);
@@ -265,27 +265,6 @@ std::string format_statistics(const Statistics& statistics) {
 
 namespace {
 
-void add_ids(TensorMap& tensors, const std::string& prefix, const IdTable& ids) {
-  if (ids.numeric()) {
-    tensors[prefix + "_ids"] = tensor_view(ids.numbers());
-  } else {
-    tensors[prefix + "_id_bytes"] = tensor_view(ids.bytes());
-    tensors[prefix + "_id_offsets"] = tensor_view(ids.offsets());
-  }
-}
-
-IdTable read_ids(const SafetensorsFile& file, const std::string& prefix) {
-  try {
-    if (file.contains(prefix + "_id_bytes")) {
-      return IdTable::from_bytes(file.values<uint8_t>(prefix + "_id_bytes"),
-                                 file.values<int64_t>(prefix + "_id_offsets"));
-    }
-    return IdTable(file.values<int64_t>(prefix + "_ids"));
-  } catch (const Error& error) {
-    throw Error(fmt::format("{}: {} ids: {}", file.name(), prefix, error.what()));
-  }
-}
-
 TensorMap tensors_of(const Dataset& dataset) {
   TensorMap tensors;
   tensors["train_offsets"] = tensor_view(dataset.train.offsets);
@@ -312,6 +291,31 @@ std::string statistics_json(const Statistics& statistics) {
 }
 
 }  // namespace
+
+void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids) {
+  if (ids.numeric()) {
+    tensors[kind + "_ids"] = tensor_view(ids.numbers());
+  } else {
+    tensors[kind + "_id_bytes"] = tensor_view(ids.bytes());
+    tensors[kind + "_id_offsets"] = tensor_view(ids.offsets());
+  }
+}
+
+IdTable read_ids(const SafetensorsFile& file, const std::string& kind) {
+  try {
+    if (file.contains(kind + "_id_bytes")) {
+      return IdTable::from_bytes(file.values<uint8_t>(kind + "_id_bytes"),
+                                 file.values<int64_t>(kind + "_id_offsets"));
+    }
+    return IdTable(file.values<int64_t>(kind + "_ids"));
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {} ids: {}", file.name(), kind, error.what()));
+  }
+}
+
+bool has_ids(const SafetensorsFile& file, const std::string& kind) {
+  return file.contains(kind + "_ids") || file.contains(kind + "_id_bytes");
+}
 
 std::string hash_dataset(const Dataset& dataset) { return hash_tensors(tensors_of(dataset)); }
 

@@ -127,4 +127,12 @@ Dataset load_dataset(const std::filesystem::path& path);
 /// The same from a file in memory.
 Dataset load_dataset(const SafetensorsFile& file);
 
+/// The ids of a kind ("user" or "item") as a data set's file holds them: <kind>_ids, or
+/// <kind>_id_bytes and <kind>_id_offsets. \throws Error that names the file.
+IdTable read_ids(const SafetensorsFile& file, const std::string& kind);
+/// Adds them to the tensors of a file; views of `ids`.
+void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids);
+/// Whether the file has such ids.
+bool has_ids(const SafetensorsFile& file, const std::string& kind);
+
 }  // namespace derrd

@@ -15,8 +15,10 @@
 #include <utility>
 
 #include "data/atomic_file.h"
+#include "data/checked_size.h"
 #include "data/error.h"
 #include "data/file_bytes.h"
+#include "data/half.h"
 #include "data/joined.h"
 #include "data/printable.h"
 
@@ -59,23 +61,6 @@ std::optional<DType> dtype_from_name(std::string_view name) {
   const auto found = std::ranges::find(kDTypes, name, &DTypeInfo::name);
   if (found == kDTypes.end()) return std::nullopt;
   return static_cast<DType>(found - kDTypes.begin());
-}
-
-/// a * b, or nothing if that exceeds int64. Both are non-negative.
-std::optional<int64_t> checked_product(int64_t a, int64_t b) {
-  int64_t product = 0;
-  if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
-  return product;
-}
-
-std::optional<int64_t> checked_elements(const std::vector<int64_t>& shape) {
-  std::optional<int64_t> elements = 1;
-  for (int64_t extent : shape) {
-    if (extent < 0) return std::nullopt;
-    elements = checked_product(*elements, extent);
-    if (!elements) return std::nullopt;
-  }
-  return elements;
 }
 
 /// What the header says of one tensor.
@@ -219,18 +204,6 @@ class HeaderParser : public nlohmann::json_sax<Json> {
   std::vector<int64_t>* array_ = nullptr;
   std::string* metadata_value_ = nullptr;
 };
-
-float half_to_float(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 0x1fu;
-  const uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0) {  // zero or subnormal: a multiple of 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  const uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
-}
 
 template <class T>
 T load(const std::byte* at) {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
 
+#include "data/checked_size.h"
 #include "data/error.h"
-#include "data/safetensors.h"
 #include "data/version.h"
 
 namespace derrd {
@@ -53,20 +55,85 @@ EarlyStopping::State early_stopping_from(const Json& json) {
 }
 
 /// Of everything that a run goes on from: the tensors, the state and whose they are.
-std::string checksum(TensorMap tensors, const std::string& state, const std::string& fingerprint) {
+std::string checksum(TensorMap tensors, const Metadata& metadata) {
   const auto bytes = [](const std::string& text) {
     return TensorView{
         DType::kU8, {static_cast<int64_t>(text.size())}, std::as_bytes(std::span(text))};
   };
-  tensors.emplace("metadata.state", bytes(state));
-  tensors.emplace("metadata.run", bytes(fingerprint));
+  // A checkpoint of an earlier version has no "model".
+  for (const char* key : {"model", "run", "state"}) {
+    const auto found = metadata.find(key);
+    if (found != metadata.end())
+      tensors.emplace(std::string("metadata.") + key, bytes(found->second));
+  }
   return hash_tensors(tensors);
+}
+
+Json to_json(const ModelInArena& model) {
+  Json tensors = Json::object();
+  for (const ModelInArena::Part& part : model.tensors) {
+    tensors[part.name] = {{"offset", part.offset}, {"shape", {part.rows, part.cols}}};
+  }
+  return {{"metadata",
+           std::map<std::string, std::string>(model.metadata.begin(), model.metadata.end())},
+          {"tensors", tensors}};
+}
+
+ModelInArena model_from(const Json& json) {
+  ModelInArena model;
+  for (const auto& [name, part] : json.at("tensors").items()) {
+    model.tensors.push_back({name, part.at("offset").get<int64_t>(),
+                             part.at("shape").at(0).get<int64_t>(),
+                             part.at("shape").at(1).get<int64_t>()});
+  }
+  for (const auto& [key, value] : json.at("metadata").items()) {
+    model.metadata.emplace(key, value.get<std::string>());
+  }
+  return model;
+}
+
+/// @throws Error unless it is a whole checkpoint.
+void require_checkpoint(const SafetensorsFile& file) {
+  if (!is_checkpoint(file)) {
+    throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own",
+                            file.name()));
+  }
+  if (file.metadata_or("checksum", "") != checksum(file.tensors(), file.metadata())) {
+    throw Error(fmt::format("{}: damaged, its checksum does not match; delete it to start over",
+                            file.name()));
+  }
+}
+
+/// What `read` makes of the JSON in the file's metadata.
+template <class Read>
+void read_json(const SafetensorsFile& file, const char* key, Read read) {
+  try {
+    read(Json::parse(file.metadata_or(key, "")));
+  } catch (const Json::exception& e) {
+    throw Error(
+        fmt::format("{}: damaged metadata ({}); delete it to start over", file.name(), e.what()));
+  }
 }
 
 }  // namespace
 
+ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
+                            const ModelFacts& facts) {
+  ModelInArena result;
+  const Vector<const float> arena = parameters.values();
+  for (const NamedMatrix& tensor : model.tensors()) {
+    const Matrix<const float> m = tensor.value;
+    if (m.data < arena.data || m.data + m.size() > arena.data + arena.size) {
+      throw std::logic_error("checkpoint: '" + tensor.name + "' is not in the arena");
+    }
+    result.tensors.push_back({tensor.name, m.data - arena.data, m.rows, m.cols});
+  }
+  result.metadata = model_metadata(model.kind(), facts);
+  return result;
+}
+
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
-                     const std::string& fingerprint) {
+                     const std::string& fingerprint, const ModelInArena& model) {
   const TensorMap tensors = {{"values", tensor_view(c.values)},
                              {"first_moments", tensor_view(c.first_moments)},
                              {"second_moments", tensor_view(c.second_moments)},
@@ -75,25 +142,18 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
                       {"optimizer_steps", c.optimizer_steps},
                       {"early_stopping", to_json(c.early_stopping)},
                       {"distillers", c.distillers}};
-  write_safetensors(path, tensors,
-                    {{"format", kFormat},
-                     {"version", kVersion},
-                     {"run", fingerprint},
-                     {"state", state.dump()},
-                     {"checksum", checksum(tensors, state.dump(), fingerprint)}});
+  Metadata metadata = {{"format", kFormat},
+                       {"version", kVersion},
+                       {"run", fingerprint},
+                       {"state", state.dump()},
+                       {"model", to_json(model).dump()}};
+  metadata.emplace("checksum", checksum(tensors, metadata));
+  write_safetensors(path, tensors, metadata);
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint) {
   const SafetensorsFile file = SafetensorsFile::read(path);
-  if (file.metadata_or("format", "") != kFormat) {
-    throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own",
-                            file.name()));
-  }
-  if (file.metadata_or("checksum", "") !=
-      checksum(file.tensors(), file.metadata_or("state", ""), file.metadata_or("run", ""))) {
-    throw Error(fmt::format("{}: damaged, its checksum does not match; delete it to start over",
-                            file.name()));
-  }
+  require_checkpoint(file);
   const std::string run = file.metadata_or("run", "");
   if (run != fingerprint) {
     throw Error(fmt::format(
@@ -102,21 +162,53 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
         file.name(), run, fingerprint));
   }
   Checkpoint c;
-  try {
-    const Json state = Json::parse(file.metadata_or("state", ""));
+  read_json(file, "state", [&c](const Json& state) {
     state.at("next_epoch").get_to(c.next_epoch);
     state.at("optimizer_steps").get_to(c.optimizer_steps);
     c.early_stopping = early_stopping_from(state.at("early_stopping"));
     state.at("distillers").get_to(c.distillers);
-  } catch (const Json::exception& e) {
-    throw Error(
-        fmt::format("{}: damaged metadata ({}); delete it to start over", file.name(), e.what()));
-  }
+  });
   c.values = file.values<float>("values");
   c.first_moments = file.values<float>("first_moments");
   c.second_moments = file.values<float>("second_moments");
   c.best_values = file.values<float>("best_values");
   return c;
+}
+
+bool is_checkpoint(const SafetensorsFile& file) {
+  return file.metadata_or("format", "") == kFormat;
+}
+
+SavedModel load_best_model(const SafetensorsFile& file) {
+  require_checkpoint(file);
+  int best_epoch = -1;
+  read_json(file, "state", [&](const Json& state) {
+    best_epoch = early_stopping_from(state.at("early_stopping")).best[0].epoch;
+  });
+  if (best_epoch < 0 || file.metadata_or("model", "").empty()) {
+    throw Error(fmt::format("{}: {}; go on with its run by --resume", file.name(),
+                            best_epoch < 0 ? "no epoch has been evaluated yet"
+                                           : "an earlier version wrote it, without saying where "
+                                             "the model lies in it"));
+  }
+  ModelInArena arena;
+  read_json(file, "model", [&](const Json& json) { arena = model_from(json); });
+  const std::vector<float> values = file.values<float>("best_values");
+  SavedModel model;
+  for (const auto& [name, offset, rows, cols] : arena.tensors) {
+    const std::optional<int64_t> size = checked_elements({rows, cols});
+    const auto all = static_cast<int64_t>(values.size());
+    if (!size || offset < 0 || offset > all || *size > all - offset) {
+      throw Error(fmt::format("{}: damaged, '{}' lies outside of it; delete it to start over",
+                              file.name(), name));
+    }
+    const auto begin = values.begin() + offset;
+    model.tensors.emplace(name, HostMatrix{{begin, begin + *size}, rows, cols});
+  }
+  model.metadata = arena.metadata;
+  const auto kind = arena.metadata.find("model");
+  if (kind != arena.metadata.end()) model.kind = kind->second;
+  return model;
 }
 
 }  // namespace derrd

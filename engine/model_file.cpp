@@ -34,7 +34,10 @@ int64_t SavedModel::parameters() const {
 }
 
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
+  return load_model_file(SafetensorsFile::read(path), users, items);
+}
+
+SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items) {
   SavedModel model;
   model.kind = file.metadata_or("format", "") == "derrd-model" ? file.metadata_or("model", "")
                                                                : std::string(kInnerProductKind);
@@ -43,21 +46,31 @@ SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int
   return model;
 }
 
-void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
-                const Stream& stream) {
-  std::map<std::string, HostMatrix, std::less<>> tensors;
-  for (const NamedMatrix& tensor : model.tensors()) {
-    tensors.emplace(tensor.name, to_host(tensor.value, stream));
-  }
+Metadata model_metadata(std::string_view kind, const ModelFacts& facts) {
   Metadata metadata = {{"format", "derrd-model"},
-                       {"model", std::string(model.kind())},
+                       {"model", std::string(kind)},
                        {"options", facts.options},
                        {"seed", std::to_string(facts.seed)},
                        {"version", kVersion},
                        {"metrics", facts.metrics},
                        {"dataset_hash", facts.dataset_hash}};
   if (!facts.teacher_hash.empty()) metadata.emplace("teacher_hash", facts.teacher_hash);
-  write_safetensors(path, views(tensors), metadata);
+  return metadata;
+}
+
+void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
+                const Stream& stream) {
+  std::map<std::string, HostMatrix, std::less<>> tensors;
+  for (const NamedMatrix& tensor : model.tensors()) {
+    tensors.emplace(tensor.name, to_host(tensor.value, stream));
+  }
+  write_safetensors(path, views(tensors), model_metadata(model.kind(), facts));
+}
+
+void save_model(const std::filesystem::path& path, const SavedModel& model, const TensorMap& more) {
+  TensorMap tensors = views(model.tensors);
+  tensors.insert(more.begin(), more.end());
+  write_safetensors(path, tensors, model.metadata);
 }
 
 std::string hash_model(const SavedModel& model) { return hash_tensors(views(model.tensors)); }

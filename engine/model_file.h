@@ -37,6 +37,8 @@ struct SavedModel {
 /// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
 /// finite.
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
+/// The same from a file in memory.
+SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
 
 /// What a model file says about its origin, so that it can be made again. Nothing in it depends on
 /// paths, threads or time: the same run gives the same bytes.
@@ -48,11 +50,20 @@ struct ModelFacts {
   std::string teacher_hash;  ///< hash_model of its teacher; empty: none
 };
 
+/// The metadata of a model file.
+Metadata model_metadata(std::string_view kind, const ModelFacts& facts);
+
 /// Writes the model's tensors with their origin, aside and renamed: never a part of it. Waits for
 /// the stream.
 /// @throws Error if it can't be written.
 void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
                 const Stream& stream);
+
+/// Writes a model with the metadata that it has.
+/// @param more further tensors of the file
+/// @throws as above
+void save_model(const std::filesystem::path& path, const SavedModel& model,
+                const TensorMap& more = {});
 
 /// Hash of the tensors, as hash_tensors gives it for an F32 model file.
 std::string hash_model(const SavedModel& model);

@@ -36,8 +36,9 @@ void require_inputs(const char* operation, const Scorer& scorer, SparseRows obse
 
 }  // namespace
 
-TopLists::TopLists(int64_t items, int64_t list_length)
-    : items_(items),
+TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
+    : user_(user),
+      items_(items),
       list_length_(list_length),
       tile_users_(users_of_tile(items)),
       scores_(tile_users_ * items),
@@ -59,7 +60,8 @@ Matrix<float> TopLists::score_tile(const Scorer& scorer, SparseRows observed, in
                stream);
   const auto bad = std::find(finite.begin(), finite.end(), 0);
   if (bad != finite.end()) {
-    throw Error("the scores of user " + std::to_string(first_user + (bad - finite.begin())) +
+    throw Error(std::string("the scores of ") + user_ + " " +
+                std::to_string(first_user + (bad - finite.begin())) +
                 " (counted from 0) are not all finite: the model holds NaN, infinity or numbers too"
                 " large for float32; train the model again, with a lower learning rate if this"
                 " one diverged");

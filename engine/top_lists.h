@@ -24,7 +24,8 @@ class TopLists {
  public:
   /// @param items I.
   /// @param list_length R, the longest list that will be asked for; 0 if only ranks are.
-  TopLists(int64_t items, int64_t list_length);
+  /// @param user what messages call a user, where users and items have changed places
+  TopLists(int64_t items, int64_t list_length, const char* user = "user");
 
   /// The best items of each user, by score falling and then item number rising: the teacher's
   /// ranking lists (section 4.2 of the paper), recommendations.
@@ -52,6 +53,7 @@ class TopLists {
   Matrix<float> score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
                            int64_t users, const Stream& stream);
 
+  const char* user_;
   int64_t items_;
   int64_t list_length_;
   int64_t tile_users_;

@@ -23,6 +23,7 @@
 
 #include "kernels/bpr.h"
 
+#include "kernels/elementary.h"
 #include "kernels/embedding.h"
 #include "kernels/platform/execution.h"
 #include "kernels/shapes.h"
@@ -42,21 +43,6 @@ __device__ __forceinline__ float score_difference(const WarpTile& tile, const fl
   return cg::reduce(tile, sum, cg::plus<float>());
 }
 
-/// log(1 + e) for 0 <= e <= 1, relatively exact to float also where 1 + e rounds to 1: with
-/// s = e / (2 + e) <= 1/3 it is 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + ...), and the first term left
-/// out, s^15/15, is below 2e-8 of the sum. A call of log1pf costs as much as the row's product.
-__device__ __forceinline__ float log_one_plus(float e) {
-  const float twice = 2.0f * e / (2.0f + e);  // 2 s, a normal number whenever e is one
-  const float q = 0.25f * twice * twice;
-  float series = 1.0f / 13.0f;
-  series = 1.0f / 11.0f + q * series;
-  series = 1.0f / 9.0f + q * series;
-  series = 1.0f / 7.0f + q * series;
-  series = 1.0f / 5.0f + q * series;
-  series = 1.0f / 3.0f + q * series;
-  return twice + twice * q * series;
-}
-
 __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient,
                                    Matrix<const float> user_embedding,
                                    Matrix<const float> item_embedding, BprSamples samples) {
@@ -72,8 +58,8 @@ __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient
                            item_embedding.row(samples.positives[sample]),
                            item_embedding.row(samples.negatives[sample]), user_embedding.cols);
       const float e = expf(-fabsf(x));
-      sample_loss = fmaxf(-x, 0.0f) + log_one_plus(e);
-      derivative = -(x >= 0.0f ? e : 1.0f) / (1.0f + e);
+      sample_loss = softplus_from(-x, e);
+      derivative = -sigmoid_from(-x, e);
     }
     if (tile.thread_rank() == 0) {
       loss[i] = sample_loss;

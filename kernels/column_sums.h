@@ -19,27 +19,24 @@ DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
 /// The partial sums of a block's tiles.
 using ColumnPartials = SharedArray<float, 8 * kSumColumns>;
 
-/// sums[c] += sum over rows p in [begin, end) of row_weight(p) * matrix[p][c], for the columns of
-/// strip `strip`. Tile t of the block takes rows begin + t, begin + t + tiles, ...; the tiles'
-/// partial sums are added in the order of t. Called by a whole block.
-template <class RowWeight>
-__device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, float* sums,
-                                                       Matrix<const float> matrix, int64_t begin,
-                                                       int64_t end, int64_t strip,
-                                                       RowWeight row_weight) {
+/// sums[c] += sum over rows p in [begin, end) of row_of(p)(c), for the columns of strip `strip` of
+/// `cols`. Tile t of the block takes rows begin + t, begin + t + tiles, ...; the tiles' partial
+/// sums are added in the order of t. Called by a whole block.
+template <class RowOf>
+__device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, float* sums,
+                                                   int64_t cols, int64_t begin, int64_t end,
+                                                   int64_t strip, RowOf row_of) {
   const auto block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
   const int64_t first = strip * kSumColumns;
-  const int64_t width =
-      matrix.cols - first < kSumColumns ? matrix.cols - first : int64_t{kSumColumns};
+  const int64_t width = cols - first < kSumColumns ? cols - first : int64_t{kSumColumns};
   block.sync();  // the partial sums of the block's last strip have been read
   const int64_t own = tile.meta_group_rank() * kSumColumns;
   for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) partials[own + c] = 0;
   for (int64_t p = begin + tile.meta_group_rank(); p < end; p += tile.meta_group_size()) {
-    const float* __restrict__ row = matrix.row(p) + first;
-    const float weight = row_weight(p);
+    const auto row = row_of(p);
     for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) {
-      partials[own + c] += weight * row[c];
+      partials[own + c] += row(first + c);
     }
   }
   block.sync();
@@ -48,6 +45,19 @@ __device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials,
     for (int64_t t = 0; t < tile.meta_group_size(); ++t) sum += partials[t * kSumColumns + c];
     sums[first + c] = sum;
   }
+}
+
+/// The same with row_weight(p) * matrix[p][c] for row_of(p)(c).
+template <class RowWeight>
+__device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, float* sums,
+                                                       Matrix<const float> matrix, int64_t begin,
+                                                       int64_t end, int64_t strip,
+                                                       RowWeight row_weight) {
+  accumulate_columns(partials, sums, matrix.cols, begin, end, strip, [&](int64_t p) {
+    const float* __restrict__ row = matrix.row(p);
+    const float weight = row_weight(p);
+    return [=](int64_t c) { return weight * row[c]; };
+  });
 }
 
 }  // namespace derrd

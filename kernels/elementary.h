@@ -77,4 +77,28 @@ __device__ __forceinline__ float log_vectorized(float x) {
   return x != x ? x : result;
 }
 
+/// log(1 + e) for 0 <= e <= 1, relatively exact to float also where 1 + e rounds to 1: with
+/// s = e / (2 + e) <= 1/3 it is 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + ...), and the first term left
+/// out, s^15/15, is below 2e-8 of the sum. A call of log1pf costs as much as the row's product.
+__device__ __forceinline__ float log_one_plus(float e) {
+  const float twice = 2.0f * e / (2.0f + e);  // 2 s, a normal number whenever e is one
+  const float q = 0.25f * twice * twice;
+  float series = 1.0f / 13.0f;
+  series = 1.0f / 11.0f + q * series;
+  series = 1.0f / 9.0f + q * series;
+  series = 1.0f / 7.0f + q * series;
+  series = 1.0f / 5.0f + q * series;
+  series = 1.0f / 3.0f + q * series;
+  return twice + twice * q * series;
+}
+
+/// softplus(x) = log(1 + e^x) and sigmoid(x) = 1 / (1 + e^-x) for x of any size, both from
+/// e = e^-|x| <= 1, of which one exponential serves a loss and its gradient.
+__device__ __forceinline__ float softplus_from(float x, float e) {
+  return (x > 0.0f ? x : 0.0f) + log_one_plus(e);
+}
+__device__ __forceinline__ float sigmoid_from(float x, float e) {
+  return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+}
+
 }  // namespace derrd

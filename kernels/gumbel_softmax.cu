@@ -85,7 +85,8 @@ __device__ __forceinline__ void uniform_row(WarpTile tile, float* row, int64_t s
 }
 
 __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float> probability,
-                                              Matrix<const float> logits, const BatchCursor* batch,
+                                              Matrix<const float> logits,
+                                              Vector<const int32_t> rows, const BatchCursor* batch,
                                               GumbelOptions options, const EpochState* epoch) {
   const WarpTile tile = warp_tile();
   const int64_t experts = weight.cols;
@@ -95,7 +96,8 @@ __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float
   for (const int64_t n : units_of(tile, weight.rows)) {
     float* __restrict__ s = weight.row(n);
     float* __restrict__ alpha = probability.row(n);
-    if (n >= batch->count) {
+    if (n >= batch->count ||
+        (options.included.size > 0 && options.included[rows[batch->begin + n]] == 0)) {
       fill_row(tile, s, experts, 0.0f);
       fill_row(tile, alpha, experts, 0.0f);
       continue;
@@ -189,7 +191,8 @@ void gumbel_softmax_forward(Matrix<float> weight, Matrix<float> probability,
   check_shapes("gumbel_softmax_forward", weight, probability, logits, rows);
   if (weight.size() == 0) return;
   launch("gumbel_softmax_forward", tiles_for(weight.rows, weight.cols * kForwardOperations), stream,
-         gumbel_softmax_forward_kernel, weight, probability, logits, rows.batch, options, epoch);
+         gumbel_softmax_forward_kernel, weight, probability, logits, rows.rows, rows.batch, options,
+         epoch);
 }
 
 void gumbel_softmax_backward(Matrix<float> grad_logits, Matrix<const float> grad_weight,

@@ -20,6 +20,7 @@
 #include <string>
 
 #include "kernels/platform/execution.h"
+#include "kernels/shapes.h"
 
 namespace derrd {
 
@@ -100,7 +101,81 @@ __global__ void leave_one_out_ranks_kernel(Vector<int32_t> valid_rank, Vector<in
   }
 }
 
+__global__ void leave_one_out_items_kernel(Matrix<int32_t> item, Vector<const int32_t> valid_item,
+                                           Vector<const int32_t> test_item,
+                                           Matrix<const int32_t> candidates, int64_t first_user) {
+  const WarpTile tile = warp_tile();
+  for (const int64_t r : units_of(tile, item.rows)) {
+    const int64_t user = first_user + r;
+    int32_t* __restrict__ out = item.row(r);
+    const int32_t* __restrict__ candidate = candidates.row(user);
+    if (tile.thread_rank() == 0) {
+      out[0] = valid_item[user];
+      out[1] = test_item[user];
+    }
+    for (int64_t c = tile.thread_rank(); c < candidates.cols; c += tile.size()) {
+      out[c + 2] = candidate[c];
+    }
+  }
+}
+
+__global__ void ranks_of_scores_kernel(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
+                                       Matrix<const float> score, Matrix<const int32_t> item) {
+  const WarpTile tile = warp_tile();
+  for (const int64_t r : units_of(tile, score.rows)) {
+    const float* __restrict__ scores = score.row(r);
+    const int32_t* __restrict__ items = item.row(r);
+    Standing valid = {scores[0]}, test = {scores[1]};
+    int32_t infinite = 0;
+    for (int64_t c = 2 + tile.thread_rank(); c < score.cols; c += tile.size()) {
+      const bool counts = items[c] >= 0;
+      infinite += counts && !std::isfinite(scores[c]) ? 1 : 0;
+      valid.not_lower += counts && scores[c] >= valid.score ? 1 : 0;
+      test.not_lower += counts && scores[c] >= test.score ? 1 : 0;
+    }
+    infinite = cg::reduce(tile, infinite, cg::plus<int32_t>());
+    valid.not_lower = cg::reduce(tile, valid.not_lower, cg::plus<int32_t>());
+    test.not_lower = cg::reduce(tile, test.not_lower, cg::plus<int32_t>());
+    if (tile.thread_rank() == 0) {
+      valid_rank[r] = valid.rank(items[0], infinite == 0);
+      test_rank[r] = test.rank(items[1], infinite == 0);
+    }
+  }
+}
+
 }  // namespace
+
+void leave_one_out_items(Matrix<int32_t> item, Vector<const int32_t> valid_item,
+                         Vector<const int32_t> test_item, Matrix<const int32_t> candidates,
+                         int64_t first_user, const Stream& stream) {
+  constexpr const char* kName = "leave_one_out_items";
+  require_shape(kName, "item", item, item.rows, candidates.cols + 2);
+  require_size(kName, "valid_item", valid_item, candidates.rows);
+  require_size(kName, "test_item", test_item, candidates.rows);
+  if (first_user < 0 || first_user + item.rows > candidates.rows) {
+    throw std::invalid_argument("leave_one_out_items: users " + std::to_string(first_user) +
+                                " to " + std::to_string(first_user + item.rows) + " of " +
+                                std::to_string(candidates.rows));
+  }
+  if (item.rows == 0) return;
+  launch(kName, tiles_for(item.rows, item.cols), stream, leave_one_out_items_kernel, item,
+         valid_item, test_item, candidates, first_user);
+}
+
+void ranks_of_scores(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
+                     Matrix<const float> score, Matrix<const int32_t> item, const Stream& stream) {
+  constexpr const char* kName = "ranks_of_scores";
+  require_shape(kName, "item", item, score.rows, score.cols);
+  require_size(kName, "valid_rank", valid_rank, score.rows);
+  require_size(kName, "test_rank", test_rank, score.rows);
+  if (score.cols < 2) {
+    throw std::invalid_argument("ranks_of_scores: " + std::to_string(score.cols) +
+                                " scores a user; the held-out items alone are 2");
+  }
+  if (score.rows == 0) return;
+  launch(kName, tiles_for(score.rows, score.cols), stream, ranks_of_scores_kernel, valid_rank,
+         test_rank, score, item);
+}
 
 void leave_one_out_ranks(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
                          Matrix<const float> user_embedding, Matrix<const float> item_embedding,

@@ -21,4 +21,21 @@ void leave_one_out_ranks(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
                          Vector<const int32_t> valid_item, Vector<const int32_t> test_item,
                          Matrix<const int32_t> candidates, const Stream& stream);
 
+// For models that score otherwise: the items to score, and the ranks from their scores.
+
+/// item[r] = the validation item, the test item and the candidates of user first_user + r.
+/// @param item [n, C + 2], overwritten; -1 where there is none.
+/// @param valid_item, test_item [U]; candidates [U, C].
+/// @throws std::invalid_argument if the shapes do not fit.
+void leave_one_out_items(Matrix<int32_t> item, Vector<const int32_t> valid_item,
+                         Vector<const int32_t> test_item, Matrix<const int32_t> candidates,
+                         int64_t first_user, const Stream& stream);
+
+/// The ranks of leave_one_out_ranks, from scores.
+/// @param valid_rank, test_rank [n], overwritten.
+/// @param score [n, C + 2] of `item` [n, C + 2], which is leave_one_out_items'; C + 2 >= 2.
+/// @throws std::invalid_argument if the shapes do not fit.
+void ranks_of_scores(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
+                     Matrix<const float> score, Matrix<const int32_t> item, const Stream& stream);
+
 }  // namespace derrd

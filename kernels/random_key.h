@@ -15,6 +15,10 @@ enum class RandomPurpose : uint32_t {
   kGumbelUsers = 6,
   kGumbelPositives = 7,
   kGumbelNegatives = 8,
+  kRdNegatives = 9,
+  kCdItems = 10,
+  kIrUsers = 11,
+  kIrOthers = 12,
 };
 
 /// Names a stream of random numbers; kernels add the element's number (kernels/random.h).

@@ -67,6 +67,15 @@ __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> l
   }
 }
 
+/// The place of a taken position among the first `taken`: the number of them before it; padding
+/// stands behind all items.
+__device__ __forceinline__ int place_among(const uint32_t* __restrict__ positions, int64_t taken,
+                                           uint32_t own) {
+  int place = 0;
+  for (int64_t j = 0; j < taken; ++j) place += positions[j] < own ? 1 : 0;
+  return place;
+}
+
 __global__ void interesting_items_kernel(Matrix<int32_t> samples, Vector<int32_t> lowest,
                                          Matrix<const int32_t> lists,
                                          Vector<const uint32_t> sorted_positions, int64_t k) {
@@ -82,10 +91,7 @@ __global__ void interesting_items_kernel(Matrix<int32_t> samples, Vector<int32_t
     for (int64_t i = tile.thread_rank(); i < taken; i += lanes) {
       const uint32_t own = positions[i];
       if (list[own] < 0) continue;  // padding: no collective follows in this loop
-      // Its place is the number of taken positions before it; padding stands behind all items.
-      int place = 0;
-      for (int64_t j = 0; j < taken; ++j) place += positions[j] < own ? 1 : 0;
-      row[place] = list[own];
+      row[place_among(positions, taken, own)] = list[own];
       ++present;
       last = static_cast<int>(own) + 1 > last ? static_cast<int>(own) + 1 : last;
     }
@@ -93,6 +99,42 @@ __global__ void interesting_items_kernel(Matrix<int32_t> samples, Vector<int32_t
     last = cg::reduce(tile, last, cg::greater<int>());
     for (int64_t i = present + tile.thread_rank(); i < k; i += lanes) row[i] = -1;
     if (tile.thread_rank() == 0) lowest[user] = last;
+  }
+}
+
+__global__ void interesting_positions_kernel(Matrix<int32_t> positions, Matrix<const int32_t> lists,
+                                             Vector<const uint32_t> sorted_positions) {
+  const WarpTile tile = warp_tile();
+  const int64_t lanes = tile.size();
+  const int64_t k = positions.cols;
+  const int64_t taken = k < lists.cols ? k : lists.cols;
+  for (const int64_t user : units_of(tile, lists.rows)) {
+    const int32_t* __restrict__ list = lists.row(user);
+    const uint32_t* __restrict__ sorted = sorted_positions.data + user * lists.cols;
+    int32_t* __restrict__ row = positions.row(user);
+    int present = 0;
+    for (int64_t i = tile.thread_rank(); i < taken; i += lanes) {
+      const uint32_t own = sorted[i];
+      if (list[own] < 0) continue;  // padding: no collective follows in this loop
+      row[place_among(sorted, taken, own)] = static_cast<int32_t>(own);
+      ++present;
+    }
+    present = cg::reduce(tile, present, cg::plus<int>());
+    for (int64_t i = present + tile.thread_rank(); i < k; i += lanes) row[i] = -1;
+  }
+}
+
+template <class T>
+__global__ void take_at_kernel(Matrix<T> out, Matrix<const T> lists,
+                               Matrix<const int32_t> positions, T absent) {
+  const WarpTile tile = warp_tile();
+  for (const int64_t user : units_of(tile, out.rows)) {
+    const T* __restrict__ list = lists.row(user);
+    const int32_t* __restrict__ from = positions.row(user);
+    T* __restrict__ row = out.row(user);
+    for (int64_t i = tile.thread_rank(); i < out.cols; i += tile.size()) {
+      row[i] = from[i] >= 0 ? list[from[i]] : absent;
+    }
   }
 }
 
@@ -210,6 +252,16 @@ void check_samples(const char* operation, Matrix<int32_t> samples, Vector<int32_
   }
 }
 
+template <class T>
+void launch_take_at(Matrix<T> out, Matrix<const T> lists, Matrix<const int32_t> positions, T absent,
+                    const Stream& stream) {
+  require_shape("take_at", "lists", lists, out.rows, lists.cols);
+  require_shape("take_at", "positions", positions, out.rows, out.cols);
+  if (out.size() == 0) return;
+  launch("take_at", tiles_for(out.rows, out.cols), stream, take_at_kernel<T>, out, lists, positions,
+         absent);
+}
+
 }  // namespace
 
 void interesting_keys(SortBuffers out, Matrix<const int32_t> lists, float t, RandomKey key,
@@ -232,6 +284,26 @@ void interesting_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<c
   if (lists.rows == 0) return;
   launch("interesting_items", tiles_for(lists.rows, k * k / 8 + k), stream,
          interesting_items_kernel, samples, lowest, lists, sorted_positions, k);
+}
+
+void interesting_positions(Matrix<int32_t> positions, Matrix<const int32_t> lists,
+                           Vector<const uint32_t> sorted_positions, const Stream& stream) {
+  require_shape("interesting_positions", "positions", positions, lists.rows, positions.cols);
+  require_size("interesting_positions", "sorted positions", sorted_positions, lists.size());
+  if (positions.size() == 0) return;
+  const int64_t k = positions.cols;
+  launch("interesting_positions", tiles_for(lists.rows, k * k / 8 + k), stream,
+         interesting_positions_kernel, positions, lists, sorted_positions);
+}
+
+void take_at(Matrix<int32_t> out, Matrix<const int32_t> lists, Matrix<const int32_t> positions,
+             int32_t absent, const Stream& stream) {
+  launch_take_at(out, lists, positions, absent, stream);
+}
+
+void take_at(Matrix<float> out, Matrix<const float> lists, Matrix<const int32_t> positions,
+             float absent, const Stream& stream) {
+  launch_take_at(out, lists, positions, absent, stream);
 }
 
 void top_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<const int32_t> lists,

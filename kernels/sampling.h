@@ -15,6 +15,7 @@ namespace derrd {
 //
 //   interesting items:    interesting_keys, segmented sort by user, interesting_items
 //   or without sampling:  top_items
+//   where in the lists:   interesting_positions, take_at (Collaborative Distillation)
 //   what the uninteresting items are not drawn from:
 //                         exclusion_sizes, exclusive_sum, exclusion_keys, segmented sort by user
 //   (the draws themselves: sample_uninteresting in kernels/negatives.h)
@@ -41,6 +42,23 @@ void interesting_keys(SortBuffers out, Matrix<const int32_t> lists, float t, Ran
 /// @throws std::invalid_argument if shapes do not fit.
 void interesting_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<const int32_t> lists,
                        Vector<const uint32_t> sorted_positions, int64_t k, const Stream& stream);
+
+/// Where the items that interesting_items takes stand in their lists, ascending.
+/// @param positions [U, K] 0..R-1, padded with -1 where a list is shorter than K. Overwritten.
+/// @throws std::invalid_argument if shapes do not fit.
+void interesting_positions(Matrix<int32_t> positions, Matrix<const int32_t> lists,
+                           Vector<const uint32_t> sorted_positions, const Stream& stream);
+
+/// out[u, k] = lists[u, positions[u, k]], where that is -1 the given `absent`: items of lists, or
+/// what stands beside them.
+/// @param out [U, K], overwritten
+/// @param lists [U, R]
+/// @param positions [U, K] each below R
+/// @throws std::invalid_argument if shapes do not fit.
+void take_at(Matrix<int32_t> out, Matrix<const int32_t> lists, Matrix<const int32_t> positions,
+             int32_t absent, const Stream& stream);
+void take_at(Matrix<float> out, Matrix<const float> lists, Matrix<const int32_t> positions,
+             float absent, const Stream& stream);
 
 /// The first K of each list; otherwise as interesting_items.
 void top_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<const int32_t> lists,

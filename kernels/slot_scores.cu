@@ -26,7 +26,7 @@
 #include "kernels/platform/execution.h"
 #include "kernels/ranking_slots.h"
 #include "kernels/shapes.h"
-#include "kernels/tile_part.h"
+#include "kernels/slot_walk.h"
 
 namespace derrd {
 
@@ -85,23 +85,6 @@ __global__ void item_scores_kernel(Matrix<float> score, Matrix<const float> user
   }
 }
 
-/// Slots that contribute to a row, collected by a tile.
-constexpr int64_t kChunk = 128;  // a multiple of the lanes
-using Contributions = TilePart<uint32_t, kTiles * kChunk>;
-
-/// Appends the slots of the lanes that contribute, in the order of lanes, behind `count`; gives the
-/// new count. The other lanes write behind them, where the next slots will stand: every lane
-/// writes, which spares the CPU a branch that it could not predict.
-__device__ __forceinline__ int64_t append(const WarpTile& tile, Contributions slots, int64_t count,
-                                          bool contributes, uint32_t slot) {
-  const int ahead = cg::exclusive_scan(tile, contributes ? 1 : 0);
-  const int all = cg::reduce(tile, contributes ? 1 : 0, cg::plus<int>());
-  const int64_t rank = tile.thread_rank();
-  slots[count + (contributes ? ahead : all + rank - ahead)] = slot;
-  tile.sync();
-  return count + all;
-}
-
 /// out += sum over the collected slots, in order, of weight_of(slot) * row_of(slot), four rows at a
 /// time. The last four are filled up with the first of them, weighing nothing.
 template <class RowOf, class WeightOf>
@@ -140,21 +123,12 @@ __global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
     const int64_t row = batch.anchors.rows[begin + n];
     const int32_t* __restrict__ samples = batch.samples.row(row);
     const float* __restrict__ weights = grad_score.row(n);
-    for (int64_t chunk = 0; chunk < slots; chunk += kChunk) {
-      const int64_t end = slots < chunk + kChunk ? slots : chunk + kChunk;
-      int64_t contributions = 0;
-      for (int64_t base = chunk; base < end; base += tile.size()) {
-        const int64_t slot = base + tile.thread_rank();
-        const bool present = slot < end && samples[slot] >= 0;
-        contributions =
-            append(tile, collected, contributions, present, static_cast<uint32_t>(slot));
-      }
+    walk_slots(tile, collected, samples, slots, [&](int64_t contributions) {
       add_rows(
           tile, grad_anchor.row(row), grad_anchor.cols, collected, contributions,
           [&](uint32_t slot) { return other_embedding.row(samples[slot]); },
           [&](uint32_t slot) { return weights[slot]; });
-      tile.sync();  // before the next slots
-    }
+    });
   }
 }
 
@@ -166,31 +140,16 @@ __global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
   __shared__ SharedArray<uint32_t, kTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
-  const int64_t begin = batch.anchors.batch->begin;
-  const auto count = static_cast<uint64_t>(batch.anchors.batch->count);
-  // An anchor outside the batch stands at -1, which is no position either as an unsigned number.
-  const auto position_of = [&](uint32_t occurrence) {
-    return static_cast<uint64_t>(index.position[code.anchor(occurrence)] - begin);
-  };
+  const BatchOccurrences occurrences = batch_occurrences(index, code, batch.anchors);
   for (const int64_t row : units_of(tile, grad_other.rows)) {
-    const int64_t last = index.offsets[row + 1];
-    for (int64_t chunk = index.offsets[row]; chunk < last; chunk += kChunk) {
-      const int64_t end = last < chunk + kChunk ? last : chunk + kChunk;
-      int64_t contributions = 0;
-      for (int64_t base = chunk; base < end; base += tile.size()) {
-        const int64_t i = base + tile.thread_rank();
-        const uint32_t occurrence = i < end ? index.occurrences[i] : 0;
-        const bool in_batch = (i < end) & (position_of(occurrence) < count);
-        contributions = append(tile, collected, contributions, in_batch, occurrence);
-      }
+    walk_occurrences(tile, collected, occurrences, row, [&](int64_t contributions) {
       add_rows(
           tile, grad_other.row(row), grad_other.cols, collected, contributions,
           [&](uint32_t occurrence) { return anchor_embedding.row(code.anchor(occurrence)); },
           [&](uint32_t occurrence) {
-            return grad_score.row(position_of(occurrence))[code.slot(occurrence)];
+            return grad_score.row(occurrences.position(occurrence))[code.slot(occurrence)];
           });
-      tile.sync();  // before the next slots
-    }
+    });
   }
 }
 

@@ -83,6 +83,27 @@ void take(benchmark::State& state) {
 }
 BENCHMARK(take)->Name("interesting_items")->Apply(shapes);
 
+// Collaborative Distillation's: positions, then items and targets at them.
+void take_with_scores(benchmark::State& state) {
+  const Lists lists(state);
+  lists.make_keys();
+  lists.sort();
+  constexpr int64_t kItems = 50;
+  const DeviceArray<float> scores = normal_array(lists.n, 3);
+  const DeviceArray<int32_t> positions(lists.users * kItems), items(positions.size());
+  const DeviceArray<float> taken(positions.size());
+  // Sorted positions read, positions written and read twice, both results gathered.
+  measure(state, {32.0 * static_cast<double>(positions.size()), 0}, [&] {
+    interesting_positions(positions.matrix(lists.users, kItems), lists.view(),
+                          lists.sorted_values.view(), stream());
+    take_at(items.matrix(lists.users, kItems), lists.view(), positions.matrix(lists.users, kItems),
+            -1, stream());
+    take_at(taken.matrix(lists.users, kItems), scores.matrix(lists.users, kListLength),
+            positions.matrix(lists.users, kItems), 0.0f, stream());
+  });
+}
+BENCHMARK(take_with_scores)->Name("interesting_positions_take_at")->Apply(shapes);
+
 void order(benchmark::State& state) {
   const Lists lists(state);
   const int64_t n = lists.samples.size();

@@ -8,7 +8,10 @@
 #include <string>
 
 #include "data/error.h"
+#include "engine/distill/cd.h"
 #include "engine/distill/de.h"
+#include "engine/distill/ir.h"
+#include "engine/distill/rd.h"
 #include "engine/distill/rrd.h"
 
 namespace derrd {
@@ -17,6 +20,9 @@ std::vector<std::unique_ptr<DistillationLoss>> distillation_losses() {
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   losses.push_back(std::make_unique<DeLoss>());
   losses.push_back(std::make_unique<RrdLoss>());
+  losses.push_back(std::make_unique<IrLoss>());
+  losses.push_back(std::make_unique<RdLoss>());
+  losses.push_back(std::make_unique<CdLoss>());
   return losses;
 }
 

@@ -21,17 +21,18 @@ int64_t width(const std::vector<VectorTable>& tables) {
 
 }  // namespace
 
-DeDistiller::DeDistiller(DeOptions options, const HostMatrix& teacher_user,
-                         const HostMatrix& teacher_item, const Model& student, int64_t capacity,
-                         Parameters& parameters, const Stream& stream)
+DeDistiller::DeDistiller(DeOptions options, const TeacherVectorsView& teacher, const Model& student,
+                         int64_t capacity, Parameters& parameters, const Stream& stream)
     : Distiller(options.weight),
       options_(options),
       users_{ExpertMixture("de.user", options.experts, width(student.representations().user),
-                           teacher_user.cols, capacity, buffers_, parameters),
-             DeviceArray<float>(teacher_user.values, stream), teacher_user.rows},
+                           teacher.user.cols, capacity, buffers_, parameters),
+             DeviceArray<float>(teacher.user.values, stream),
+             DeviceArray<uint8_t>(teacher.has_user, stream), teacher.user.rows},
       items_{ExpertMixture("de.item", options.experts, width(student.representations().item),
-                           teacher_item.cols, capacity, buffers_, parameters),
-             DeviceArray<float>(teacher_item.values, stream), teacher_item.rows} {
+                           teacher.item.cols, capacity, buffers_, parameters),
+             DeviceArray<float>(teacher.item.values, stream),
+             DeviceArray<uint8_t>(teacher.has_item, stream), teacher.item.rows} {
   const ExpertShape& user = users_.experts.shape();
   const ExpertShape& item = items_.experts.shape();
   student_ = DeviceArray<float>(capacity * std::max(user.student, item.student));
@@ -96,9 +97,10 @@ void DeDistiller::add_gradients(Side& side, const std::vector<VectorTable>& stud
     column += table.value.cols;
   }
   gather_rows(h_t, 0, side.teacher.matrix(side.rows, shape.teacher), pass.rows, stream);
-  side.experts.add_gradients(
-      grad_h_s, {h_s, h_t, pass.rows, pass.noise, pass.loss_weight, static_cast<float>(weight())},
-      batches, loss, stream);
+  side.experts.add_gradients(grad_h_s,
+                             {h_s, h_t, pass.rows, pass.noise, pass.loss_weight,
+                              static_cast<float>(weight()), side.included.view()},
+                             batches, loss, stream);
   column = 0;
   for (const VectorTable& table : student) {
     add_rows(table.grad, grad_h_s, column, pass.rows, stream);
@@ -147,6 +149,12 @@ double DeLoss::recommended_share(std::string_view model) const {
 }
 
 std::unique_ptr<Distiller> DeLoss::make(const DistillContext& in) const {
+  if (!in.teacher.model().tensors.contains("user_embedding")) {
+    throw Error(fmt::format(
+        "Distillation Experts rebuild a teacher's vectors of users and of items, and a model of "
+        "kind {} scores by more than these; take a teacher that bpr trained, or another method",
+        in.teacher.model().kind));
+  }
   DeOptions options = values_;
   options.experts.gate = gate_ == "attention" ? Gate::kAttention
                          : gate_ == "mean"    ? Gate::kMean
@@ -155,9 +163,8 @@ std::unique_ptr<Distiller> DeLoss::make(const DistillContext& in) const {
   options.experts.norm = paper ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared;
   options.experts.temperature.lag = paper ? 0 : 1;
   const int64_t capacity = std::min(in.batch_size, std::max(in.data.users(), in.data.items()));
-  return std::make_unique<DeDistiller>(options, in.teacher.model().tensor("user_embedding"),
-                                       in.teacher.model().tensor("item_embedding"), in.student,
-                                       capacity, in.parameters, in.stream);
+  return std::make_unique<DeDistiller>(options, in.teacher.vectors(), in.student, capacity,
+                                       in.parameters, in.stream);
 }
 
 }  // namespace derrd

@@ -24,13 +24,14 @@ struct DeOptions {
 /// Distillation Experts (Section 4.1, equations 4 to 8) for separate vectors of users and items: M
 /// experts and a gate for each kind rebuild the teacher's vectors from the student's. L_DE = sum
 /// over the batch's distinct users
-/// + (sum over its distinct positive items + sum over its distinct negative items) / 2.
+/// + (sum over its distinct positive items + sum over its distinct negative items) / 2. Whom the
+/// teacher has no vector of is left out.
 class DeDistiller final : public Distiller {
  public:
   /// Declares the experts and gates ("de.user.gate.weight", ...) in `parameters`.
   /// @param capacity no batch has more distinct users or items
-  DeDistiller(DeOptions options, const HostMatrix& teacher_user, const HostMatrix& teacher_item,
-              const Model& student, int64_t capacity, Parameters& parameters, const Stream& stream);
+  DeDistiller(DeOptions options, const TeacherVectorsView& teacher, const Model& student,
+              int64_t capacity, Parameters& parameters, const Stream& stream);
 
   std::string_view name() const override { return "de"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override;
@@ -47,7 +48,8 @@ class DeDistiller final : public Distiller {
   /// The experts of one kind of entity, and the teacher's vectors that they rebuild.
   struct Side {
     ExpertMixture experts;
-    DeviceArray<float> teacher;  // [rows, T]
+    DeviceArray<float> teacher;     // [rows, T]
+    DeviceArray<uint8_t> included;  // [rows] whether the teacher has the vector; empty: all
     int64_t rows;
   };
   /// Distinct rows of a batch that are rebuilt together.
@@ -76,6 +78,7 @@ class DeLoss final : public DistillationLoss {
   std::string_view name() const override { return "de"; }
   std::string_view title() const override { return "Distillation Experts (de)"; }
   std::vector<LossOption> options() override;
+  TeacherPart needs() const override { return TeacherPart::kVectors; }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 

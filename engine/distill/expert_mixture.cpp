@@ -103,7 +103,7 @@ void ExpertMixture::select(const Pass& pass, const Batches& batches, const Strea
   const int64_t n = pass.rows.capacity;
   const Matrix<float> logits = buffers_.logits_.matrix(n, shape_.experts);
   const GumbelOptions gumbel = {batches.seed(), pass.noise, static_cast<float>(options_.floor),
-                                options_.gate == Gate::kGumbel};
+                                options_.gate == Gate::kGumbel, pass.included};
   if (options_.gate == Gate::kMean) {
     fill_zero(logits.data, logits.size() * static_cast<int64_t>(sizeof(float)), stream);
   } else {

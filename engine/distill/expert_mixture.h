@@ -77,6 +77,9 @@ class ExpertMixture {
     RandomPurpose noise;
     float loss_weight = 1.0f;     ///< of an entity, in loss and gradient
     float gradient_scale = 1.0f;  ///< in the gradient alone
+    /// Of the table of the entities; empty: all. Where it is 0, teacher's row has to be 0 too, and
+    /// the entity has neither loss nor gradients.
+    Vector<const uint8_t> included = {};
   };
   /// Queues forward and backward: gradients of gate and experts accumulate, *loss grows.
   /// @param grad_student [N, D] overwritten; rows behind the batch's hold no result

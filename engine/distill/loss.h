@@ -52,11 +52,13 @@ class DistillationLoss {
   virtual std::vector<LossOption> options() = 0;
   /// What is wrong with the options' values together; empty: nothing.
   virtual std::string complaint() const { return ""; }
+  /// What the teacher has to have.
+  virtual TeacherPart needs() const = 0;
   /// The part of the base loss that the weighted loss should be (Section 5.4), by the student's
   /// kind; 0: the paper recommends none.
   virtual double recommended_share(std::string_view) const { return 0; }
   /// To be called before Parameters::allocate(): distillers declare parameters of their own.
-  /// @throws Error if the teacher lacks what the loss needs.
+  /// The teacher has what the loss needs.
   virtual std::unique_ptr<Distiller> make(const DistillContext& context) const = 0;
 };
 

@@ -10,8 +10,6 @@
 #include "kernels/negatives.h"
 #include "kernels/relaxed_ranking.h"
 #include "kernels/sampling.h"
-#include "kernels/segments.h"
-#include "kernels/sum.h"
 
 namespace derrd {
 
@@ -19,12 +17,12 @@ static_assert(kMaxUninteresting >= kMaxRankingSamples - 1, "all that --l allows 
 
 namespace {
 
-constexpr int kItemBits = 32;
-
-std::vector<int64_t> even_offsets(int64_t segments, int64_t length) {
-  std::vector<int64_t> offsets(static_cast<size_t>(segments + 1));
-  for (int64_t s = 0; s <= segments; ++s) offsets[static_cast<size_t>(s)] = s * length;
-  return offsets;
+RankingSamplerOptions sampler_options(const RrdOptions& options) {
+  return {.interesting = options.interesting,
+          .uninteresting = options.uninteresting,
+          .sharpness = options.sharpness,
+          .selection = options.selection,
+          .excluded = options.preset == Preset::kPaper ? Excluded::kSelected : Excluded::kList};
 }
 
 }  // namespace
@@ -34,123 +32,43 @@ RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
                            int64_t capacity, const Stream& stream)
     : Distiller(options.weight),
       options_(options),
-      data_(data),
-      lists_(lists),
       teacher_(teacher),
-      excluded_(data.train().items.size + lists.size()),
-      samples_(data.users() * (options.interesting + options.uninteresting)),
-      lowest_(data.users()),
-      list_offsets_(even_offsets(data.users(), lists.cols), stream),
-      excluded_offsets_(data.users() + 1),
-      excluded_items_(excluded_),
-      item_offsets_(data.items() + 1),
-      occurrences_(samples_.size()),
-      user_position_(data.users()),
-      loss_terms_(capacity),
-      score_(capacity * (options.interesting + options.uninteresting)),
-      grad_score_(score_.size()) {
-  student.reserve_slots(capacity, options.interesting + options.uninteresting);
-  const int64_t pairs = std::max(excluded_, samples_.size());
-  unsorted_keys_ = DeviceArray<uint64_t>(pairs);
-  sorted_keys_ = DeviceArray<uint64_t>(pairs);
-  unsorted_values_ = DeviceArray<uint32_t>(pairs);
-  sorted_values_ = DeviceArray<uint32_t>(pairs);
-  scratch_ = DeviceArray<uint8_t>(std::max({segmented_sort_scratch_bytes(pairs, data.users()),
-                                            sort_pairs_scratch_bytes(samples_.size()),
-                                            exclusive_sum_scratch_bytes(data.users() + 1)}));
+      sampler_(sampler_options(options), lists, data.train(), data.items(), stream),
+      slots_(Anchor::kUser, data.users(), data.items(), sampler_.slots(), capacity, student) {
   if (options_.order == RrdOptions::Order::kAll) {
-    slot_offsets_ = DeviceArray<int64_t>(even_offsets(data.users(), samples().cols), stream);
-    teacher_score_ = DeviceArray<float>(samples_.size());
+    slot_offsets_ = even_offsets(data.users(), sampler_.slots(), stream);
+    teacher_score_ = DeviceArray<float>(samples().size());
   }
-  if (options_.preset == Preset::kAuthors) {
-    // Nothing of the whole list, whatever was sampled from it: found once.
-    list_lengths(lowest_.view(), lists_, stream);
-    find_excluded(stream);
-  }
-}
-
-SortBuffers RrdDistiller::unsorted(int64_t n) const {
-  return {unsorted_keys_.view().slice(0, n), unsorted_values_.view().slice(0, n)};
-}
-
-SortBuffers RrdDistiller::sorted(int64_t n) const {
-  return {sorted_keys_.view().slice(0, n), sorted_values_.view().slice(0, n)};
 }
 
 void RrdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
-  draw_interesting(batches, stream);
-  if (options_.preset == Preset::kPaper) find_excluded(stream);
-  const auto* excluded = reinterpret_cast<const int32_t*>(excluded_items_.data());
-  sample_uninteresting(
-      writable_samples(), options_.interesting, {excluded_offsets_.view(), {excluded, excluded_}},
-      data_.items(),
-      {batches.seed(), RandomPurpose::kUninteresting, static_cast<uint32_t>(batches.epoch())},
-      stream);
+  sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
   if (options_.order == RrdOptions::Order::kAll) order_all(stream);
-  index_by_item(stream);
-}
-
-void RrdDistiller::draw_interesting(const Batches& batches, const Stream& stream) {
-  if (options_.selection == RrdOptions::Selection::kTop) {
-    top_items(writable_samples(), lowest_.view(), lists_, options_.interesting, stream);
-    return;
-  }
-  const int64_t n = lists_.size();
-  interesting_keys(
-      unsorted(n), lists_, static_cast<float>(options_.sharpness),
-      {batches.seed(), RandomPurpose::kInteresting, static_cast<uint32_t>(batches.epoch())},
-      stream);
-  segmented_sort_pairs(sorted(n), unsorted(n), list_offsets_.view(), scratch_.view(), stream);
-  interesting_items(writable_samples(), lowest_.view(), lists_, sorted(n).values,
-                    options_.interesting, stream);
-}
-
-void RrdDistiller::find_excluded(const Stream& stream) {
-  exclusion_sizes(excluded_offsets_.view(), data_.train(), lowest_.view(), stream);
-  exclusive_sum(excluded_offsets_.view(), excluded_offsets_.view(), scratch_.view(), stream);
-  exclusion_keys(unsorted(excluded_), excluded_offsets_.view(), data_.train(), lists_,
-                 lowest_.view(), stream);
-  segmented_sort_pairs({sorted(excluded_).keys, excluded_items_.view()}, unsorted(excluded_),
-                       excluded_offsets_.view(), scratch_.view(), stream);
+  slots_.invert(sampler_.space(), stream);
 }
 
 void RrdDistiller::order_all(const Stream& stream) {
-  const Matrix<float> score = teacher_score_.matrix(samples().rows, samples().cols);
-  teacher_->score_items(score, samples(), 0, stream);
-  const SortBuffers keys = unsorted(samples_.size());
-  slot_order_keys(keys, samples(), score, stream);
+  const Matrix<int32_t> samples = slots_.samples();
+  const Matrix<float> score = teacher_score_.matrix(samples.rows, samples.cols);
+  teacher_->score_items(score, samples, 0, stream);
+  const SortBuffers keys = sampler_.space().unsorted(samples.size());
+  slot_order_keys(keys, samples, score, stream);
   // The sorted values are the samples: an int32 and its uint32 may share their memory.
-  const Vector<uint32_t> ordered = {reinterpret_cast<uint32_t*>(samples_.data()), samples_.size()};
-  segmented_sort_pairs({sorted(samples_.size()).keys, ordered}, keys, slot_offsets_.view(),
-                       scratch_.view(), stream);
-}
-
-void RrdDistiller::index_by_item(const Stream& stream) {
-  const int64_t n = samples_.size();
-  ranking_occurrence_keys(unsorted(n), samples(), stream);
-  sort_pairs({sorted(n).keys, occurrences_.view()}, unsorted(n), kItemBits, scratch_.view(),
-             stream);
-  row_offsets(item_offsets_.view(), sorted(n).keys, stream);
+  const Vector<uint32_t> ordered = {reinterpret_cast<uint32_t*>(samples.data), samples.size()};
+  segmented_sort_pairs({sampler_.space().sorted(samples.size()).keys, ordered}, keys,
+                       slot_offsets_.view(), sampler_.space().scratch(), stream);
 }
 
 void RrdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
                                  const Stream& stream) {
-  const SlotBatch batch = {samples(), batches.distinct_users()};
-  const Matrix<float> score = {score_.data(), batch.anchors.capacity, batch.samples.cols};
-  const Matrix<float> grad_score = {grad_score_.data(), score.rows, score.cols};
-  const Vector<float> loss_terms = loss_terms_.view().slice(0, batch.anchors.capacity);
   const AnchorReduction reduction =
       options_.preset == Preset::kPaper ? AnchorReduction::kMean : AnchorReduction::kSum;
-  student.score_slots(score, batch, Anchor::kUser, stream);
   const int64_t ordered =
       options_.order == RrdOptions::Order::kAll ? samples().cols : options_.interesting;
-  relaxed_ranking(loss_terms, grad_score, score, batch, ordered, static_cast<float>(weight()),
+  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+  relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, ordered, static_cast<float>(weight()),
                   reduction, stream);
-  accumulate_sum(loss, loss_terms, stream);
-  locate_rows(user_position_.view(), batch.anchors, stream);
-  student.add_slot_gradients(grad_score, batch,
-                             {item_offsets_.view(), occurrences_.view(), user_position_.view()},
-                             Anchor::kUser, stream);
+  slots_.backward(s, student, loss, stream);
 }
 
 std::vector<LossOption> RrdLoss::options() {
@@ -211,8 +129,7 @@ double RrdLoss::recommended_share(std::string_view model) const {
 
 std::unique_ptr<Distiller> RrdLoss::make(const DistillContext& in) const {
   RrdOptions options = values_;
-  options.selection =
-      interesting_ == "top" ? RrdOptions::Selection::kTop : RrdOptions::Selection::kSampled;
+  options.selection = interesting_ == "top" ? Selection::kTop : Selection::kSampled;
   options.preset = in.preset;
   if (ranking_ == "interesting") {
     options.interesting += std::exchange(options.uninteresting, 0);

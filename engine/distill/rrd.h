@@ -5,6 +5,8 @@
 #include "engine/device_dataset.h"
 #include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/ranking_sampler.h"
+#include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
 #include "kernels/platform/memory.h"
 
@@ -16,9 +18,7 @@ struct RrdOptions {
   int64_t uninteresting = 40;  ///< L
   int64_t list_length = 500;   ///< R, items in the teacher's ranking of each user
   double sharpness = 10.0;     ///< T: an item of rank k is drawn with weight exp(-k / T)
-  /// How the K interesting items come out of the teacher's list: drawn anew each epoch, or simply
-  /// its head.
-  enum class Selection { kSampled, kTop } selection = Selection::kSampled;
+  Selection selection = Selection::kSampled;
   /// Whose order the student learns: the interesting items' (equation 9), or that of all K + L
   /// (ablation (d) of Table 4).
   enum class Order { kInteresting, kAll } order = Order::kInteresting;
@@ -42,44 +42,17 @@ class RrdDistiller final : public Distiller {
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, K + L].
-  Matrix<const int32_t> samples() const {
-    return {samples_.data(), data_.users(), options_.interesting + options_.uninteresting};
-  }
+  Matrix<const int32_t> samples() const { return slots_.samples(); }
 
  private:
-  void draw_interesting(const Batches& batches, const Stream& stream);
-  void find_excluded(const Stream& stream);
   void order_all(const Stream& stream);
-  void index_by_item(const Stream& stream);
-  Matrix<int32_t> writable_samples() const {
-    return {samples_.data(), data_.users(), options_.interesting + options_.uninteresting};
-  }
-  /// The first n pairs of the sort buffers.
-  SortBuffers unsorted(int64_t n) const;
-  SortBuffers sorted(int64_t n) const;
 
   RrdOptions options_;
-  const DeviceDataset& data_;
-  Matrix<const int32_t> lists_;
   const Scorer* teacher_;
-  int64_t excluded_ = 0;  // items in all rows of excluded_items_ at most
-
-  DeviceArray<int32_t> samples_;           // [U, K + L]
-  DeviceArray<int32_t> lowest_;            // [U] place of the lowest interesting item
-  DeviceArray<int64_t> list_offsets_;      // [U + 1] segments of the lists
-  DeviceArray<int64_t> slot_offsets_;      // [U + 1] segments of the samples; Order::kAll only
-  DeviceArray<float> teacher_score_;       // [U, K + L] likewise
-  DeviceArray<int64_t> excluded_offsets_;  // [U + 1]
-  DeviceArray<uint32_t> excluded_items_;   // what the uninteresting items are not drawn from
-  DeviceArray<int32_t> item_offsets_;      // [I + 1] occurrences of each item among the samples
-  DeviceArray<uint32_t> occurrences_;      // [U (K + L)]
-  DeviceArray<int32_t> user_position_;     // [U] among the distinct users of the batch
-  DeviceArray<float> loss_terms_;          // [capacity]
-  DeviceArray<float> score_, grad_score_;  // [capacity, K + L]
-
-  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;
-  DeviceArray<uint32_t> unsorted_values_, sorted_values_;
-  DeviceArray<uint8_t> scratch_;
+  RankingSampler sampler_;
+  SlotLosses slots_;
+  DeviceArray<int64_t> slot_offsets_;  // [U + 1] segments of the samples; Order::kAll only
+  DeviceArray<float> teacher_score_;   // [U, K + L] likewise
 };
 
 /// "rrd".
@@ -91,6 +64,9 @@ class RrdLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed Ranking Distillation (rrd)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  TeacherPart needs() const override {
+    return ranking_ == "full" ? TeacherPart::kScorer : TeacherPart::kLists;
+  }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 

@@ -7,6 +7,8 @@
 
 #include "data/error.h"
 #include "engine/models/bpr.h"
+#include "engine/models/neumf.h"
+#include "engine/models/neumf_file.h"
 #include "engine/models/tensor_reader.h"
 
 namespace derrd {
@@ -21,6 +23,7 @@ struct Kind {
   std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&);
   std::unique_ptr<Scorer> (*scorer)(const SavedModel&, const Stream&);
   int64_t (*dim)(const SavedModel&);
+  int64_t (*layers)(const SavedModel&);  ///< null: it has none
   Tensors (*read)(const TensorReader&, int64_t users, int64_t items);
   std::vector<std::string_view> user_tables;  ///< the tensors with a row per user
 };
@@ -51,9 +54,24 @@ Tensors read_bpr(const TensorReader& reader, int64_t users, int64_t items) {
   return tensors;
 }
 
+std::unique_ptr<Model> make_neumf(int64_t users, int64_t items, const ModelOptions& options,
+                                  Parameters& parameters) {
+  return std::make_unique<NeumfModel>(NeumfShape{users, items, options.dim, options.layers},
+                                      options.batch_size, parameters);
+}
+
+int64_t neumf_dim(const SavedModel& model) { return model.tensor("user_gmf").cols; }
+
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {kInnerProductKind, make_bpr, bpr_scorer, bpr_dim, read_bpr, {"user_embedding"}},
+      {kInnerProductKind, make_bpr, bpr_scorer, bpr_dim, nullptr, read_bpr, {"user_embedding"}},
+      {"neumf",
+       make_neumf,
+       make_neumf_scorer,
+       neumf_dim,
+       neumf_layers,
+       read_neumf,
+       {"user_gmf", "user_mlp"}},
   };
   return all;
 }
@@ -100,6 +118,12 @@ void select_users(SavedModel& model, std::span<const int32_t> users) {
 }
 
 int64_t model_dim(const SavedModel& model) { return kind_of(model.kind).dim(model); }
+
+int64_t model_layers(const SavedModel& model) {
+  return has_layers(model.kind) ? kind_of(model.kind).layers(model) : 0;
+}
+
+bool has_layers(std::string_view kind) { return kind_of(kind).layers != nullptr; }
 
 Tensors read_model_tensors(std::string_view kind, const SafetensorsFile& file, int64_t users,
                            int64_t items) {

@@ -21,10 +21,11 @@ inline constexpr std::string_view kInnerProductKind = "bpr";
 
 struct ModelOptions {
   int64_t dim = 0;
+  int64_t layers = 1;  ///< hidden layers, of a kind that has some
   int64_t batch_size = 1024;
 };
 
-/// The kinds of models by name: "bpr".
+/// The kinds of models by name: "bpr", "neumf".
 std::vector<std::string_view> model_kinds();
 
 /// A model to train. To be called before Parameters::allocate(): it declares its parameters.
@@ -40,6 +41,10 @@ void select_users(SavedModel& model, std::span<const int32_t> users);
 
 /// Length of a user's vector, which `--size` takes a part of.
 int64_t model_dim(const SavedModel& model);
+/// Number of its hidden layers; 0 for a kind that has none.
+int64_t model_layers(const SavedModel& model);
+/// Whether models of this kind have hidden layers.
+bool has_layers(std::string_view kind);
 
 /// The tensors of a model of this kind, for load_model_file.
 /// @throws Error if the file does not hold them, or there is no such kind.

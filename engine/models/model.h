@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/batches.h"
 #include "engine/models/scorer.h"
+#include "kernels/pairs.h"
 #include "kernels/slot_scores.h"
 #include "kernels/views.h"
 
@@ -18,12 +20,22 @@ struct VectorTable {
   Matrix<float> grad;  ///< the same shape; accumulated
 };
 
+/// The vectors of the batch's pairs (user, item), of which rows.live count; the two pairs of each
+/// sample, the positive one first, side by side.
+struct PairVectors {
+  VectorTable vectors;                 ///< [N, *] outside the arena, good for this step only
+  PairRows rows;                       ///< [N] of which users and items
+  const BatchCursor* batch = nullptr;  ///< device memory: where they lie among the epoch's pairs
+};
+
 /// The vectors that a distiller may read, and whose gradients it may add to between the model's
 /// forward and backward pass.
 struct Representations {
   /// A user's or an item's vector is its row of these tables [U, *] or [I, *], one behind the
   /// other.
   std::vector<VectorTable> user, item;
+  /// What the model makes of a user and an item together, if it does.
+  std::optional<PairVectors> pairs = std::nullopt;
 };
 
 /// Whose rows the slots of a ranking loss belong to.

@@ -14,9 +14,9 @@
 namespace derrd::test {
 namespace {
 
-const std::vector<std::string> kCommands = {"prepare",   "synthesize", "train",
-                                            "distill",   "evaluate",   "recommend",
-                                            "reproduce", "search",     "info"};
+const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",     "distill",
+                                            "evaluate", "recommend",  "reproduce", "search",
+                                            "export",   "info"};
 
 TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
   for (const std::string& command : kCommands) {
@@ -94,6 +94,7 @@ TEST(Commands, NoNumberOfThreadsMeansAll) {
        folder / "report", "--quiet"},
       {"search", "--data", "citeulike=" + (folder / "users.dat"), "--work", folder / "work",
        "--method", "rrd", "--dry-run"},
+      {"export", model, "-o", folder / "exported"},
       {"info"},
   };
   ASSERT_EQ(commands.size(), kCommands.size());
@@ -127,7 +128,7 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"train", "--data", "d", "-o", "m", "--resume"},
       {"distill", "--data", "d", "-o", "m", "--method", "de"},
       {"distill", "--data", "d", "-o", "m", "--method", "none"},
-      {"distill", "--data", "d", "-o", "m", "--method", "rd", "--teacher", "t"},
+      {"distill", "--data", "d", "-o", "m", "--method", "xd", "--teacher", "t"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
@@ -138,6 +139,15 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l",
        std::to_string(kMaxRankingSamples)},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l", "2.5"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-k", "513"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-mu", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--cd-t1", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "cd", "--cd-list", "10",
+       "--cd-items", "11"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-list", "10",
+       "--ir-k", "11"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-k", "20",
+       "--ir-l", "500"},
       {"evaluate", "--data", "d"},
       {"reproduce", "--data", "citeulike=d", "--work", "w"},
       {"reproduce", "--data", "citeulike=d", "--work", "w", "-o", "r", "--splits", "-1"},
@@ -147,6 +157,13 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
       {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},
       {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
+      {"export", "m"},
+      {"export", "-o", "f"},
+      {"export", "m", "-o", "f", "--format", "csv"},
+      {"export", "m", "-o", "f", "--format", "tsv"},
+      {"export", "m", "-o", "f", "--top", "5"},
+      {"export", "m", "-o", "f", "--format", "npy", "--user-name", "P"},
+      {"export", "m", "-o", "f", "--format", "tsv", "--data", "d", "--item-name", "Q"},
       {"train", "--config", "/no/such/file.toml"},
   };
   for (const auto& arguments : usages) {

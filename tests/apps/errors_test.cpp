@@ -91,7 +91,7 @@ TEST_F(Errors, TeacherWhoseScoresOverflowIsRefused) {
   for (float& value : model.user) value *= 1e38f / 4;
   for (float& value : model.item) value *= 1e38f / 4;
   model.write(path("huge"));
-  for (const char* method : {"rrd", "de-rrd"}) {
+  for (const char* method : {"rrd", "de-rrd", "rd", "cd", "ir"}) {
     expect_failure(distillation("huge", "model") + Arguments{"--method", method},
                    {path("huge"), "not all finite", "train the model again"});
   }

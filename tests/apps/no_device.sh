@@ -34,6 +34,7 @@ expect_no_device train --data data.safetensors --dim 4 --epochs 1 -o model.safet
 expect_no_device distill --data data.safetensors --teacher teacher.safetensors --method de --dim 2 --epochs 1 -o model.safetensors
 expect_no_device evaluate --data data.safetensors --model teacher.safetensors
 expect_no_device recommend --data data.safetensors --model teacher.safetensors
+expect_no_device export teacher.safetensors --data data.safetensors --format tsv -o model.safetensors
 [ ! -e model.safetensors ] || complain derrd "left a model behind"
 [ -z "$failed" ] || exit 1
-echo "Without a device, train, distill, evaluate and recommend exit with 1 and say: $(cat stderr.txt)"
+echo "Without a device, train, distill, evaluate, recommend and export exit with 1 and say: $(cat stderr.txt)"

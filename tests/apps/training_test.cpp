@@ -44,8 +44,35 @@ class Training : public testing::Test {
   Arguments run_of(const std::string& method, int epochs) const {
     Arguments arguments = {"train"};
     if (method != "train") {
-      arguments = {"distill", "--method", method,      "--teacher", path("teacher"), "--k", "5",
-                   "--l",     "5",        "--experts", "3",         "--list",        "30"};
+      arguments = {"distill",
+                   "--method",
+                   method,
+                   "--teacher",
+                   path("teacher"),
+                   "--k",
+                   "5",
+                   "--l",
+                   "5",
+                   "--experts",
+                   "3",
+                   "--list",
+                   "30",
+                   "--ir-k",
+                   "5",
+                   "--ir-l",
+                   "5",
+                   "--ir-list",
+                   "20",
+                   "--rd-k",
+                   "4",
+                   "--rd-negatives",
+                   "20",
+                   "--rd-warmup",
+                   "2",
+                   "--cd-items",
+                   "5",
+                   "--cd-list",
+                   "30"};
     }
     return arguments +
            Arguments{"--data",  path("data"), "--dim",   "4",    "--epochs", std::to_string(epochs),
@@ -71,7 +98,7 @@ class Training : public testing::Test {
 };
 
 TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
-  for (const char* method : {"train", "none", "rrd", "de", "de-rrd"}) {
+  for (const char* method : {"train", "none", "rrd", "de", "de-rrd", "rd", "cd", "rrd+ir"}) {
     const Arguments run = run_of(method, 4);
     expect_success(run + Arguments{"-o", path("first"), "--threads", "1"});
     expect_success(run + Arguments{"-o", path("second"), "--threads", "1"});
@@ -94,10 +121,10 @@ class LargeTraining : public testing::Test {
     SmallModel(1000, 1500, 64).write(folder_ / "teacher");
   }
   /// The model's file.
-  std::string trained(const Arguments& arguments) const {
+  std::string trained(const std::string& method, const Arguments& arguments) const {
     const Result result =
         derrd(Arguments{"distill", "--data", folder_ / "data", "--teacher", folder_ / "teacher",
-                        "--method", "de-rrd", "--dim", "32", "--experts", "30", "--batch", "1024",
+                        "--method", method, "--dim", "32", "--experts", "30", "--batch", "1024",
                         "--epochs", "2", "--quiet", "-o", folder_ / "model"} +
               arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -109,9 +136,15 @@ class LargeTraining : public testing::Test {
 TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
   // While all experts are mixed, and when each user and item has few left.
   for (const char* epoch : {"0", "200"}) {
-    const std::string one = trained({"--tau-epoch", epoch, "--threads", "1"});
+    const std::string one = trained("de-rrd", {"--tau-epoch", epoch, "--threads", "1"});
     ASSERT_FALSE(one.empty());
-    EXPECT_EQ(one, trained({"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+    EXPECT_EQ(one, trained("de-rrd", {"--tau-epoch", epoch, "--threads", "2"})) << epoch;
+  }
+  for (const char* items : {"batch", "sampled"}) {
+    const Arguments options = {"--ir-items", items, "--rd-warmup", "1", "--threads"};
+    const std::string one = trained("rrd+ir+rd+cd", options + Arguments{"1"});
+    ASSERT_FALSE(one.empty());
+    EXPECT_EQ(one, trained("rrd+ir+rd+cd", options + Arguments{"2"})) << items;
   }
 }
 
@@ -152,10 +185,30 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
                                                       {"--t", "5"},
                                                       {"--list", "20"},
                                                       {"--interesting", "top"},
+                                                      {"--lambda-ir", "0.002"},
+                                                      {"--ir-k", "6"},
+                                                      {"--ir-l", "6"},
+                                                      {"--ir-t", "5"},
+                                                      {"--ir-list", "15"},
+                                                      {"--ir-items", "sampled"},
+                                                      {"--lambda-rd", "2"},
+                                                      {"--rd-k", "5"},
+                                                      {"--rd-sharpness", "2"},
+                                                      {"--rd-mu", "0.05"},
+                                                      {"--rd-negatives", "30"},
+                                                      {"--rd-warmup", "3"},
+                                                      {"--rd-renormalise", ""},
+                                                      {"--lambda-cd", "0.02"},
+                                                      {"--cd-items", "6"},
+                                                      {"--cd-list", "20"},
+                                                      {"--cd-t", "5"},
+                                                      {"--cd-t1", "1"},
+                                                      {"--cd-t2", "1"},
                                                       {"--dim", "5"}};
-  std::vector<std::string> flags =
-      flags_of("distill",
-               {"Training:", "Distillation Experts (de):", "Relaxed Ranking Distillation (rrd):"});
+  std::vector<std::string> flags = flags_of(
+      "distill", {"Training:", "Distillation Experts (de):", "Relaxed Ranking Distillation (rrd):",
+                  "Relaxed ranking from the items' side (ir):", "Ranking Distillation (rd):",
+                  "Collaborative Distillation (cd):"});
   for (const char* length : {"--epochs", "--patience"}) std::erase(flags, length);
   flags.push_back("--dim");
   EXPECT_EQ(flags.size(), changes.size());
@@ -174,21 +227,23 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
     last.resize(kept.size());
     return last;
   };
-  const Arguments unchanged = run_of("de-rrd", 4);
+  const Arguments unchanged = run_of("de+rrd+ir+rd+cd", 4);
   const auto users = users_of(unchanged);
   EXPECT_EQ(users_of(unchanged), users);
   for (const auto& [flag, value] : changes) {
     Arguments changed = unchanged;
     const auto given = std::find(changed.begin(), changed.end(), flag);
     if (given == changed.end()) {
-      changed = changed + Arguments{flag, value};
+      changed.push_back(flag);
+      if (!value.empty()) changed.push_back(value);
     } else {
       *(given + 1) = value;
     }
     EXPECT_NE(users_of(changed), users) << flag;
   }
   // Each loss by itself; at a constant temperature, whose schedule depends on the preset too.
-  for (const auto& [method, others] : {std::pair{"rrd", Arguments{}}, {"de", {"--tau-end", "1"}}}) {
+  for (const auto& [method, others] :
+       {std::pair{"rrd", Arguments{}}, {"ir", {}}, {"de", {"--tau-end", "1"}}}) {
     const Arguments authors = run_of(method, 4) + others;
     EXPECT_NE(users_of(authors + Arguments{"--preset", "paper"}), users_of(authors)) << method;
   }
@@ -217,7 +272,7 @@ TEST_F(Training, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
 
 TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {
   std::vector<std::vector<float>> users;
-  for (const char* method : {"train", "none", "rrd", "de", "de-rrd"}) {
+  for (const char* method : {"train", "none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {
     expect_success(run_of(method, 3) + Arguments{"-o", path("model")});
     users.push_back(SafetensorsFile::read(path("model")).values<float>("user_embedding"));
   }
@@ -412,9 +467,13 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> records) {
   return records;
 }
 
-TEST_F(Training, KilledAtAnyMomentAndResumedGivesTheSameBits) {
-  constexpr int kKills = 24;
-  const Arguments run = run_of("de-rrd", 300);
+class KilledTraining : public Training {
+ protected:
+  void expect_same_bits(const std::string& method, int kills_wanted) const;
+};
+
+void KilledTraining::expect_same_bits(const std::string& method, int kills_wanted) const {
+  const Arguments run = run_of(method, 300);
   const auto start = std::chrono::steady_clock::now();
   expect_success(run + Arguments{"-o", path("whole"), "--log", path("whole-log"), "--checkpoint",
                                  path("whole-checkpoint"), "--checkpoint-every", "0"});
@@ -432,7 +491,7 @@ TEST_F(Training, KilledAtAnyMomentAndResumedGivesTheSameBits) {
   std::mt19937 random(1);
   std::uniform_real_distribution<double> delay(0.0, whole.count() / 3);
   int kills = 0;
-  while (kills < kKills) {
+  while (kills < kills_wanted) {
     Process process(resumed);
     std::this_thread::sleep_for(std::chrono::duration<double>(delay(random)));
     process.send(SIGKILL);
@@ -447,6 +506,11 @@ TEST_F(Training, KilledAtAnyMomentAndResumedGivesTheSameBits) {
   }
   expect_success(resumed);
   expect_whole_result();
+}
+
+TEST_F(KilledTraining, ResumedGivesTheSameBits) { expect_same_bits("de-rrd", 24); }
+TEST_F(KilledTraining, ResumedGivesTheSameBitsForTheOtherLosses) {
+  expect_same_bits("rrd+ir+rd+cd", 8);
 }
 
 TEST_F(Training, AnotherNumberOfThreadsMayResume) {

@@ -29,11 +29,13 @@ class CheckpointTest : public ::testing::Test {
     original_.first_moments = {1, 2, 3};
     original_.second_moments = {4, 5, 6};
     original_.best_values = {7, 8, 9};
-    save_checkpoint(path_, original_, "run A");
+    save_checkpoint(path_, original_, "run A", model_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::filesystem::path folder_, path_;
+  const ModelInArena model_ = {{{"user", 0, 1, 1}, {"item", 1, 1, 2}},
+                               {{"format", "derrd-model"}, {"model", "kind"}}};
   Checkpoint original_;
 };
 
@@ -70,10 +72,46 @@ TEST_F(CheckpointTest, EveryFlippedByteOfTheTensorsIsNoticed) {
 
 TEST_F(CheckpointTest, OverwritesAsAWholeAndLeavesNothingBeside) {
   original_.next_epoch = 8;
-  save_checkpoint(path_, original_, "run A");
+  save_checkpoint(path_, original_, "run A", model_);
   EXPECT_EQ(load_checkpoint(path_, "run A").next_epoch, 8);
   const auto files = std::filesystem::directory_iterator(folder_);
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+TEST_F(CheckpointTest, HoldsTheModelOfTheBestEpoch) {
+  EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);  // of no epoch yet
+  original_.early_stopping.best[0].epoch = 3;
+  save_checkpoint(path_, original_, "run A", model_);
+  const SavedModel model = load_best_model(SafetensorsFile::read(path_));
+  EXPECT_EQ(model.kind, "kind");
+  EXPECT_EQ(model.metadata, model_.metadata);
+  ASSERT_EQ(model.tensors.size(), 2u);
+  EXPECT_EQ(model.tensor("user").values, (std::vector<float>{7}));
+  EXPECT_EQ(model.tensor("item").values, (std::vector<float>{8, 9}));
+  EXPECT_EQ(model.tensor("item").cols, 2);
+}
+
+TEST_F(CheckpointTest, ModelsOutsideOfTheArenaAreRefused) {
+  original_.early_stopping.best[0].epoch = 3;
+  for (const ModelInArena::Part& part : {ModelInArena::Part{"a", 2, 1, 2},
+                                         {"a", -1, 1, 1},
+                                         {"a", 4, 0, 0},
+                                         {"a", 0, int64_t{1} << 40, int64_t{1} << 40},
+                                         {"a", 0, -1, -3}}) {
+    save_checkpoint(path_, original_, "run A", {{part}, {}});
+    EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error) << part.offset;
+  }
+}
+
+TEST_F(CheckpointTest, WhatItSaysOfTheModelIsChecked) {
+  original_.early_stopping.best[0].epoch = 3;
+  save_checkpoint(path_, original_, "run A", model_);
+  std::ifstream in(path_, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  bytes[bytes.find("kind")] = 'm';
+  std::ofstream(path_, std::ios::binary) << bytes;
+  EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);
+  EXPECT_THROW(load_checkpoint(path_, "run A"), Error);
 }
 
 }  // namespace

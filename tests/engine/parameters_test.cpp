@@ -34,7 +34,7 @@ TEST(Parameters, CountsOfExpertsAndGates) {
   Parameters parameters;
   const BprModel student(1, 1, 20, 1, parameters);
   const HostMatrix teacher = {std::vector<float>(200), 1, 200};
-  const DeDistiller de({}, teacher, teacher, student, 1, parameters, stream());
+  const DeDistiller de({}, {teacher, teacher}, student, 1, parameters, stream());
   EXPECT_EQ(parameters.count("de.user.expert.") + parameters.count("de.item.expert."), 1'470'600);
   EXPECT_EQ(parameters.count("de.user.gate.") + parameters.count("de.item.gate."), 12'060);
   EXPECT_EQ(parameters.count("de."), 1'470'600 + 12'060);

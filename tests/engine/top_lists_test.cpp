@@ -139,11 +139,11 @@ TEST(TopLists, RanksAgreeWithTheOracleAcrossTiles) {
 }
 
 /// The message of the Error that best() throws, or "".
-std::string refusal(const Case& c) {
+std::string refusal(const Case& c, const char* user = "user") {
   const Case::OnDevice d = c.on_device();
   const Guarded<int32_t> list(c.users);
   try {
-    TopLists(c.items, 1).best(list.matrix(c.users, 1), {}, d.scorer(), d.rows(), 0, stream());
+    TopLists(c.items, 1, user).best(list.matrix(c.users, 1), {}, d.scorer(), d.rows(), 0, stream());
   } catch (const Error& error) {
     return error.what();
   }
@@ -158,6 +158,7 @@ TEST(TopLists, NamesTheFirstUserWhoseScoresAreNotFinite) {
     user.user_embedding[530 * 2] = user.user_embedding[539 * 2] = bad;
     user.item_embedding[0] = 3;
     EXPECT_NE(refusal(user).find("user 530 "), std::string::npos) << refusal(user);
+    EXPECT_NE(refusal(user, "item").find("of item 530 "), std::string::npos);
 
     // Found although the item is masked for users 0 to 6, and although its score may be -infinity.
     Case item(8, 20, 1);

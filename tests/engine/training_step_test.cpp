@@ -4,16 +4,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "engine/batches.h"
+#include "engine/distill/cd.h"
 #include "engine/distill/expert_mixture.h"
+#include "engine/distill/ir.h"
+#include "engine/distill/rd.h"
 #include "engine/distill/rrd.h"
 #include "engine/models/bpr.h"
 #include "engine/trainer.h"
 #include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
+#include "tests/oracles/soft_target.h"
 #include "tests/oracles/training_step.h"
 
 namespace derrd {
@@ -27,12 +32,15 @@ struct Case {
   float temperature;
   const char* gate = "gumbel";
   const char* ranking = "relaxed";
+  const char* rank_weight = "";  ///< rd's: "static", "dynamic" or "renormalised"
+  const char* ir_items = "batch";
 };
 
 std::string case_name(const ::testing::TestParamInfo<Case>& info) {
   std::string name = info.param.method;
-  std::erase(name, '-');
-  return name + (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
+  std::erase_if(name, [](char c) { return c == '-' || c == '+'; });
+  return name + info.param.rank_weight + (info.param.ir_items[0] == 's' ? "_sampled" : "") +
+         (info.param.preset == Preset::kPaper ? "_paper" : "_authors") +
          (info.param.temperature < 0.5f ? "_cold_" : "_warm_") + info.param.gate + "_" +
          info.param.ranking;
 }
@@ -41,12 +49,18 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
  protected:
   static constexpr int32_t kUsers = 9, kItems = 14;
   static constexpr int64_t kDim = 3, kTeacherDim = 4, kBatch = 16;
-  static constexpr int64_t kExperts = 3, kInteresting = 3;
-  static constexpr double kDeWeight = 0.3, kRrdWeight = 0.7;
+  static constexpr int64_t kExperts = 3, kInteresting = 3, kIrInteresting = 2;
+  static constexpr double kDeWeight = 0.3, kRrdWeight = 0.7, kIrWeight = 0.4, kRdWeight = 40.0,
+                          kCdWeight = 0.6;
+  static constexpr double kT1 = 0.7, kT2 = 0.2;
+  static constexpr oracle::RankingDistillation kRd = {
+      .top = 4, .sharpness = 2.5, .tolerance = 0.2, .items = kItems};
+  static constexpr int kEpoch = 4;
   static constexpr uint64_t kSeed = 12345678901ull;
 
   void SetUp() override {
-    const auto& [method, preset, temperature, gate, ranking] = GetParam();
+    const auto& [method, preset, temperature, gate, ranking, rank_weight, ir_items] = GetParam();
+    const bool is_static = rank_weight == std::string("static");
     const test::LossOptions options = {{"lambda-de", kDeWeight},
                                        {"experts", static_cast<double>(kExperts)},
                                        {"tau-start", temperature},
@@ -57,7 +71,26 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                                        {"t", 4.0},
                                        {"list", 5.0},
                                        {"gate", gate},
-                                       {"ranking", ranking}};
+                                       {"ranking", ranking},
+                                       {"lambda-ir", kIrWeight},
+                                       {"ir-k", static_cast<double>(kIrInteresting)},
+                                       {"ir-l", 2.0},
+                                       {"ir-t", 3.0},
+                                       {"ir-list", 3.0},
+                                       {"ir-items", ir_items},
+                                       {"lambda-rd", kRdWeight},
+                                       {"rd-k", static_cast<double>(kRd.top)},
+                                       {"rd-sharpness", kRd.sharpness},
+                                       {"rd-mu", kRd.tolerance},
+                                       {"rd-negatives", 5.0},
+                                       {"rd-warmup", is_static ? kEpoch + 1.0 : kEpoch},
+                                       {"rd-renormalise", is_renormalised() ? 1.0 : 0.0},
+                                       {"lambda-cd", kCdWeight},
+                                       {"cd-items", 4.0},
+                                       {"cd-list", 6.0},
+                                       {"cd-t", 3.0},
+                                       {"cd-t1", kT1},
+                                       {"cd-t2", kT2}};
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
     distillers_ = test::make_distillers(
         method, options, {teacher_, data_, *model_, parameters_, kBatch, preset, stream()});
@@ -98,6 +131,37 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       if (d->name() == loss) return true;
     }
     return false;
+  }
+
+  static bool is_renormalised() { return GetParam().rank_weight == std::string("renormalised"); }
+  std::vector<std::vector<int32_t>> rows_of(Matrix<const int32_t> samples) const {
+    const std::vector<int32_t> all = host(samples.flat());
+    std::vector<std::vector<int32_t>> rows;
+    for (auto row = all.begin(); row != all.end(); row += samples.cols) {
+      rows.emplace_back(row, row + samples.cols);
+    }
+    return rows;
+  }
+  /// All items that one of the batch's users has not observed: so few that all are drawn.
+  std::vector<int32_t> sampled_items(const oracle::TrainingStep& s) const {
+    std::vector<int32_t> items;
+    for (const int32_t user : s.sample_users) {
+      const auto observed = dataset_.train.row(user);
+      for (int32_t i = 0; i < kItems; ++i) {
+        if (!std::binary_search(observed.begin(), observed.end(), i)) items.push_back(i);
+      }
+    }
+    return items;
+  }
+  double teacher_score(int64_t user, int64_t item) const {
+    const auto& users = teacher_.model().tensor("user_embedding").values;
+    const auto& items = teacher_.model().tensor("item_embedding").values;
+    double score = 0;
+    for (int64_t d = 0; d < kTeacherDim; ++d) {
+      score += static_cast<double>(users[static_cast<size_t>(user * kTeacherDim + d)]) *
+               items[static_cast<size_t>(item * kTeacherDim + d)];
+    }
+    return score;
   }
 
   /// What the device is about to do in its current batch, for the oracle.
@@ -141,24 +205,36 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
       s.de.teacher_user.assign(user.begin(), user.end());
       s.de.teacher_item.assign(item.begin(), item.end());
     }
-    for (const auto& d : distillers_) {
-      const auto* rrd = dynamic_cast<const RrdDistiller*>(d.get());
-      if (rrd == nullptr) continue;
-      s.rrd.weight = kRrdWeight;
-      s.rrd.mean = GetParam().preset == Preset::kPaper;
-      s.rrd.interesting =
-          std::string(GetParam().ranking) == "relaxed" ? kInteresting : kInteresting + 2;
-      const Matrix<const int32_t> samples = rrd->samples();
-      const std::vector<int32_t> all = host(samples.flat());
-      for (int64_t u = 0; u < kUsers; ++u) {
-        s.rrd.samples.emplace_back(all.begin() + u * samples.cols,
-                                   all.begin() + (u + 1) * samples.cols);
-      }
-    }
+    for (const auto& d : distillers_) describe(s, *d);
     return s;
   }
+  void describe(oracle::TrainingStep& s, const Distiller& d) const {
+    const bool paper = GetParam().preset == Preset::kPaper;
+    if (const auto* rrd = dynamic_cast<const RrdDistiller*>(&d)) {
+      const bool relaxed = std::string(GetParam().ranking) == "relaxed";
+      s.rrd = {kRrdWeight, paper, relaxed ? kInteresting : kInteresting + 2,
+               rows_of(rrd->samples())};
+    } else if (const auto* ir = dynamic_cast<const IrDistiller*>(&d)) {
+      s.ir = {kIrWeight, paper, kIrInteresting, rows_of(ir->samples())};
+      s.ir_items = GetParam().ir_items == std::string("batch") ? s.positives : sampled_items(s);
+    } else if (const auto* rd = dynamic_cast<const RdDistiller*>(&d)) {
+      s.rd = {kRdWeight, kRd, rows_of(rd->samples())};
+      s.rd.options.dynamic = GetParam().rank_weight != std::string("static");
+      s.rd.options.renormalised = is_renormalised();
+    } else if (const auto* cd = dynamic_cast<const CdDistiller*>(&d)) {
+      s.cd = {kCdWeight, rows_of(cd->samples()), {}};
+      for (size_t u = 0; u < s.cd.samples.size(); ++u) {
+        auto& targets = s.cd.targets.emplace_back();
+        for (const int32_t item : s.cd.samples[u]) {
+          targets.push_back(
+              oracle::soft_target(teacher_score(static_cast<int64_t>(u), item), kT1, kT2));
+        }
+      }
+    }
+  }
 
-  const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
+  const Dataset dataset_ = test::small_dataset(kUsers, kItems, 5, 3);
+  const DeviceDataset data_{dataset_, stream()};
   Teacher teacher_{test::small_teacher(kUsers, kItems, kTeacherDim, 5), data_};
   Parameters parameters_;
   std::unique_ptr<BprModel> model_;
@@ -168,7 +244,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
 TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
   Batches batches(data_, {kBatch, 1, kSeed}, stream());
   ASSERT_EQ(batches.batches(), 3);  // the last one is not full
-  batches.begin_epoch(4, stream());
+  batches.begin_epoch(kEpoch, stream());
   for (const auto& d : distillers_) d->begin_epoch(batches, stream());
   const DeviceArray<double> losses(1 + static_cast<int64_t>(distillers_.size()));
 
@@ -204,7 +280,12 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
     const oracle::StepLosses l = oracle::losses(step, values);
     EXPECT_NEAR(totals[0], l.base, 1e-5 * l.base);
     for (size_t i = 0; i < distillers_.size(); ++i) {
-      const double reference = distillers_[i]->name() == "de" ? l.de : l.rrd;
+      const double reference = std::map<std::string_view, double>{
+          {"de", l.de},
+          {"rrd", l.rrd},
+          {"ir", l.ir},
+          {"rd", l.rd},
+          {"cd", l.cd}}.at(distillers_[i]->name());
       EXPECT_GT(reference, 0);
       EXPECT_NEAR(totals[i + 1], reference, 1e-5 * reference) << distillers_[i]->name();
     }
@@ -271,16 +352,28 @@ constexpr Case kRankingCases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, ::testing::ValuesIn(kRankingCases), case_name);
 INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, ::testing::ValuesIn(kRankingCases), case_name);
-INSTANTIATE_TEST_SUITE_P(Methods, TrainingStep,
-                         ::testing::Values(Case{"none", Preset::kAuthors, 1.0f},
-                                           Case{"de", Preset::kAuthors, 1.0f},
-                                           Case{"de", Preset::kPaper, 1.0f},
-                                           Case{"de", Preset::kAuthors, 0.05f},
-                                           Case{"de", Preset::kAuthors, 0.05f, "attention"},
-                                           Case{"de", Preset::kAuthors, 0.05f, "mean"},
-                                           Case{"de-rrd", Preset::kAuthors, 1.0f},
-                                           Case{"de-rrd", Preset::kPaper, 0.05f}),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(
+    Methods, TrainingStep,
+    ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
+                      Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
+                      Case{"de", Preset::kAuthors, 0.05f, "attention"},
+                      Case{"de", Preset::kAuthors, 0.05f, "mean"},
+                      Case{"de-rrd", Preset::kAuthors, 1.0f}, Case{"de-rrd", Preset::kPaper, 0.05f},
+                      Case{"de+rrd+ir+rd+cd", Preset::kAuthors, 1.0f}),
+    case_name);
+
+constexpr Case kCompetitors[] = {
+    {"rd", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "static"},
+    {"rd", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "dynamic"},
+    {"rd", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "renormalised"},
+    {"cd", Preset::kAuthors, 1.0f},
+    {"ir", Preset::kAuthors, 1.0f},
+    {"ir", Preset::kPaper, 1.0f},
+    {"rrd+ir", Preset::kAuthors, 1.0f},
+    {"rrd+ir", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "", "sampled"},
+    {"ir", Preset::kPaper, 1.0f, "gumbel", "relaxed", "", "sampled"},
+};
+INSTANTIATE_TEST_SUITE_P(Competitors, TrainingStep, ::testing::ValuesIn(kCompetitors), case_name);
 
 }  // namespace
 }  // namespace derrd

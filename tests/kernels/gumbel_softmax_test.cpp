@@ -241,6 +241,44 @@ TEST(GumbelSoftmax, AttentionWithoutNoise) {
   EXPECT_TRUE(close(gate.weight.host(), expected.weight, 1e-38, 5e-6));
 }
 
+// Some of a table of 50 are left out; the batch has the entities 49, 47, 45, ...
+TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
+  constexpr int64_t kRows = 20, kExperts = 7, kTable = 50;
+  constexpr int32_t kBegin = 5;
+  const Gate gate(kRows, kRows - 1, kExperts, 0.5f, kBegin);
+  gate.forward();
+  const std::vector<float> weight = gate.weight.host();
+  const std::vector<float> probability = gate.probability.host();
+  const std::vector<float> grad_weight = random_normal(kRows * kExperts, 1);
+  const std::vector<float> grad = gate.backward(grad_weight);
+
+  std::vector<int32_t> table_rows(kBegin, -1);  // of the batches before
+  for (int32_t n = 0; n < kRows; ++n) table_rows.push_back(kTable - 1 - 2 * n);
+  std::vector<uint8_t> included(kTable);
+  for (size_t row = 0; row < included.size(); ++row) included[row] = row % 3 != 0;
+  const Guarded<int32_t> rows(table_rows);
+  const Guarded<uint8_t> part(included);
+  RowSegments segments = gate.rows();
+  segments.rows = rows.view();
+  gumbel_softmax_forward(gate.weight.matrix(kRows, kExperts),
+                         gate.probability.matrix(kRows, kExperts),
+                         gate.logits.matrix(kRows, kExperts), segments,
+                         {kSeed, kPurpose, 0, true, part.view()}, gate.epoch.data(), stream());
+  expect_intact(gate.weight, "weight");
+  expect_intact(gate.probability, "probability");
+  const std::vector<float> part_grad = gate.backward(grad_weight);
+  size_t left_out = 0;
+  for (size_t i = 0; i < weight.size(); ++i) {
+    const size_t n = i / kExperts;
+    const bool in = included[static_cast<size_t>(table_rows[kBegin + n])] != 0;
+    left_out += !in && n < kRows - 1;
+    EXPECT_EQ(gate.weight.host()[i], in ? weight[i] : 0.0f) << i;
+    EXPECT_EQ(gate.probability.host()[i], in ? probability[i] : 0.0f) << i;
+    EXPECT_EQ(part_grad[i], in ? grad[i] : 0.0f) << i;
+  }
+  EXPECT_GT(left_out, 5u * kExperts);
+}
+
 TEST(GumbelSoftmax, NoiseBelongsToTheRowOfTheEpoch) {
   const std::vector<float> logits(20 * 7, 0.0f);
   const Gate whole(20, 20, 7, 1.0f, logits, 0);

@@ -75,6 +75,64 @@ TEST(LeaveOneOut, AgreesWithTheOracleOnEdgeShapes) {
   for (const int64_t users : kEdgeSizes) Case(users, 30, 4, 10).expect_as_oracle();
 }
 
+// The same ranks from scores that come from elsewhere.
+TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
+  for (const int64_t candidates : {0, 1, 31, 32, 33, 257}) {
+    Case c(9, 40, 6, candidates);
+    for (size_t i = 0; i < c.candidates.size(); i += 5) c.candidates[i] = -1;
+    c.valid[2] = c.test[3] = c.valid[4] = c.test[4] = -1;
+    if (candidates > 0) {
+      c.user_embedding[5 * 6] = std::numeric_limits<float>::infinity();
+    }
+    const Case::Ranks expected = c.run();
+    const std::vector<double> scores =
+        oracle::inner_products(c.user_embedding, c.item_embedding, c.dims);
+    constexpr int64_t kFirst = 1, kUsers = 8;
+    const Guarded<int32_t> valid_item(c.valid), test_item(c.test), candidate(c.candidates);
+    const Guarded<int32_t> item(kUsers * (candidates + 2)), valid(kUsers), test(kUsers);
+    leave_one_out_items(item.matrix(kUsers, candidates + 2), valid_item.const_view(),
+                        test_item.const_view(), candidate.matrix(9, candidates), kFirst, stream());
+    expect_intact(item, "item");
+    const std::vector<int32_t> items = item.host();
+    std::vector<float> of_items;
+    for (size_t i = 0; i < items.size(); ++i) {
+      const auto u = kFirst + static_cast<int64_t>(i) / (candidates + 2);
+      const auto row = static_cast<size_t>(u * c.items);
+      of_items.push_back(
+          items[i] < 0 ? 0.0f : static_cast<float>(scores[row + static_cast<size_t>(items[i])]));
+    }
+    const Guarded<float> score(of_items);
+    ranks_of_scores(valid.view(), test.view(), score.matrix(kUsers, candidates + 2),
+                    item.matrix(kUsers, candidates + 2), stream());
+    const auto part = [&](const std::vector<int32_t>& all) {
+      return std::vector<int32_t>(all.begin() + kFirst, all.begin() + kFirst + kUsers);
+    };
+    EXPECT_EQ(valid.host(), part(expected.valid)) << candidates;
+    EXPECT_EQ(test.host(), part(expected.test)) << candidates;
+    expect_intact(valid, "valid_rank");
+    expect_intact(test, "test_rank");
+  }
+}
+
+TEST(LeaveOneOut, RanksOfScoresRejectsShapesThatDoNotFit) {
+  const Guarded<int32_t> numbers(std::vector<int32_t>(40, 0));
+  const Guarded<float> score(std::vector<float>(40, 0.0f));
+  const auto items = [&](int64_t cols, int64_t held_out, int64_t first) {
+    leave_one_out_items(numbers.matrix(2, cols), numbers.const_view().slice(0, held_out),
+                        numbers.const_view().slice(0, 3), numbers.matrix(3, 5), first, stream());
+  };
+  EXPECT_THROW(items(6, 3, 0), std::invalid_argument);
+  EXPECT_THROW(items(7, 2, 0), std::invalid_argument);
+  EXPECT_THROW(items(7, 3, 2), std::invalid_argument);
+  const auto ranks = [&](int64_t users, int64_t score_cols, int64_t item_cols) {
+    ranks_of_scores(numbers.view().slice(0, users), numbers.view().slice(0, 3),
+                    score.matrix(3, score_cols), numbers.matrix(3, item_cols), stream());
+  };
+  EXPECT_THROW(ranks(2, 7, 7), std::invalid_argument);
+  EXPECT_THROW(ranks(3, 7, 6), std::invalid_argument);
+  EXPECT_THROW(ranks(3, 1, 1), std::invalid_argument);
+}
+
 TEST(LeaveOneOut, TiesCountAgainstTheModel) {
   Case c(33, 20, 5, 11);
   std::fill(c.item_embedding.begin(), c.item_embedding.end(), 1.0f);

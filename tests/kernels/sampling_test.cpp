@@ -139,6 +139,48 @@ TEST(InterestingItems, MatchOracle) {
   }
 }
 
+TEST(InterestingPositions, MatchOracleAndGiveTheSameItems) {
+  for (const int64_t k : {0, 1, 5, 33, 40}) {
+    for (const int64_t padding : {0, 2, 30, 34}) {
+      SCOPED_TRACE(testing::Message() << "K " << k << ", padding " << padding);
+      constexpr int64_t kUsers = 4;
+      constexpr int64_t kLength = 34;
+      const Guarded<int32_t> lists(lists_of(kUsers, kLength, padding));
+      const std::vector<uint32_t> order = drawn_order(lists, kUsers, kLength, 10.0f, kKey);
+      const Guarded<uint32_t> sorted(order);
+      const Guarded<int32_t> positions(kUsers * k), taken(kUsers * k), samples(kUsers * k);
+      const Guarded<int32_t> lowest(kUsers);
+      interesting_positions(positions.matrix(kUsers, k), lists.matrix(kUsers, kLength),
+                            sorted.const_view(), stream());
+      take_at(taken.matrix(kUsers, k), lists.matrix(kUsers, kLength), positions.matrix(kUsers, k),
+              -1, stream());
+      interesting_items(samples.matrix(kUsers, k), lowest.view(), lists.matrix(kUsers, kLength),
+                        sorted.const_view(), k, stream());
+      EXPECT_EQ(taken.host(), samples.host());
+      const std::vector<int32_t> list = lists.host();
+      std::vector<int32_t> expected;
+      for (int64_t begin = 0; begin < kUsers * kLength; begin += kLength) {
+        const auto row =
+            oracle::take_items({list.begin() + begin, list.begin() + begin + kLength},
+                               {order.begin() + begin, order.begin() + begin + kLength}, k);
+        expected.insert(expected.end(), row.positions.begin(), row.positions.end());
+      }
+      EXPECT_EQ(positions.host(), expected);
+      test::expect_intact(positions, "positions");
+      test::expect_intact(taken, "taken");
+    }
+  }
+}
+
+TEST(TakeAt, PicksWhatStandsBesideTheItems) {
+  const Guarded<float> scores({9, 8, 7, 6, 5, 4});
+  const Guarded<int32_t> positions({2, 0, -1, -1, 1, 1, 1, 2});
+  const Guarded<float> taken(8);
+  take_at(taken.matrix(2, 4), scores.matrix(2, 3), positions.matrix(2, 4), 0.5f, stream());
+  EXPECT_EQ(taken.host(), (std::vector<float>{7, 9, 0.5f, 0.5f, 5, 5, 5, 4}));
+  test::expect_intact(taken, "taken");
+}
+
 TEST(TopItems, AreTheFirstOfTheList) {
   const Guarded<int32_t> lists({5, 3, 8, 4, -1, -1, -1, -1, -1});
   const Guarded<int32_t> samples(std::vector<int32_t>(15, 9));
@@ -267,6 +309,14 @@ TEST(Sampling, EmptyInputs) {
                     2, stream());
   EXPECT_EQ(samples.host(), std::vector<int32_t>(4, -1));
   EXPECT_EQ(lowest.host(), std::vector<int32_t>(2, 0));
+  const Guarded<int32_t> positions(4);
+  interesting_positions(positions.matrix(2, 2), nothing.matrix(2, 0), values.const_view(),
+                        stream());
+  EXPECT_EQ(positions.host(), std::vector<int32_t>(4, -1));
+  take_at(samples.matrix(2, 2), nothing.matrix(2, 0), positions.matrix(2, 2), 3, stream());
+  EXPECT_EQ(samples.host(), std::vector<int32_t>(4, 3));
+  EXPECT_NO_THROW(
+      take_at(nothing.matrix(0, 2), nothing.matrix(0, 3), nothing.matrix(0, 2), -1, stream()));
 }
 
 TEST(Sampling, RejectsWhatDoesNotFit) {
@@ -288,6 +338,18 @@ TEST(Sampling, RejectsWhatDoesNotFit) {
   EXPECT_THROW(interesting_items(samples.matrix(2, 4), lowest.view(), lists.matrix(2, 3),
                                  values.const_view().slice(0, 5), 2, stream()),
                std::invalid_argument);
+  EXPECT_THROW(interesting_positions(samples.matrix(2, 2), lists.matrix(2, 3),
+                                     values.const_view().slice(0, 5), stream()),
+               std::invalid_argument);
+  EXPECT_THROW(interesting_positions(samples.matrix(4, 2), lists.matrix(2, 3), values.const_view(),
+                                     stream()),
+               std::invalid_argument);
+  EXPECT_THROW(
+      take_at(samples.matrix(2, 4), lists.matrix(3, 2), samples.matrix(2, 4), -1, stream()),
+      std::invalid_argument);
+  EXPECT_THROW(
+      take_at(samples.matrix(2, 4), lists.matrix(2, 3), samples.matrix(2, 3), -1, stream()),
+      std::invalid_argument);
   EXPECT_THROW(list_lengths(lowest.view(), lists.matrix(3, 2), stream()), std::invalid_argument);
   EXPECT_THROW(
       ranking_occurrence_keys({keys.view(), values.view()}, samples.matrix(2, 4), stream()),

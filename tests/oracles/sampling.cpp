@@ -42,9 +42,11 @@ TakenItems take_items(const std::vector<int32_t>& list, const std::vector<uint32
   for (const uint32_t position : taken) {
     if (list[position] < 0) continue;
     result.items.push_back(list[position]);
+    result.positions.push_back(static_cast<int32_t>(position));
     result.lowest = static_cast<int32_t>(position) + 1;
   }
   result.items.resize(static_cast<size_t>(k), -1);
+  result.positions.resize(static_cast<size_t>(k), -1);
   return result;
 }
 

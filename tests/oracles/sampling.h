@@ -12,10 +12,11 @@ struct InclusionProbabilities {
 };
 InclusionProbabilities inclusion_probabilities(int64_t n, int64_t drawn, double t);
 
-/// Items at the first k of `positions` of a list padded with -1, in the order of the list, padded
-/// with -1 to k; `lowest` is 1 + the largest position taken, 0 if none.
+/// Items at the first k of `positions` of a list padded with -1, in the order of the list, and
+/// where they stand in it, both padded with -1 to k; `lowest` is 1 + the largest position taken, 0
+/// if none.
 struct TakenItems {
-  std::vector<int32_t> items;
+  std::vector<int32_t> items, positions;
   int32_t lowest = 0;
 };
 TakenItems take_items(const std::vector<int32_t>& list, const std::vector<uint32_t>& positions,

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/oracles/initialize.h"
+#include "tests/oracles/soft_target.h"
 
 namespace derrd::oracle {
 
@@ -95,22 +96,47 @@ double reconstruction_loss(const TrainingStep& s, const Side& side, const double
   return de.euclidean ? std::sqrt(squared) : squared;
 }
 
-/// Equations 9 and 10 for one user.
-double ranking_loss(const TrainingStep& s, const double* user, const double* items,
-                    const std::vector<int32_t>& slots) {
-  const auto score = [&](int32_t item) {
-    return dot(user, items + item * s.student_dim, s.student_dim);
-  };
+/// An anchor's scores of its slots; 0 for an empty one.
+std::vector<double> slot_scores(const double* anchor, const double* others, int64_t dim,
+                                const std::vector<int32_t>& slots) {
+  std::vector<double> scores;
+  for (const int32_t row : slots) {
+    scores.push_back(row >= 0 ? dot(anchor, others + row * dim, dim) : 0.0);
+  }
+  return scores;
+}
+
+std::vector<bool> present(const std::vector<int32_t>& slots) {
+  std::vector<bool> result;
+  for (const int32_t row : slots) result.push_back(row >= 0);
+  return result;
+}
+
+/// Equations 9 and 10 for one anchor.
+double ranking_loss(const std::vector<double>& scores, const std::vector<bool>& present,
+                    int64_t interesting) {
   double loss = 0;
-  for (size_t k = 0; k < static_cast<size_t>(s.rrd.interesting); ++k) {
-    if (slots[k] < 0) continue;
+  for (size_t k = 0; k < static_cast<size_t>(interesting); ++k) {
+    if (!present[k]) continue;
     double sum = 0;
-    for (size_t i = k; i < slots.size(); ++i) {
-      if (slots[i] >= 0) sum += std::exp(score(slots[i]));
+    for (size_t i = k; i < scores.size(); ++i) {
+      if (present[i]) sum += std::exp(scores[i]);
     }
-    loss += std::log(sum) - score(slots[k]);
+    loss += std::log(sum) - scores[k];
   }
   return loss;
+}
+
+/// The relaxed ranking loss of the batch's anchors.
+double ranking_losses(const TrainingStep::Ranking& ranking, const std::set<int32_t>& batch,
+                      const double* anchors, const double* others, int64_t dim) {
+  double loss = 0;
+  for (const int32_t a : batch) {
+    const auto& slots = ranking.samples[static_cast<size_t>(a)];
+    loss += ranking_loss(slot_scores(anchors + a * dim, others, dim, slots), present(slots),
+                         ranking.interesting);
+  }
+  return ranking.mean ? loss / static_cast<double>(batch.size()) : loss;
 }
 
 }  // namespace
@@ -145,20 +171,34 @@ StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
     rebuild(s.positives, 1, item, s.de.teacher_item, 1, 0.5);
     rebuild(s.negatives, 1, item, s.de.teacher_item, 2, 0.5);
   }
-  if (s.rrd.weight > 0) {
-    const auto users = distinct(s.sample_users);
-    for (const int32_t u : users) {
-      total.rrd +=
-          ranking_loss(s, user + u * s.student_dim, item, s.rrd.samples[static_cast<size_t>(u)]);
+  const int64_t dim = s.student_dim;
+  const std::set<int32_t> users(s.sample_users.begin(), s.sample_users.end());
+  const std::set<int32_t> items(s.ir_items.begin(), s.ir_items.end());
+  if (s.rrd.weight > 0) total.rrd = ranking_losses(s.rrd, users, user, item, dim);
+  if (s.ir.weight > 0) total.ir = ranking_losses(s.ir, items, item, user, dim);
+  for (const int32_t u : users) {
+    const auto row = static_cast<size_t>(u);
+    if (s.rd.weight > 0) {
+      const auto& slots = s.rd.samples[row];
+      const std::vector<double> scores = slot_scores(user + u * dim, item, dim, slots);
+      // The weights are constants to the gradient; between two ranks they are.
+      total.rd += ranking_distillation_loss(
+                      ranking_distillation_weights(s.rd.options, scores, present(slots)), scores) /
+                  static_cast<double>(users.size());
     }
-    if (s.rrd.mean) total.rrd /= static_cast<double>(users.size());
+    if (s.cd.weight > 0) {
+      const auto& slots = s.cd.samples[row];
+      total.cd += soft_target_loss(slot_scores(user + u * dim, item, dim, slots), s.cd.targets[row],
+                                   present(slots));
+    }
   }
   return total;
 }
 
 double total_loss(const TrainingStep& s, const FlatParameters& parameters) {
   const StepLosses l = losses(s, parameters);
-  return l.base + s.de.weight * l.de + s.rrd.weight * l.rrd;
+  return l.base + s.de.weight * l.de + s.rrd.weight * l.rrd + s.ir.weight * l.ir +
+         s.rd.weight * l.rd + s.cd.weight * l.cd;
 }
 
 FlatParameters gradient(const TrainingStep& s, const FlatParameters& parameters) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/oracles/ranking_distillation.h"
+
 namespace derrd::oracle {
 
 /// One batch with everything that its loss depends on, on plain arrays.
@@ -25,12 +27,27 @@ struct TrainingStep {
     std::vector<double> teacher_user, teacher_item;  ///< [U, T], [I, T]
   } de;
 
-  struct Rrd {
-    double weight = 0;  ///< lambda_RRD; 0: off
-    bool mean = false;  ///< over the batch's users; else their sum
+  struct Ranking {
+    double weight = 0;  ///< lambda; 0: off
+    bool mean = false;  ///< over the batch's anchors; else their sum
     int64_t interesting = 0;
-    std::vector<std::vector<int32_t>> samples;  ///< [U][K + L], -1: empty
-  } rrd;
+    std::vector<std::vector<int32_t>> samples;  ///< [anchors][K + L], -1: empty
+  };
+  Ranking rrd;                    ///< of the batch's users, over items
+  Ranking ir;                     ///< of some of the items, over users
+  std::vector<int32_t> ir_items;  ///< of the batch
+
+  struct Rd {
+    double weight = 0;  ///< of a mean over the batch's users; 0: off
+    RankingDistillation options;
+    std::vector<std::vector<int32_t>> samples;  ///< [U][K + N], -1: empty
+  } rd;
+
+  struct Cd {
+    double weight = 0;                          ///< 0: off
+    std::vector<std::vector<int32_t>> samples;  ///< [U][n], -1: empty
+    std::vector<std::vector<double>> targets;   ///< [U][n]
+  } cd;
 };
 
 /// The parameters, one matrix after the other: user and item embeddings; then, if DE is on, for
@@ -40,7 +57,7 @@ using FlatParameters = std::vector<double>;
 int64_t parameter_count(const TrainingStep& step);
 
 struct StepLosses {
-  double base = 0, de = 0, rrd = 0;  ///< unweighted
+  double base = 0, de = 0, rrd = 0, ir = 0, rd = 0, cd = 0;  ///< unweighted
 };
 /// Equation 11 written out in double: loops over samples, experts and slots, nothing shared with
 /// the kernels.

@@ -1,0 +1,52 @@
+#include "kernels/held_rows.h"
+
+#include "bench/kernels/ranking_lists.h"
+#include "bench/kernels/slot_batch.h"
+#include "kernels/platform/sort.h"
+#include "kernels/sampling.h"
+
+namespace derrd::bench {
+namespace {
+
+/// range(0) anchors of K = 40 slots that hold popular rows of range(1), range(2) anchors in the
+/// batch.
+void held_rows(benchmark::State& state) {
+  constexpr int64_t kSlots = 40;
+  const int64_t anchors = state.range(0), rows = state.range(1), batch = state.range(2);
+  const int64_t n = anchors * kSlots;
+  const DeviceArray<int32_t> samples = to_device(popular_rows(anchors, kSlots, rows, 1));
+  const DeviceArray<int32_t> offsets(rows + 1), held(rows), places(rows + 1);
+  const DeviceArray<uint32_t> occurrences(n), values(n);
+  const DeviceArray<uint64_t> keys(n), sorted_keys(n);
+  const DeviceArray<uint8_t> sort_scratch(sort_pairs_scratch_bytes(n));
+  const DeviceArray<uint8_t> scratch(exclusive_sum_scratch_bytes(rows + 1));
+  ranking_occurrence_keys({keys.view(), values.view()}, samples.matrix(anchors, kSlots), stream());
+  sort_pairs({sorted_keys.view(), occurrences.view()}, {keys.view(), values.view()}, 32,
+             sort_scratch.view(), stream());
+  row_offsets(offsets.view(), sorted_keys.view(), stream());
+
+  // Every stride-th anchor.
+  const int64_t stride = anchors / batch;
+  std::vector<int32_t> of_batch, where(static_cast<size_t>(anchors), -1);
+  for (int64_t i = 0; i < batch; ++i) {
+    of_batch.push_back(static_cast<int32_t>(i * stride));
+    where[static_cast<size_t>(i * stride)] = static_cast<int32_t>(i);
+  }
+  const DeviceArray<int32_t> batch_rows = to_device(of_batch), position = to_device(where);
+  const DeviceArray<BatchCursor> cursors =
+      to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(batch)}, {}});
+  measure(state, {.bytes = 8.0 * static_cast<double>(n) + 20.0 * static_cast<double>(rows)}, [&] {
+    find_held_rows({held.view(), cursors.data() + 1, places.view(), scratch.view()},
+                   {batch_rows.view(), {}, {}, cursors.data(), batch},
+                   {offsets.view(), occurrences.view(), position.view()}, kSlots, stream());
+  });
+}
+BENCHMARK(held_rows)
+    ->Name("find_held_rows")
+    ->Apply(wall_clock)
+    ->ArgNames({"A", "R", "B"})
+    ->Args({5'219, 25'181, 850})
+    ->Args({1'000'000, 1'000'000, 65'536});
+
+}  // namespace
+}  // namespace derrd::bench

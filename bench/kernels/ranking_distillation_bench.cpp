@@ -1,0 +1,36 @@
+#include "kernels/ranking_distillation.h"
+
+#include "bench/kernels/slot_batch.h"
+
+namespace derrd::bench {
+namespace {
+
+/// range(0) anchors, range(1) of the teacher's items, range(2) negatives.
+void run(benchmark::State& state, RankWeight weight) {
+  const int64_t top = state.range(1);
+  const ScoredBatch batch(state.range(0), top + state.range(2));
+  const RankingDistillationOptions options = {.top = top, .items = 25'000, .weight = weight};
+  // Samples and scores read, the gradient written.
+  measure(state, {.bytes = 12 * batch.pairs()}, [&] {
+    ranking_distillation(batch.loss.view(), batch.grad_score.matrix(batch.anchors, batch.slots),
+                         batch.score.matrix(batch.anchors, batch.slots), batch.view(), options,
+                         stream());
+  });
+}
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  wall_clock(benchmark);
+  benchmark->ArgNames({"B", "K", "N"});
+  benchmark->Args({850, 10, 100});
+  benchmark->Args({850, 100, 400});
+  benchmark->Args({65'536, 10, 100});
+}
+
+void fixed(benchmark::State& state) { run(state, RankWeight::kStatic); }
+BENCHMARK(fixed)->Name("ranking_distillation/static")->Apply(shapes);
+
+void dynamic(benchmark::State& state) { run(state, RankWeight::kDynamic); }
+BENCHMARK(dynamic)->Name("ranking_distillation/dynamic")->Apply(shapes);
+
+}  // namespace
+}  // namespace derrd::bench

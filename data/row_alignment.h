@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace derrd {
+
+/// Which rows of a foreign matrix belong to the users (or the items) of a data set.
+struct RowAlignment {
+  std::vector<int32_t> row;          ///< [n] row of each number of the data set, -1: none
+  std::vector<int32_t> number;       ///< [rows] number of each row in the data set, -1: none
+  int64_t matched = 0;               ///< numbers that have a row, and rows that have a number
+  std::vector<std::string> absent;   ///< some ids of the data set that have no row
+  std::vector<std::string> unknown;  ///< some ids of rows that the data set does not have
+
+  int64_t numbers() const { return static_cast<int64_t>(row.size()); }
+  int64_t rows() const { return static_cast<int64_t>(number.size()); }
+};
+
+/// Row r belongs to the id number r of `theirs`. Ids are compared as text.
+RowAlignment align_by_ids(const IdTable& ours, const IdTable& theirs);
+
+/// Row r belongs to the data set's number r.
+RowAlignment align_in_order(int64_t numbers);
+
+/// Reads a text file of ids: id r stands on line r, from 0; blanks at its ends are dropped.
+/// \throws Error naming file and line if a line is empty or an id is there twice.
+IdTable read_id_file(const std::filesystem::path& path);
+
+/// The same from memory; `name` stands for the file in messages.
+IdTable parse_id_file(std::string_view text, std::string_view name);
+
+}  // namespace derrd

@@ -1,0 +1,84 @@
+#include "engine/distill/cd.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/sampling.h"
+#include "kernels/soft_target.h"
+
+namespace derrd {
+
+namespace {
+constexpr int64_t kMaxItems = 512;
+}  // namespace
+
+CdDistiller::CdDistiller(CdOptions options, const DeviceDataset& data, TeacherLists lists,
+                         Model& student, int64_t capacity, const Stream& stream)
+    : Distiller(options.weight),
+      options_(options),
+      lists_(lists.items),
+      slots_(Anchor::kUser, data.users(), data.items(), options.items, capacity, student),
+      space_(std::max(lists.items.size(), samples().size()), data.users()),
+      list_offsets_(even_offsets(data.users(), lists.items.cols, stream)),
+      list_targets_(lists.items.size()),
+      positions_(samples().size()),
+      targets_(samples().size()) {
+  soft_targets(list_targets_.matrix(lists_.rows, lists_.cols), lists.scores,
+               static_cast<float>(options_.t1), static_cast<float>(options_.t2), stream);
+}
+
+void CdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
+  const int64_t n = lists_.size();
+  interesting_keys(
+      space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
+      {batches.seed(), RandomPurpose::kCdItems, static_cast<uint32_t>(batches.epoch())}, stream);
+  segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(), space_.scratch(),
+                       stream);
+  const Matrix<int32_t> samples = slots_.samples();
+  const Matrix<int32_t> positions = positions_.matrix(samples.rows, samples.cols);
+  interesting_positions(positions, lists_, space_.sorted(n).values, stream);
+  take_at(samples, lists_, positions, -1, stream);
+  take_at(targets_.matrix(samples.rows, samples.cols),
+          {list_targets_.data(), lists_.rows, lists_.cols}, positions, 0.0f, stream);
+  slots_.invert(space_, stream);
+}
+
+void CdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
+                                const Stream& stream) {
+  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+  soft_target_loss(s.loss, s.grad_score, s.score, targets(), s.batch, static_cast<float>(weight()),
+                   stream);
+  slots_.backward(s, student, loss, stream);
+}
+
+std::vector<LossOption> CdLoss::options() {
+  constexpr double kSmallest = std::numeric_limits<float>::min();
+  return {
+      {"lambda-cd", "Weight of the loss in the sum of all losses", &values_.weight, 0},
+      {"cd-items",
+       "Items per user and epoch whose probabilities the student learns from the teacher",
+       &values_.items, 1, kMaxItems},
+      {"cd-list", "Length of the teacher's list per user from which they are drawn",
+       &values_.list_length, 1},
+      {"cd-t", "How deep in that list they are drawn: rank k has weight exp(-k/t)",
+       &values_.sharpness, kSmallest},
+      {"cd-t1", "The teacher's probability of a score s is sigmoid((s + t2) / t1): its temperature",
+       &values_.t1, kSmallest},
+      {"cd-t2", "and what is added to every score", &values_.t2,
+       std::numeric_limits<float>::lowest()},
+  };
+}
+
+std::string CdLoss::complaint() const {
+  return values_.list_length < values_.items
+             ? "--cd-list has to be at least --cd-items: the items are drawn from it"
+             : "";
+}
+
+std::unique_ptr<Distiller> CdLoss::make(const DistillContext& in) const {
+  return std::make_unique<CdDistiller>(values_, in.data,
+                                       in.teacher.lists(values_.list_length, in.stream), in.student,
+                                       std::min(in.batch_size, in.data.users()), in.stream);
+}
+
+}  // namespace derrd

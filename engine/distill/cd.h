@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/device_dataset.h"
+#include "engine/distill/distiller.h"
+#include "engine/distill/loss.h"
+#include "engine/distill/slot_losses.h"
+#include "engine/distill/sort_space.h"
+#include "engine/models/model.h"
+#include "engine/teacher.h"
+#include "kernels/platform/memory.h"
+
+namespace derrd {
+
+struct CdOptions {
+  double weight = 1e-2;
+  int64_t items = 50;          ///< n, drawn for each user
+  int64_t list_length = 3000;  ///< R, items in the teacher's ranking of each user
+  double sharpness = 150.0;    ///< T: an item of rank k is drawn with weight exp(-k / T)
+  double t1 = 2.0, t2 = 0.0;   ///< target = sigmoid((score + t2) / t1)
+};
+
+/// Collaborative Distillation (Lee et al., ICDM'19): the student's probabilities of n items follow
+/// the teacher's. Items are drawn once an epoch.
+class CdDistiller final : public Distiller {
+ public:
+  /// @param lists outlive the distiller
+  /// @param capacity no batch has more distinct users
+  CdDistiller(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
+              int64_t capacity, const Stream& stream);
+
+  std::string_view name() const override { return "cd"; }
+  void begin_epoch(const Batches& batches, const Stream& stream) override;
+  void add_gradients(const Batches& batches, Model& student, double* loss,
+                     const Stream& stream) override;
+
+  /// The samples of the epoch [U, n], and what their scores' sigmoids shall be.
+  Matrix<const int32_t> samples() const { return slots_.samples(); }
+  Matrix<const float> targets() const { return {targets_.data(), samples().rows, samples().cols}; }
+
+ private:
+  CdOptions options_;
+  Matrix<const int32_t> lists_;
+  SlotLosses slots_;
+  SortSpace space_;
+  DeviceArray<int64_t> list_offsets_;  // [U + 1]
+  DeviceArray<float> list_targets_;    // [U, R] of all items of the lists
+  DeviceArray<int32_t> positions_;     // [U, n] of the samples in the lists
+  DeviceArray<float> targets_;         // [U, n]
+};
+
+/// "cd".
+class CdLoss final : public DistillationLoss {
+ public:
+  std::string_view name() const override { return "cd"; }
+  std::string_view title() const override { return "Collaborative Distillation (cd)"; }
+  std::vector<LossOption> options() override;
+  std::string complaint() const override;
+  TeacherPart needs() const override { return TeacherPart::kScores; }
+  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+
+ private:
+  CdOptions values_;
+};
+
+}  // namespace derrd

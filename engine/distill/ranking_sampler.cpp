@@ -1,0 +1,57 @@
+#include "engine/distill/ranking_sampler.h"
+
+#include <algorithm>
+
+#include "kernels/negatives.h"
+#include "kernels/sampling.h"
+
+namespace derrd {
+
+RankingSampler::RankingSampler(RankingSamplerOptions options, Matrix<const int32_t> lists,
+                               SparseRows observed, int64_t rows, const Stream& stream)
+    : options_(options),
+      lists_(lists),
+      observed_(observed),
+      rows_(rows),
+      most_excluded_(observed.items.size + lists.size()),
+      lowest_(lists.rows),
+      list_offsets_(even_offsets(lists.rows, lists.cols, stream)),
+      excluded_offsets_(lists.rows + 1),
+      excluded_(most_excluded_),
+      space_(std::max(most_excluded_, lists.rows * slots()), lists.rows) {
+  if (options_.excluded == Excluded::kList) {
+    // The same whatever is drawn from the lists: found once.
+    list_lengths(lowest_.view(), lists_, stream);
+    find_excluded(stream);
+  }
+}
+
+void RankingSampler::draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream) {
+  const auto number = static_cast<uint32_t>(epoch);
+  const int64_t k = options_.interesting;
+  if (options_.selection == Selection::kTop) {
+    top_items(samples, lowest_.view(), lists_, k, stream);
+  } else {
+    const int64_t n = lists_.size();
+    interesting_keys(space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
+                     {seed, options_.interesting_draw, number}, stream);
+    segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(),
+                         space_.scratch(), stream);
+    interesting_items(samples, lowest_.view(), lists_, space_.sorted(n).values, k, stream);
+  }
+  if (options_.excluded == Excluded::kSelected) find_excluded(stream);
+  const auto* excluded = reinterpret_cast<const int32_t*>(excluded_.data());
+  sample_uninteresting(samples, k, {excluded_offsets_.view(), {excluded, most_excluded_}}, rows_,
+                       {seed, options_.uninteresting_draw, number}, stream);
+}
+
+void RankingSampler::find_excluded(const Stream& stream) {
+  const SortBuffers keys = space_.unsorted(most_excluded_);
+  exclusion_sizes(excluded_offsets_.view(), observed_, lowest_.view(), stream);
+  exclusive_sum(excluded_offsets_.view(), excluded_offsets_.view(), space_.scratch(), stream);
+  exclusion_keys(keys, excluded_offsets_.view(), observed_, lists_, lowest_.view(), stream);
+  segmented_sort_pairs({space_.sorted(most_excluded_).keys, excluded_.view()}, keys,
+                       excluded_offsets_.view(), space_.scratch(), stream);
+}
+
+}  // namespace derrd

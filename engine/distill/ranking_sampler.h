@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+
+#include "engine/distill/sort_space.h"
+#include "kernels/platform/memory.h"
+#include "kernels/random_key.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// How the K interesting rows come out of the teacher's list: drawn anew each epoch, or simply its
+/// head.
+enum class Selection { kSampled, kTop };
+
+/// What the L uninteresting rows of an anchor are not drawn from, beside its observed ones.
+enum class Excluded {
+  kList,      ///< the teacher's list: the authors' program
+  kSelected,  ///< the list down to the lowest interesting one: Section 4.2.1
+};
+
+struct RankingSamplerOptions {
+  int64_t interesting = 40;    ///< K
+  int64_t uninteresting = 40;  ///< L
+  double sharpness = 10.0;     ///< T: rank k is drawn with weight exp(-k / T)
+  Selection selection = Selection::kSampled;
+  Excluded excluded = Excluded::kList;
+  RandomPurpose interesting_draw = RandomPurpose::kInteresting;
+  RandomPurpose uninteresting_draw = RandomPurpose::kUninteresting;
+};
+
+/// Draws the samples of a relaxed ranking loss: for each anchor (a user, or an item) K interesting
+/// rows of the teacher's list, in rank order, and L uninteresting ones.
+class RankingSampler {
+ public:
+  /// @param lists [anchors, R] the teacher's ranking of each anchor's unobserved rows, best first,
+  ///   -1 padded
+  /// @param observed [anchors] rows; both outlive the sampler
+  /// @param rows of the table from which all are drawn
+  RankingSampler(RankingSamplerOptions options, Matrix<const int32_t> lists, SparseRows observed,
+                 int64_t rows, const Stream& stream);
+
+  int64_t slots() const { return options_.interesting + options_.uninteresting; }
+  /// Fills samples [anchors, K + L] for an epoch.
+  void draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream);
+  /// Free between draws: for at least anchors * slots() pairs.
+  const SortSpace& space() const { return space_; }
+
+ private:
+  void find_excluded(const Stream& stream);
+
+  RankingSamplerOptions options_;
+  Matrix<const int32_t> lists_;
+  SparseRows observed_;
+  int64_t rows_;
+  int64_t most_excluded_;                  // rows in all rows of excluded_ together
+  DeviceArray<int32_t> lowest_;            // [anchors] length of the list's excluded part
+  DeviceArray<int64_t> list_offsets_;      // [anchors + 1]
+  DeviceArray<int64_t> excluded_offsets_;  // [anchors + 1]
+  DeviceArray<uint32_t> excluded_;         // what the uninteresting rows are not drawn from
+  SortSpace space_;
+};
+
+}  // namespace derrd

@@ -1,0 +1,84 @@
+#include "engine/distill/rd.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/negatives.h"
+#include "kernels/sampling.h"
+
+namespace derrd {
+
+namespace {
+constexpr int64_t kMaxTop = 512;
+}  // namespace
+
+RdDistiller::RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+                         Model& student, int64_t capacity, const Stream& stream)
+    : Distiller(options.weight),
+      options_(options),
+      data_(data),
+      slots_(Anchor::kUser, data.users(), data.items(), options.top + options.negatives, capacity,
+             student),
+      space_(samples().size(), data.users()) {
+  const DeviceArray<int32_t> lowest(data.users());
+  top_items(slots_.samples(), lowest.view(), lists, options_.top, stream);
+  stream.synchronize();  // before that memory goes
+}
+
+void RdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
+  sample_uninteresting(
+      slots_.samples(), options_.top, data_.train(), data_.items(),
+      {batches.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(batches.epoch())},
+      stream);
+  slots_.invert(space_, stream);
+}
+
+RankWeight RdDistiller::rank_weight(int epoch) const {
+  if (epoch < options_.warmup) return RankWeight::kStatic;
+  return options_.renormalise ? RankWeight::kRenormalised : RankWeight::kDynamic;
+}
+
+void RdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
+                                const Stream& stream) {
+  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+  ranking_distillation(s.loss, s.grad_score, s.score, s.batch,
+                       {.top = options_.top,
+                        .sharpness = static_cast<float>(options_.sharpness),
+                        .tolerance = static_cast<float>(options_.tolerance),
+                        .items = data_.items(),
+                        .weight = rank_weight(batches.epoch()),
+                        .scale = static_cast<float>(weight()),
+                        .reduction = options_.reduction},
+                       stream);
+  slots_.backward(s, student, loss, stream);
+}
+
+std::vector<LossOption> RdLoss::options() {
+  constexpr double kSmallest = std::numeric_limits<float>::min();
+  return {
+      {"lambda-rd", "Weight of the loss, a mean over a batch's users, in the sum of all losses",
+       &values_.weight, 0},
+      {"rd-k", "The teacher's best unobserved items of each user, which count as observed",
+       &values_.top, 1, kMaxTop},
+      {"rd-sharpness", "How fast their weight falls with the rank: rank k weighs exp(-k/sharpness)",
+       &values_.sharpness, kSmallest},
+      {"rd-mu",
+       "How much an item gains weight by every rank that the student places it too low: "
+       "tanh(mu * ranks)",
+       &values_.tolerance, kSmallest},
+      {"rd-negatives",
+       "Random unobserved items per user and epoch, by which the student's ranks are estimated",
+       &values_.negatives, 1, kMaxUninteresting},
+      {"rd-warmup", "Epochs before the student's ranks count", &values_.warmup, 0},
+      {"rd-renormalise", "Scale a user's weights to a sum of 1 also when the student's ranks count",
+       &values_.renormalise},
+  };
+}
+
+std::unique_ptr<Distiller> RdLoss::make(const DistillContext& in) const {
+  return std::make_unique<RdDistiller>(values_, in.data,
+                                       in.teacher.lists(values_.top, in.stream).items, in.student,
+                                       std::min(in.batch_size, in.data.users()), in.stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+
+#include "engine/device_dataset.h"
+#include "engine/distill/distiller.h"
+#include "engine/distill/loss.h"
+#include "engine/distill/slot_losses.h"
+#include "engine/models/model.h"
+#include "kernels/ranking_distillation.h"
+
+namespace derrd {
+
+/// The defaults are the original program's.
+struct RdOptions {
+  double weight = 1.0;
+  int64_t top = 10;          ///< K, the teacher's best items of each user
+  double sharpness = 1.0;    ///< lambda: rank k weighs exp(-k / lambda)
+  double tolerance = 0.1;    ///< mu of the dynamic weight
+  int64_t negatives = 100;   ///< N, unobserved items by which the student's ranks are estimated
+  int64_t warmup = 30;       ///< epochs with static weights alone
+  bool renormalise = false;  ///< a user's dynamic weights to a sum of 1
+  AnchorReduction reduction = AnchorReduction::kMean;
+};
+
+/// Ranking Distillation (Tang and Wang, KDD'18): the teacher's first K items count as observed, the
+/// more the better the teacher and the worse the student ranks them. Negatives are drawn once an
+/// epoch.
+class RdDistiller final : public Distiller {
+ public:
+  /// @param lists the teacher's ranking [U, R >= K]: unobserved items, best first, -1 padded
+  /// @param data outlives the distiller
+  /// @param capacity no batch has more distinct users
+  RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+              Model& student, int64_t capacity, const Stream& stream);
+
+  std::string_view name() const override { return "rd"; }
+  void begin_epoch(const Batches& batches, const Stream& stream) override;
+  void add_gradients(const Batches& batches, Model& student, double* loss,
+                     const Stream& stream) override;
+
+  /// The samples of the epoch [U, K + N].
+  Matrix<const int32_t> samples() const { return slots_.samples(); }
+
+ private:
+  RankWeight rank_weight(int epoch) const;
+
+  RdOptions options_;
+  const DeviceDataset& data_;
+  SlotLosses slots_;
+  SortSpace space_;
+};
+
+/// "rd".
+class RdLoss final : public DistillationLoss {
+ public:
+  std::string_view name() const override { return "rd"; }
+  std::string_view title() const override { return "Ranking Distillation (rd)"; }
+  std::vector<LossOption> options() override;
+  TeacherPart needs() const override { return TeacherPart::kLists; }
+  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+
+ private:
+  RdOptions values_;
+};
+
+}  // namespace derrd

@@ -1,0 +1,32 @@
+#include "engine/distill/sampled_items.h"
+
+#include <algorithm>
+
+#include "kernels/held_rows.h"
+
+namespace derrd {
+
+SampledItems::SampledItems(const RrdOptions& rrd, const DeviceDataset& data,
+                           Matrix<const int32_t> lists, int64_t user_capacity, const Stream& stream)
+    : sampler_({.interesting = rrd.interesting, .uninteresting = 0, .sharpness = rrd.sharpness},
+               lists, data.train(), data.items(), stream),
+      slots_(data.users(), data.items(), sampler_.slots()),
+      capacity_(std::min(data.items(), user_capacity * sampler_.slots())),
+      rows_(data.items()),
+      places_(data.items() + 1),
+      sum_scratch_(exclusive_sum_scratch_bytes(data.items() + 1)),
+      cursor_(1) {}
+
+void SampledItems::begin_epoch(const Batches& batches, const Stream& stream) {
+  sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
+  slots_.invert(sampler_.space(), stream);
+}
+
+RowSegments SampledItems::of_batch(const Batches& batches, const Stream& stream) const {
+  const RowSegments users = batches.distinct_users();
+  find_held_rows({rows_.view(), cursor_.data(), places_.view(), sum_scratch_.view()}, users,
+                 slots_.index(users, stream), sampler_.slots(), stream);
+  return {rows_.view(), {}, {}, cursor_.data(), capacity_};
+}
+
+}  // namespace derrd

@@ -1,0 +1,59 @@
+#include "engine/distill/slot_losses.h"
+
+#include "kernels/sampling.h"
+#include "kernels/segments.h"
+#include "kernels/sum.h"
+
+namespace derrd {
+
+SlotSamples::SlotSamples(int64_t anchor_rows, int64_t other_rows, int64_t slots)
+    : anchor_rows_(anchor_rows),
+      slots_(slots),
+      samples_(anchor_rows * slots),
+      offsets_(other_rows + 1),
+      occurrences_(samples_.size()),
+      position_(anchor_rows) {}
+
+void SlotSamples::invert(const SortSpace& space, const Stream& stream) const {
+  constexpr int kRowBits = 32;
+  const int64_t n = samples_.size();
+  ranking_occurrence_keys(space.unsorted(n), samples(), stream);
+  sort_pairs({space.sorted(n).keys, occurrences_.view()}, space.unsorted(n), kRowBits,
+             space.scratch(), stream);
+  row_offsets(offsets_.view(), space.sorted(n).keys, stream);
+}
+
+SlotIndex SlotSamples::index(RowSegments anchors, const Stream& stream) const {
+  locate_rows(position_.view(), anchors, stream);
+  return {offsets_.view(), occurrences_.view(), position_.view()};
+}
+
+SlotLosses::SlotLosses(Anchor anchor, int64_t anchor_rows, int64_t other_rows, int64_t slots,
+                       int64_t capacity, Model& student)
+    : anchor_(anchor),
+      slots_(anchor_rows, other_rows, slots),
+      loss_terms_(capacity),
+      score_(capacity * slots),
+      grad_score_(capacity * slots) {
+  student.reserve_slots(capacity, slots);
+}
+
+SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
+                                       const Stream& stream) const {
+  const SlotBatch batch = {samples(), anchors};
+  const Matrix<float> score = {score_.data(), anchors.capacity, batch.samples.cols};
+  student.score_slots(score, batch, anchor_, stream);
+  return {loss_terms_.view().slice(0, anchors.capacity),
+          {grad_score_.data(), score.rows, score.cols},
+          score,
+          batch};
+}
+
+void SlotLosses::backward(const Scored& scored, Model& student, double* loss,
+                          const Stream& stream) const {
+  accumulate_sum(loss, scored.loss, stream);
+  student.add_slot_gradients(scored.grad_score, scored.batch,
+                             slots_.index(scored.batch.anchors, stream), anchor_, stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/platform/memory.h"
+#include "kernels/platform/sort.h"
+
+namespace derrd {
+
+/// Memory for sorts of up to `pairs` pairs, one after the other.
+class SortSpace {
+ public:
+  /// @param segments the most that a segmented sort has; exclusive sums may be one longer
+  SortSpace(int64_t pairs, int64_t segments)
+      : unsorted_keys_(pairs),
+        sorted_keys_(pairs),
+        unsorted_values_(pairs),
+        sorted_values_(pairs),
+        scratch_(std::max({segmented_sort_scratch_bytes(pairs, segments),
+                           sort_pairs_scratch_bytes(pairs),
+                           exclusive_sum_scratch_bytes(segments + 1)})) {}
+
+  /// The first n pairs.
+  SortBuffers unsorted(int64_t n) const {
+    return {unsorted_keys_.view().slice(0, n), unsorted_values_.view().slice(0, n)};
+  }
+  SortBuffers sorted(int64_t n) const {
+    return {sorted_keys_.view().slice(0, n), sorted_values_.view().slice(0, n)};
+  }
+  Vector<uint8_t> scratch() const { return scratch_.view(); }
+
+ private:
+  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;
+  DeviceArray<uint32_t> unsorted_values_, sorted_values_;
+  DeviceArray<uint8_t> scratch_;
+};
+
+/// Offsets 0, length, 2 length, ... of `segments` segments.
+DeviceArray<int64_t> even_offsets(int64_t segments, int64_t length, const Stream& stream);
+
+}  // namespace derrd

@@ -1,0 +1,253 @@
+#include "engine/models/neumf.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/bce.h"
+#include "kernels/embedding.h"
+#include "kernels/joint.h"
+#include "kernels/linear.h"
+#include "kernels/pair_hidden.h"
+#include "kernels/platform/gemm.h"
+#include "kernels/sum.h"
+
+namespace derrd {
+
+namespace {
+
+using Initial = Parameters::Initial;
+
+constexpr Initial kEmbedding = {Initial::Kind::kNormal, 0.01f};
+constexpr Initial kZero = {Initial::Kind::kUniform, 0.0f};
+
+/// Xavier: of a whole layer, where it is kept in parts.
+Initial hidden_weight(int64_t inputs, int64_t outputs) {
+  return {Initial::Kind::kUniform, std::sqrt(6.0f / static_cast<float>(inputs + outputs))};
+}
+Initial output_weight(int64_t inputs) {
+  return {Initial::Kind::kUniform, std::sqrt(6.0f / static_cast<float>(inputs))};
+}
+
+PairBatch pair_batch(const Batches& batches) {
+  return {batches.cursor(), batches.distinct_users(), batches.distinct_positives(),
+          batches.distinct_negatives()};
+}
+
+}  // namespace
+
+NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters)
+    : parameters_(parameters),
+      shape_(shape),
+      widths_(hidden_widths(shape.dim, shape.layers)),
+      batch_size_(batch_size),
+      slots_(std::max(shape.users, shape.items), shape.dim, widths_) {
+  const int64_t dim = shape.dim;
+  const int64_t hidden = widths_.front();
+  const Initial first = hidden_weight(2 * dim, hidden);
+  user_ = {parameters.declare("user_gmf", shape.users, dim, kEmbedding),
+           parameters.declare("user_mlp", shape.users, dim, kEmbedding),
+           parameters.declare("hidden.1.user_weight", hidden, dim, first)};
+  item_ = {parameters.declare("item_gmf", shape.items, dim, kEmbedding),
+           parameters.declare("item_mlp", shape.items, dim, kEmbedding),
+           parameters.declare("hidden.1.item_weight", hidden, dim, first)};
+  first_bias_ = parameters.declare("hidden.1.bias", 1, hidden, kZero);
+  for (size_t l = 1; l < widths_.size(); ++l) {
+    const int64_t inputs = widths_[l - 1];
+    const int64_t outputs = widths_[l];
+    const std::string name = fmt::format("hidden.{}", l + 1);
+    layers_.push_back(
+        {parameters.declare(name + ".weight", outputs, inputs, hidden_weight(inputs, outputs)),
+         parameters.declare(name + ".bias", 1, outputs, kZero)});
+  }
+  const int64_t joint = dim + widths_.back();
+  output_weight_ = parameters.declare("output.weight", 1, joint, output_weight(joint));
+  output_bias_ = parameters.declare("output.bias", 1, 1, kZero);
+
+  const int64_t pairs = 2 * batch_size;
+  pair_numbers_ = DeviceArray<int32_t>(4 * pairs);
+  pair_cursor_ = DeviceArray<BatchCursor>(1);
+  user_vectors_ = DeviceArray<float>(batch_size * dim);
+  grad_user_vectors_ = DeviceArray<float>(batch_size * dim);
+  user_part_ = DeviceArray<float>(batch_size * hidden);
+  grad_user_part_ = DeviceArray<float>(batch_size * hidden);
+  item_vectors_ = DeviceArray<float>(pairs * dim);
+  grad_item_vectors_ = DeviceArray<float>(pairs * dim);
+  item_part_ = DeviceArray<float>(pairs * hidden);
+  grad_item_part_ = DeviceArray<float>(pairs * hidden);
+  hidden_ = HiddenRows(pairs, widths_, HiddenRows::Purpose::kTrain);
+  joint_ = DeviceArray<float>(pairs * joint);
+  grad_joint_ = DeviceArray<float>(pairs * joint);
+  score_ = DeviceArray<float>(pairs);
+  grad_score_ = DeviceArray<float>(pairs);
+  loss_terms_ = DeviceArray<float>(pairs);
+  std::vector<float> targets(static_cast<size_t>(pairs));
+  for (size_t p = 0; p < targets.size(); p += 2) targets[p] = 1.0f;  // the sample's positive pair
+  target_ = DeviceArray<float>(targets, Stream());
+}
+
+TrainedNeumf NeumfModel::trained() const {
+  TrainedNeumf model = {trained(user_),          trained(item_),       trained(first_bias_), {},
+                        trained(output_weight_), trained(output_bias_)};
+  for (const Layer& layer : layers_) {
+    model.layers.push_back({parameters_.value(layer.weight), parameters_.value(layer.bias).flat(),
+                            parameters_.gradient(layer.weight),
+                            parameters_.gradient(layer.bias).flat()});
+  }
+  return model;
+}
+
+PairBuffers NeumfModel::pairs() const {
+  const int64_t n = 2 * batch_size_;
+  const auto part = [&](int64_t i) { return pair_numbers_.view().slice(i * n, n); };
+  return {part(0), part(1), part(2), part(3), pair_cursor_.data()};
+}
+
+void NeumfModel::forward(const Batches& batches, double* loss, const Stream& stream) {
+  const TrainedNeumf model = trained();
+  const PairBatch batch = pair_batch(batches);
+  const PairBuffers buffers = pairs();
+  const int64_t n = 2 * batch_size_;
+  const int64_t dim = shape_.dim;
+  const int64_t hidden = widths_.front();
+  const int32_t* live = &pair_cursor_.data()->count;
+  locate_pairs(buffers, batch, stream);
+
+  const int64_t users = batch.distinct_users.capacity;
+  const int64_t positives = batch.distinct_positives.capacity;
+  const int64_t negatives = batch.distinct_negatives.capacity;
+  const Matrix<float> user_vectors = user_vectors_.matrix(users, dim);
+  const Matrix<float> item_vectors = item_vectors_.matrix(positives + negatives, dim);
+  const Matrix<float> user_part = user_part_.matrix(users, hidden);
+  const Matrix<float> item_part = item_part_.matrix(positives + negatives, hidden);
+  gather_rows(user_vectors, 0, model.user.mlp.value, batch.distinct_users, stream);
+  gather_rows(item_vectors.slice(0, positives), 0, model.item.mlp.value, batch.distinct_positives,
+              stream);
+  gather_rows(item_vectors.slice(positives, negatives), 0, model.item.mlp.value,
+              batch.distinct_negatives, stream);
+  linear_forward(user_part, user_vectors, model.user.weight.value, model.first_bias.value.flat(),
+                 Activation::kNone, &batch.distinct_users.batch->count, stream);
+  gemm(item_part, item_vectors, Transpose::kNo, model.item.weight.value, Transpose::kYes, {},
+       stream);
+
+  const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
+  pair_hidden_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
+  hidden_.forward(model.layers, n, live, stream);
+  joint_forward(joint, model.user.gmf.value, model.item.gmf.value, hidden_.last(n), buffers.rows(),
+                stream);
+  joint_score(score_.view(), joint, model.output_weight.value.flat(),
+              model.output_bias.value.flat(), buffers.rows(), stream);
+  binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(), live,
+                       stream);
+  accumulate_sum(loss, loss_terms_.view(), stream);
+  // Already here, so that distillers can add to the joint vectors' gradient.
+  linear_backward(grad_joint_.matrix(n, joint.cols), model.output_weight.grad,
+                  model.output_bias.grad.flat(), grad_score_.matrix(n, 1), joint, {},
+                  model.output_weight.value, Activation::kNone, live, stream);
+}
+
+void NeumfModel::backward(const Batches& batches, const Stream& stream) {
+  const TrainedNeumf model = trained();
+  const PairBatch batch = pair_batch(batches);
+  const PairBuffers buffers = pairs();
+  const int64_t n = 2 * batch_size_;
+  const int64_t dim = shape_.dim;
+  const int64_t hidden = widths_.front();
+  joint_backward(model.user.gmf.grad, model.item.gmf.grad, hidden_.grad_last(n),
+                 grad_joint_.matrix(n, dim + widths_.back()), model.user.gmf.value,
+                 model.item.gmf.value, buffers.rows(), batch, stream);
+  hidden_.backward(model.layers, n, &pair_cursor_.data()->count, stream);
+
+  const int64_t users = batch.distinct_users.capacity;
+  const int64_t positives = batch.distinct_positives.capacity;
+  const int64_t negatives = batch.distinct_negatives.capacity;
+  const Matrix<float> grad_user_part = grad_user_part_.matrix(users, hidden);
+  const Matrix<float> grad_item_part = grad_item_part_.matrix(positives + negatives, hidden);
+  const auto reduce = [&](Matrix<float> grad_part, const PairSegments& segments) {
+    pair_hidden_backward(grad_part, hidden_.grad_first(n), hidden_.first(n), segments, stream);
+  };
+  reduce(grad_user_part, batch.users());
+  reduce(grad_item_part.slice(0, positives), batch.positives());
+  reduce(grad_item_part.slice(positives, negatives), batch.negatives());
+
+  const Matrix<float> grad_user = grad_user_vectors_.matrix(users, dim);
+  const Matrix<float> grad_item = grad_item_vectors_.matrix(positives + negatives, dim);
+  linear_backward(grad_user, model.user.weight.grad, model.first_bias.grad.flat(), grad_user_part,
+                  user_vectors_.matrix(users, dim), {}, model.user.weight.value, Activation::kNone,
+                  &batch.distinct_users.batch->count, stream);
+  gemm(model.item.weight.grad, grad_item_part, Transpose::kYes,
+       item_vectors_.matrix(positives + negatives, dim), Transpose::kNo, {.beta = 1.0f}, stream);
+  gemm(grad_item, grad_item_part, Transpose::kNo, model.item.weight.value, Transpose::kNo, {},
+       stream);
+  add_rows(model.user.mlp.grad, grad_user, 0, batch.distinct_users, stream);
+  add_rows(model.item.mlp.grad, grad_item.slice(0, positives), 0, batch.distinct_positives, stream);
+  add_rows(model.item.mlp.grad, grad_item.slice(positives, negatives), 0, batch.distinct_negatives,
+           stream);
+}
+
+Representations NeumfModel::representations() const {
+  const TrainedNeumf model = trained();
+  const auto tables = [](const TrainedSide& side) {
+    return std::vector<VectorTable>{{side.gmf.value, side.gmf.grad},
+                                    {side.mlp.value, side.mlp.grad}};
+  };
+  const int64_t n = 2 * batch_size_;
+  const int64_t width = shape_.dim + widths_.back();
+  return {tables(model.user), tables(model.item),
+          PairVectors{{joint_.matrix(n, width), grad_joint_.matrix(n, width)},
+                      pairs().rows(),
+                      pair_cursor_.data()}};
+}
+
+void NeumfModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+                             const Stream& stream) {
+  const TrainedNeumf model = trained();
+  const bool users = anchor == Anchor::kUser;
+  slots_.forward(score, model, users ? model.user : model.item, users ? model.item : model.user,
+                 batch, stream);
+}
+
+void NeumfModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
+                                    const SlotIndex& index, Anchor anchor, const Stream& stream) {
+  const TrainedNeumf model = trained();
+  const bool users = anchor == Anchor::kUser;
+  slots_.backward(grad_score, model, users ? model.user : model.item,
+                  users ? model.item : model.user, batch, index, stream);
+}
+
+std::vector<NamedMatrix> NeumfModel::tensors() const {
+  std::vector<NamedMatrix> all = {
+      {"user_gmf", parameters_.value(user_.gmf)},
+      {"item_gmf", parameters_.value(item_.gmf)},
+      {"user_mlp", parameters_.value(user_.mlp)},
+      {"item_mlp", parameters_.value(item_.mlp)},
+      {"hidden.1.user_weight", parameters_.value(user_.weight)},
+      {"hidden.1.item_weight", parameters_.value(item_.weight)},
+      {"hidden.1.bias", parameters_.value(first_bias_)},
+  };
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const std::string name = fmt::format("hidden.{}", l + 2);
+    all.push_back({name + ".weight", parameters_.value(layers_[l].weight)});
+    all.push_back({name + ".bias", parameters_.value(layers_[l].bias)});
+  }
+  all.push_back({"output.weight", parameters_.value(output_weight_)});
+  all.push_back({"output.bias", parameters_.value(output_bias_)});
+  return all;
+}
+
+const Scorer& NeumfModel::scorer(const Stream& stream) {
+  if (!scorer_) {
+    const TrainedNeumf model = trained();
+    const auto side = [](const TrainedSide& s) {
+      return NeumfSide{s.gmf.value, s.mlp.value, s.weight.value};
+    };
+    scorer_ = std::make_unique<NeumfScorer>(NeumfTensors{
+        side(model.user), side(model.item), model.first_bias.value.flat(), model.layers,
+        model.output_weight.value.flat(), model.output_bias.value.flat()});
+  }
+  scorer_->update(stream);
+  return *scorer_;
+}
+
+}  // namespace derrd

@@ -1,0 +1,152 @@
+#include "engine/models/neumf_scorer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/joint.h"
+#include "kernels/leave_one_out.h"
+#include "kernels/linear.h"
+#include "kernels/pair_hidden.h"
+#include "kernels/platform/gemm.h"
+#include "kernels/scale_columns.h"
+
+namespace derrd {
+
+namespace {
+
+/// Pairs that go through the layers together: enough for efficient products, few enough that their
+/// vectors stay in a cache.
+constexpr int64_t kPairsAtOnce = 8192;
+/// Users whose held-out items are ranked together.
+constexpr int64_t kUsersAtOnce = 1024;
+
+}  // namespace
+
+NeumfScorer::NeumfScorer(NeumfTensors tensors) : NeumfScorer(std::move(tensors), {}) {}
+
+NeumfScorer::NeumfScorer(NeumfTensors tensors, std::vector<DeviceArray<float>> memory)
+    : tensors_(std::move(tensors)),
+      memory_(std::move(memory)),
+      widths_(tensors_.widths()),
+      user_product_(users() * tensors_.dim()),
+      user_part_(users() * widths_.front()),
+      item_part_(items() * widths_.front()),
+      user_weight_(users()) {}
+
+void NeumfScorer::update(const Stream& stream) {
+  const int64_t dim = tensors_.dim();
+  const int64_t hidden = widths_.front();
+  const Matrix<float> user_part = user_part_.matrix(users(), hidden);
+  scale_columns_forward(user_product_.matrix(users(), dim), tensors_.user.gmf,
+                        tensors_.output_weight.slice(0, dim), stream);
+  linear_forward(user_part, tensors_.user.mlp, tensors_.user.weight, tensors_.first_bias,
+                 Activation::kNone, nullptr, stream);
+  gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, Transpose::kNo, tensors_.item.weight,
+       Transpose::kYes, {}, stream);
+  is_packed_ = false;
+}
+
+PairScorer NeumfScorer::pair_scorer(int64_t first_user, int64_t count) const {
+  const int64_t dim = tensors_.dim();
+  const int64_t hidden = widths_.front();
+  return {user_product_.matrix(users(), dim).slice(first_user, count),
+          user_part_.matrix(users(), hidden).slice(first_user, count),
+          tensors_.item.gmf,
+          item_part_.matrix(items(), hidden),
+          tensors_.output_weight.slice(dim, hidden),
+          tensors_.output_bias};
+}
+
+void NeumfScorer::pack(const Stream& stream) const {
+  if (is_packed_) return;
+  const PairScorer all = pair_scorer(0, users());
+  const int64_t hidden = widths_.front();
+  const int64_t size = packed_items_size(items(), tensors_.dim() + hidden);
+  if (packed_.size() != size) packed_ = DeviceArray<float>(size);
+  pack_items(packed_.view(), all.item_product, all.item_part, stream);
+  gemm(user_weight_.matrix(users(), 1), all.user_part, Transpose::kNo, {all.weight.data, 1, hidden},
+       Transpose::kYes, {}, stream);
+  is_packed_ = true;
+}
+
+void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> listed,
+                                  int64_t first_user, const Stream& stream) const {
+  const int64_t capacity = std::min(kPairsAtOnce, scores.size());
+  const HiddenRows hidden(capacity, widths_, HiddenRows::Purpose::kScore);
+  const DeviceArray<float> joint(capacity * joint_dim());
+  const DeviceArray<int32_t> users(capacity), items(capacity);
+  for (int64_t begin = 0; begin < scores.size(); begin += capacity) {
+    const int64_t n = std::min(capacity, scores.size() - begin);
+    const PairRows pairs = {users.view().slice(0, n), items.view().slice(0, n)};
+    enumerate_pairs(users.view().slice(0, n), items.view().slice(0, n), first_user, begin,
+                    scores.cols, listed, stream);
+    pair_hidden_forward(hidden.first(n), user_part_.matrix(this->users(), widths_.front()),
+                        item_part_.matrix(this->items(), widths_.front()), pairs, stream);
+    hidden.forward(tensors_.layers, n, nullptr, stream);
+    const Matrix<float> x = joint.matrix(n, joint_dim());
+    joint_forward(x, tensors_.user.gmf, tensors_.item.gmf, hidden.last(n), pairs, stream);
+    joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight, tensors_.output_bias,
+                pairs, stream);
+  }
+}
+
+void NeumfScorer::score_users(Matrix<float> scores, int64_t first_user,
+                              const Stream& stream) const {
+  if (!tensors_.layers.empty()) {
+    score_by_layers(scores, {}, first_user, stream);
+    return;
+  }
+  pack(stream);
+  pair_tile_scores(scores, pair_scorer(first_user, scores.rows),
+                   user_weight_.view().slice(first_user, scores.rows), packed_.view(), stream);
+}
+
+void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
+                              const Stream& stream) const {
+  if (tensors_.layers.empty()) {
+    pair_list_scores(scores, pair_scorer(first_user, scores.rows), item, stream);
+  } else {
+    score_by_layers(scores, item.flat(), first_user, stream);
+  }
+}
+
+void NeumfScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+                                const Stream& stream) const {
+  const int64_t at_once = std::min(kUsersAtOnce, users());
+  const int64_t width = data.candidates().cols + 2;
+  const DeviceArray<int32_t> items(at_once * width);
+  const DeviceArray<float> scores(at_once * width);
+  for (int64_t first = 0; first < users(); first += at_once) {
+    const int64_t n = std::min(at_once, users() - first);
+    const Matrix<int32_t> item = items.matrix(n, width);
+    const Matrix<float> score = scores.matrix(n, width);
+    leave_one_out_items(item, data.valid_item(), data.test_item(), data.candidates(), first,
+                        stream);
+    score_items(score, item, first, stream);
+    ranks_of_scores(ranks.valid.slice(first, n), ranks.test.slice(first, n), score, item, stream);
+  }
+}
+
+std::unique_ptr<Scorer> NeumfScorer::transposed(const Stream& stream) const {
+  NeumfTensors swapped = tensors_;
+  std::swap(swapped.user, swapped.item);
+  auto scorer = std::make_unique<NeumfScorer>(std::move(swapped));
+  scorer->update(stream);
+  return scorer;
+}
+
+void NeumfScorer::reserve_pairs(int64_t pairs) {
+  if (pairs > hidden_.capacity()) {
+    hidden_ = HiddenRows(pairs, widths_, HiddenRows::Purpose::kScore);
+  }
+}
+
+void NeumfScorer::joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const {
+  const int64_t n = joint.rows;
+  pair_hidden_forward(hidden_.first(n), user_part_.matrix(users(), widths_.front()),
+                      item_part_.matrix(items(), widths_.front()), pairs, stream);
+  hidden_.forward(tensors_.layers, n, pairs.live, stream);
+  joint_forward(joint, tensors_.user.gmf, tensors_.item.gmf, hidden_.last(n), pairs, stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/models/perceptron.h"
+#include "engine/models/scorer.h"
+#include "kernels/pair_scores.h"
+#include "kernels/pairs.h"
+#include "kernels/platform/memory.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// What NeuMF has for users, or for items. Views.
+struct NeumfSide {
+  Matrix<const float> gmf;     ///< [rows, D] vectors of the matrix factorisation
+  Matrix<const float> mlp;     ///< [rows, D] vectors that the perceptron reads
+  Matrix<const float> weight;  ///< [H, D] the first hidden layer's half for them
+};
+
+/// The matrices of a NeuMF, wherever they lie. Views.
+struct NeumfTensors {
+  NeumfSide user, item;
+  Vector<const float> first_bias;     ///< [H] of the first hidden layer
+  std::vector<HiddenLayer> layers;    ///< the hidden layers behind the first
+  Vector<const float> output_weight;  ///< [D + width of the last hidden layer]
+  Vector<const float> output_bias;    ///< [1]
+
+  int64_t dim() const { return user.gmf.cols; }
+  std::vector<int64_t> widths() const {
+    return hidden_widths(dim(), 1 + static_cast<int64_t>(layers.size()));
+  }
+};
+
+/// NeuMF as it scores. What its score needs of each row is made once (update()); with one hidden
+/// layer all pairs are scored from that directly, with more of them a limited number of pairs at a
+/// time goes through the layers.
+class NeumfScorer final : public Scorer {
+ public:
+  /// @param tensors must outlive the scorer. To be followed by update().
+  explicit NeumfScorer(NeumfTensors tensors);
+  /// Takes the memory of its tensors along.
+  NeumfScorer(NeumfTensors tensors, std::vector<DeviceArray<float>> memory);
+
+  /// Takes note of the tensors' present values.
+  void update(const Stream& stream);
+
+  int64_t users() const override { return tensors_.user.gmf.rows; }
+  int64_t items() const override { return tensors_.item.gmf.rows; }
+  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) const override;
+  void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
+                   const Stream& stream) const override;
+  void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+                     const Stream& stream) const override;
+  std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
+
+  /// Length of a pair's joint vector, [product; last hidden layer].
+  int64_t joint_dim() const { return tensors_.output_weight.size; }
+  /// Allocates what joint_vectors() needs for so many pairs at most.
+  void reserve_pairs(int64_t pairs);
+  /// The joint vectors of pairs. Neither allocates nor waits.
+  /// @param joint [N, joint_dim()], overwritten; 0 for pairs that are not live
+  void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const;
+
+ private:
+  /// What scoring needs of users from first_user on, as many as `count`.
+  PairScorer pair_scorer(int64_t first_user, int64_t count) const;
+  void pack(const Stream& stream) const;
+  /// Through all layers: scores of users from first_user on with their `listed` items, or with all.
+  void score_by_layers(Matrix<float> scores, Vector<const int32_t> listed, int64_t first_user,
+                       const Stream& stream) const;
+
+  NeumfTensors tensors_;
+  std::vector<DeviceArray<float>> memory_;  // of the tensors, if it is this object's
+  std::vector<int64_t> widths_;
+  DeviceArray<float> user_product_, user_part_, item_part_;  // PairScorer's
+  DeviceArray<float> user_weight_;                           // [U]
+  HiddenRows hidden_;
+  // Made when score_users() is first called after update().
+  mutable DeviceArray<float> packed_;
+  mutable bool is_packed_ = false;
+};
+
+}  // namespace derrd

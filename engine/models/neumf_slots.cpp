@@ -1,0 +1,112 @@
+#include "engine/models/neumf_slots.h"
+
+#include "kernels/embedding.h"
+#include "kernels/linear.h"
+#include "kernels/pair_hidden.h"
+#include "kernels/platform/gemm.h"
+#include "kernels/scale_columns.h"
+
+namespace derrd {
+
+namespace {
+
+Vector<const float> first_columns(const TrainedMatrix& row, int64_t count) {
+  return row.value.flat().slice(0, count);
+}
+
+}  // namespace
+
+void NeumfSlots::reserve(int64_t anchors, int64_t slots) {
+  if (scaled_.size() == 0) {
+    scaled_ = DeviceArray<float>(rows_ * dim_);
+    grad_scaled_ = DeviceArray<float>(rows_ * dim_);
+    other_part_ = DeviceArray<float>(rows_ * widths_.front());
+    grad_other_part_ = DeviceArray<float>(rows_ * widths_.front());
+    live_ = DeviceArray<int32_t>(1);
+  }
+  if (anchors > anchors_) {
+    anchors_ = anchors;
+    anchor_ = DeviceArray<float>(anchors * dim_);
+    grad_anchor_ = DeviceArray<float>(anchors * dim_);
+    anchor_part_ = DeviceArray<float>(anchors * widths_.front());
+    grad_anchor_part_ = DeviceArray<float>(anchors * widths_.front());
+    output_sums_ = DeviceArray<float>(anchors * (widths_.back() + 1));
+  }
+  if (anchors * slots > hidden_.capacity()) {
+    anchor_places_ = DeviceArray<int32_t>(anchors * slots);
+    other_rows_ = DeviceArray<int32_t>(anchors * slots);
+    hidden_ = HiddenRows(anchors * slots, widths_, HiddenRows::Purpose::kTrain);
+  }
+}
+
+SlotPairs NeumfSlots::pairs(const SlotBatch& batch) {
+  const int64_t count = batch.anchors.capacity * batch.samples.cols;
+  return {anchor_places_.view().slice(0, count), other_rows_.view().slice(0, count), live_.data()};
+}
+
+void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
+                         const TrainedSide& other, const SlotBatch& batch, const Stream& stream) {
+  const Matrix<float> scaled = scaled_.matrix(anchor.gmf.value.rows, dim_);
+  scale_columns_forward(scaled, anchor.gmf.value, first_columns(model.output_weight, dim_), stream);
+  slot_scores_forward(score, scaled, other.gmf.value, batch, stream);
+
+  const int64_t anchors = batch.anchors.capacity;
+  const Matrix<float> vectors = anchor_.matrix(anchors, dim_);
+  const Matrix<float> anchor_part = anchor_part_.matrix(anchors, widths_.front());
+  const Matrix<float> other_part = other_part_.matrix(other.mlp.value.rows, widths_.front());
+  gather_rows(vectors, 0, anchor.mlp.value, batch.anchors, stream);
+  linear_forward(anchor_part, vectors, anchor.weight.value, model.first_bias.value.flat(),
+                 Activation::kNone, &batch.anchors.batch->count, stream);
+  gemm(other_part, other.mlp.value, Transpose::kNo, other.weight.value, Transpose::kYes, {},
+       stream);
+
+  const SlotPairs slots = pairs(batch);
+  const int64_t rows = slots.anchor_places.size;
+  locate_slots(slots, batch, stream);
+  pair_hidden_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
+  hidden_.forward(model.layers, rows, slots.live, stream);
+  slot_output_forward(score, hidden_.last(rows),
+                      model.output_weight.value.flat().slice(dim_, widths_.back()),
+                      model.output_bias.value.flat(), batch, stream);
+}
+
+void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& model,
+                          const TrainedSide& anchor, const TrainedSide& other,
+                          const SlotBatch& batch, const SlotIndex& index, const Stream& stream) {
+  const int64_t rows_of_table = anchor.gmf.value.rows;
+  const Matrix<float> scaled = scaled_.matrix(rows_of_table, dim_);
+  const Matrix<float> grad_scaled = grad_scaled_.matrix(rows_of_table, dim_);
+  fill_zero(grad_scaled.data, grad_scaled.size() * static_cast<int64_t>(sizeof(float)), stream);
+  slot_scores_backward(grad_scaled, other.gmf.grad, grad_score, scaled, other.gmf.value, batch,
+                       index, stream);
+  scale_columns_backward(anchor.gmf.grad, model.output_weight.grad.flat().slice(0, dim_),
+                         grad_scaled, anchor.gmf.value, first_columns(model.output_weight, dim_),
+                         batch.anchors, stream);
+
+  const SlotPairs slots = pairs(batch);
+  const int64_t rows = slots.anchor_places.size;
+  const int64_t anchors = batch.anchors.capacity;
+  const int64_t last = widths_.back();
+  slot_output_backward(hidden_.grad_last(rows), model.output_weight.grad.flat().slice(dim_, last),
+                       model.output_bias.grad.flat(), output_sums_.matrix(anchors, last + 1),
+                       grad_score, hidden_.last(rows),
+                       model.output_weight.value.flat().slice(dim_, last), batch, stream);
+  hidden_.backward(model.layers, rows, slots.live, stream);
+  const int64_t first = widths_.front();
+  const Matrix<float> grad_anchor_part = grad_anchor_part_.matrix(anchors, first);
+  const Matrix<float> grad_other_part = grad_other_part_.matrix(other.mlp.value.rows, first);
+  slot_hidden_backward(grad_anchor_part, grad_other_part, hidden_.grad_first(rows),
+                       hidden_.first(rows), batch, index, stream);
+
+  const Matrix<float> grad_vectors = grad_anchor_.matrix(anchors, dim_);
+  linear_backward(grad_vectors, anchor.weight.grad, model.first_bias.grad.flat(), grad_anchor_part,
+                  anchor_.matrix(anchors, dim_), {}, anchor.weight.value, Activation::kNone,
+                  &batch.anchors.batch->count, stream);
+  add_rows(anchor.mlp.grad, grad_vectors, 0, batch.anchors, stream);
+  gemm(other.weight.grad, grad_other_part, Transpose::kYes, other.mlp.value, Transpose::kNo,
+       {.beta = 1.0f}, stream);
+  gemm(other.mlp.grad, grad_other_part, Transpose::kNo, other.weight.value, Transpose::kNo,
+       {.beta = 1.0f}, stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/models/perceptron.h"
+#include "kernels/platform/memory.h"
+#include "kernels/slot_hidden.h"
+#include "kernels/slot_scores.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// A parameter with its gradient. Views.
+struct TrainedMatrix {
+  Matrix<const float> value;
+  Matrix<float> grad;  ///< accumulated
+};
+
+/// What NeuMF trains for users, or for items; NeumfSide with its gradients. Views.
+struct TrainedSide {
+  TrainedMatrix gmf, mlp;  ///< [rows, D]
+  TrainedMatrix weight;    ///< [H, D]
+};
+
+/// The parameters of a NeuMF with their gradients. Views.
+struct TrainedNeumf {
+  TrainedSide user, item;
+  TrainedMatrix first_bias;  ///< [1, H]
+  std::vector<HiddenLayer> layers;
+  TrainedMatrix output_weight;  ///< [1, D + width of the last hidden layer]
+  TrainedMatrix output_bias;    ///< [1, 1]
+};
+
+/// NeuMF's scores of the slots of ranking losses, and their gradients. The anchors are one side of
+/// the model, the slots hold rows of the other one.
+class NeumfSlots {
+ public:
+  /// @param rows the larger number of users and items.
+  NeumfSlots(int64_t rows, int64_t dim, std::vector<int64_t> widths)
+      : rows_(rows), dim_(dim), widths_(std::move(widths)) {}
+
+  /// Allocates memory for batches of so many anchors and slots, the largest of all calls.
+  void reserve(int64_t anchors, int64_t slots);
+
+  void forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
+               const TrainedSide& other, const SlotBatch& batch, const Stream& stream);
+  /// Right after forward() of the same batch.
+  void backward(Matrix<const float> grad_score, const TrainedNeumf& model,
+                const TrainedSide& anchor, const TrainedSide& other, const SlotBatch& batch,
+                const SlotIndex& index, const Stream& stream);
+
+ private:
+  SlotPairs pairs(const SlotBatch& batch);
+
+  int64_t rows_, dim_;
+  std::vector<int64_t> widths_;
+  int64_t anchors_ = 0;  // capacity
+
+  // Matrix factorisation: the anchors' table times the output layer's weights. [rows, D]
+  DeviceArray<float> scaled_, grad_scaled_;
+  // Perceptron: the anchors' vectors and their half of the first layer, [anchors, D or H]; that of
+  // the whole other table, [rows, H]; the slots, [anchors * S, ...].
+  DeviceArray<float> anchor_, grad_anchor_, anchor_part_, grad_anchor_part_;
+  DeviceArray<float> other_part_, grad_other_part_;
+  DeviceArray<int32_t> anchor_places_, other_rows_, live_;
+  DeviceArray<float> output_sums_;  // [anchors, width of the last layer + 1]
+  HiddenRows hidden_;
+};
+
+}  // namespace derrd

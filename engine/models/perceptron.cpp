@@ -1,0 +1,53 @@
+#include "engine/models/perceptron.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "data/error.h"
+#include "kernels/linear.h"
+
+namespace derrd {
+
+std::vector<int64_t> hidden_widths(int64_t dim, int64_t layers) {
+  std::vector<int64_t> widths;
+  for (int64_t width = dim; static_cast<int64_t>(widths.size()) < layers; width /= 2) {
+    if (width == 0) {
+      throw Error(fmt::format(
+          "with a dimension of {}, hidden layer {} has no unit, as each is half as wide "
+          "as the one before; take fewer layers or a larger dimension",
+          dim, widths.size() + 1));
+    }
+    widths.push_back(width);
+  }
+  return widths;
+}
+
+HiddenRows::HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose purpose)
+    : capacity_(capacity), widths_(std::move(widths)) {
+  for (const int64_t width : widths_) {
+    values_.emplace_back(capacity * width);
+    if (purpose == Purpose::kTrain) gradients_.emplace_back(capacity * width);
+  }
+}
+
+void HiddenRows::forward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+                         const Stream& stream) const {
+  for (size_t l = 0; l < layers.size(); ++l) {
+    linear_forward(values_[l + 1].matrix(rows, widths_[l + 1]), values_[l].matrix(rows, widths_[l]),
+                   layers[l].weight, layers[l].bias, Activation::kRelu, live, stream);
+  }
+}
+
+void HiddenRows::backward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+                          const Stream& stream) const {
+  for (size_t l = layers.size(); l-- > 0;) {
+    linear_backward(gradients_[l].matrix(rows, widths_[l]), layers[l].grad_weight,
+                    layers[l].grad_bias, gradients_[l + 1].matrix(rows, widths_[l + 1]),
+                    values_[l].matrix(rows, widths_[l]),
+                    values_[l + 1].matrix(rows, widths_[l + 1]), layers[l].weight,
+                    Activation::kRelu, live, stream);
+  }
+}
+
+}  // namespace derrd

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/platform/memory.h"
+#include "kernels/views.h"
+
+namespace derrd {
+
+/// A hidden layer, relu(x weight^T + bias), with its gradients where it is trained.
+struct HiddenLayer {
+  Matrix<const float> weight;  ///< [n, k]
+  Vector<const float> bias;    ///< [n]
+  Matrix<float> grad_weight;   ///< accumulated
+  Vector<float> grad_bias;     ///< accumulated
+};
+
+/// Widths of a perceptron's hidden layers on vectors of `dim` from a user and from an item: each
+/// half as wide as what it reads, dim, dim / 2, ...
+/// @throws Error if that leaves a layer without a unit.
+std::vector<int64_t> hidden_widths(int64_t dim, int64_t layers);
+
+/// What a perceptron's hidden layers make of many rows. The first one's values are filled in from
+/// outside; the others follow from them.
+class HiddenRows {
+ public:
+  enum class Purpose { kScore, kTrain };
+
+  HiddenRows() = default;
+  /// @param capacity rows at most; @param purpose to train needs the gradients' memory as well.
+  HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose purpose);
+
+  int64_t capacity() const { return capacity_; }
+  Matrix<float> first(int64_t rows) const { return values_.front().matrix(rows, widths_.front()); }
+  Matrix<float> last(int64_t rows) const { return values_.back().matrix(rows, widths_.back()); }
+  Matrix<float> grad_first(int64_t rows) const {
+    return gradients_.front().matrix(rows, widths_.front());
+  }
+  Matrix<float> grad_last(int64_t rows) const {
+    return gradients_.back().matrix(rows, widths_.back());
+  }
+
+  /// first() to last(). @param layers those behind the first; @param live device memory, how many
+  /// of the rows count; null: all.
+  void forward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+               const Stream& stream) const;
+  /// grad_last() to grad_first(), by the layers' outputs; the layers' gradients accumulate.
+  void backward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+                const Stream& stream) const;
+
+ private:
+  int64_t capacity_ = 0;
+  std::vector<int64_t> widths_;
+  std::vector<DeviceArray<float>> values_, gradients_;  // [capacity, width] by layer
+};
+
+}  // namespace derrd

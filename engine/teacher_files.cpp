@@ -1,0 +1,239 @@
+#include "engine/teacher_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "data/error.h"
+#include "data/npy.h"
+#include "data/printable.h"
+#include "data/ranking_lists.h"
+#include "data/row_alignment.h"
+#include "data/safetensors.h"
+#include "engine/models/catalogue.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr const char* kUserTensor = "user_embedding";
+constexpr const char* kItemTensor = "item_embedding";
+
+bool is_text(const std::string& name) { return name.ends_with(".tsv") || name.ends_with(".txt"); }
+
+std::string quoted(const std::vector<std::string>& ids) {
+  std::string text;
+  for (const std::string& id : ids) text += (text.empty() ? "" : ", ") + printable(id);
+  return text;
+}
+
+/// Users or items, and what is said of them.
+struct Side {
+  const char* kind;            // "user"
+  const char* plural;          // "users"
+  const char* option;          // of the ids
+  const std::string& vectors;  // tensor or .npy file
+  const std::string& id_file;
+  const IdTable& ours;
+};
+
+/// Vectors of either kind before they are brought in order.
+struct Foreign {
+  std::string where;  // for messages
+  HostMatrix rows;
+  RowAlignment alignment;
+};
+
+class Loader {
+ public:
+  Loader(const TeacherFiles& files, const Dataset& dataset)
+      : files_(files),
+        dataset_(dataset),
+        user_{"user", "users", "--teacher-user-ids", files.user, files.user_ids, dataset.user_ids},
+        item_{"item", "items", "--teacher-item-ids", files.item, files.item_ids, dataset.item_ids} {
+    if (!files.file.empty() && !is_text(files.file)) {
+      file_ = SafetensorsFile::read(files.file);
+    }
+  }
+
+  LoadedTeacher load() {
+    LoadedTeacher teacher = load_data();
+    if (file_) teacher.metadata = file_->metadata();
+    return teacher;
+  }
+
+ private:
+  LoadedTeacher load_data() const {
+    if (!files_.user.empty() || !files_.item.empty()) return load_vectors();
+    if (is_text(files_.file)) {
+      if (has_own_ids(user_) || has_own_ids(item_)) {
+        throw Error(
+            fmt::format("{}: rankings as text hold ids themselves; leave --teacher-user-ids and "
+                        "--teacher-item-ids out",
+                        files_.file));
+      }
+      return finish(read_ranking_lists(files_.file, dataset_));
+    }
+    if (file_->contains("items")) {
+      return finish(ranking_lists(*file_, alignment(user_), alignment(item_), dataset_));
+    }
+    if (has_own_ids(user_) || has_own_ids(item_)) return load_vectors();
+    return {load_model_file(*file_, dataset_.num_users(), dataset_.num_items()), "", {}};
+  }
+
+  LoadedTeacher load_vectors() const {
+    return finish(read_vectors(user_, kUserTensor), read_vectors(item_, kItemTensor));
+  }
+
+  Foreign read_vectors(const Side& side, const char* usual) const {
+    Foreign foreign;
+    NpyArray array;
+    if (is_npy(side.vectors)) {
+      foreign.where = side.vectors;
+      array = read_npy(side.vectors);
+    } else {
+      const std::string name = side.vectors.empty() ? usual : side.vectors;
+      if (!file_) {
+        throw Error(
+            fmt::format("--teacher-{} {}: tensors are looked for in a safetensors file; "
+                        "give it by --teacher",
+                        side.kind, name));
+      }
+      foreign.where = fmt::format("{}: tensor '{}'", file_->name(), name);
+      array = {file_->tensor(name).shape, file_->floats(name)};
+    }
+    if (array.shape.size() != 2 || array.shape[1] == 0) {
+      throw Error(
+          fmt::format("{}: has {} dimensions; it must be a matrix [{}, dimension] with a "
+                      "dimension of at least 1",
+                      foreign.where, array.shape.size(), side.plural));
+    }
+    foreign.rows = {std::move(array.values), array.shape[0], array.shape[1]};
+    check_finite(foreign);
+    foreign.alignment = alignment(side);
+    if (foreign.alignment.rows() != foreign.rows.rows) {
+      const bool by_ids = has_own_ids(side);
+      throw Error(fmt::format(
+          "{}: has {} rows for {} {}; {}", foreign.where, foreign.rows.rows,
+          foreign.alignment.rows(), by_ids ? "ids" : side.plural,
+          by_ids ? "give every row its id" : fmt::format("give the rows' ids by {}", side.option)));
+    }
+    return foreign;
+  }
+
+  static void check_finite(const Foreign& foreign) {
+    const std::vector<float>& values = foreign.rows.values;
+    const auto bad = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+    if (bad == values.end()) return;
+    const int64_t index = bad - values.begin();
+    throw Error(
+        fmt::format("{}: has {} at row {}, column {}; a teacher must hold finite numbers "
+                    "within float32's range: train or export it again",
+                    foreign.where, *bad, index / foreign.rows.cols, index % foreign.rows.cols));
+  }
+
+  bool has_own_ids(const Side& side) const {
+    return !side.id_file.empty() || (file_ && has_ids(*file_, side.kind));
+  }
+
+  RowAlignment alignment(const Side& side) const {
+    if (!side.id_file.empty()) return align_by_ids(side.ours, read_id_file(side.id_file));
+    if (has_own_ids(side)) return align_by_ids(side.ours, read_ids(*file_, side.kind));
+    return align_in_order(side.ours.size());
+  }
+
+  /// @throws Error if too few are matched.
+  void require_coverage(const Side& side, int64_t matched, const std::vector<std::string>& absent,
+                        const std::vector<std::string>& unknown) const {
+    const auto all = static_cast<double>(side.ours.size());
+    if (static_cast<double>(matched) >= files_.coverage * all) return;
+    const std::string theirs =
+        unknown.empty() ? "" : fmt::format("; it has, for instance, {}", quoted(unknown));
+    throw Error(fmt::format(
+        "{}: only {} of {} {} of the data set are known to the teacher, and --teacher-coverage {} "
+        "asks for more; it does not have, for instance, {}{}: give the ids as they stand in the "
+        "file that the data set was prepared from, or lower --teacher-coverage",
+        name(), matched, side.ours.size(), side.plural, files_.coverage, quoted(absent), theirs));
+  }
+
+  LoadedTeacher finish(const Foreign& user, const Foreign& item) const {
+    require_coverage(user_, user.alignment.matched, user.alignment.absent, user.alignment.unknown);
+    require_coverage(item_, item.alignment.matched, item.alignment.absent, item.alignment.unknown);
+    TeacherVectors vectors = {in_order(user), in_order(item), presence(user.alignment),
+                              presence(item.alignment)};
+    const auto of = [](const Side& side, const RowAlignment& alignment, bool by_ids) {
+      return fmt::format(
+          "{} of {} {} {}", alignment.matched, alignment.numbers(), side.plural,
+          by_ids ? fmt::format("by id, {} rows of others", alignment.rows() - alignment.matched)
+                 : std::string("by row"));
+    };
+    LoadedTeacher result;
+    result.report =
+        fmt::format("{}: matched {}; {}", name(), of(user_, user.alignment, has_own_ids(user_)),
+                    of(item_, item.alignment, has_own_ids(item_)));
+    const bool whole = user.alignment.matched == user.alignment.numbers() &&
+                       item.alignment.matched == item.alignment.numbers();
+    if (whole && vectors.user.cols == vectors.item.cols) {
+      SavedModel model;
+      model.kind = kInnerProductKind;
+      model.tensors.emplace(kUserTensor, std::move(vectors.user));
+      model.tensors.emplace(kItemTensor, std::move(vectors.item));
+      result.data = std::move(model);
+    } else {
+      result.data = std::move(vectors);
+    }
+    return result;
+  }
+
+  LoadedTeacher finish(RankingLists lists) const {
+    require_coverage(user_, lists.matched_users, lists.absent, lists.unknown);
+    LoadedTeacher result;
+    result.report = fmt::format(
+        "{}: lists of {} of {} users, {} items in them; left out {} users and {} items that the "
+        "data set does not have, and {} items that their user trained with",
+        name(), lists.matched_users, dataset_.num_users(), lists.items.size(), lists.unknown_users,
+        lists.unknown_items, lists.observed);
+    result.data = std::move(lists);
+    return result;
+  }
+
+  /// The rows in the data set's order.
+  static HostMatrix in_order(const Foreign& foreign) {
+    const int64_t cols = foreign.rows.cols;
+    HostMatrix result = {{}, foreign.alignment.numbers(), cols};
+    result.values.resize(static_cast<size_t>(result.rows * cols));
+    for (int64_t n = 0; n < result.rows; ++n) {
+      const int64_t row = foreign.alignment.row[n];
+      if (row < 0) continue;
+      std::copy_n(foreign.rows.values.begin() + row * cols, cols, result.values.begin() + n * cols);
+    }
+    return result;
+  }
+
+  static std::vector<uint8_t> presence(const RowAlignment& alignment) {
+    std::vector<uint8_t> present;
+    for (const int32_t row : alignment.row) present.push_back(row >= 0);
+    return present;
+  }
+
+  const std::string& name() const { return files_.file.empty() ? files_.user : files_.file; }
+
+  const TeacherFiles& files_;
+  const Dataset& dataset_;
+  const Side user_, item_;
+  std::optional<SafetensorsFile> file_;
+};
+
+}  // namespace
+
+bool is_npy(const std::string& name) { return name.ends_with(".npy"); }
+
+LoadedTeacher load_teacher_files(const TeacherFiles& files, const Dataset& dataset) {
+  return Loader(files, dataset).load();
+}
+
+}  // namespace derrd

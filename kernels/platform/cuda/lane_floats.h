@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+namespace derrd {
+
+constexpr int kTileLanes = 32;
+constexpr int kLaneWidth = 1;
+
+using LaneFloats = float;
+
+__device__ __forceinline__ LaneFloats load_lanes(const float* from) { return *from; }
+__device__ __forceinline__ void store_lanes(float* to, LaneFloats x, int64_t count) {
+  if (count >= kLaneWidth) *to = x;
+}
+__device__ __forceinline__ LaneFloats spread(float x) { return x; }
+__device__ __forceinline__ LaneFloats larger_of(LaneFloats a, LaneFloats b) {
+  return a < b ? b : a;
+}
+
+}  // namespace derrd

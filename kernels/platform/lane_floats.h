@@ -1,0 +1,17 @@
+#pragma once
+
+// The floats that a lane takes at once from a row: one where a tile has 32 lanes, as many as a
+// vector register holds where it has one. For the few kernels that keep sums in registers over a
+// loop, which a compiler does not manage by itself for the elements of an array. After execution.h.
+//   kTileLanes, kLaneWidth     lanes of a tile, floats of a lane
+//   LaneFloats                 they; adds and multiplies element by element
+//   load_lanes(from)           the lane's kLaneWidth floats there
+//   store_lanes(to, x, count)  the first `count` of them, if that is fewer than kLaneWidth
+//   spread(x)                  x in all of them
+//   larger_of(a, b)            the larger elements; a's where it is NaN
+
+#if defined(DERRD_BACKEND_CPU)
+#include "kernels/platform/cpu/lane_floats.h"
+#else
+#include "kernels/platform/cuda/lane_floats.h"
+#endif

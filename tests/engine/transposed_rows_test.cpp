@@ -1,0 +1,36 @@
+#include "engine/transposed_rows.h"
+
+#include "tests/kernels/sampling_support.h"
+#include "tests/kernels/support.h"
+
+namespace derrd::test {
+namespace {
+
+std::vector<std::vector<int32_t>> transposed(const std::vector<std::vector<int32_t>>& rows,
+                                             int64_t items) {
+  const HostRows device(rows);
+  const TransposedRows turned(device.view(), items, stream());
+  const SparseRows view = turned.view();
+  std::vector<int64_t> offsets(static_cast<size_t>(view.offsets.size));
+  copy_to_host(offsets.data(), view.offsets.data, view.offsets.size * 8, stream());
+  std::vector<int32_t> users(static_cast<size_t>(view.items.size));
+  copy_to_host(users.data(), view.items.data, view.items.size * 4, stream());
+  std::vector<std::vector<int32_t>> result;
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    result.emplace_back(users.begin() + offsets[i], users.begin() + offsets[i + 1]);
+  }
+  return result;
+}
+
+TEST(TransposedRows, ListEveryItemsUsersAscending) {
+  EXPECT_EQ(transposed({{1, 3}, {}, {0, 1, 4}, {3}}, 6),
+            (std::vector<std::vector<int32_t>>{{2}, {0, 2}, {}, {0, 3}, {2}, {}}));
+}
+
+TEST(TransposedRows, OfNothing) {
+  EXPECT_EQ(transposed({}, 2), (std::vector<std::vector<int32_t>>(2)));
+  EXPECT_EQ(transposed({{}, {}}, 0), (std::vector<std::vector<int32_t>>{}));
+}
+
+}  // namespace
+}  // namespace derrd::test
