@@ -14,6 +14,8 @@
 #include "apps/interrupt.h"
 #include "apps/prepare.h"
 #include "apps/recommend.h"
+#include "apps/reproduce.h"
+#include "apps/search.h"
 #include "apps/synthesize.h"
 #include "apps/train.h"
 #include "data/version.h"
@@ -46,6 +48,8 @@ int main(int argc, char** argv) {
   derrd::add_distill(app);
   derrd::add_evaluate(app);
   derrd::add_recommend(app);
+  derrd::add_reproduce(app);
+  derrd::add_search(app);
   derrd::add_export(app);
   derrd::add_info(app);
 

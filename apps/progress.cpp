@@ -12,13 +12,6 @@ namespace derrd {
 
 namespace {
 
-/// Columns of the terminal behind stderr.
-size_t terminal_width() {
-  winsize size = {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
-
 /// "79.8k": three digits, five characters.
 std::string compact(double value) {
   size_t thousands = 0;
@@ -35,6 +28,12 @@ std::string compact_ratio(double ratio) {
 }
 
 }  // namespace
+
+size_t terminal_width() {
+  winsize size = {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
 
 std::string format_duration(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);

@@ -48,6 +48,9 @@ class Progress {
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
 
+/// Columns of the terminal behind stderr.
+size_t terminal_width();
+
 /// "12h", "1h05m", "3m20s" or "12s".
 std::string format_duration(double seconds);
 

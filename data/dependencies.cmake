@@ -66,6 +66,14 @@ if(NOT fmt_FOUND)
   target_compile_definitions(fmt::fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
 endif()
 derrd_find_headers(derrd::xxhash xxhash.h xxhash https://github.com/Cyan4973/xxHash v0.8.1 .)
+if(NOT DERRD_BACKEND STREQUAL check)  # of the program alone
+  derrd_find_headers(derrd::tomlplusplus toml++/toml.h tomlplusplus https://github.com/marzer/tomlplusplus v3.3.0 include)
+  derrd_find_headers(derrd::boost_math boost/math/distributions/students_t.hpp boost_math
+    https://github.com/boostorg/math boost-1.83.0 include)
+  if(NOT boost_math_INCLUDE_DIR)  # its own sources, without the rest of Boost
+    target_compile_definitions(derrd::boost_math INTERFACE BOOST_MATH_STANDALONE=1)
+  endif()
+endif()
 
 if(NOT DERRD_BACKEND STREQUAL cuda)
   derrd_find_headers(derrd::random123 Random123/philox.h random123

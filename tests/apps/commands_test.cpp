@@ -14,8 +14,9 @@
 namespace derrd::test {
 namespace {
 
-const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",  "distill",
-                                            "evaluate", "recommend",  "export", "info"};
+const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",     "distill",
+                                            "evaluate", "recommend",  "reproduce", "search",
+                                            "export",   "info"};
 
 TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
   for (const std::string& command : kCommands) {
@@ -75,6 +76,9 @@ TEST(Commands, NoNumberOfThreadsMeansAll) {
   const std::string data = folder / "data";
   const std::string model = folder / "model";
   write_text(folder / "users.dat", "3 0 1 2\n3 1 2 3\n3 2 3 4\n");
+  write_text(folder / "recipe.toml",
+             "[prepare]\nformat = \"citeulike\"\nmin-user = 1\ncandidates = 2\n[bpr.teacher]\ndim "
+             "= 2\n[bpr.rrd]\n");
   const std::vector<std::vector<std::string>> commands = {
       {"prepare", folder / "users.dat", "--format", "citeulike", "--min-user", "1", "--candidates",
        "2", "-o", data},
@@ -85,6 +89,11 @@ TEST(Commands, NoNumberOfThreadsMeansAll) {
        "--epochs", "1", "--quiet", "-o", folder / "student"},
       {"evaluate", "--data", data, "--model", model},
       {"recommend", "--data", data, "--model", model},
+      {"reproduce", "--data", "citeulike=" + (folder / "users.dat"), "--work", folder / "work",
+       "--recipes", folder / "recipe.toml", "--table", "1", "--splits", "0", "-o",
+       folder / "report", "--quiet"},
+      {"search", "--data", "citeulike=" + (folder / "users.dat"), "--work", folder / "work",
+       "--method", "rrd", "--dry-run"},
       {"export", model, "-o", folder / "exported"},
       {"info"},
   };
@@ -140,6 +149,10 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-k", "20",
        "--ir-l", "500"},
       {"evaluate", "--data", "d"},
+      {"reproduce", "--data", "citeulike=d", "--work", "w"},
+      {"reproduce", "--data", "citeulike=d", "--work", "w", "-o", "r", "--splits", "-1"},
+      {"search", "--data", "citeulike=d", "--work", "w"},
+      {"search", "--data", "citeulike=d", "--work", "w", "--method", "de", "--factor", "1"},
       {"recommend", "--data", "d", "--model", "m", "--top", "0"},
       {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
       {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},

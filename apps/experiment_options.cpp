@@ -1,0 +1,149 @@
+#include "apps/experiment_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "apps/config_option.h"
+#include "apps/distill.h"
+#include "apps/option_checks.h"
+#include "apps/prepare.h"
+#include "apps/train.h"
+#include "data/error.h"
+
+namespace derrd {
+
+namespace {
+
+/// "NAME=FILE" in parts; without a name it is empty.
+std::pair<std::string, std::string> name_and_file(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+/// Names become parts of file names.
+bool plain(const std::string& name) {
+  return !name.empty() &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-'; });
+}
+
+}  // namespace
+
+std::vector<DataSource> ExperimentOptions::sources() const {
+  std::map<std::string, std::string> recipe_files;
+  for (const std::string& text : recipes) {
+    auto [name, file] = name_and_file(text);
+    if (name.empty() && data.size() == 1) name = name_and_file(data.front()).first;
+    if (name.empty()) throw Error("--recipes needs NAME=FILE where there are several data sets");
+    recipe_files[name] = file;
+  }
+  std::vector<DataSource> sources;
+  for (const std::string& text : data) {
+    const auto [name, file] = name_and_file(text);
+    if (!plain(name)) {
+      throw Error(
+          fmt::format("--data takes NAME=FILE with a name of letters, digits and dashes, "
+                      "as in citeulike=users.dat, not \"{}\"",
+                      text));
+    }
+    if (std::ranges::find(sources, name, &DataSource::name) != sources.end()) {
+      throw Error(fmt::format("--data names {} twice", name));
+    }
+    const auto given = recipe_files.find(name);
+    RecipeFile recipe = given == recipe_files.end() ? RecipeFile::of_data_set(name, check_option)
+                                                    : RecipeFile::read(given->second, check_option);
+    if (given != recipe_files.end()) recipe_files.erase(given);
+    sources.push_back({name, file, std::move(recipe), hash_file(file)});
+  }
+  if (!recipe_files.empty()) {
+    throw Error(
+        fmt::format("--recipes names {}, which --data doesn't", recipe_files.begin()->first));
+  }
+  return sources;
+}
+
+ScheduleOptions ExperimentOptions::schedule() const {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  ScheduleOptions options;
+  options.jobs = jobs > 0 ? jobs : cores;
+  options.threads = threads > 0 ? threads : cores;
+  options.quiet = quiet;
+  return options;
+}
+
+void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
+  command
+      .add_option(
+          "--data", options.data,
+          "Raw interactions, as derrd prepare reads them, and the data set's name: it picks "
+          "the recipe and the published figures")
+      ->required()
+      ->type_name("NAME=FILE");
+  command
+      .add_option("--work", options.work,
+                  "Folder for the runs, made if need be. Finished ones are kept and taken again "
+                  "wherever all that determines them is the same; a key in a folder's name stands "
+                  "for that")
+      ->required()
+      ->type_name("DIR");
+  command
+      .add_option("--recipes", options.recipes,
+                  "Hyperparameters [data/recipes/NAME.toml, which the program carries]; NAME= is "
+                  "needed where there are several data sets")
+      ->type_name("[NAME=]FILE");
+  command
+      .add_option("--jobs", options.jobs,
+                  "Runs at a time, each a process; 0: one per core. Lower it if memory runs short")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option("--threads", options.threads,
+                  "Host threads of all runs together, 0: one per core; results don't depend on it")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "Of the trainings: those on split s get this plus s")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command.add_flag("--dry-run", options.dry_run,
+                   "Only show the runs: their commands, which are finished, and how long the rest "
+                   "will take as far as finished ones tell");
+  command.add_flag("--quiet", options.quiet, "Show no progress");
+}
+
+std::string check_option(const std::string& command, const Option& option) {
+  CLI::App app;
+  if (command == "prepare") {
+    add_prepare(app);
+  } else if (command == "train") {
+    add_train(app);
+  } else {
+    add_distill(app);
+  }
+  CLI::App* parsed = app.get_subcommand(command);
+  // All is checked by then, and nothing carried out. (The command's own callback stays: it owns the
+  // values of the options.)
+  struct Accepted {};
+  parsed->parse_complete_callback([] { throw Accepted(); });
+  if (parsed->get_option_no_throw("--" + option.name) == nullptr) {
+    return fmt::format("derrd {} has no option {}", command, option.name);
+  }
+  // Of the required options only their being there matters.
+  std::vector<std::string> arguments = {command, "-o", "FILE", option.argument()};
+  if (command != "prepare") arguments.insert(arguments.end(), {"--data", "FILE"});
+  std::ranges::reverse(arguments);
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& e) {
+    return e.what();
+  } catch (const Accepted&) {
+    return "";
+  }
+  return fmt::format("derrd {} can't be checked", command);
+}
+
+}  // namespace derrd

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+namespace derrd {
+
+/// Text that stands in HTML or SVG, also within a quoted attribute.
+inline std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace derrd

@@ -1,0 +1,194 @@
+#include "apps/experiments/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "apps/experiments/run_times.h"
+#include "apps/progress.h"
+#include "data/error.h"
+#include "data/version.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr int kEpochs = 1000;  // Section 5.1, and the default of train and distill
+
+/// Takes an option out; `fallback` if it isn't there.
+std::string take(Options& options, const std::string& name, const std::string& fallback) {
+  const auto found = std::ranges::find(options, name, &Option::name);
+  if (found == options.end()) return fallback;
+  std::string value = found->value;
+  options.erase(found);
+  return value;
+}
+
+int64_t whole_number(const std::string& text, const std::string& what) {
+  int64_t value = 0;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc() || end != last || value < 1) {
+    throw Error(fmt::format("{} has to be a whole number from 1, not \"{}\"", what, text));
+  }
+  return value;
+}
+
+/// The options in an order that doesn't depend on the recipe's.
+std::vector<std::string> arguments_of(Options options) {
+  std::ranges::sort(options, {}, &Option::name);
+  std::vector<std::string> arguments;
+  for (const Option& option : options) arguments.push_back(option.argument());
+  return arguments;
+}
+
+void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+/// Seconds of a training on CiteULike with two cores, roughly: only the order counts, and only
+/// until the first runs of a kind are finished.
+double guessed_cost(const TrainingName& name, const std::string& method) {
+  const bool experts = method.find("de") != std::string::npos;
+  const double seconds = name.method == "teacher"   ? 60
+                         : name.method == "student" ? 15
+                         : experts                  ? 300
+                                                    : 60;
+  const double size = 1 + 3 * (name.size - kPaperSize);
+  return seconds * size * (name.model == "neumf" ? 8 : 1);
+}
+
+}  // namespace
+
+size_t Plan::add(Run run, const std::vector<std::string>& determinants,
+                 const std::vector<FileOption>& outputs) {
+  constexpr size_t kKeyLength = 12;  // of 32 digits: enough within a folder
+  std::vector<std::string> parts = {kVersion, DERRD_BACKEND_NAME};
+  append(parts, determinants);
+  for (const size_t needed : run.needs) parts.push_back(runs_[needed].key);
+  run.key = hash_of(parts).substr(0, kKeyLength);
+  run.folder = work_ / (run.name + "." + run.key);
+  const auto known = std::ranges::find(runs_, run.folder, &Run::folder);
+  if (known != runs_.end()) return static_cast<size_t>(known - runs_.begin());
+  for (const auto& [option, file] : outputs) {
+    run.arguments.push_back(fmt::format("--{}={}", option, run.file(file).string()));
+  }
+  runs_.push_back(std::move(run));
+  return runs_.size() - 1;
+}
+
+size_t Plan::data_set(const DataSource& source, int split) {
+  Run run;
+  run.name = fmt::format("{}.split-{}", source.name, split);
+  run.kind = source.name;
+  run.product = kDataFile;
+  std::vector<std::string> options = arguments_of(source.recipe.prepare());
+  options.push_back(fmt::format("--split-seed={}", split));
+  run.arguments = {"prepare", source.file.string()};
+  append(run.arguments, options);
+  append(options, {"prepare", source.hash});
+  return add(std::move(run), options, {{"output", kDataFile}});
+}
+
+size_t Plan::training(const DataSource& source, const TrainingName& name) {
+  const size_t index = training(source, name, Variant{});
+  trainings_[name] = index;
+  return index;
+}
+
+size_t Plan::training(const DataSource& source, const TrainingName& name, const Variant& variant) {
+  Options options = source.recipe.options(name.model, name.method);
+  for (const Option& change : variant.changes) set_option(options, change);
+  const int64_t epochs = whole_number(take(options, "epochs", std::to_string(kEpochs)), "epochs");
+  const std::string command = RecipeFile::command_of(name.method);
+  const std::string sized = name.size == kPaperSize ? "" : fmt::format(".phi-{}", name.size);
+
+  Run run;
+  run.kind = fmt::format("{}.{}.{}{}", name.data_set, name.model, name.method, sized);
+  run.name = fmt::format("{}.split-{}", run.kind, name.split);
+  run.product = kModelFile;
+  run.epochs =
+      static_cast<int>(variant.epochs > 0 ? std::min<int64_t>(variant.epochs, epochs) : epochs);
+  run.keep_checkpoint = run.epochs < epochs;
+  run.needs = {data_set(source, name.split)};
+  std::string distilled;
+  if (name.method == "student") {
+    Options teacher = source.recipe.options(name.model, "teacher");
+    const auto dim = static_cast<double>(
+        whole_number(take(teacher, "dim", ""), source.recipe.name() + ": dim of the teacher"));
+    options.push_back({"dim", fmt::format("{}", std::max(1L, std::lround(name.size * dim)))});
+  } else if (command == "distill") {
+    run.needs.push_back(
+        training(source, {name.data_set, name.split, name.model, "teacher", kPaperSize}));
+    options.push_back({"size", fmt::format("{}", name.size)});
+    distilled = std::ranges::find(options, "method", &Option::name)->value;
+  }
+  run.cost = guessed_cost(name, distilled);
+  options.push_back({"seed", fmt::format("{}", seed_ + static_cast<uint64_t>(name.split))});
+
+  run.arguments = {command};
+  append(run.arguments, arguments_of(options));
+  std::vector<std::string> determinants = run.arguments;
+  determinants.push_back(fmt::format("--epochs={}", epochs));
+  const auto input = [&](const char* option, size_t needed, const char* file) {
+    run.arguments.push_back(fmt::format("--{}={}", option, runs_[needed].file(file).string()));
+  };
+  input("data", run.needs[0], kDataFile);
+  if (command == "distill") input("teacher", run.needs[1], kModelFile);
+  append(run.arguments, {"--resume", "--quiet"});
+  return add(std::move(run), determinants,
+             {{"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}});
+}
+
+size_t Plan::timing(const DataSource& source, const TrainingName& name) {
+  const size_t trained = training(source, name);
+  Run run;
+  run.name = runs_[trained].name + ".timing";
+  run.kind = runs_[trained].kind + ".timing";
+  run.product = kOutputFile;
+  run.alone = true;
+  run.needs = {data_set(source, name.split), trained};
+  run.arguments = {"evaluate", "--json", "--data=" + runs_[run.needs[0]].file(kDataFile).string(),
+                   "--model=" + runs_[trained].file(kModelFile).string()};
+  const size_t index = add(std::move(run), {"timing"}, {});
+  timings_[name] = index;
+  return index;
+}
+
+std::string describe(const std::vector<Run>& runs, int jobs) {
+  RunTimes times;
+  std::vector<RunState> states;
+  for (const Run& run : runs) {
+    states.push_back(state_of(run));
+    if (states.back().finished) times.add(run, states.back().seconds);
+  }
+  std::string text;
+  double seconds = 0;
+  size_t finished = 0;
+  bool known = true;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const RunState& state = states[i];
+    const std::optional<double> expected = times.expected(runs[i]);
+    std::string time = expected ? "about " + format_duration(*expected) : "unknown time";
+    if (state.finished) {
+      time = format_duration(state.seconds);
+      ++finished;
+    } else {
+      known = known && expected;
+      seconds += std::max(0.0, expected.value_or(0) - state.seconds);
+    }
+    text += fmt::format("{:<8}  {:<12}  {}\n  {}\n",
+                        state.finished ? "finished"
+                        : state.begun  ? "begun"
+                                       : "to do",
+                        time, runs[i].folder.filename().string(), command_line(runs[i]));
+  }
+  return text +
+         fmt::format("{} runs, {} finished, {} left at {} at a time\n", runs.size(), finished,
+                     known ? "about " + format_duration(seconds / jobs) : "unknown time", jobs);
+}
+
+}  // namespace derrd

@@ -1,0 +1,194 @@
+#include "apps/experiments/recipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "apps/experiments/embedded.h"
+#include "apps/experiments/toml.h"
+#include "data/error.h"
+#include "data/file_bytes.h"
+#include "data/joined.h"
+
+namespace derrd {
+
+namespace {
+
+/// What the program sets itself.
+constexpr std::array kReserved = {
+    "data",  "teacher", "output",     "log",    "checkpoint",       "resume",
+    "quiet", "seed",    "split-seed", "config", "checkpoint-every", "threads"};
+
+std::string method_argument(const std::string& method) {
+  return method == "student" ? "none" : method;
+}
+
+}  // namespace
+
+void set_option(Options& options, const Option& option) {
+  const auto known = std::ranges::find(options, option.name, &Option::name);
+  if (known == options.end()) {
+    options.push_back(option);
+  } else {
+    *known = option;
+  }
+}
+
+RecipeFile RecipeFile::of_data_set(const std::string& data_set, OptionCheck check) {
+  const auto& files = embedded_files();
+  const std::string file = "recipes/" + data_set + ".toml";
+  if (const auto found = files.find(file); found != files.end()) {
+    return parse(found->second, "data/" + file, std::move(check));
+  }
+  throw Error(
+      fmt::format("there is no recipe for a data set \"{}\"; name it as one of those in "
+                  "data/recipes, or give its recipe by --recipes {}=FILE",
+                  data_set, data_set));
+}
+
+RecipeFile RecipeFile::read(const std::filesystem::path& path, OptionCheck check) {
+  const std::vector<std::byte> bytes = read_file(path);
+  return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
+               std::move(check));
+}
+
+RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionCheck check) {
+  RecipeFile recipe(std::move(name), std::move(check));
+  toml::table document;
+  try {
+    document = toml::parse(text);
+  } catch (const toml::parse_error& e) {
+    recipe.fail(static_cast<int>(e.source().begin.line), std::string(e.description()));
+  }
+
+  const auto read_table = [&](const toml::table& from, const std::string& model,
+                              const std::string& method) {
+    Table table{model, method, line_of(from), {}, {}};
+    for (const auto& [key, node] : from) {
+      const std::string option(key.str());
+      const int line = static_cast<int>(key.source().begin.line);
+      if (node.is_table() && method.empty()) continue;
+      if (option == "inherits" && !method.empty()) {
+        const toml::array* names = node.as_array();
+        if (names == nullptr || !names->is_homogeneous<std::string>()) {
+          recipe.fail(line, "inherits has to be a list of this model's methods");
+        }
+        for (const auto& other : *names) table.inherits.push_back(**other.as_string());
+        continue;
+      }
+      const std::optional<std::string> value = option_value(node);
+      if (!value) {
+        recipe.fail(line, option + " has to be a number, a text, true or false");
+      }
+      if (std::ranges::find(kReserved, option) != kReserved.end()) {
+        recipe.fail(line, option + " is set by the program itself; remove it");
+      }
+      table.options.push_back({option, *value, line});
+    }
+    std::ranges::sort(table.options, {}, &Option::line);
+    recipe.tables_.push_back(std::move(table));
+  };
+
+  read_table(document, "", "");
+  for (const auto& [key, node] : document) {
+    const toml::table* model = node.as_table();
+    if (model == nullptr) continue;
+    const std::string model_name(key.str());
+    if (model_name == "prepare") {
+      read_table(*model, model_name, model_name);
+      recipe.prepare_ = recipe.tables_.back().options;
+      recipe.tables_.pop_back();
+      continue;
+    }
+    read_table(*model, model_name, "");
+    for (const auto& [method, settings] : *model) {
+      if (settings.is_table()) {
+        read_table(*settings.as_table(), model_name, std::string(method.str()));
+      }
+    }
+  }
+  std::ranges::stable_sort(recipe.tables_, {}, &Table::line);
+  return recipe;
+}
+
+Options RecipeFile::prepare() const {
+  check("prepare", prepare_);
+  return prepare_;
+}
+
+Options RecipeFile::options(const std::string& model, const std::string& method) const {
+  Options options;
+  for (const std::string& shared : {std::string(), model}) {
+    if (const Table* table = find(shared, "")) {
+      for (const Option& option : table->options) set_option(options, option);
+    }
+  }
+  inherit(model, method, 1, {}, options);
+  const std::string command = command_of(method);
+  for (const Option& option : options) {
+    const bool sized = option.name == "size" || (option.name == "dim" && method != "teacher");
+    if (sized) fail(option.line, "the student's size is the program's business; remove it");
+  }
+  if (command == "train") {
+    set_option(options, {"model", model});
+  } else if (std::ranges::find(options, "method", &Option::name) == options.end()) {
+    set_option(options, {"method", method_argument(method), find(model, method)->line});
+  }
+  check(command, options);
+  return options;
+}
+
+std::vector<std::string> RecipeFile::methods(const std::string& model) const {
+  std::vector<std::string> names;
+  for (const Table& table : tables_) {
+    if (table.model == model && !table.method.empty()) names.push_back(table.method);
+  }
+  return names;
+}
+
+std::string RecipeFile::command_of(const std::string& method) {
+  return method == "teacher" || method == "student" ? "train" : "distill";
+}
+
+const RecipeFile::Table* RecipeFile::find(const std::string& model,
+                                          const std::string& method) const {
+  for (const Table& table : tables_) {
+    if (table.model == model && table.method == method) return &table;
+  }
+  return nullptr;
+}
+
+void RecipeFile::inherit(const std::string& model, const std::string& method, int line,
+                         std::vector<std::string> from, Options& options) const {
+  const Table* table = find(model, method);
+  if (table == nullptr) {
+    const std::vector<std::string> known = methods(model);
+    fail(line, fmt::format("there is no [{}.{}]; {}", model, method,
+                           known.empty() ? "nor any other table of this base model"
+                                         : "there are " + joined(known)));
+  }
+  if (std::ranges::find(from, method) != from.end()) {
+    fail(table->line, fmt::format("[{}.{}] inherits itself", model, method));
+  }
+  from.push_back(method);
+  for (const std::string& other : table->inherits) {
+    inherit(model, other, table->line, from, options);
+    std::erase_if(options, [](const Option& option) { return option.name == "method"; });
+  }
+  for (const Option& option : table->options) set_option(options, option);
+}
+
+void RecipeFile::check(const std::string& command, const Options& options) const {
+  for (const Option& option : options) {
+    const std::string wrong = check_ ? check_(command, option) : "";
+    if (!wrong.empty()) fail(option.line, wrong);
+  }
+}
+
+void RecipeFile::fail(int line, const std::string& what) const {
+  throw Error(fmt::format("{}:{}: {}", name_, std::max(line, 1), what));
+}
+
+}  // namespace derrd

@@ -1,0 +1,80 @@
+#include "apps/experiments/results.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/error.h"
+#include "data/safetensors.h"
+
+namespace derrd {
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// @throws Error instead of the library's own exceptions.
+template <class Read>
+auto read_json(const std::filesystem::path& path, const std::string& text, Read read) {
+  try {
+    return read(Json::parse(text));
+  } catch (const Json::exception& e) {
+    throw Error(fmt::format("{}: {}; remove its folder, and the run will be done again",
+                            path.string(), e.what()));
+  }
+}
+
+std::string metadata(const std::filesystem::path& path, const char* key) {
+  return SafetensorsFile::read(path).metadata_or(key, "");
+}
+
+}  // namespace
+
+TrainingResult read_training(const Run& run) {
+  const auto path = run.file(kModelFile);
+  return read_json(path, metadata(path, "metrics"), [](const Json& json) {
+    return TrainingResult{json.at("best_epoch"), json.at("epochs"),
+                          json.at("valid").get<MetricValues>(),
+                          json.at("test").get<MetricValues>()};
+  });
+}
+
+TimingResult read_timing(const Run& run) {
+  const auto path = run.file(kOutputFile);
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return read_json(path, text, [](const Json& json) {
+    const Json& model = json.at("models").at(0);
+    return TimingResult{model.at("top10_ms").get<double>() / 1e3, model.at("parameters")};
+  });
+}
+
+std::map<std::string, double> read_statistics(const Run& run) {
+  const auto path = run.file(kDataFile);
+  return read_json(path, metadata(path, "statistics"),
+                   [](const Json& json) { return json.get<std::map<std::string, double>>(); });
+}
+
+Curve read_curve(const Run& run) {
+  Curve curve;
+  const auto path = run.file(kLogFile);
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    read_json(path, line, [&](const Json& json) {
+      curve.valid.push_back(json.at("valid").at("H@5"));
+      curve.test.push_back(json.at("test").at("H@5"));
+      return 0;
+    });
+  }
+  return curve;
+}
+
+std::optional<int> last_epoch(const Run& run) {
+  const std::string tail = tail_of(run.file(kLogFile), 1);
+  const Json json = Json::parse(tail, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("epoch")) return std::nullopt;
+  return json["epoch"].get<int>();
+}
+
+}  // namespace derrd

@@ -1,0 +1,206 @@
+#include "apps/experiments/scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "apps/experiments/results.h"
+#include "apps/interrupt.h"
+#include "apps/progress.h"
+#include "data/atomic_file.h"
+
+namespace derrd {
+
+Scheduler::Scheduler(const std::vector<Run>& runs, ScheduleOptions options)
+    : runs_(runs), options_(options), tasks_(runs.size()), progress_(options.quiet) {}
+
+std::vector<Outcome> Scheduler::carry_out() {
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  keep_finished();
+  while (true) {
+    ending_ = InterruptWatch::signal() != 0;
+    if (ending_) {
+      for (Task& task : tasks_) {
+        if (task.process) task.process->terminate();
+      }
+    } else {
+      skip_orphans();
+      start_ready();
+    }
+    if (count(Phase::kRunning) == 0) break;
+    std::this_thread::sleep_for(kPause);
+    collect();
+    show_status();
+  }
+  if (ending_) {
+    throw Interrupted(fmt::format("interrupted after {} of {} runs; the same command goes on",
+                                  count(Phase::kEnded), runs_.size()),
+                      InterruptWatch::signal());
+  }
+  std::vector<Outcome> outcomes;
+  for (const Task& task : tasks_) outcomes.push_back(task.outcome);
+  return outcomes;
+}
+
+void Scheduler::keep_finished() {
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    const RunState state = state_of(runs_[i]);
+    if (!state.finished) continue;
+    tasks_[i].phase = Phase::kEnded;
+    tasks_[i].outcome = Outcome::kKept;
+    times_.add(runs_[i], state.seconds);
+  }
+  if (const size_t kept = count(Phase::kEnded); kept > 0) {
+    progress_.line(fmt::format("{} of {} runs are finished already", kept, runs_.size()));
+  }
+}
+
+void Scheduler::skip_orphans() {
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    const auto lost = [&](size_t needed) {
+      return tasks_[needed].phase == Phase::kEnded && tasks_[needed].outcome >= Outcome::kFailed;
+    };
+    if (tasks_[i].phase != Phase::kWaiting) continue;
+    const auto needed = std::ranges::find_if(runs_[i].needs, lost);
+    if (needed == runs_[i].needs.end()) continue;
+    tasks_[i].phase = Phase::kEnded;
+    progress_.complain(
+        fmt::format("{}: left out, it needs {}", runs_[i].name, runs_[*needed].name));
+  }
+}
+
+bool Scheduler::ready(size_t i) const {
+  return tasks_[i].phase == Phase::kWaiting &&
+         std::ranges::all_of(runs_[i].needs,
+                             [&](size_t needed) { return tasks_[needed].phase == Phase::kEnded; });
+}
+
+size_t Scheduler::count(Phase phase) const {
+  return static_cast<size_t>(std::ranges::count(tasks_, phase, &Task::phase));
+}
+
+void Scheduler::start_ready() {
+  std::vector<size_t> shared, alone;
+  int threads_left = options_.threads;
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    if (ready(i)) (runs_[i].alone ? alone : shared).push_back(i);
+    if (tasks_[i].phase != Phase::kRunning) continue;
+    if (runs_[i].alone) return;
+    threads_left -= tasks_[i].threads;
+  }
+  const size_t running = count(Phase::kRunning);
+  if (shared.empty() && running == 0 && !alone.empty()) {
+    start(alone.front(), options_.threads);
+    return;
+  }
+  const auto jobs = static_cast<size_t>(options_.jobs);
+  if (shared.empty() || running >= jobs) return;
+  std::vector<double> seconds;
+  for (const Run& run : runs_) seconds.push_back(times_.expected(run).value_or(run.cost));
+  const std::vector<double> behind = chains(runs_, std::move(seconds));
+  std::ranges::stable_sort(shared, std::greater(), [&](size_t i) { return behind[i]; });
+  shared.resize(std::min(shared.size(), jobs - running));
+  for (const size_t i : shared) {
+    start(i, std::max(1, threads_left / static_cast<int>(shared.size())));
+  }
+}
+
+void Scheduler::start(size_t i, int threads) {
+  const Run& run = runs_[i];
+  std::filesystem::create_directories(run.folder);
+  std::ofstream(run.file("command.txt")) << command_line(run) << "\n";
+  std::vector<std::string> arguments = full_arguments(run);
+  arguments.push_back(fmt::format("--threads={}", threads));
+  Task& task = tasks_[i];
+  task.process =
+      std::make_unique<ChildProcess>(arguments, run.file(kOutputFile), run.file(kErrorFile));
+  task.phase = Phase::kRunning;
+  task.threads = threads;
+  task.start = Clock::now();
+}
+
+void Scheduler::collect() {
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    if (tasks_[i].phase != Phase::kRunning) continue;
+    if (const std::optional<int> exit_code = tasks_[i].process->poll()) end(i, *exit_code);
+  }
+}
+
+void Scheduler::end(size_t i, int exit_code) {
+  const Run& run = runs_[i];
+  Task& task = tasks_[i];
+  task.process.reset();
+  const std::chrono::duration<double> seconds = Clock::now() - task.start;
+  record(run, {seconds.count(), exit_code});
+  if (exit_code != 0 && InterruptWatch::signal() != 0) {
+    task.phase = Phase::kWaiting;  // it goes on next time
+    return;
+  }
+  task.phase = Phase::kEnded;
+  const RunState state = state_of(run);
+  if (state.finished) {
+    task.outcome = Outcome::kFinished;
+    times_.add(run, state.seconds);
+    if (!run.keep_checkpoint) std::filesystem::remove(run.file(kCheckpointFile));
+    progress_.line(describe_end(run, state.seconds));
+    return;
+  }
+  task.outcome = Outcome::kFailed;
+  constexpr size_t kLines = 8;
+  std::string output = tail_of(run.file(kErrorFile), kLines);
+  if (output.empty()) output = tail_of(run.file(kOutputFile), kLines);
+  progress_.complain(
+      fmt::format("{}: FAILED with exit code {}; {}\n{}", run.name, exit_code,
+                  output.empty() ? "it printed nothing in" : "the end of its output in",
+                  run.folder.string() + (output.empty() ? "" : ":\n" + output)));
+}
+
+std::string Scheduler::describe_end(const Run& run, double seconds) const {
+  std::string text = fmt::format("[{}/{}] {}", count(Phase::kEnded), runs_.size(), run.name);
+  if (run.epochs > 0) {
+    const TrainingResult result = read_training(run);
+    text += fmt::format(": validation H@5 {:.4f} at epoch {} of {}", result.valid.at("H@5"),
+                        result.best_epoch, result.epochs);
+  }
+  return text + ", " + format_duration(seconds);
+}
+
+std::optional<double> Scheduler::seconds_left() const {
+  constexpr double kOverdue = 0.1;  // a run that should have ended takes this much longer
+  std::vector<double> left(runs_.size(), 0.0);
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    if (tasks_[i].phase == Phase::kEnded) continue;
+    const std::optional<double> expected = times_.expected(runs_[i]);
+    if (!expected) return std::nullopt;
+    left[i] = *expected;
+    if (tasks_[i].phase == Phase::kRunning) {
+      const std::chrono::duration<double> spent = Clock::now() - tasks_[i].start;
+      left[i] = std::max(*expected - spent.count(), kOverdue * spent.count());
+    }
+  }
+  const double work = std::accumulate(left.begin(), left.end(), 0.0);
+  const std::vector<double> behind = chains(runs_, std::move(left));
+  return std::max(work / options_.jobs, *std::ranges::max_element(behind));
+}
+
+void Scheduler::show_status() {
+  if (!progress_.due()) return;
+  const std::optional<double> left = seconds_left();
+  std::string text = fmt::format("{}/{} runs, {} left", count(Phase::kEnded), runs_.size(),
+                                 left ? format_duration(*left) : "unknown time");
+  const char* separator = "; ";
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    if (tasks_[i].phase != Phase::kRunning) continue;
+    text += separator + runs_[i].name;
+    if (const auto epoch = last_epoch(runs_[i])) text += fmt::format(" epoch {}", *epoch);
+    separator = ", ";
+  }
+  progress_.status(text);
+}
+
+}  // namespace derrd
