@@ -14,7 +14,8 @@ constexpr const char* kStyle = R"(
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9aa4af; --page: #0d1117; --raised: #161b22; --rule: #3d444d; --mark: #fdba74;
   --c0: #e6edf3; --c1: #9aa4af; --c2: #fbbf24; --c3: #22d3ee; --c4: #79a8ff; --c5: #4ade80; --c6: #fb7185; --c7: #d8b4fe; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 84rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); }
+body { margin: 0 auto; max-width: 84rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: .5rem 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; } a { color: inherit; }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
