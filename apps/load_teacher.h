@@ -7,7 +7,7 @@
 #include "apps/output_checks.h"
 #include "data/dataset.h"
 #include "engine/distill/loss.h"
-#include "engine/teacher_files.h"
+#include "engine/teacher/teacher_files.h"
 
 namespace derrd {
 

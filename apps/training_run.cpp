@@ -19,7 +19,7 @@
 #include "engine/model_file.h"
 #include "engine/models/catalogue.h"
 #include "engine/parameters.h"
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 
 namespace derrd {
 

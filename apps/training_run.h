@@ -13,7 +13,7 @@
 #include "engine/checkpoint.h"
 #include "engine/device_dataset.h"
 #include "engine/distill/loss.h"
-#include "engine/teacher_data.h"
+#include "engine/teacher/teacher_data.h"
 #include "engine/trainer.h"
 #include "kernels/platform/device.h"
 

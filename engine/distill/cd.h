@@ -9,7 +9,7 @@
 #include "engine/distill/slot_losses.h"
 #include "engine/distill/sort_space.h"
 #include "engine/models/model.h"
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {

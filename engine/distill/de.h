@@ -10,7 +10,7 @@
 #include "engine/model_file.h"
 #include "engine/models/model.h"
 #include "engine/parameters.h"
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 #include "kernels/platform/memory.h"
 #include "kernels/random_key.h"
 

@@ -13,7 +13,7 @@
 #include "engine/models/model.h"
 #include "engine/parameters.h"
 #include "engine/preset.h"
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 
 namespace derrd {
 

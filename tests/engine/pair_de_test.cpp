@@ -13,7 +13,7 @@
 
 #include "data/error.h"
 #include "engine/models/neumf.h"
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 #include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 #include "tests/oracles/neumf.h"

@@ -1,4 +1,4 @@
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "data/error.h"
 #include "engine/models/bpr.h"
-#include "engine/teacher_lists.h"
+#include "engine/teacher/teacher_lists.h"
 #include "tests/engine/distillers.h"
 #include "tests/engine/small_data.h"
 

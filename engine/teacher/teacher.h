@@ -9,8 +9,8 @@
 
 #include "engine/device_dataset.h"
 #include "engine/models/catalogue.h"
-#include "engine/teacher_data.h"
-#include "engine/teacher_lists.h"
+#include "engine/teacher/teacher_data.h"
+#include "engine/teacher/teacher_lists.h"
 #include "kernels/platform/memory.h"
 #include "kernels/views.h"
 

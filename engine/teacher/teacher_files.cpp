@@ -1,4 +1,4 @@
-#include "engine/teacher_files.h"
+#include "engine/teacher/teacher_files.h"
 
 #include <fmt/format.h>
 

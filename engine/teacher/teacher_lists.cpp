@@ -1,4 +1,4 @@
-#include "engine/teacher_lists.h"
+#include "engine/teacher/teacher_lists.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "engine/teacher_data.h"
+#include "engine/teacher/teacher_data.h"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "engine/teacher_data.h"
+#include "engine/teacher/teacher_data.h"
 
 namespace derrd {
 

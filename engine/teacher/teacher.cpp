@@ -1,4 +1,4 @@
-#include "engine/teacher.h"
+#include "engine/teacher/teacher.h"
 
 #include <algorithm>
 #include <memory>

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/teacher_data.h"
+#include "engine/teacher/teacher_data.h"
 #include "kernels/platform/device.h"
 #include "kernels/views.h"
 
