@@ -170,11 +170,11 @@ class NeuMf(nn.Module):
             name: getattr(self, name).weight.data
             for name in ("user_gmf", "item_gmf", "user_mlp", "item_mlp")
         }
-        names |= {"mlp.0.user_weight": user_weight, "mlp.0.item_weight": item_weight}
-        for number, layer in enumerate(self.hidden):
-            if number > 0:
-                names[f"mlp.{number}.weight"] = layer.weight.data
-            names[f"mlp.{number}.bias"] = layer.bias.data.unsqueeze(0)
+        names |= {"hidden.1.user_weight": user_weight, "hidden.1.item_weight": item_weight}
+        for number, layer in enumerate(self.hidden, start=1):
+            if number > 1:
+                names[f"hidden.{number}.weight"] = layer.weight.data
+            names[f"hidden.{number}.bias"] = layer.bias.data.unsqueeze(0)
         names["output.weight"] = self.output.weight.data
         names["output.bias"] = self.output.bias.data.unsqueeze(0)
         return names
@@ -212,7 +212,7 @@ def load_model(path, data, neumf):
     file = load_file(path)
     if "user_gmf" in file:
         user, item = file["user_gmf"], file["item_gmf"]
-        layers = sum(name.startswith("mlp.") and name.endswith(".bias") for name in file)
+        layers = sum(name.startswith("hidden.") and name.endswith(".bias") for name in file)
         model = neumf(len(user), len(item), user.shape[1], layers)
     elif "user_embedding" in file:
         user, item = file["user_embedding"], file["item_embedding"]

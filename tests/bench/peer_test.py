@@ -99,10 +99,11 @@ class Neumf(WithData):
             scores = model.scores(users, items)
             for n, s in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)):
                 u, i = users[n], items[n, s]
-                hidden = t["mlp.0.user_weight"] @ t["user_mlp"][u]
-                hidden = hidden + t["mlp.0.item_weight"] @ t["item_mlp"][i] + t["mlp.0.bias"][0]
-                for layer in range(1, len(model.hidden)):
-                    hidden = t[f"mlp.{layer}.weight"] @ hidden.relu() + t[f"mlp.{layer}.bias"][0]
+                hidden = t["hidden.1.user_weight"] @ t["user_mlp"][u] + t["hidden.1.bias"][0]
+                hidden = hidden + t["hidden.1.item_weight"] @ t["item_mlp"][i]
+                for layer in range(2, len(model.hidden) + 1):
+                    weight, bias = t[f"hidden.{layer}.weight"], t[f"hidden.{layer}.bias"][0]
+                    hidden = weight @ hidden.relu() + bias
                 joint = torch.cat([t["user_gmf"][u] * t["item_gmf"][i], hidden.relu()])
                 expected = t["output.weight"][0] @ joint + t["output.bias"][0, 0]
                 # Sums of at most 57 products, in float: far below 1e-4 of the terms.
@@ -205,11 +206,11 @@ class AllModels(WithData):
                 "item_gmf": (ITEMS, 10),
                 "user_mlp": (USERS, 10),
                 "item_mlp": (ITEMS, 10),
-                "mlp.0.user_weight": (10, 10),
-                "mlp.0.item_weight": (10, 10),
-                "mlp.0.bias": (1, 10),
-                "mlp.1.weight": (5, 10),
-                "mlp.1.bias": (1, 5),
+                "hidden.1.user_weight": (10, 10),
+                "hidden.1.item_weight": (10, 10),
+                "hidden.1.bias": (1, 10),
+                "hidden.2.weight": (5, 10),
+                "hidden.2.bias": (1, 5),
                 "output.weight": (1, 15),
                 "output.bias": (1, 1),
             },
@@ -219,7 +220,7 @@ class AllModels(WithData):
         path = self.folder / "model.safetensors"
         tensors = {name: t.clone() for name, t in NeuMf(USERS, ITEMS, 10).tensors().items()}
         broken = {
-            "no mlp.0.item_weight": {"mlp.0.item_weight": None},
+            "no hidden.1.item_weight": {"hidden.1.item_weight": None},
             "no output.weight of": {"output.weight": torch.zeros(1, 10)},
             "36 users": {"user_gmf": torch.zeros(36, 10)},
             "neither": {"user_gmf": None},
