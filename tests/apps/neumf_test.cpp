@@ -157,8 +157,9 @@ TEST_F(Neumf, EvaluationAndRecommendationsAgreeWithTraining) {
         derrd({"recommend", "--data", path("data"), "--model", path("teacher"), "--top", "10",
                "--format", "jsonl", "--users", dataset_.user_ids.text(17)});
     const auto items_of = [](const std::string& line) {
+      const auto json = nlohmann::json::parse(line);
       std::vector<int64_t> items;
-      for (const auto& entry : nlohmann::json::parse(line)["items"]) {
+      for (const auto& entry : json["items"]) {
         items.push_back(entry["item"].get<int64_t>());
       }
       return items;
