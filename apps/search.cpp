@@ -115,7 +115,7 @@ class Halving {
       }
     }
     std::ranges::stable_sort(points_, std::greater(), [](const Point& point) {
-      return std::tuple(point.fate, point.epochs, point.hit);
+      return std::tuple(point.fate, point.hit);
     });
     return points_;
   }
@@ -189,17 +189,6 @@ std::string points_tsv(const Grid& grid, const std::vector<Point>& points) {
   return text;
 }
 
-std::string text_of(const std::string& path) {
-  const std::vector<std::byte> bytes = read_file(path);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-void write(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 void run(const SearchCommand& command) {
   const std::vector<DataSource> sources = command.experiment.sources();
   if (sources.size() != 1) throw CLI::ValidationError("--data", "search takes one data set");
@@ -218,7 +207,7 @@ void run(const SearchCommand& command) {
 
   const std::string table = points_tsv(grid, points);
   fmt::print("{}\n", table);
-  if (!command.output.empty()) write(command.output, table);
+  if (!command.output.empty()) write_text(command.output, table);
   const Point& best = points.front();
   if (best.fate != Point::Fate::kFinalist) {
     throw Error("every point failed; the runs' outputs are shown above");
@@ -229,9 +218,9 @@ void run(const SearchCommand& command) {
              toml_lines(found));
   if (command.recipe.empty()) return;
   const std::string updated =
-      with_options(text_of(command.recipe), command.model, command.method, found, searched);
+      with_options(read_text(command.recipe), command.model, command.method, found, searched);
   RecipeFile::parse(updated, command.recipe, check_option);
-  write(command.recipe, updated);
+  write_text(command.recipe, updated);
   fmt::print("updated {}\n", command.recipe);
 }
 

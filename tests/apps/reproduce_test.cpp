@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -380,6 +383,30 @@ TEST_F(Search, PicksWhatValidationSaysAndEliminatesTheRest) {
              path("work"), "-o", path("report"), "--models", "bpr", "--splits", "0", "--table", "2",
              "--methods", "rrd"});
   EXPECT_TRUE(reproduced.err.starts_with("3 of 3 runs are finished already")) << reproduced.err;
+}
+
+// A point that stops early for want of patience may still be the best one.
+TEST_F(Search, FinalistsRankByValidationWhateverTheirLength) {
+  const SmallExperiment experiment(folder_, /*epochs=*/60);
+  const Result result =
+      derrd({"search", "--data", experiment.data, "--recipes", experiment.recipe, "--work",
+             path("work"), "--method", "teacher", "--first-epochs", "60", "--grid", "patience=4",
+             "lr=0.1,0.02,0.01,0.002,0.001", "-o", path("points")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  std::vector<double> hits;
+  std::vector<int> epochs;
+  const auto lines = lines_of(read_text(path("points")));
+  for (size_t n = 1; n < lines.size(); ++n) {
+    std::istringstream fields(lines[n]);
+    double patience = 0, lr = 0, hit = 0;
+    int length = 0;
+    fields >> patience >> lr >> length >> hit;
+    hits.push_back(hit);
+    epochs.push_back(length);
+  }
+  ASSERT_EQ(hits.size(), 5u);
+  EXPECT_TRUE(std::ranges::is_sorted(hits, std::greater()));
+  EXPECT_FALSE(std::ranges::is_sorted(epochs, std::greater())) << "shows nothing";
 }
 
 TEST_F(Search, KilledAndGoneOnWithFindsTheSame) {
