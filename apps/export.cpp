@@ -105,11 +105,9 @@ void require_vectors(const ExportCommand& command, const SavedModel& model) {
 }
 
 void write_ids(const std::string& path, const IdTable& ids) {
-  AtomicFile file(path);
   std::string text;
   for (int64_t i = 0; i < ids.size(); ++i) text += ids.text(i) + "\n";
-  file.write(text);
-  file.commit();
+  write_text(path, text);
 }
 
 void write_arrays(const ExportCommand& command, const SavedModel& model,

@@ -54,8 +54,7 @@ int32_t find_user(const Dataset& dataset, const std::string& id, const std::stri
 std::vector<int32_t> selected_users(const RecommendCommand& command, const Dataset& dataset) {
   std::vector<int32_t> users;
   if (!command.users_file.empty()) {
-    const std::vector<std::byte> bytes = read_file(command.users_file);
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string text = read_text(command.users_file);
     LineReader lines(text, command.users_file);
     while (lines.next_filled()) {
       users.push_back(find_user(dataset, std::string(trim(lines.line())),

@@ -142,12 +142,6 @@ std::string runs_tsv(const Plan& plan, const Findings& findings) {
   return text;
 }
 
-void write(const fs::path& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 void write_report(const fs::path& folder, const ReproduceCommand& command, const Report& report,
                   const std::string& runs) {
   for (const int number : command.tables) {
@@ -161,11 +155,11 @@ void write_report(const fs::path& folder, const ReproduceCommand& command, const
     std::string text;
     for (const ReportTable& table : tables) text += markdown(table);
     fmt::print("{}", text);
-    write(folder / fmt::format("table{}.md", number), text);
-    write(folder / fmt::format("table{}.tsv", number), tsv(tables));
+    write_text(folder / fmt::format("table{}.md", number), text);
+    write_text(folder / fmt::format("table{}.tsv", number), tsv(tables));
   }
-  write(folder / "runs.tsv", runs);
-  write(folder / "index.html", html(report));
+  write_text(folder / "runs.tsv", runs);
+  write_text(folder / "index.html", html(report));
   fmt::print("wrote {}\n", (folder / "index.html").string());
 }
 

@@ -33,4 +33,7 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// Makes `text` the contents of a file, atomically. \throws Error as AtomicFile.
+void write_text(const std::filesystem::path& path, std::string_view text);
+
 }  // namespace derrd

@@ -10,7 +10,11 @@
 
 namespace derrd {
 
-std::vector<std::byte> read_file(const std::filesystem::path& path) {
+namespace {
+
+/// As a sequence of one-byte elements.
+template <typename Bytes>
+Bytes read(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     throw Error(fmt::format("{}: there is no such file; check the name", path.string()));
@@ -19,7 +23,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
     throw Error(fmt::format("{}: is not a regular file; name a file", path.string()));
   }
   std::ifstream stream(path, std::ios::binary);
-  std::vector<std::byte> bytes;
+  Bytes bytes;
   if (stream) bytes.resize(std::filesystem::file_size(path));
   if (!stream ||
       (!bytes.empty() && !stream.read(reinterpret_cast<char*>(bytes.data()), bytes.size()))) {
@@ -28,5 +32,13 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
   }
   return bytes;
 }
+
+}  // namespace
+
+std::vector<std::byte> read_file(const std::filesystem::path& path) {
+  return read<std::vector<std::byte>>(path);
+}
+
+std::string read_text(const std::filesystem::path& path) { return read<std::string>(path); }
 
 }  // namespace derrd

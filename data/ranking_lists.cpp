@@ -215,9 +215,7 @@ class TextLists {
 }  // namespace
 
 RankingLists read_ranking_lists(const std::filesystem::path& path, const Dataset& dataset) {
-  const std::vector<std::byte> bytes = read_file(path);
-  return parse_ranking_lists({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                             path.string(), dataset);
+  return parse_ranking_lists(read_text(path), path.string(), dataset);
 }
 
 RankingLists parse_ranking_lists(std::string_view text, std::string_view name,

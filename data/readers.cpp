@@ -109,9 +109,7 @@ Interactions parse_interactions(std::string_view text, std::string_view name,
 }
 
 Interactions read_interactions(const std::filesystem::path& path, const ReadOptions& options) {
-  const std::vector<std::byte> bytes = read_file(path);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return parse_interactions(text, path.string(), options);
+  return parse_interactions(read_text(path), path.string(), options);
 }
 
 }  // namespace derrd

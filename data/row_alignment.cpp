@@ -51,8 +51,7 @@ RowAlignment align_in_order(int64_t numbers) {
 }
 
 IdTable read_id_file(const std::filesystem::path& path) {
-  const std::vector<std::byte> bytes = read_file(path);
-  return parse_id_file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  return parse_id_file(read_text(path), path.string());
 }
 
 IdTable parse_id_file(std::string_view text, std::string_view name) {

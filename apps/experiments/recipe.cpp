@@ -49,9 +49,7 @@ RecipeFile RecipeFile::of_data_set(const std::string& data_set, OptionCheck chec
 }
 
 RecipeFile RecipeFile::read(const std::filesystem::path& path, OptionCheck check) {
-  const std::vector<std::byte> bytes = read_file(path);
-  return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
-               std::move(check));
+  return parse(read_text(path), path.string(), std::move(check));
 }
 
 RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionCheck check) {
