@@ -64,21 +64,13 @@ std::string row_header(const std::string& label, const std::string& marks) {
 }
 
 std::string rows_of(const ReportRow& row) {
-  const std::string none = "–";
   std::string ours = row_header(row.label, row.marks);
   std::string paper = row_header("paper", row.paper_marks);
   std::string difference = row_header("difference", "");
   for (const Figure& figure : row.figures) {
     ours += figure_cell(figure);
-    paper += cell(figure.paper ? format_figure(*figure.paper, figure.style) : none);
-    if (!figure.difference()) {
-      difference += cell(none);
-    } else if (figure.outside()) {
-      difference += cell(format_difference(*figure.difference(), figure.style) + " " + kOutsideMark,
-                         " class=outside");
-    } else {
-      difference += cell(format_difference(*figure.difference(), figure.style));
-    }
+    paper += cell(format_paper(figure));
+    difference += cell(format_difference(figure), figure.outside() ? " class=outside" : "");
   }
   std::string text = "<tr class=ours>" + ours + "</tr>\n";
   if (row.has_paper()) {

@@ -101,6 +101,16 @@ std::string format_with_error(const Figure& figure) {
   return text + unit_of(figure.style);
 }
 
+std::string format_paper(const Figure& figure) {
+  return figure.paper ? format_figure(*figure.paper, figure.style) : kNone;
+}
+
+std::string format_difference(const Figure& figure) {
+  if (!figure.difference()) return kNone;
+  const std::string text = format_difference(*figure.difference(), figure.style);
+  return figure.outside() ? text + " " + kOutsideMark : text;
+}
+
 bool ReportRow::has_paper() const {
   return std::ranges::any_of(figures, [](const Figure& figure) { return bool(figure.paper); });
 }
@@ -120,12 +130,8 @@ std::string markdown(const ReportTable& table) {
     std::vector<std::string> difference = {"&nbsp; difference"};
     for (const Figure& figure : row.figures) {
       ours.push_back(format_with_error(figure));
-      paper.push_back(figure.paper ? format_figure(*figure.paper, figure.style) : kNone);
-      difference.push_back(
-          figure.difference()
-              ? format_difference(*figure.difference(), figure.style) +
-                    (figure.outside() ? fmt::format(" {}", kOutsideMark) : std::string())
-              : kNone);
+      paper.push_back(format_paper(figure));
+      difference.push_back(format_difference(figure));
     }
     text += markdown_row(ours);
     if (row.has_paper()) text += markdown_row(paper) + markdown_row(difference);

@@ -6,6 +6,9 @@
 
 namespace derrd {
 
+/// What stands behind a difference that is outside two standard errors.
+inline constexpr const char* kOutsideMark = "†";
+
 /// How a figure is written.
 enum class Style {
   kCount,     ///< 125,580
@@ -35,6 +38,10 @@ std::string format_figure(double value, Style style);
 std::string format_difference(double value, Style style);
 /// "0.4817 ± 0.0021", "–" without values.
 std::string format_with_error(const Figure& figure);
+/// "0.4850", "–" if the paper has none.
+std::string format_paper(const Figure& figure);
+/// "-0.0033 †", the mark where outside(); "–" without a difference.
+std::string format_difference(const Figure& figure);
 
 struct ReportRow {
   std::string id;     ///< "de-rrd"
@@ -54,9 +61,6 @@ struct ReportTable {
   std::vector<ReportRow> rows;
   std::vector<std::string> notes;
 };
-
-/// What stands behind a difference that is outside two standard errors.
-inline constexpr const char* kOutsideMark = "†";
 
 std::string markdown(const ReportTable& table);
 /// Of all tables, a line per figure; the first line names the columns.

@@ -234,6 +234,7 @@ std::string title_of(const std::string& method) {
       {"student", "Student"},
       {"rd", "RD"},
       {"cd", "CD"},
+      {"cd-deep", "CD (deep list)"},
       {"de", "DE"},
       {"rrd", "RRD"},
       {"de-rrd", "DE-RRD"},
