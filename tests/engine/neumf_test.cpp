@@ -44,14 +44,6 @@ std::vector<T> host(Vector<const T> v) {
   return out;
 }
 
-std::vector<float> random_normal(int64_t n, uint64_t seed, float scale) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0.0f, scale);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& v : values) v = normal(generator);
-  return values;
-}
-
 class Neumf : public ::testing::TestWithParam<Size> {
  protected:
   static constexpr int32_t kUsers = 9, kItems = 14;
@@ -67,10 +59,7 @@ class Neumf : public ::testing::TestWithParam<Size> {
   /// Once everything is declared.
   void allocate() {
     parameters_.allocate(kSeed, stream());
-    // Larger than the initial values, so that every part of the gradient is well above rounding.
-    const std::vector<float> values = random_normal(parameters_.values().size, 7, 0.5f);
-    copy_to_device(parameters_.values().data, values.data(), parameters_.values().size * 4,
-                   stream());
+    test::set_random_values(parameters_, 7);
     oracle_.parameters = flat(parameters_.values());
     ASSERT_EQ(static_cast<int64_t>(oracle_.parameters.size()), oracle_.count());
   }
@@ -163,7 +152,7 @@ TEST_P(Neumf, LossAndGradientsOfAStepAgreeWithTheOracle) {
     ASSERT_EQ(joint.vectors.value.rows, 2 * kBatch);
     ASSERT_EQ(joint.vectors.value.cols, oracle_.joint_dim());
     const auto width = static_cast<size_t>(oracle_.joint_dim());
-    const std::vector<float> added = random_normal(joint.vectors.grad.size(), 8, 0.3f);
+    const std::vector<float> added = test::random_normal(joint.vectors.grad.size(), 8, 0.3f);
     std::vector<float> grad = host<float>(joint.vectors.grad.flat());
     for (size_t i = 0; i < pairs.size() * width; ++i) grad[i] += added[i];
     copy_to_device(joint.vectors.grad.data, grad.data(), joint.vectors.grad.size() * 4, stream());
@@ -259,7 +248,7 @@ TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
       SCOPED_TRACE("batch " + std::to_string(b) + (users ? ", users" : ", items"));
       const Slots slots(users ? kUsers : kItems, users ? kItems : kUsers, kSlots, batches, anchor);
       const int64_t size = slots.rows.capacity * kSlots;
-      const std::vector<float> weight = random_normal(size, 9, 1.0f);
+      const std::vector<float> weight = test::random_normal(size, 9, 1.0f);
       const DeviceArray<float> score(std::vector<float>(weight.size(), 7.0f), stream());
       const DeviceArray<float> grad_score(weight, stream());
       zero_gradients();

@@ -85,12 +85,7 @@ class PairDe : public ::testing::TestWithParam<const char*> {
          {"tap", GetParam()}},
         {teacher_, data_, *student_, parameters_, kBatch, Preset::kAuthors, stream()});
     parameters_.allocate(kSeed, stream());
-    std::mt19937_64 generator(7);
-    std::normal_distribution<float> normal(0.0f, 0.5f);
-    std::vector<float> values(static_cast<size_t>(parameters_.values().size));
-    for (float& v : values) v = normal(generator);
-    copy_to_device(parameters_.values().data, values.data(), parameters_.values().size * 4,
-                   stream());
+    test::set_random_values(parameters_, 7);
   }
 
   /// The matrices of gate and experts in an arena.

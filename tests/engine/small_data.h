@@ -7,7 +7,10 @@
 
 #include "data/dataset.h"
 #include "engine/model_file.h"
+#include "engine/parameters.h"
 #include "kernels/platform/device.h"
+#include "kernels/platform/memory.h"
+#include "tests/random_values.h"
 
 namespace derrd::test {
 
@@ -42,18 +45,23 @@ inline Dataset small_dataset(int32_t users, int32_t items, int degree, uint64_t 
 
 /// Random normal vectors as a teacher.
 inline SavedModel small_teacher(int64_t users, int64_t items, int64_t dim, uint64_t seed) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0.0f, 0.5f);
-  const auto matrix = [&](int64_t rows) {
-    HostMatrix m = {std::vector<float>(static_cast<size_t>(rows * dim)), rows, dim};
-    for (float& x : m.values) x = normal(generator);
-    return m;
+  const std::vector<float> values = random_normal((users + items) * dim, seed, 0.5f);
+  const auto matrix = [&](int64_t first, int64_t rows) {
+    return HostMatrix{
+        {values.begin() + first * dim, values.begin() + (first + rows) * dim}, rows, dim};
   };
   SavedModel model;
   model.kind = "bpr";
-  model.tensors.emplace("user_embedding", matrix(users));
-  model.tensors.emplace("item_embedding", matrix(items));
+  model.tensors.emplace("user_embedding", matrix(0, users));
+  model.tensors.emplace("item_embedding", matrix(users, items));
   return model;
+}
+
+/// Larger than the initial values, so that every part of a gradient is well above rounding.
+inline void set_random_values(const Parameters& parameters, uint64_t seed) {
+  const Vector<float> values = parameters.values();
+  copy_to_device(values.data, random_normal(values.size, seed, 0.5f).data(), values.size * 4,
+                 stream());
 }
 
 }  // namespace derrd::test

@@ -95,13 +95,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     distillers_ = test::make_distillers(
         method, options, {teacher_, data_, *model_, parameters_, kBatch, preset, stream()});
     parameters_.allocate(kSeed, stream());
-    // Larger than the initial values, so that every part of the gradient is well above rounding.
-    std::mt19937_64 generator(7);
-    std::normal_distribution<float> normal(0.0f, 0.5f);
-    std::vector<float> values(static_cast<size_t>(parameters_.values().size));
-    for (float& v : values) v = normal(generator);
-    copy_to_device(parameters_.values().data, values.data(), parameters_.values().size * 4,
-                   stream());
+    test::set_random_values(parameters_, 7);
   }
 
   template <class T>

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/platform/memory.h"
+#include "tests/random_values.h"
 
 namespace derrd::test {
 
@@ -112,14 +113,6 @@ inline ::testing::AssertionResult close(std::span<const float> actual,
          << "element " << worst << " of " << actual.size() << ": " << actual[worst] << ", expected "
          << expected[worst] << ", error " << static_cast<double>(actual[worst]) - expected[worst]
          << ", bound " << absolute + relative * std::abs(expected[worst]);
-}
-
-inline std::vector<float> random_normal(int64_t n, uint64_t seed, float scale = 1.0f) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0.0f, scale);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& v : values) v = normal(generator);
-  return values;
 }
 
 inline std::vector<int32_t> random_below(int64_t n, int32_t bound, uint64_t seed) {
