@@ -88,7 +88,8 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
       .add_option("--work", options.work,
                   "Folder for the runs, made if need be. Finished ones are kept and taken again "
                   "wherever all that determines them is the same; a key in a folder's name stands "
-                  "for that")
+                  "for that. Of the program it holds the version only: a change to its code needs "
+                  "a new folder")
       ->required()
       ->type_name("DIR");
   command
