@@ -114,9 +114,8 @@ class Halving {
         eliminate(running);
       }
     }
-    std::ranges::stable_sort(points_, std::greater(), [](const Point& point) {
-      return std::tuple(point.fate, point.hit);
-    });
+    std::ranges::stable_sort(points_, std::greater(),
+                             [](const Point& point) { return std::tuple(point.fate, point.hit); });
     return points_;
   }
 
