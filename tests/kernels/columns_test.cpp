@@ -53,9 +53,9 @@ TEST(Columns, AddReachesTheLiveRowsColumnsAlone) {
 }
 
 TEST(Columns, RejectWhatDoesNotFit) {
-  const Guarded<float> memory(100);
+  const Guarded<float> memory(100), other(100);
   const auto matrix = [&](int64_t rows, int64_t cols) { return memory.matrix(rows, cols); };
-  EXPECT_NO_THROW(copy_columns(matrix(3, 4), matrix(3, 6), 2, stream()));
+  EXPECT_NO_THROW(copy_columns(matrix(3, 4), other.matrix(3, 6), 2, stream()));
   EXPECT_THROW(copy_columns(matrix(3, 4), matrix(3, 6), 3, stream()), std::invalid_argument);
   EXPECT_THROW(copy_columns(matrix(3, 4), matrix(3, 6), -1, stream()), std::invalid_argument);
   EXPECT_THROW(copy_columns(matrix(2, 4), matrix(3, 6), 0, stream()), std::invalid_argument);
