@@ -9,16 +9,16 @@ namespace derrd {
 
 namespace {
 
-using Options = std::set<const CLI::Option*>;
+using OptionSet = std::set<const CLI::Option*>;
 
 /// Whether the command line has an option that this one can't be together with.
-bool excluded(const CLI::Option& option, const Options& given) {
+bool excluded(const CLI::Option& option, const OptionSet& given) {
   return std::ranges::any_of(option.get_excludes(),
                              [&](const CLI::Option* other) { return given.contains(other); });
 }
 
 /// @param given options of the command line
-void apply(CLI::App& command, const CLI::ConfigItem& item, const Options& given) {
+void apply(CLI::App& command, const CLI::ConfigItem& item, const OptionSet& given) {
   const bool marks_table = item.name == "++" || item.name == "--";
   const bool other_command = !item.parents.empty() && item.parents.front() != command.get_name();
   if (marks_table || other_command) return;
@@ -46,7 +46,7 @@ void add_config_option(CLI::App& command) {
       .add_option_function<std::string>(
           "--config",
           [owner](const std::string& path) {
-            Options given;
+            OptionSet given;
             for (const CLI::Option* option : owner->get_options()) {
               if (option->count() > 0) given.insert(option);
             }

@@ -16,13 +16,12 @@
 #include "data/file_bytes.h"
 #include "data/joined.h"
 #include "data/printable.h"
+#include "data/row_alignment.h"
 #include "data/text_lines.h"
 
 namespace derrd {
 
 namespace {
-
-constexpr size_t kExamples = 3;
 
 struct Entry {
   int64_t place;  // in the file: a line, or a position in a tensor
@@ -58,7 +57,7 @@ RankingLists lists_of(std::vector<Entry> entries, bool scored, const Dataset& da
     const auto trained = static_cast<int64_t>(dataset.train.row(u).size());
     if (lists.offsets[u + 1] > lists.offsets[u] || trained == dataset.num_items()) {
       ++lists.matched_users;
-    } else if (lists.absent.size() < kExamples) {
+    } else if (lists.absent.size() < kExampleIds) {
       lists.absent.push_back(dataset.user_ids.text(u));
     }
   }
@@ -196,7 +195,7 @@ class TextLists {
   }
 
   void note_unknown(std::unordered_set<std::string_view>& seen, std::string_view id) {
-    if (seen.insert(id).second && unknown_.size() < kExamples) unknown_.emplace_back(id);
+    if (seen.insert(id).second && unknown_.size() < kExampleIds) unknown_.emplace_back(id);
   }
 
   LineReader lines_;
@@ -276,7 +275,7 @@ class TensorLists {
     lists.unknown_items = static_cast<int64_t>(unknown_items.size());
     for (const RowAlignment* alignment : {&users_, &items_}) {
       for (const std::string& id : alignment->unknown) {
-        if (lists.unknown.size() < kExamples) lists.unknown.push_back(id);
+        if (lists.unknown.size() < kExampleIds) lists.unknown.push_back(id);
       }
     }
     return lists;

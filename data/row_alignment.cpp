@@ -14,10 +14,8 @@ namespace derrd {
 
 namespace {
 
-constexpr size_t kExamples = 3;
-
 void add_example(std::vector<std::string>& examples, const IdTable& ids, int64_t i) {
-  if (examples.size() < kExamples) examples.push_back(ids.text(i));
+  if (examples.size() < kExampleIds) examples.push_back(ids.text(i));
 }
 
 }  // namespace

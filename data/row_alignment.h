@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,13 +11,16 @@
 
 namespace derrd {
 
+/// Of the ids without a partner a report names that many.
+inline constexpr size_t kExampleIds = 3;
+
 /// Which rows of a foreign matrix belong to the users (or the items) of a data set.
 struct RowAlignment {
   std::vector<int32_t> row;          ///< [n] row of each number of the data set, -1: none
   std::vector<int32_t> number;       ///< [rows] number of each row in the data set, -1: none
   int64_t matched = 0;               ///< numbers that have a row, and rows that have a number
-  std::vector<std::string> absent;   ///< some ids of the data set that have no row
-  std::vector<std::string> unknown;  ///< some ids of rows that the data set does not have
+  std::vector<std::string> absent;   ///< example ids of the data set that have no row
+  std::vector<std::string> unknown;  ///< example ids of rows that the data set does not have
 
   int64_t numbers() const { return static_cast<int64_t>(row.size()); }
   int64_t rows() const { return static_cast<int64_t>(number.size()); }

@@ -19,7 +19,7 @@ namespace {
 
 using Initial = Parameters::Initial;
 
-constexpr Initial kEmbedding = {Initial::Kind::kNormal, 0.01f};
+constexpr Initial kEmbeddingInitial = {Initial::Kind::kNormal, 0.01f};
 constexpr Initial kZero = {Initial::Kind::kUniform, 0.0f};
 
 /// Xavier: of a whole layer, where it is kept in parts.
@@ -46,11 +46,11 @@ NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& paramet
   const int64_t dim = shape.dim;
   const int64_t hidden = widths_.front();
   const Initial first = hidden_weight(2 * dim, hidden);
-  user_ = {parameters.declare("user_gmf", shape.users, dim, kEmbedding),
-           parameters.declare("user_mlp", shape.users, dim, kEmbedding),
+  user_ = {parameters.declare("user_gmf", shape.users, dim, kEmbeddingInitial),
+           parameters.declare("user_mlp", shape.users, dim, kEmbeddingInitial),
            parameters.declare("hidden.1.user_weight", hidden, dim, first)};
-  item_ = {parameters.declare("item_gmf", shape.items, dim, kEmbedding),
-           parameters.declare("item_mlp", shape.items, dim, kEmbedding),
+  item_ = {parameters.declare("item_gmf", shape.items, dim, kEmbeddingInitial),
+           parameters.declare("item_mlp", shape.items, dim, kEmbeddingInitial),
            parameters.declare("hidden.1.item_weight", hidden, dim, first)};
   first_bias_ = parameters.declare("hidden.1.bias", 1, hidden, kZero);
   for (size_t l = 1; l < widths_.size(); ++l) {
