@@ -2,11 +2,14 @@
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 namespace derrd {
+
+namespace {
+constexpr double kRounding = 1e-9;  // of differences of metrics, with a wide margin
+}
 
 double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -28,15 +31,10 @@ std::optional<PairedTest> paired_t_test(std::span<const double> a, std::span<con
   PairedTest test;
   test.difference = mean(differences);
   const double error = *standard_error(differences);
-  if (error == 0) {  // all differences are equal: no doubt at all, or nothing to doubt
-    const bool equal = test.difference == 0;
-    test.t = equal ? 0 : std::copysign(std::numeric_limits<double>::infinity(), test.difference);
-    test.p = equal ? 1 : 0;
-    return test;
-  }
+  if (error <= kRounding * std::abs(test.difference)) return test;
   test.t = test.difference / error;
   const boost::math::students_t distribution(static_cast<double>(a.size() - 1));
-  test.p = 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(test.t)));
+  test.p = 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(*test.t)));
   return test;
 }
 

@@ -16,8 +16,9 @@ std::optional<double> standard_error(std::span<const double> values);
 /// Student's t-test of paired samples.
 struct PairedTest {
   double difference = 0;  ///< mean of a - b
-  double t = 0;
-  double p = 1;  ///< two-sided
+  /// None where all differences are equal but for rounding, from which no spread can be estimated.
+  std::optional<double> t;
+  std::optional<double> p;  ///< two-sided
 };
 /// None of fewer than two pairs. @param a, b of equal length.
 std::optional<PairedTest> paired_t_test(std::span<const double> a, std::span<const double> b);

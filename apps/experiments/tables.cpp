@@ -174,17 +174,18 @@ ReportTable tests_table(const Setting& setting, const std::string& competitor) {
     ReportRow row{method, title_of(method), "", "", {}};
     for (const std::string& other : others) {
       const auto test = method == other ? std::nullopt : setting.compare(method, other);
-      const auto figure = [&](Style style, double PairedTest::*value) {
+      const auto figure = [&](Style style, std::optional<double> value) {
         row.figures.push_back(
-            {style, test ? std::vector{(*test).*value} : std::vector<double>(), std::nullopt});
+            {style, value ? std::vector{*value} : std::vector<double>(), std::nullopt});
       };
-      figure(Style::kMetric, &PairedTest::difference);
-      figure(Style::kNumber, &PairedTest::t);
-      figure(Style::kNumber, &PairedTest::p);
+      figure(Style::kMetric, test ? std::optional(test->difference) : std::nullopt);
+      figure(Style::kNumber, test ? test->t : std::nullopt);
+      figure(Style::kNumber, test ? test->p : std::nullopt);
     }
     table.rows.push_back(std::move(row));
   }
-  table.notes.emplace_back("Pairs are splits; p is two-sided.");
+  table.notes.emplace_back(
+      "Pairs are splits; p is two-sided; no t where all splits differ by the same.");
   return table;
 }
 
@@ -307,7 +308,7 @@ std::vector<ReportTable> table2(const Study& study, const Findings& findings,
     ReportRow row = setting.accuracy_row(2, method, kMetrics);
     const std::string other = tested_against(method, competitor);
     const auto test = other.empty() ? std::nullopt : setting.compare(method, other);
-    if (test && test->difference > 0) row.marks = asterisks(test->p);
+    if (test && test->p && test->difference > 0) row.marks = asterisks(*test->p);
     table.rows.push_back(std::move(row));
   }
   setting.note_splits(table);
