@@ -9,9 +9,9 @@
 
 namespace derrd {
 
-/// The sums of a block's tiles, at most 8 (256 threads).
+/// The sums of a block's tiles.
 template <class T>
-using TileSums = SharedArray<T, 8>;
+using TileSums = SharedArray<T, kBlockTiles>;
 
 /// The sum of all threads' values, in thread 0 of the block; the other threads get 0. A tile adds
 /// its lanes, thread 0 the tiles' sums in their order. Called once by a whole block.

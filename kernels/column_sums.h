@@ -17,7 +17,7 @@ DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
 }
 
 /// The partial sums of a block's tiles.
-using ColumnPartials = SharedArray<float, 8 * kSumColumns>;
+using ColumnPartials = SharedArray<float, kBlockTiles * kSumColumns>;
 
 /// sums[c] += sum over rows p in [begin, end) of row_of(p)(c), for the columns of strip `strip` of
 /// `cols`. Tile t of the block takes rows begin + t, begin + t + tiles, ...; the tiles' partial

@@ -26,8 +26,6 @@ namespace derrd {
 
 namespace {
 
-constexpr int64_t kTiles = 8;  // of a block
-
 /// The t-th item that `row` does not hold.
 __device__ __forceinline__ int64_t unobserved_item(const int32_t* __restrict__ row, int64_t degree,
                                                    int64_t t) {
@@ -58,8 +56,8 @@ __global__ void sample_negatives_kernel(Vector<int32_t> negatives, Vector<const 
 
 __global__ void sample_uninteresting_kernel(Matrix<int32_t> samples, int64_t first_column,
                                             SparseRows excluded, int64_t items, RandomKey key) {
-  __shared__ SharedArray<int32_t, kTiles * kMaxUninteresting> draws;
-  __shared__ SharedArray<int32_t, kTiles * kMaxUninteresting> taken;
+  __shared__ SharedArray<int32_t, kBlockTiles * kMaxUninteresting> draws;
+  __shared__ SharedArray<int32_t, kBlockTiles * kMaxUninteresting> taken;
   const WarpTile tile = warp_tile();
   const int64_t lane = tile.thread_rank();
   const int64_t lanes = tile.size();

@@ -167,9 +167,9 @@ __device__ __forceinline__ void count_first_digits(const cg::thread_block& block
   for (; i + (kAtOnce - 1) * stride < items; i += kAtOnce * stride) {
     uint32_t digits[kAtOnce];
     for (int j = 0; j < kAtOnce; ++j) digits[j] = falling_key(row[i + j * stride]) >> kShift;
-    for (int j = 0; j < kAtOnce; ++j) atomic_add_shared(histogram[digits[j]], 1u);
+    for (int j = 0; j < kAtOnce; ++j) atomic_add(histogram[digits[j]], 1u);
   }
-  for (; i < items; i += stride) atomic_add_shared(histogram[falling_key(row[i]) >> kShift], 1u);
+  for (; i < items; i += stride) atomic_add(histogram[falling_key(row[i]) >> kShift], 1u);
 }
 
 __device__ __forceinline__ void clear(const cg::thread_block& block, Histogram& histogram) {
@@ -220,7 +220,7 @@ __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scor
         clear(block, histogram);
         block.sync();
         visit_keys(block, row, items, first_key, last_key, [&](uint32_t key, uint32_t) {
-          atomic_add_shared(histogram[key >> next & digit_mask], 1u);
+          atomic_add(histogram[key >> next & digit_mask], 1u);
         });
         block.sync();
         shift = next;
@@ -238,7 +238,7 @@ __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scor
       }
       visit_keys(block, row, items, kHighestKey, last_key, [&](uint32_t key, uint32_t item) {
         if (key == last_key && item > last_tied) return;
-        const int64_t slot = u * r + atomic_add_shared(filled[0], 1u);
+        const int64_t slot = u * r + atomic_add(filled[0], 1u);
         unsorted.keys[slot] = static_cast<uint64_t>(key) << 32 | item;
         unsorted.values[slot] = item;
       });

@@ -58,9 +58,9 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
                                        Matrix<const float> scores, SlotBatch batch,
                                        int64_t interesting, float scale,
                                        AnchorReduction reduction) {
-  __shared__ SharedArray<float, kTiles * kMaxRankingSamples> shared_score;
-  __shared__ SharedArray<float, kTiles*(kMaxRankingInteresting + 1)> shared_peak;
-  __shared__ SharedArray<float, kTiles * kMaxRankingInteresting> shared_decay;
+  __shared__ SharedArray<float, kBlockTiles * kMaxRankingSamples> shared_score;
+  __shared__ SharedArray<float, kBlockTiles*(kMaxRankingInteresting + 1)> shared_peak;
+  __shared__ SharedArray<float, kBlockTiles * kMaxRankingInteresting> shared_decay;
   const WarpTile tile = warp_tile();
   const int64_t lane = tile.thread_rank();
   const int64_t lanes = tile.size();

@@ -149,7 +149,7 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
                                                    Matrix<const float> grad_hidden,
                                                    Matrix<const float> hidden, SlotBatch batch,
                                                    SlotIndex index, SlotCode code) {
-  __shared__ SharedArray<uint32_t, kTiles * kChunk> shared_slots;
+  __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const BatchOccurrences occurrences = batch_occurrences(index, code, batch.anchors);

@@ -114,7 +114,7 @@ __global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
                                                     Matrix<const float> grad_score,
                                                     Matrix<const float> other_embedding,
                                                     SlotBatch batch) {
-  __shared__ SharedArray<uint32_t, kTiles * kChunk> shared_slots;
+  __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const int64_t slots = batch.samples.cols;
@@ -137,7 +137,7 @@ __global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
                                                    Matrix<const float> anchor_embedding,
                                                    SlotBatch batch, SlotIndex index,
                                                    SlotCode code) {
-  __shared__ SharedArray<uint32_t, kTiles * kChunk> shared_slots;
+  __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const BatchOccurrences occurrences = batch_occurrences(index, code, batch.anchors);

@@ -15,8 +15,8 @@
 namespace derrd {
 
 constexpr int64_t kChunk = 128;  // a multiple of the lanes
-/// The slots that a tile has collected; of a `SharedArray<uint32_t, kTiles * kChunk>`.
-using Contributions = TilePart<uint32_t, kTiles * kChunk>;
+/// The slots that a tile has collected; of a `SharedArray<uint32_t, kBlockTiles * kChunk>`.
+using Contributions = TilePart<uint32_t, kBlockTiles * kChunk>;
 
 /// Appends the slots of the lanes that contribute, in the order of lanes, behind `count`; gives the
 /// new count. The other lanes write behind them, where the next slots will stand: every lane

@@ -8,9 +8,6 @@
 
 namespace derrd {
 
-/// Tiles of a block (256 threads) at most.
-constexpr int64_t kTiles = 8;
-
 /// A tile's part of an array in shared memory.
 template <class T, int kSize>
 struct TilePart {
@@ -22,7 +19,7 @@ struct TilePart {
 template <class T, int kSize>
 __device__ __forceinline__ TilePart<T, kSize> part_of(const WarpTile& tile,
                                                       SharedArray<T, kSize>& array) {
-  return {array, tile.meta_group_rank() * (kSize / kTiles)};
+  return {array, tile.meta_group_rank() * (kSize / kBlockTiles)};
 }
 
 }  // namespace derrd

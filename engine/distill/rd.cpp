@@ -22,7 +22,6 @@ RdDistiller::RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<co
       space_(samples().size(), data.users()) {
   const DeviceArray<int32_t> lowest(data.users());
   top_items(slots_.samples(), lowest.view(), lists, options_.top, stream);
-  stream.synchronize();  // before that memory goes
 }
 
 void RdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {

@@ -62,6 +62,8 @@ void set_threads(int threads);
 /// Device memory of `bytes` bytes, aligned to 256. Null for 0. Counted.
 /// @throws DeviceError if there is not enough.
 void* device_allocate(int64_t bytes);
+/// After the work that is queued on any stream, for which it waits where there is something to
+/// free: a buffer may go while kernels still read it. Nothing for steps.
 void device_free(void* pointer) noexcept;
 
 /// Copies between host and device, ordered in `stream`; both return when the host side may be

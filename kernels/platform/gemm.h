@@ -10,7 +10,6 @@ namespace derrd {
 enum class Transpose { kNo, kYes };
 
 struct GemmOptions {
-  float alpha = 1.0f;
   float beta =
       0.0f;  ///< 0: c is overwritten (its old content, even NaN, is not read); 1: accumulated
   /// Number of live rows of `a`, in device memory; null: all. With `a` untransposed it limits the
@@ -22,8 +21,8 @@ struct GemmOptions {
   int64_t first_row = 0;
 };
 
-/// c [m, n] = alpha op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or
-/// CBLAS. Sums over k are not split over threads: the bits do not depend on the number of threads.
+/// c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or
+/// CBLAS. The bits do not depend on the number of host threads.
 /// @throws std::invalid_argument if the shapes do not fit.
 void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
           Transpose transpose_b, GemmOptions options, const Stream& stream);

@@ -7,6 +7,8 @@
 
 namespace derrd {
 
+// No scratch for something to do: std::invalid_argument, on every executor.
+
 /// Keys with the values that travel along.
 struct SortBuffers {
   Vector<uint64_t> keys;

@@ -182,17 +182,17 @@ TEST(ExecutionTest, LanesStrideThroughRowsOfAnyLength) {
 __global__ void visit_by_tile_kernel(Vector<uint32_t> visits, int64_t count) {
   const WarpTile tile = warp_tile();
   for (const int64_t unit : units_of(tile, count)) {
-    if (tile.thread_rank() == 0) atomic_add_shared(visits[unit], 1u);
+    if (tile.thread_rank() == 0) atomic_add(visits[unit], 1u);
   }
 }
 __global__ void visit_by_block_kernel(Vector<uint32_t> visits, int64_t count) {
   const cg::thread_block block = cg::this_thread_block();
   for (const int64_t unit : units_of(block, count)) {
-    if (block.thread_rank() == 0) atomic_add_shared(visits[unit], 1u);
+    if (block.thread_rank() == 0) atomic_add(visits[unit], 1u);
   }
 }
 __global__ void visit_by_thread_kernel(Vector<uint32_t> visits, int64_t count) {
-  for (const int64_t unit : units_of(SingleThread{}, count)) atomic_add_shared(visits[unit], 1u);
+  for (const int64_t unit : units_of(SingleThread{}, count)) atomic_add(visits[unit], 1u);
 }
 
 TEST(ExecutionTest, EveryUnitIsDealtOutOnce) {
@@ -230,7 +230,7 @@ __global__ void histogram_kernel(Matrix<uint32_t> counts, Matrix<const int32_t> 
     for (int64_t b = block.thread_rank(); b < kBins; b += block.size()) bins[b] = 0;
     block.sync();
     for (int64_t i = block.thread_rank(); i < values.cols; i += block.size()) {
-      atomic_add_shared(bins[values.row(unit)[i]], 1u);
+      atomic_add(bins[values.row(unit)[i]], 1u);
     }
     block.sync();
     for (int64_t b = block.thread_rank(); b < kBins; b += block.size()) {

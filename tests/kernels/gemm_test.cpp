@@ -48,11 +48,11 @@ TEST(Gemm, AllShapesAndTranspositions) {
         for (const float beta : {0.0f, 1.0f}) {
           const Guarded<float> c(beta == 0 ? std::vector<float>(before.size(), kNaN) : before);
           gemm(c.matrix(m, n), ta ? device_a.matrix(k, m) : device_a.matrix(m, k), transposed(ta),
-               tb ? device_b.matrix(n, k) : device_b.matrix(k, n), transposed(tb),
-               {.alpha = 0.5f, .beta = beta}, stream());
+               tb ? device_b.matrix(n, k) : device_b.matrix(k, n), transposed(tb), {.beta = beta},
+               stream());
           std::vector<double> expected = product(a, ta, b, tb, m, n, k);
           for (size_t i = 0; i < expected.size(); ++i) {
-            expected[i] = 0.5 * expected[i] + (beta == 0 ? 0.0 : beta * before[i]);
+            expected[i] += beta == 0 ? 0.0 : beta * before[i];
           }
           EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance))
               << m << " x " << n << " x " << k << " ta " << ta << " tb " << tb << " beta " << beta;

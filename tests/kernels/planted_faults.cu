@@ -151,7 +151,7 @@ __global__ void histogram_kernel(Vector<int32_t> out) {
   const unsigned rank = block.thread_rank();
   if (rank < 4) counts[rank] = 0;
   block.sync();
-  atomic_add_shared(counts[rank % 4], 1u);
+  atomic_add(counts[rank % 4], 1u);
   block.sync();
   const auto count = static_cast<int32_t>(static_cast<uint32_t>(counts[rank % 4]));
   for (const int64_t unit : units_of(SingleThread{}, out.size)) out[unit] = count;

@@ -123,6 +123,19 @@ TEST(SortTest, ExclusiveSums) {
   }
 }
 
+TEST(SortTest, ForgottenScratchIsAnError) {
+  const Guarded<uint64_t> in_keys(std::vector<uint64_t>{2, 1}), out_keys(2);
+  const Guarded<uint32_t> in_values(std::vector<uint32_t>{0, 1}), out_values(2);
+  const Guarded<int64_t> offsets(std::vector<int64_t>{0, 2}), sums(2);
+  const SortBuffers in = {in_keys.view(), in_values.view()};
+  const SortBuffers out = {out_keys.view(), out_values.view()};
+  EXPECT_THROW(sort_pairs(out, in, 8, {}, stream()), std::invalid_argument);
+  EXPECT_THROW(segmented_sort_pairs(out, in, offsets.const_view(), {}, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(exclusive_sum(sums.view(), offsets.const_view(), {}, stream()),
+               std::invalid_argument);
+}
+
 TEST(SortTest, SumsBeyondTheRangeOfInt32) {
   const std::vector<int64_t> values(5, int64_t{1} << 31);
   const Guarded<int64_t> in(values);

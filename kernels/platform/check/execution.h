@@ -31,10 +31,12 @@
 
 namespace derrd {
 
+/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
+constexpr unsigned kBlockTiles = 2;
+
 namespace check {
 
 constexpr unsigned kTileLanes = 32;
-constexpr unsigned kBlockTiles = 2;
 constexpr unsigned kBlockThreads = kBlockTiles * kTileLanes;
 constexpr int64_t kMaxBlocks = 3;
 
@@ -250,7 +252,7 @@ class UnitRange {
 
 inline UnitRange units_of(WarpTile, int64_t count) {
   const check::Position p = check::position();
-  constexpr int64_t kTiles = check::kBlockTiles;
+  constexpr int64_t kTiles = kBlockTiles;
   return {p.block * kTiles + p.thread / check::kTileLanes, p.blocks * kTiles, count};
 }
 inline UnitRange units_of(cg::thread_block, int64_t count) {
@@ -317,10 +319,10 @@ class SharedArray {
 
 /// Adds to an integer in shared or global memory; returns the old value. Integers only: a sum of
 /// floats would depend on the order.
-inline uint32_t atomic_add_shared(SharedElement<uint32_t> target, uint32_t value) {
+inline uint32_t atomic_add(SharedElement<uint32_t> target, uint32_t value) {
   return target.atomic_add(value);
 }
-inline uint32_t atomic_add_shared(uint32_t& target, uint32_t value) {
+inline uint32_t atomic_add(uint32_t& target, uint32_t value) {
   return __atomic_fetch_add(&target, value, __ATOMIC_RELAXED);
 }
 
@@ -331,7 +333,7 @@ struct Geometry {
 /// Geometry for `units` work units of about `elements` scalar operations each, a tile, a block or a
 /// thread per unit: as many blocks as find work, up to three.
 inline Geometry tiles_for(int64_t units, int64_t /*elements*/) {
-  constexpr int64_t kTiles = check::kBlockTiles;
+  constexpr int64_t kTiles = kBlockTiles;
   return {std::clamp<int64_t>((units + kTiles - 1) / kTiles, 1, check::kMaxBlocks)};
 }
 inline Geometry blocks_for(int64_t units, int64_t /*elements*/) {

@@ -64,7 +64,8 @@ void* device_allocate(int64_t bytes) {
   const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
   void* pointer = std::aligned_alloc(kAlignment, rounded);
   if (pointer == nullptr) {
-    throw DeviceError("out of memory: asked for " + std::to_string(bytes) + " bytes");
+    throw DeviceError("out of memory: asked for " + std::to_string(bytes) +
+                      " bytes; a smaller dimension or batch needs less");
   }
   return pointer;
 }

@@ -35,6 +35,9 @@ inline thread_local BlockIndex block_index;
 
 }  // namespace cpu
 
+/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
+constexpr int kBlockTiles = 1;
+
 namespace cg {
 
 /// The calling thread alone, as a group: element-wise kernels.
@@ -128,7 +131,7 @@ struct SharedArray {
 
 /// Adds to an integer in shared or global memory; returns the old value. Integers only: a sum of
 /// floats would depend on the order.
-inline uint32_t atomic_add_shared(uint32_t& target, uint32_t value) {
+inline uint32_t atomic_add(uint32_t& target, uint32_t value) {
   const uint32_t old = target;
   target += value;
   return old;

@@ -32,7 +32,7 @@ struct Product {
   Matrix<const float> a, b;
   Transpose transpose_a, transpose_b;
   int64_t m, n, k;
-  float alpha, beta;
+  float beta;
 };
 
 /// BLAS wants a leading dimension of at least 1, of an empty matrix too.
@@ -46,8 +46,8 @@ void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, i
   const float* a = p.a.data + (p.transpose_a == Transpose::kYes ? row : row * p.a.cols);
   const float* b = p.b.data + (p.transpose_b == Transpose::kYes ? column * p.b.cols : column);
   cblas_sgemm(CblasRowMajor, blas(p.transpose_a), blas(p.transpose_b), static_cast<int>(rows),
-              static_cast<int>(columns), static_cast<int>(p.k), p.alpha, a, leading_dimension(p.a),
-              b, leading_dimension(p.b), p.beta, p.c.data + row * p.c.cols + column,
+              static_cast<int>(columns), static_cast<int>(p.k), 1.0f, a, leading_dimension(p.a), b,
+              leading_dimension(p.b), p.beta, p.c.data + row * p.c.cols + column,
               leading_dimension(p.c));
 }
 
@@ -61,8 +61,8 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
     limited = std::clamp<int64_t>(*options.live_rows - options.first_row, 0, limited);
   }
   if (shape.m == 0 || shape.n == 0) return;
-  const Product product = {c,       a,       b,       transpose_a,   transpose_b,
-                           shape.m, shape.n, shape.k, options.alpha, options.beta};
+  const Product product = {c,       a,       b,       transpose_a, transpose_b,
+                           shape.m, shape.n, shape.k, options.beta};
   const bool by_rows = shape.m >= shape.n;
   const int64_t length = by_rows ? shape.m : shape.n;
   const int64_t size = strip_size(length);
@@ -96,7 +96,6 @@ void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                        rows,
                        c.cols,
                        a.cols,
-                       1.0f,
                        beta};
     product_part(p, 0, rows, 0, c.cols);
   });
@@ -118,7 +117,6 @@ void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<cons
                        a.cols,
                        b.cols,
                        rows,
-                       1.0f,
                        1.0f};
     product_part(p, 0, a.cols, 0, b.cols);
   });

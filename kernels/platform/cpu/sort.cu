@@ -8,15 +8,23 @@
 #include <vector>
 
 #include "kernels/platform/cpu/parallel.h"
+#include "kernels/platform/sort_scratch.h"
 
 namespace derrd {
 
 // Thrust's sequential radix sort: for the few hundred thousand pairs of an epoch it is faster than
-// its parallel merge sort on two cores, and it needs no scratch from the caller.
+// its parallel merge sort on two cores.
 
-int64_t sort_pairs_scratch_bytes(int64_t) { return 0; }
+namespace {
+/// Nothing here uses the scratch; a caller that forgets it must still be found without a GPU.
+constexpr int64_t kScratchBytes = 1;
+}  // namespace
 
-void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t>, const Stream&) {
+int64_t sort_pairs_scratch_bytes(int64_t) { return kScratchBytes; }
+
+void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch, const Stream&) {
+  if (in.keys.size == 0) return;
+  require_scratch("sort_pairs", scratch);
   const int64_t n = in.keys.size;
   std::copy_n(in.keys.data, n, out.keys.data);
   std::copy_n(in.values.data, n, out.values.data);
@@ -31,7 +39,7 @@ void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t>, cons
   thrust::stable_sort_by_key(thrust::host, out.keys.data, out.keys.data + n, out.values.data);
 }
 
-int64_t segmented_sort_scratch_bytes(int64_t, int64_t) { return 0; }
+int64_t segmented_sort_scratch_bytes(int64_t, int64_t) { return kScratchBytes; }
 
 namespace {
 
@@ -43,8 +51,9 @@ struct Pair {
 }  // namespace
 
 void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t> offsets,
-                          Vector<uint8_t>, const Stream&) {
+                          Vector<uint8_t> scratch, const Stream&) {
   if (offsets.size < 2 || in.keys.size == 0) return;
+  require_scratch("segmented_sort", scratch);
   const int64_t segments = offsets.size - 1;
   constexpr int64_t kOperationsPerPair = 10;
   cpu::parallel_for(segments, in.keys.size / segments * kOperationsPerPair, [&](int64_t s) {
@@ -66,13 +75,24 @@ void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t>
   });
 }
 
-int64_t exclusive_sum_scratch_bytes(int64_t) { return 0; }
+int64_t exclusive_sum_scratch_bytes(int64_t) { return kScratchBytes; }
 
-void exclusive_sum(Vector<int32_t> out, Vector<const int32_t> in, Vector<uint8_t>, const Stream&) {
+namespace {
+template <class T>
+void exclusive_sum_of(Vector<T> out, Vector<const T> in, Vector<uint8_t> scratch) {
+  if (in.size == 0) return;
+  require_scratch("exclusive_sum", scratch);
   thrust::exclusive_scan(thrust::host, in.data, in.data + in.size, out.data);
 }
-void exclusive_sum(Vector<int64_t> out, Vector<const int64_t> in, Vector<uint8_t>, const Stream&) {
-  thrust::exclusive_scan(thrust::host, in.data, in.data + in.size, out.data);
+}  // namespace
+
+void exclusive_sum(Vector<int32_t> out, Vector<const int32_t> in, Vector<uint8_t> scratch,
+                   const Stream&) {
+  exclusive_sum_of(out, in, scratch);
+}
+void exclusive_sum(Vector<int64_t> out, Vector<const int64_t> in, Vector<uint8_t> scratch,
+                   const Stream&) {
+  exclusive_sum_of(out, in, scratch);
 }
 
 }  // namespace derrd

@@ -40,6 +40,7 @@ namespace cuda {
 
 void check(cudaError_t status, const char* what) {
   if (status != cudaSuccess) {
+    cudaGetLastError();  // or the next launch would be blamed
     throw DeviceError(std::string(what) + ": " + cudaGetErrorString(status));
   }
 }
@@ -144,14 +145,14 @@ void* device_allocate(int64_t bytes) {
     cudaMemGetInfo(&free_bytes, &total_bytes);
     throw DeviceError("out of device memory: asked for " + std::to_string(bytes) + " bytes, " +
                       std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
-                      " are free");
+                      " are free; a smaller dimension or batch needs less");
   }
   cuda::check(status, "cudaMalloc");
   return pointer;
 }
 
 void device_free(void* pointer) noexcept {
-  if (pointer != nullptr) cudaFree(pointer);
+  if (pointer != nullptr) cudaFree(pointer);  // waits, as promised
 }
 
 void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream) {

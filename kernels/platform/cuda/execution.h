@@ -19,6 +19,13 @@ namespace derrd {
 
 namespace cg = cooperative_groups;
 
+namespace cuda {
+constexpr int kBlockThreads = 256;
+}  // namespace cuda
+
+/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
+constexpr int kBlockTiles = cuda::kBlockThreads / 32;
+
 using WarpTile = cg::thread_block_tile<32>;
 __device__ __forceinline__ WarpTile warp_tile() {
   return cg::tiled_partition<32>(cg::this_thread_block());
@@ -84,19 +91,18 @@ struct SharedArray {
   __device__ const T& operator[](int64_t i) const { return elements[i]; }
 };
 
-/// Adds to an integer in shared memory; returns the old value. Integers only: a sum of floats would
-/// depend on the order.
-__device__ __forceinline__ uint32_t atomic_add_shared(uint32_t& target, uint32_t value) {
+/// Adds to an integer in shared or global memory; returns the old value. Integers only: a sum of
+/// floats would depend on the order.
+__device__ __forceinline__ uint32_t atomic_add(uint32_t& target, uint32_t value) {
   return atomicAdd(&target, value);
 }
 
 struct Geometry {
   int64_t blocks = 1;
-  int threads = 256;
+  int threads = cuda::kBlockThreads;
 };
 
 namespace cuda {
-constexpr int kBlockThreads = 256;
 /// Blocks that fill the device several times over; more units than that are dealt out grid-stride.
 int64_t max_blocks();
 void count_launch();
@@ -105,17 +111,14 @@ void count_launch();
 /// Geometry for `units` work units of about `elements` scalar operations each, with a tile, a block
 /// or a thread per unit.
 inline Geometry tiles_for(int64_t units, int64_t /*elements*/) {
-  constexpr int64_t kTiles = cuda::kBlockThreads / 32;
-  return {std::clamp<int64_t>((units + kTiles - 1) / kTiles, 1, cuda::max_blocks()),
-          cuda::kBlockThreads};
+  return {std::clamp<int64_t>((units + kBlockTiles - 1) / kBlockTiles, 1, cuda::max_blocks())};
 }
 inline Geometry blocks_for(int64_t units, int64_t /*elements*/) {
-  return {std::clamp<int64_t>(units, 1, cuda::max_blocks()), cuda::kBlockThreads};
+  return {std::clamp<int64_t>(units, 1, cuda::max_blocks())};
 }
 inline Geometry threads_for(int64_t units, int64_t /*elements*/ = 1) {
   constexpr int64_t kThreads = cuda::kBlockThreads;
-  return {std::clamp<int64_t>((units + kThreads - 1) / kThreads, 1, cuda::max_blocks()),
-          cuda::kBlockThreads};
+  return {std::clamp<int64_t>((units + kThreads - 1) / kThreads, 1, cuda::max_blocks())};
 }
 
 /// Queues `kernel` on the stream under an NVTX range of that name, and checks the launch.

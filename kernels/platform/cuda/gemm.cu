@@ -31,6 +31,7 @@ constexpr int kTile = 64;     ///< rows and columns of c per block
 constexpr int kDepth = 16;    ///< rows of the shared tiles
 constexpr int kThreads = 16;  ///< per side of the block's 16 x 16 arrangement
 constexpr int kPart = kTile / kThreads;
+static_assert(kThreads * kThreads == cuda::kBlockThreads);
 constexpr int kPitch = kTile + 1;
 
 using SharedTile = SharedArray<float, kDepth * kPitch>;
@@ -200,11 +201,12 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
     }
     return;
   }
+  constexpr float kOne = 1.0f;
   // cuBLAS is column-major: it is asked for c^T = op(b)^T op(a)^T, whose memory is c's.
   cuda::check(cublasSgemm(handle, blas(transpose_b), blas(transpose_a), static_cast<int>(shape.n),
-                          static_cast<int>(shape.m), static_cast<int>(shape.k), &options.alpha,
-                          b.data, static_cast<int>(b.cols), a.data, static_cast<int>(a.cols),
-                          &options.beta, c.data, static_cast<int>(c.cols)),
+                          static_cast<int>(shape.m), static_cast<int>(shape.k), &kOne, b.data,
+                          static_cast<int>(b.cols), a.data, static_cast<int>(a.cols), &options.beta,
+                          c.data, static_cast<int>(c.cols)),
               "gemm");
   cuda::count_launch();
 }

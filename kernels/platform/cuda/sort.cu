@@ -4,7 +4,11 @@
 #include <cub/device/device_scan.cuh>
 #include <cub/device/device_segmented_sort.cuh>
 
+#include <climits>
+#include <string>
+
 #include "kernels/platform/cuda/check.h"
+#include "kernels/platform/sort_scratch.h"
 
 namespace derrd {
 
@@ -16,6 +20,7 @@ template <class T>
 void exclusive_sum_of(Vector<T> out, Vector<const T> in, Vector<uint8_t> scratch,
                       const Stream& stream) {
   if (in.size == 0) return;
+  require_scratch("exclusive_sum", scratch);
   size_t bytes = static_cast<size_t>(scratch.size);
   cuda::check(cub::DeviceScan::ExclusiveSum(scratch.data, bytes, in.data, out.data, in.size,
                                             handle(stream)),
@@ -37,6 +42,7 @@ int64_t sort_pairs_scratch_bytes(int64_t n) {
 void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch,
                 const Stream& stream) {
   if (in.keys.size == 0) return;
+  require_scratch("sort_pairs", scratch);
   size_t bytes = static_cast<size_t>(scratch.size);
   cuda::check(cub::DeviceRadixSort::SortPairs(
                   scratch.data, bytes, static_cast<const uint64_t*>(in.keys.data), out.keys.data,
@@ -46,6 +52,13 @@ void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scrat
 }
 
 int64_t segmented_sort_scratch_bytes(int64_t n, int64_t segments) {
+  if (CUB_MAJOR_VERSION < 3 &&
+      (n > INT_MAX || segments > INT_MAX)) {  // it would drop the high bits
+    throw DeviceError("a segmented sort of " + std::to_string(n) + " pairs in " +
+                      std::to_string(segments) +
+                      " segments: CUB before 3.0 counts them in int; "
+                      "build with CUDA 13, or take shorter lists");
+  }
   size_t bytes = 0;
   cuda::check(
       cub::DeviceSegmentedSort::StableSortPairs(
@@ -59,6 +72,7 @@ int64_t segmented_sort_scratch_bytes(int64_t n, int64_t segments) {
 void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t> offsets,
                           Vector<uint8_t> scratch, const Stream& stream) {
   if (offsets.size < 2 || in.keys.size == 0) return;
+  require_scratch("segmented_sort", scratch);
   size_t bytes = static_cast<size_t>(scratch.size);
   cuda::check(cub::DeviceSegmentedSort::StableSortPairs(
                   scratch.data, bytes, static_cast<const uint64_t*>(in.keys.data), out.keys.data,
