@@ -18,9 +18,11 @@ namespace derrd {
 
 std::vector<std::unique_ptr<DistillationLoss>> distillation_losses() {
   std::vector<std::unique_ptr<DistillationLoss>> losses;
+  auto rrd = std::make_unique<RrdLoss>();
+  auto ir = std::make_unique<IrLoss>(*rrd);
   losses.push_back(std::make_unique<DeLoss>());
-  losses.push_back(std::make_unique<RrdLoss>());
-  losses.push_back(std::make_unique<IrLoss>());
+  losses.push_back(std::move(rrd));
+  losses.push_back(std::move(ir));
   losses.push_back(std::make_unique<RdLoss>());
   losses.push_back(std::make_unique<CdLoss>());
   return losses;

@@ -76,13 +76,12 @@ std::vector<LossOption> IrLoss::options() {
        "interacted with it",
        &values_.list_length, 1},
       {"ir-items",
-       "Whose losses a batch takes. batch: its positive items'; sampled: those of the items that "
-       "rrd, at its default options, draws as interesting for the batch's users; many more, and "
-       "slower",
+       "Whose losses a batch takes. sampled: those of all items that rrd, with its options, draws "
+       "for the batch's users; batch: those of the batch's positive items, far fewer, and faster",
        &items_,
        {},
        {},
-       {"batch", "sampled"}},
+       {"sampled", "batch"}},
   };
 }
 
@@ -104,7 +103,7 @@ std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
   options.preset = in.preset;
   std::optional<SampledItems> sampled;
   if (items_ == "sampled") {
-    const RrdOptions rrd;
+    const RrdOptions rrd = rrd_.options_for(in.preset);
     sampled.emplace(rrd, in.data, in.teacher.lists(rrd.list_length, in.stream).items,
                     std::min(in.batch_size, in.data.users()), in.stream);
   }

@@ -8,6 +8,7 @@
 #include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
 #include "engine/distill/ranking_sampler.h"
+#include "engine/distill/rrd.h"
 #include "engine/distill/sampled_items.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
@@ -26,14 +27,15 @@ struct IrOptions {
   Preset preset = Preset::kAuthors;
 };
 
-/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss of some
-/// of the items that a batch concerns, over users. Users who have interacted with an item rank for
-/// it neither among the interesting nor among the others. Samples are drawn once an epoch.
+/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss of the
+/// distinct items among those that RRD samples for a batch's users, over users. Users who have
+/// interacted with an item rank for it neither among the interesting nor among the others. Samples
+/// are drawn once an epoch.
 class IrDistiller final : public Distiller {
  public:
   /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
   ///   item, best first, -1 padded; outlives the distiller
-  /// @param sampled says whose losses a batch takes; empty: its positive items'
+  /// @param sampled says which these items are; empty: those of the batch's positive ones instead
   /// @param capacity no batch has more distinct positive items
   IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
               std::optional<SampledItems> sampled, Model& student, int64_t capacity,
@@ -61,6 +63,9 @@ class IrDistiller final : public Distiller {
 /// "ir".
 class IrLoss final : public DistillationLoss {
  public:
+  /// @param rrd whose options say what is sampled; outlives this
+  explicit IrLoss(const RrdLoss& rrd) : rrd_(rrd) {}
+
   std::string_view name() const override { return "ir"; }
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
   std::vector<LossOption> options() override;
@@ -69,8 +74,9 @@ class IrLoss final : public DistillationLoss {
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 
  private:
+  const RrdLoss& rrd_;
   IrOptions values_;
-  std::string items_ = "batch";
+  std::string items_ = "sampled";
 };
 
 }  // namespace derrd

@@ -15,8 +15,6 @@ namespace derrd {
 
 static_assert(kMaxUninteresting >= kMaxRankingSamples - 1, "all that --l allows can be drawn");
 
-namespace {
-
 RankingSamplerOptions sampler_options(const RrdOptions& options) {
   return {.interesting = options.interesting,
           .uninteresting = options.uninteresting,
@@ -24,8 +22,6 @@ RankingSamplerOptions sampler_options(const RrdOptions& options) {
           .selection = options.selection,
           .excluded = options.preset == Preset::kPaper ? Excluded::kSelected : Excluded::kList};
 }
-
-}  // namespace
 
 RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
                            Matrix<const int32_t> lists, const Scorer* teacher, Model& student,
@@ -72,7 +68,7 @@ void RrdDistiller::add_gradients(const Batches& batches, Model& student, double*
 }
 
 std::vector<LossOption> RrdLoss::options() {
-  constexpr double kSmallest = std::numeric_limits<double>::min();
+  constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-rrd", "Weight of the loss in the sum of all losses", &values_.weight, 0},
       {"k",
@@ -127,15 +123,20 @@ double RrdLoss::recommended_share(std::string_view model) const {
   return model == "neumf" ? 10.0 : 0.085;
 }
 
-std::unique_ptr<Distiller> RrdLoss::make(const DistillContext& in) const {
+RrdOptions RrdLoss::options_for(Preset preset) const {
   RrdOptions options = values_;
   options.selection = interesting_ == "top" ? Selection::kTop : Selection::kSampled;
-  options.preset = in.preset;
+  options.preset = preset;
   if (ranking_ == "interesting") {
     options.interesting += std::exchange(options.uninteresting, 0);
   } else if (ranking_ == "full") {
     options.order = RrdOptions::Order::kAll;
   }
+  return options;
+}
+
+std::unique_ptr<Distiller> RrdLoss::make(const DistillContext& in) const {
+  const RrdOptions options = options_for(in.preset);
   const Scorer* teacher =
       options.order == RrdOptions::Order::kAll ? &in.teacher.scorer(in.stream) : nullptr;
   return std::make_unique<RrdDistiller>(

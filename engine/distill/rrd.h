@@ -25,6 +25,9 @@ struct RrdOptions {
   Preset preset = Preset::kAuthors;
 };
 
+/// How the samples of these options are drawn.
+RankingSamplerOptions sampler_options(const RrdOptions& options);
+
 /// Relaxed Ranking Distillation (Section 4.2, equations 9 and 10): per user the order of K
 /// interesting items and their place above L uninteresting ones. Samples are drawn once an epoch.
 class RrdDistiller final : public Distiller {
@@ -58,8 +61,6 @@ class RrdDistiller final : public Distiller {
 /// "rrd".
 class RrdLoss final : public DistillationLoss {
  public:
-  RrdOptions& values() { return values_; }
-
   std::string_view name() const override { return "rrd"; }
   std::string_view title() const override { return "Relaxed Ranking Distillation (rrd)"; }
   std::vector<LossOption> options() override;
@@ -69,6 +70,9 @@ class RrdLoss final : public DistillationLoss {
   }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+
+  /// The options' values as a distiller takes them.
+  RrdOptions options_for(Preset preset) const;
 
  private:
   RrdOptions values_;

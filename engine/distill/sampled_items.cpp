@@ -8,8 +8,7 @@ namespace derrd {
 
 SampledItems::SampledItems(const RrdOptions& rrd, const DeviceDataset& data,
                            Matrix<const int32_t> lists, int64_t user_capacity, const Stream& stream)
-    : sampler_({.interesting = rrd.interesting, .uninteresting = 0, .sharpness = rrd.sharpness},
-               lists, data.train(), data.items(), stream),
+    : sampler_(sampler_options(rrd), lists, data.train(), data.items(), stream),
       slots_(data.users(), data.items(), sampler_.slots()),
       capacity_(std::min(data.items(), user_capacity * sampler_.slots())),
       rows_(data.items()),

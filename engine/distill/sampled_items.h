@@ -11,11 +11,12 @@
 
 namespace derrd {
 
-/// The distinct items that Relaxed Ranking Distillation draws as interesting for the users of a
-/// batch. It draws them itself, from the same random numbers, so that no loss depends on another.
+/// The distinct items that Relaxed Ranking Distillation draws for the users of a batch, interesting
+/// and uninteresting ones. It draws them itself, from the same random numbers, so that no loss
+/// depends on another.
 class SampledItems {
  public:
-  /// @param rrd the options that decide what is drawn: K and T
+  /// @param rrd the options that decide what is drawn
   /// @param lists the teacher's ranking [U, R]: unobserved items, best first, -1 padded; outlives
   ///   this
   /// @param user_capacity no batch has more distinct users

@@ -190,7 +190,7 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
                                                       {"--ir-l", "6"},
                                                       {"--ir-t", "5"},
                                                       {"--ir-list", "15"},
-                                                      {"--ir-items", "sampled"},
+                                                      {"--ir-items", "batch"},
                                                       {"--lambda-rd", "2"},
                                                       {"--rd-k", "5"},
                                                       {"--rd-sharpness", "2"},

@@ -201,11 +201,12 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
 TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
   RrdOptions options;
   options.interesting = 3;
+  options.uninteresting = 4;
   options.sharpness = 6;
   const auto lists = teacher_.lists(25, stream()).items;
   RrdDistiller rrd(options, data_, lists, nullptr, student_, 16, stream());
   SampledItems sampled(options, data_, lists, 16, stream());
-  EXPECT_EQ(sampled.capacity(), 48);
+  EXPECT_EQ(sampled.capacity(), kItems);
   Batches batches(data_, {16, 1, 7}, stream());
   for (const int epoch : {0, 3}) {
     batches.begin_epoch(epoch, stream());
@@ -217,7 +218,7 @@ TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
       std::set<int32_t> expected;
       for (const int32_t user : rows_of(batches.distinct_users())) {
         const auto& row = drawn[static_cast<size_t>(user)];
-        expected.insert(row.begin(), row.begin() + 3);
+        expected.insert(row.begin(), row.end());
       }
       const std::vector<int32_t> items = rows_of(sampled.of_batch(batches, stream()));
       ASSERT_EQ(items, std::vector<int32_t>(expected.begin(), expected.end())) << b;

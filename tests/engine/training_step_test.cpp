@@ -92,8 +92,10 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                                        {"cd-t1", kT1},
                                        {"cd-t2", kT2}};
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
-    distillers_ = test::make_distillers(
-        method, options, {teacher_, data_, *model_, parameters_, kBatch, preset, stream()});
+    const DistillContext context = {teacher_, data_,  *model_, parameters_,
+                                    kBatch,   preset, stream()};
+    distillers_ = test::make_distillers(method, options, context);
+    rrd_ = test::make_distillers("rrd", options, context);
     parameters_.allocate(kSeed, stream());
     test::set_random_values(parameters_, 7);
   }
@@ -136,14 +138,13 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
     return rows;
   }
-  /// All items that one of the batch's users has not observed: so few that all are drawn.
+  /// What rrd draws for the batch's users.
   std::vector<int32_t> sampled_items(const oracle::TrainingStep& s) const {
+    const auto rows = rows_of(dynamic_cast<const RrdDistiller&>(*rrd_.front()).samples());
     std::vector<int32_t> items;
     for (const int32_t user : s.sample_users) {
-      const auto observed = dataset_.train.row(user);
-      for (int32_t i = 0; i < kItems; ++i) {
-        if (!std::binary_search(observed.begin(), observed.end(), i)) items.push_back(i);
-      }
+      const auto& row = rows[static_cast<size_t>(user)];
+      items.insert(items.end(), row.begin(), row.end());
     }
     return items;
   }
@@ -233,6 +234,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
   Parameters parameters_;
   std::unique_ptr<BprModel> model_;
   std::vector<std::unique_ptr<Distiller>> distillers_;
+  std::vector<std::unique_ptr<Distiller>> rrd_;  // draws what ir takes as sampled
 };
 
 TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
@@ -240,6 +242,7 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
   ASSERT_EQ(batches.batches(), 3);  // the last one is not full
   batches.begin_epoch(kEpoch, stream());
   for (const auto& d : distillers_) d->begin_epoch(batches, stream());
+  rrd_.front()->begin_epoch(batches, stream());
   const DeviceArray<double> losses(1 + static_cast<int64_t>(distillers_.size()));
 
   for (int64_t b = 0; b < batches.batches(); ++b) {
