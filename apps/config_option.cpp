@@ -1,9 +1,17 @@
 #include "apps/config_option.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
+
+#include "apps/output_checks.h"
+#include "data/file_bytes.h"
+#include "data/printable.h"
 
 namespace derrd {
 
@@ -19,14 +27,28 @@ bool excluded(const CLI::Option& option, const OptionSet& given) {
 
 /// @param given options of the command line
 void apply(CLI::App& command, const CLI::ConfigItem& item, const OptionSet& given) {
+  if (!item.parents.empty() && item.parents.front() != command.get_name()) {
+    const std::string& table = item.parents.front();
+    const CLI::App* program = command.get_parent();
+    const auto is_table = [&](const CLI::App* other) { return other->check_name(table); };
+    if (program == nullptr ||
+        std::ranges::any_of(program->get_subcommands([](const CLI::App*) { return true; }),
+                            is_table)) {
+      return;
+    }
+    throw CLI::ConfigError(
+        fmt::format("--config: there is no command {} that the table [{}] could be for", table,
+                    table),
+        CLI::ExitCodes::ConfigError);
+  }
   const bool marks_table = item.name == "++" || item.name == "--";
-  const bool other_command = !item.parents.empty() && item.parents.front() != command.get_name();
-  if (marks_table || other_command) return;
+  if (marks_table) return;
   CLI::Option* option = command.get_option_no_throw("--" + item.name);
   if (option == nullptr) option = command.get_option_no_throw(item.name);
   if (option == nullptr || !option->get_configurable() || item.parents.size() > 1) {
-    throw CLI::ConfigError("--config: " + command.get_name() + " has no option " + item.fullname(),
-                           CLI::ExitCodes::ConfigError);
+    throw CLI::ConfigError(
+        "--config: " + command.get_name() + " has no option " + printable(item.fullname()),
+        CLI::ExitCodes::ConfigError);
   }
   if (option->count() > 0 || excluded(*option, given)) return;
   if (option->get_expected_min() == 0) {
@@ -34,6 +56,22 @@ void apply(CLI::App& command, const CLI::ConfigItem& item, const OptionSet& give
         option->get_flag_value(item.name, command.get_config_formatter()->to_flag(item)));
   } else {
     option->add_result(item.inputs);
+  }
+}
+
+/// @throws CLI::ValidationError if the command would write over its own configuration.
+void require_kept(const CLI::App& command, const std::string& path) {
+  for (const CLI::Option* option : command.get_options()) {
+    const bool output =
+        std::ranges::any_of(std::array{"output", "log", "checkpoint", "write"},
+                            [&](const char* name) { return option->check_lname(name); });
+    if (!output) continue;
+    for (const std::string& file : option->results()) {
+      if (!same_file(file, path)) continue;
+      throw CLI::ValidationError(
+          option->get_name(),
+          fmt::format("--config names {} too; give each a file of its own", file));
+    }
   }
 }
 
@@ -50,9 +88,13 @@ void add_config_option(CLI::App& command) {
             for (const CLI::Option* option : owner->get_options()) {
               if (option->count() > 0) given.insert(option);
             }
-            for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path)) {
+            std::string text = read_text(path);
+            if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+            std::istringstream stream(text);
+            for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_config(stream)) {
               apply(*owner, item, given);
             }
+            require_kept(*owner, path);
           },
           "TOML file with values for these options; the command line wins")
       ->type_name("FILE")

@@ -74,14 +74,17 @@ void run(const DistillCommand& command) {
   recipe.losses = losses_of(command.method, command.losses);
   for (const DistillationLoss* loss : recipe.losses) {
     if (const std::string complaint = loss->complaint(); !complaint.empty()) usage(complaint);
-    if (command.balance && loss->recommended_share(recipe.model) == 0) {
-      usage(
-          fmt::format("--auto-lambda: the paper recommends no share for the loss {}; give its "
-                      "weight by --lambda-{}",
-                      loss->name(), loss->name()));
-    }
   }
   recipe.balance = command.balance;
+  if (command.balance && recipe.losses.empty())
+    usage("--auto-lambda sets the weights of losses; --method none has none");
+  if (const int first = TrainOptions().balance_epochs;
+      command.balance && command.training.epochs <= first) {
+    fmt::print(stderr,
+               "derrd: warning: --auto-lambda sets the weights after {} epochs, and --epochs {} "
+               "has none with them; raise it, now or with --resume\n",
+               first, command.training.epochs);
+  }
 
   if (const std::string complaint = teacher_complaint(command.teacher); !complaint.empty()) {
     usage(complaint);
@@ -97,6 +100,14 @@ void run(const DistillCommand& command) {
   const auto* model = teacher ? std::get_if<SavedModel>(&*teacher) : nullptr;
   recipe.model = command.model.value_or(model != nullptr ? model->kind : recipe.model);
   if (command.layers && !has_layers(recipe.model)) usage(no_layers(recipe.model));
+  for (const DistillationLoss* loss : recipe.losses) {
+    if (command.balance && loss->recommended_share(recipe.model) == 0) {
+      usage(
+          fmt::format("--auto-lambda: the paper recommends no share for the loss {}; give its "
+                      "weight by --lambda-{}",
+                      loss->name(), loss->name()));
+    }
+  }
   recipe.dim = student_dim(command, teacher);
   const int64_t teacher_layers = model != nullptr ? model_layers(*model) : 0;
   recipe.layers = command.layers.value_or(std::max<int64_t>(1, teacher_layers));
@@ -113,8 +124,7 @@ void add_loss_option(CLI::App& command, const std::string& group, const LossOpti
     return command.add_option(name, *value, option.help)->group(group)->capture_default_str();
   };
   if (auto* const* number = std::get_if<double*>(&option.value)) {
-    add(*number)->check(
-        option.least == std::numeric_limits<double>::min() ? above(0) : at_least(option.least));
+    add(*number)->check(within(option.least, option.most));
   } else if (auto* const* whole = std::get_if<int64_t*>(&option.value)) {
     constexpr auto kMost = static_cast<double>(std::numeric_limits<int32_t>::max());
     add(*whole)->check(between(static_cast<int64_t>(option.least),
@@ -161,7 +171,7 @@ void add_distill(CLI::App& app) {
   command
       ->add_option("--dim", options->dim,
                    "The student's dimension itself; with it --method none needs no teacher")
-      ->check(at_least(1))
+      ->check(count_from(1))
       ->excludes(size);
   add_training_options(*command, options->training);
   command->add_flag(

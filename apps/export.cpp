@@ -47,7 +47,7 @@ struct ExportCommand {
 };
 
 void check(const ExportCommand& command) {
-  const auto usage = [](const char* what) { throw CLI::ValidationError("export", what); };
+  const auto usage = [](const std::string& what) { throw CLI::ValidationError("export", what); };
   if (command.lists() && command.data.empty()) {
     usage("lists leave out what users trained with: give --data");
   }
@@ -55,7 +55,18 @@ void check(const ExportCommand& command) {
   if (command.renames() && command.format != "safetensors") {
     usage("--user-name and --item-name are tensors of --format safetensors");
   }
+  const std::string users = command.user_name.empty() ? kUserTensor : command.user_name;
+  const std::string items = command.item_name.empty() ? kItemTensor : command.item_name;
+  if (users == items) usage("--user-name and --item-name are the same; give each its own");
+  for (const std::string& name : {users, items}) {
+    if (name.starts_with("__") || is_id_tensor(name)) {
+      usage(fmt::format("'{}' has a meaning of its own in these files; choose another name", name));
+    }
+  }
   const std::vector<NamedFile> inputs = {{"MODEL", command.model}, {"--data", command.data}};
+  if (command.format == "npy" && command.output.ends_with('/')) {
+    usage("-o " + command.output + " is a folder; add how its files' names begin");
+  }
   if (command.format != "npy") {
     check_outputs(inputs, {{"-o", command.output}});
     return;
@@ -128,15 +139,12 @@ void write_tensors(const ExportCommand& command, SavedModel model,
                    const std::optional<Dataset>& dataset) {
   if (command.renames()) {
     require_vectors(command, model);
-    for (const auto& [name, tensor] :
-         {std::pair{&command.user_name, kUserTensor}, {&command.item_name, kItemTensor}}) {
-      if (name->empty()) continue;
-      auto node = model.tensors.extract(tensor);
-      node.key() = *name;
-      if (!model.tensors.insert(std::move(node)).inserted) {
-        throw Error(fmt::format("two tensors would be called '{}'; choose another name", *name));
-      }
-    }
+    auto users = model.tensors.extract(kUserTensor);
+    auto items = model.tensors.extract(kItemTensor);
+    if (!command.user_name.empty()) users.key() = command.user_name;
+    if (!command.item_name.empty()) items.key() = command.item_name;
+    model.tensors.insert(std::move(users));
+    model.tensors.insert(std::move(items));
     // No longer what load_model_file takes for a model of derrd.
     if (model.metadata.contains("format")) model.metadata["format"] = "derrd-vectors";
   }
@@ -188,6 +196,7 @@ void add_export(CLI::App& app) {
       ->add_option("-o,--output", options->output,
                    "File to write; with --format npy how the names of its files begin")
       ->required()
+      ->check(file_name())
       ->type_name("FILE");
   command
       ->add_option(
@@ -204,7 +213,7 @@ void add_export(CLI::App& app) {
                    "The model's data set, for lists; vectors come with the original ids of their "
                    "rows: as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
       ->type_name("FILE");
-  command->add_option("--top", options->top, "Items per user in lists [10]")->check(at_least(1));
+  command->add_option("--top", options->top, "Items per user in lists [10]")->check(count_from(1));
   add_idle_options(*command, options->idle);
   command->footer(
       "Example:\n  derrd export student.safetensors --format npy -o student\n  derrd export "

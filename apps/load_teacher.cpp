@@ -87,7 +87,14 @@ std::string teacher_complaint(const TeacherFiles& files) {
                : "--teacher-user-ids and --teacher-item-ids say whose a teacher's rows are; give "
                  "it";
   }
-  if (files.file.empty() && !(is_npy(files.user) && is_npy(files.item))) {
+  const bool both_arrays = is_npy(files.user) && is_npy(files.item);
+  if (both_arrays && is_ranking_text(files.file)) {
+    return fmt::format(
+        "--teacher {} would not be used beside the vectors of --teacher-user and --teacher-item; "
+        "leave one or the other out",
+        files.file);
+  }
+  if (files.file.empty() && !both_arrays) {
     return "without --teacher give both --teacher-user and --teacher-item as .npy files";
   }
   return "";

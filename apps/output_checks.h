@@ -11,9 +11,12 @@ struct NamedFile {
   std::string path;
 };
 
+/// Whether two names lead to one file, through links too.
+bool same_file(const std::string& a, const std::string& b);
+
 /// Finds out at once what would otherwise end an hour's work: outputs that can't be written, or
 /// that would destroy an input or each other. Leaves no file behind.
-/// @throws Error that names the file and the options.
+/// @throws CLI::ValidationError if two options name one file; Error if an output can't be written.
 void check_outputs(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
 
 }  // namespace derrd

@@ -161,6 +161,7 @@ void add_prepare(CLI::App& app) {
   command->add_option("input", options->input, "File of interactions")->type_name("INPUT");
   command->add_option("-o,--output", options->output, "Data set to write")
       ->required()
+      ->check(file_name())
       ->type_name("FILE");
   command
       ->add_option("--format", options->format,
@@ -192,6 +193,7 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--split-seed,--seed", options->seed, "Seed of the split and of the candidates")
+      ->check(seed())
       ->capture_default_str();
   command
       ->add_option("--candidates", options->candidates,
@@ -212,7 +214,7 @@ void add_prepare(CLI::App& app) {
   command
       ->add_option("--threads", options->threads,
                    "Accepted by every command; this one runs on one thread")
-      ->check(at_least(0))
+      ->check(count_from(0))
       ->capture_default_str();
   command->footer(
       "Example:\n  derrd prepare users.dat --format citeulike --min-user 5 -o "

@@ -62,7 +62,7 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Datas
     }
   } else if (!command.users.empty()) {
     for (const std::string& id : command.users) {
-      users.push_back(find_user(dataset, id, "--users"));
+      users.push_back(find_user(dataset, std::string(trim(id)), "--users"));
     }
   } else {
     users = all_users(dataset);
@@ -125,7 +125,7 @@ void add_recommend(CLI::App& app) {
       ->required()
       ->type_name("FILE");
   command->add_option("--top", options->top, "Items per user")
-      ->check(at_least(1))
+      ->check(count_from(1))
       ->capture_default_str();
   auto* users = command
                     ->add_option("--users", options->users,
@@ -145,6 +145,7 @@ void add_recommend(CLI::App& app) {
       ->check(CLI::IsMember({"tsv", "jsonl", "safetensors"}))
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "File to write [standard output]")
+      ->check(file_name())
       ->type_name("FILE");
   add_idle_options(*command, options->idle);
   command->footer(

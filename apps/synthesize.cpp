@@ -47,6 +47,7 @@ void add_synthesize(CLI::App& app) {
   add_config_option(*command);
   command->add_option("-o,--output", options->output, "Data set to write")
       ->required()
+      ->check(file_name())
       ->type_name("FILE");
   command->add_option("--users", synthesis.users, "Number of users")->capture_default_str();
   command->add_option("--items", synthesis.items, "Number of items")->capture_default_str();
@@ -62,11 +63,13 @@ void add_synthesize(CLI::App& app) {
   command->add_option("--candidates", options->candidates, "Number of candidates per user")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--seed", synthesis.seed, "Seed of everything")->capture_default_str();
+  command->add_option("--seed", synthesis.seed, "Seed of everything")
+      ->check(seed())
+      ->capture_default_str();
   command
       ->add_option("--threads", options->threads,
                    "Accepted by every command; this one runs on one thread")
-      ->check(at_least(0))
+      ->check(count_from(0))
       ->capture_default_str();
   command->footer(
       "Example:\n  derrd synthesize --users 1000 --items 2000 --interactions 30000 -o "

@@ -51,7 +51,7 @@ void add_train(CLI::App& app) {
       ->add_option("--dim", options->dim,
                    "Length of a user's or item's vector, of each of the two with neumf: more fits "
                    "better, and costs more")
-      ->check(at_least(1))
+      ->check(count_from(1))
       ->capture_default_str();
   add_layers_option(*command, options->layers, "1");
   add_training_options(*command, options->training);

@@ -12,7 +12,7 @@ void add_threads_option(CLI::App& command, int& threads) {
   command
       .add_option("--threads", threads,
                   "Host threads of the CPU build, 0: one per core; results don't depend on it")
-      ->check(at_least(0))
+      ->check(count_from(0))
       ->capture_default_str();
 }
 
@@ -24,30 +24,35 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
   add("--weight-decay", options.weight_decay,
       "L2 regularisation, added to the gradient: pulls all parameters towards 0 at every step")
       ->check(at_least(0));
-  add("--batch", options.batch, "Samples (user, positive, negative) in a training step")
-      ->check(at_least(1));
+  add("--batch", options.batch,
+      "Samples (user, positive, negative) in a training step; all of an epoch's, where it has "
+      "fewer")
+      ->check(count_from(1));
   add("--negatives", options.negatives,
       "Unobserved items drawn for every interaction in every epoch, a sample each")
-      ->check(at_least(1));
+      ->check(count_from(1));
   add("--epochs", options.epochs, "Passes over the training interactions, at most")
-      ->check(at_least(1));
+      ->check(count_from(1));
   command
       .add_option("--patience", options.patience,
                   "Stop after so many epochs without a better validation hit ratio [20 with preset "
                   "authors, 30 with paper]")
-      ->check(at_least(1))
+      ->check(count_from(1))
       ->group("Training");
   add("--preset", options.preset_name,
       "Which convention holds where the paper and its authors' program differ: authors, to compare "
       "with the published figures; paper, the text")
       ->check(CLI::IsMember({"authors", "paper"}));
   add("--seed", options.seed, "Of all random numbers: the same seed gives the same bits")
-      ->check(at_least(0));
+      ->check(seed());
 }
 
 void add_record_group(CLI::App& command, TrainingOptions& options) {
   const auto add = [&](const char* name, std::string& value, const char* description) {
-    return command.add_option(name, value, description)->type_name("FILE")->group("Records");
+    return command.add_option(name, value, description)
+        ->check(file_name())
+        ->type_name("FILE")
+        ->group("Records");
   };
   add("--log", options.log,
       "Write a JSON line per epoch: every loss, every metric, seconds by phase");
@@ -80,7 +85,7 @@ void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const 
           fmt::format("Hidden layers of neumf's perceptron, the first as wide as --dim, each "
                       "further one half as wide [{}]",
                       standard))
-      ->check(at_least(1));
+      ->check(count_from(1));
 }
 
 std::string no_layers(const std::string& model) {
@@ -90,7 +95,7 @@ std::string no_layers(const std::string& model) {
 void add_idle_options(CLI::App& command, IdleOptions& options) {
   add_threads_option(command, options.threads);
   command.add_option("--seed", options.seed, "Accepted by every command; this one draws nothing")
-      ->check(at_least(0))
+      ->check(seed())
       ->capture_default_str();
 }
 
@@ -102,6 +107,7 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       .add_option("-o,--output", options.output,
                   "Model to write: the one of the epoch that validation finds best")
       ->required()
+      ->check(file_name())
       ->type_name("FILE");
   add_threads_option(command, options.threads);
   add_training_group(command, options);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -27,11 +28,33 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A new run takes the place of an old one's checkpoint, but of no other file.
+void check_checkpoint(const TrainingOptions& options) {
+  const std::string& path = options.checkpoint;
+  if (path.empty() || options.resume || !fs::exists(path) || fs::file_size(path) == 0) return;
+  const auto is_another_file = [&] {
+    try {
+      return !is_checkpoint(SafetensorsFile::read(path));
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  if (is_another_file()) {
+    throw Error(
+        fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own", path));
+  }
+  fmt::print(
+      stderr,
+      "derrd: warning: {} holds a checkpoint, which this run replaces; --resume goes on from it\n",
+      path);
+}
+
 TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
   inputs.insert(inputs.begin(), {"--data", options.data});
   check_outputs(
       inputs,
       {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
+  check_checkpoint(options);
   return options;
 }
 
@@ -125,19 +148,23 @@ Json TrainingRun::result_options(const Recipe& recipe) const {
 std::string TrainingRun::fingerprint(const Recipe& recipe, const std::string& teacher_hash) const {
   Json options = result_options(recipe);
   options.erase("epochs");
-  return Json{{"options", options},
+  const DeviceInfo device = device_info();
+  Json run = {{"options", options},
               {"seed", options_.seed},
               {"dataset", dataset_.hash},
               {"teacher", teacher_hash},
-              {"executor", device_info().executor}}
-      .dump();
+              {"executor", device.executor}};
+  // Another GPU's cuBLAS may add in another order.
+  if (device.executor == "cuda") run["device"] = device.name;
+  return run.dump();
 }
 
 TrainOptions TrainingRun::train_options() const {
   TrainOptions train;
   train.adam.learning_rate = options_.learning_rate;
   train.adam.weight_decay = options_.weight_decay;
-  train.batches = {options_.batch, options_.negatives, options_.seed};
+  const int64_t samples = data_.pairs() * options_.negatives;
+  train.batches = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;
   train.patience = options_.effective_patience();
   train.preset = options_.preset();
@@ -195,9 +222,10 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 
 void TrainingRun::train(Recipe recipe) {
   Parameters parameters;
-  const std::unique_ptr<Model> model =
-      make_model(recipe.model, data_.users(), data_.items(),
-                 {recipe.dim, recipe.layers, options_.batch}, parameters);
+  TrainOptions train = train_options();
+  const int64_t batch = train.batches.batch_size;
+  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
+                                                  {recipe.dim, recipe.layers, batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
   std::optional<Teacher> teacher;
@@ -207,15 +235,14 @@ void TrainingRun::train(Recipe recipe) {
     teacher.emplace(*std::move(recipe.teacher), data_);
     try {
       for (const DistillationLoss* loss : recipe.losses) {
-        distillers.push_back(loss->make(
-            {*teacher, data_, *model, parameters, options_.batch, options_.preset(), stream_}));
+        distillers.push_back(
+            loss->make({*teacher, data_, *model, parameters, batch, options_.preset(), stream_}));
       }
     } catch (const Error& e) {
       throw Error(fmt::format("{}: {}", teacher_, e.what()));
     }
   }
   parameters.allocate(options_.seed, stream_);
-  TrainOptions train = train_options();
   if (recipe.balance) {
     for (const DistillationLoss* loss : recipe.losses) {
       train.shares.push_back(loss->recommended_share(recipe.model));
@@ -245,6 +272,11 @@ void TrainingRun::train(Recipe recipe) {
 
   fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
   print_report(early_stopping.report());
+  if (options_.preset() == Preset::kAuthors) {
+    fmt::print(
+        "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
+        "program; derrd evaluate gives the written model's.\n");
+  }
   fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
              model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {

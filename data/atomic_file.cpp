@@ -18,7 +18,10 @@ namespace fs = std::filesystem;
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code error;
   // A rename would replace a link or a device (/dev/stdout) itself, not what it stands for.
-  if (fs::is_symlink(path_, error)) path_ = fs::weakly_canonical(path_);
+  if (fs::is_symlink(path_, error)) {
+    const fs::path target = fs::weakly_canonical(path_, error);
+    if (!error) path_ = target;
+  }
   if (fs::exists(path_, error) && !fs::is_regular_file(path_, error)) {
     throw Error(fmt::format("{}: is not a regular file; name a file to write", path_.string()));
   }

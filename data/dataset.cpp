@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -315,6 +316,13 @@ IdTable read_ids(const SafetensorsFile& file, const std::string& kind) {
 
 bool has_ids(const SafetensorsFile& file, const std::string& kind) {
   return file.contains(kind + "_ids") || file.contains(kind + "_id_bytes");
+}
+
+bool is_id_tensor(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames = {"user_ids",        "user_id_bytes",
+                                                      "user_id_offsets", "item_ids",
+                                                      "item_id_bytes",   "item_id_offsets"};
+  return std::ranges::find(kNames, name) != kNames.end();
 }
 
 std::string hash_dataset(const Dataset& dataset) { return hash_tensors(tensors_of(dataset)); }

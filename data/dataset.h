@@ -134,5 +134,7 @@ IdTable read_ids(const SafetensorsFile& file, const std::string& kind);
 void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids);
 /// Whether the file has such ids.
 bool has_ids(const SafetensorsFile& file, const std::string& kind);
+/// Whether a tensor of this name belongs to such ids.
+bool is_id_tensor(std::string_view name);
 
 }  // namespace derrd

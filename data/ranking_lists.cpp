@@ -119,6 +119,9 @@ class TextLists {
     const auto column = [&](std::string_view name) -> std::optional<size_t> {
       const auto found = std::ranges::find(cells_, name);
       if (found == cells_.end()) return std::nullopt;
+      if (std::ranges::count(cells_, name) > 1) {
+        lines_.fail(fmt::format("names two columns '{}'; keep one of the names", name));
+      }
       return static_cast<size_t>(found - cells_.begin());
     };
     if (const auto user = column("user"), item = column("item"); user && item) {
@@ -127,6 +130,7 @@ class TextLists {
       rank_ = column("rank");
       score_ = column("score");
       columns_ = cells_.size();
+      columns_named_ = true;
       return true;
     }
     columns_ = cells_.size();
@@ -171,8 +175,11 @@ class TextLists {
     if (score_ && std::exchange(last_score_[user], score) < score) {
       lines_.fail(
           fmt::format("has the score {}, higher than that above it in its user's list; sort each "
-                      "user's lines, the best first",
-                      score));
+                      "user's lines, the best first{}",
+                      score,
+                      columns_named_ ? ""
+                                     : ", or if it is a rank, put a line with the columns' names "
+                                       "above: user, item, rank"));
     }
   }
 
@@ -188,8 +195,12 @@ class TextLists {
   T number(size_t column, std::string_view what) const {
     const std::optional<T> value = number_of<T>(cells_[column]);
     if (!value) {
-      lines_.fail(fmt::format("the {} {} in column {} is not a number; correct it", what,
-                              printable(cells_[column]), column + 1));
+      const char* names = columns_named_ || lines_.number() > 1
+                              ? ""
+                              : ", or if these are the columns' names, call them user, item, rank "
+                                "and score";
+      lines_.fail(fmt::format("the {} {} in column {} is not a number; correct it{}", what,
+                              printable(cells_[column]), column + 1, names));
     }
     return *value;
   }
@@ -202,6 +213,7 @@ class TextLists {
   const Dataset& dataset_;
   std::vector<std::string_view> cells_;
   size_t columns_ = 0;
+  bool columns_named_ = false;
   size_t user_column_ = 0, item_column_ = 1;
   std::optional<size_t> rank_, score_;
   std::vector<int64_t> last_rank_;  // [U]

@@ -383,6 +383,10 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
   std::vector<const TensorMap::value_type*> order;
   for (const auto& tensor : tensors) {
     check_view(tensor.first, tensor.second);
+    if (tensor.first == kMetadataKey) {
+      throw Error(fmt::format("{}: no tensor can be called {}; choose another name", path.string(),
+                              kMetadataKey));
+    }
     order.push_back(&tensor);
   }
   std::ranges::stable_sort(order, std::ranges::greater{},

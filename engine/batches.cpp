@@ -1,9 +1,12 @@
 #include "engine/batches.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <vector>
 
+#include "data/error.h"
 #include "kernels/negatives.h"
 #include "kernels/shuffle.h"
 
@@ -18,6 +21,18 @@ std::vector<int32_t> repeat(const std::vector<int32_t>& values, int64_t times) {
   return out;
 }
 
+int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
+  constexpr int64_t kMost = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
+  const int64_t samples = data.pairs() * negatives;
+  if (samples > kMost) {
+    throw Error(
+        fmt::format("{} interactions with --negatives {} are {} samples an epoch, and {} are "
+                    "possible; lower it",
+                    data.pairs(), negatives, samples, kMost));
+  }
+  return samples;
+}
+
 constexpr int kKeyBits = 64;
 
 }  // namespace
@@ -25,7 +40,7 @@ constexpr int kKeyBits = 64;
 Batches::Batches(const DeviceDataset& data, BatchOptions options, const Stream& stream)
     : data_(data),
       options_(options),
-      samples_(data.pairs() * options.negatives),
+      samples_(count_samples(data, options.negatives)),
       batches_((samples_ + options.batch_size - 1) / options.batch_size),
       pair_negatives_(samples_),
       users_(samples_),

@@ -19,6 +19,7 @@ struct BatchOptions {
 /// step only moves the cursors.
 class Batches {
  public:
+  /// @throws Error for more samples than 2^30.
   Batches(const DeviceDataset& data, BatchOptions options, const Stream& stream);
 
   /// Draws negatives, shuffles and plans.

@@ -60,11 +60,10 @@ std::string checksum(TensorMap tensors, const Metadata& metadata) {
     return TensorView{
         DType::kU8, {static_cast<int64_t>(text.size())}, std::as_bytes(std::span(text))};
   };
-  // A checkpoint of an earlier version has no "model".
   for (const char* key : {"model", "run", "state"}) {
     const auto found = metadata.find(key);
-    if (found != metadata.end())
-      tensors.emplace(std::string("metadata.") + key, bytes(found->second));
+    if (found == metadata.end()) continue;
+    tensors.emplace(std::string("metadata.") + key, bytes(found->second));
   }
   return hash_tensors(tensors);
 }
@@ -152,7 +151,13 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
+  const SafetensorsFile file = [&] {
+    try {
+      return SafetensorsFile::read(path);
+    } catch (const Error& e) {
+      throw Error(fmt::format("{}, or delete the checkpoint to start over", e.what()));
+    }
+  }();
   require_checkpoint(file);
   const std::string run = file.metadata_or("run", "");
   if (run != fingerprint) {
@@ -185,11 +190,9 @@ SavedModel load_best_model(const SafetensorsFile& file) {
   read_json(file, "state", [&](const Json& state) {
     best_epoch = early_stopping_from(state.at("early_stopping")).best[0].epoch;
   });
-  if (best_epoch < 0 || file.metadata_or("model", "").empty()) {
-    throw Error(fmt::format("{}: {}; go on with its run by --resume", file.name(),
-                            best_epoch < 0 ? "no epoch has been evaluated yet"
-                                           : "an earlier version wrote it, without saying where "
-                                             "the model lies in it"));
+  if (best_epoch < 0) {
+    throw Error(fmt::format("{}: no epoch has been evaluated yet; go on with its run by --resume",
+                            file.name()));
   }
   ModelInArena arena;
   read_json(file, "model", [&](const Json& json) { arena = model_from(json); });

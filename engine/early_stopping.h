@@ -10,8 +10,7 @@ namespace derrd {
 /// Watches the validation metrics: which epoch is best, and when to stop (methods: "Evaluation").
 ///   paper:   H@5 decides; everything is reported at its best epoch.
 ///   authors: an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
-///   metrics at N are reported at the epoch
-///            that is best for that N.
+///            metrics at N are reported at the epoch that is best for that N.
 class EarlyStopping {
  public:
   /// The epoch that is best by H\@N, for one N of kCutoffs.

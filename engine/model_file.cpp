@@ -1,7 +1,13 @@
 #include "engine/model_file.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <vector>
 
+#include "data/error.h"
+#include "data/printable.h"
 #include "data/version.h"
 #include "engine/models/catalogue.h"
 
@@ -39,8 +45,16 @@ SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int
 
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items) {
   SavedModel model;
-  model.kind = file.metadata_or("format", "") == "derrd-model" ? file.metadata_or("model", "")
-                                                               : std::string(kInnerProductKind);
+  const std::string format = file.metadata_or("format", "");
+  if (format == "derrd-checkpoint") {
+    throw Error(fmt::format("{}: a checkpoint; derrd export makes a model of it", file.name()));
+  }
+  model.kind = format == "derrd-model" ? file.metadata_or("model", "") : kInnerProductKind;
+  const std::vector<std::string_view> kinds = model_kinds();
+  if (std::ranges::find(kinds, model.kind) == kinds.end()) {
+    throw Error(fmt::format("{}: its metadata gives '{}' as its kind of model; there are {}",
+                            file.name(), printable(model.kind), fmt::join(kinds, ", ")));
+  }
   model.tensors = read_model_tensors(model.kind, file, users, items);
   model.metadata = file.metadata();
   return model;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "data/error.h"
 #include "engine/distill/cd.h"
@@ -35,7 +36,10 @@ std::vector<const DistillationLoss*> losses_of(
   std::set<std::string, std::less<>> asked;
   for (size_t begin = 0; begin <= sum.size();) {
     const size_t end = std::min(sum.find('+', begin), sum.size());
-    asked.insert(sum.substr(begin, end - begin));
+    const std::string name = sum.substr(begin, end - begin);
+    if (!asked.insert(name).second) {
+      throw Error(fmt::format("the method {} has the loss {} twice; leave one out", method, name));
+    }
     begin = end + 1;
   }
   std::vector<const DistillationLoss*> chosen;

@@ -14,7 +14,8 @@ namespace derrd {
 std::vector<LossOption> DeLoss::options() {
   ExpertOptions& experts = values_.experts;
   TemperatureSchedule& tau = experts.temperature;
-  constexpr double kSmallest = std::numeric_limits<double>::min();
+  constexpr double kSharpest = 1e-10;  // gumbel_softmax's bounds
+  constexpr double kSmoothest = 10;
   return {
       {"lambda-de", "Weight of the loss in the sum of all losses", &values_.weight, 0},
       {"experts",
@@ -41,19 +42,26 @@ std::vector<LossOption> DeLoss::options() {
       {"expert-floor",
        "Experts chosen with less than this weight are skipped; the default, 2^-24, changes nothing "
        "in a float32 sum of 1, 0 skips those only whose weight underflows",
-       &experts.floor, 0},
+       &experts.floor, 0, 1},
       {"tau-start",
        "Temperature of the choice among the experts at first: near 1 all of them are mixed",
-       &tau.start, kSmallest},
+       &tau.start, kSharpest, kSmoothest},
       {"tau-end",
        "Temperature at the horizon: near 0 every user and item has one expert of its own", &tau.end,
-       kSmallest},
+       kSharpest, kSmoothest},
       {"tau-horizon", "Epoch at which it is reached, exponentially; independent of --epochs",
        &tau.horizon, 1},
       {"tau-epoch",
        "Epochs by which the schedule is ahead: times a late epoch without the early ones",
        &tau.offset, 0},
   };
+}
+
+std::string DeLoss::complaint() const {
+  const TemperatureSchedule& tau = values_.experts.temperature;
+  if (tau.end <= tau.start) return "";
+  return fmt::format("--tau-end {} is above --tau-start {}: the choice has to become sharper",
+                     tau.end, tau.start);
 }
 
 double DeLoss::recommended_share(std::string_view model) const {

@@ -18,6 +18,7 @@ class DeLoss final : public DistillationLoss {
   std::string_view name() const override { return "de"; }
   std::string_view title() const override { return "Distillation Experts (de)"; }
   std::vector<LossOption> options() override;
+  std::string complaint() const override;
   TeacherPart needs() const override { return TeacherPart::kVectors; }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;

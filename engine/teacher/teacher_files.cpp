@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/error.h"
+#include "data/joined.h"
 #include "data/npy.h"
 #include "data/printable.h"
 #include "data/ranking_lists.h"
@@ -22,8 +23,6 @@ namespace {
 
 constexpr const char* kUserTensor = "user_embedding";
 constexpr const char* kItemTensor = "item_embedding";
-
-bool is_text(const std::string& name) { return name.ends_with(".tsv") || name.ends_with(".txt"); }
 
 std::string quoted(const std::vector<std::string>& ids) {
   std::string text;
@@ -55,7 +54,7 @@ class Loader {
         dataset_(dataset),
         user_{"user", "users", "--teacher-user-ids", files.user, files.user_ids, dataset.user_ids},
         item_{"item", "items", "--teacher-item-ids", files.item, files.item_ids, dataset.item_ids} {
-    if (!files.file.empty() && !is_text(files.file)) {
+    if (!files.file.empty() && !is_ranking_text(files.file)) {
       file_ = SafetensorsFile::read(files.file);
     }
   }
@@ -69,7 +68,7 @@ class Loader {
  private:
   LoadedTeacher load_data() const {
     if (!files_.user.empty() || !files_.item.empty()) return load_vectors();
-    if (is_text(files_.file)) {
+    if (is_ranking_text(files_.file)) {
       if (has_own_ids(user_) || has_own_ids(item_)) {
         throw Error(
             fmt::format("{}: rankings as text hold ids themselves; leave --teacher-user-ids and "
@@ -82,6 +81,14 @@ class Loader {
       return finish(ranking_lists(*file_, alignment(user_), alignment(item_), dataset_));
     }
     if (has_own_ids(user_) || has_own_ids(item_)) return load_vectors();
+    if (file_->metadata_or("format", "").empty() && !file_->contains(kUserTensor)) {
+      std::vector<std::string> names;
+      for (const auto& [tensor, view] : file_->tensors()) names.push_back(tensor);
+      throw Error(
+          fmt::format("{}: has no tensor {}; say by --teacher-user and --teacher-item which of its "
+                      "tensors hold the vectors: {}",
+                      file_->name(), kUserTensor, quoted(names)));
+    }
     return {load_model_file(*file_, dataset_.num_users(), dataset_.num_items()), "", {}};
   }
 
@@ -108,9 +115,9 @@ class Loader {
     }
     if (array.shape.size() != 2 || array.shape[1] == 0) {
       throw Error(
-          fmt::format("{}: has {} dimensions; it must be a matrix [{}, dimension] with a "
-                      "dimension of at least 1",
-                      foreign.where, array.shape.size(), side.plural));
+          fmt::format("{}: is [{}]; it must be a matrix [{}, dimension] with a dimension of at "
+                      "least 1",
+                      foreign.where, joined(array.shape), side.plural));
     }
     foreign.rows = {std::move(array.values), array.shape[0], array.shape[1]};
     check_finite(foreign);
@@ -220,7 +227,10 @@ class Loader {
     return present;
   }
 
-  const std::string& name() const { return files_.file.empty() ? files_.user : files_.file; }
+  std::string name() const {
+    const bool arrays = is_npy(files_.user) && is_npy(files_.item);
+    return arrays ? fmt::format("{}, {}", files_.user, files_.item) : files_.file;
+  }
 
   const TeacherFiles& files_;
   const Dataset& dataset_;
@@ -229,6 +239,10 @@ class Loader {
 };
 
 }  // namespace
+
+bool is_ranking_text(const std::string& name) {
+  return name.ends_with(".tsv") || name.ends_with(".txt");
+}
 
 bool is_npy(const std::string& name) { return name.ends_with(".npy"); }
 

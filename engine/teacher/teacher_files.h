@@ -22,6 +22,8 @@ struct TeacherFiles {
 
 /// Whether `name` is that of a file of NumPy's.
 bool is_npy(const std::string& name);
+/// Whether --teacher names rankings as text.
+bool is_ranking_text(const std::string& name);
 
 struct LoadedTeacher {
   TeacherData data;

@@ -133,6 +133,13 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "1e-300"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0.5", "--tau-start",
+       "0.4"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--expert-floor", "2"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--t", "1e-300"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "rrd+rrd"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "none", "--auto-lambda"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
        std::to_string(kMaxRankingInteresting + 1)},
@@ -285,6 +292,13 @@ TEST_F(Config, TheCommandLineWinsOverWhatExcludesIt) {
   EXPECT_NE(both.err.find("--dim"), std::string::npos) << both.err;
 }
 
+TEST_F(Config, MayBeginWithAByteOrderMark) {
+  write_text(folder_ / "run.toml",
+             "\xEF\xBB\xBF"
+             "dim = 6\nepochs = 1\n");
+  EXPECT_EQ(options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"})["dim"], 6);
+}
+
 TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
   write_text(folder_ / "run.toml", "epochs = 2\n[train]\ndim = 6\n[distill]\ndim = 9\nk = 3\n");
   const auto options = options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"});
@@ -292,7 +306,8 @@ TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
 }
 
 TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
-  for (const char* text : {"dmi = 6\n", "lr = -1\n", "epochs = \"many\"\n"}) {
+  for (const char* text : {"dmi = 6\n", "lr = -1\n", "epochs = \"many\"\n",
+                           "[training]\nepochs = 1\n", "[Train]\nlr = 0.1\n"}) {
     write_text(folder_ / "run.toml", text);
     const Result result = derrd({"train", "--config", folder_ / "run.toml", "--data",
                                  folder_ / "data", "-o", folder_ / "model"});

@@ -36,14 +36,23 @@ class Errors : public testing::Test {
   }
   /// Runs, expects exit code 1, a message with all of `texts`, and no file that was not there.
   void expect_failure(const Arguments& arguments, const std::vector<std::string>& texts) const {
+    EXPECT_TRUE(expect_exit(1, arguments, texts).starts_with("derrd: "));
+  }
+  /// The same with exit code 2.
+  void expect_usage_error(const Arguments& arguments, const std::vector<std::string>& texts) const {
+    expect_exit(2, arguments, texts);
+  }
+  /// Returns the message.
+  std::string expect_exit(int code, const Arguments& arguments,
+                          const std::vector<std::string>& texts) const {
     const auto before = folder_.files();
     const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 1) << result.err;
-    EXPECT_TRUE(result.err.starts_with("derrd: ")) << result.err;
+    EXPECT_EQ(result.exit_code, code) << result.err;
     for (const std::string& text : texts) {
       EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
     }
     EXPECT_EQ(folder_.files(), before);
+    return result.err;
   }
 
   TemporaryFolder folder_;
@@ -155,15 +164,57 @@ TEST_F(Errors, OutputsAreCheckedBeforeTraining) {
 TEST_F(Errors, InputsAreNotOverwritten) {
   const Arguments train = {"train", "--data", path("data"), "--epochs", "1", "--quiet"};
   const std::string data = read_text(path("data"));
-  expect_failure(train + Arguments{"-o", path("data")}, {"--data", "-o"});
-  expect_failure(train + Arguments{"-o", path("model"), "--log", path("model")}, {"--log", "-o"});
-  expect_failure(train + Arguments{"-o", path("model"), "--checkpoint", path("./data")},
-                 {"--data", "--checkpoint"});
-  expect_failure(distillation("teacher", "teacher"), {"--teacher", "-o"});
-  expect_failure(
+  expect_usage_error(train + Arguments{"-o", path("data")}, {"--data", "-o"});
+  expect_usage_error(train + Arguments{"-o", path("model"), "--log", path("model")},
+                     {"--log", "-o"});
+  expect_usage_error(train + Arguments{"-o", path("model"), "--checkpoint", path("./data")},
+                     {"--data", "--checkpoint"});
+  expect_usage_error(distillation("teacher", "teacher"), {"--teacher", "-o"});
+  expect_usage_error(
       {"recommend", "--data", path("data"), "--model", path("teacher"), "-o", path("data")},
       {"--data", "-o"});
+  write_text(path("config"), "[train]\nepochs = 1\n");
+  for (const char* output : {"-o", "--log", "--checkpoint"}) {
+    const std::string model = output == std::string("-o") ? "" : path("model");
+    Arguments arguments = train + Arguments{"--config", path("config"), output, path("config")};
+    if (!model.empty()) arguments = arguments + Arguments{"-o", model};
+    expect_usage_error(arguments, {"--config", "--"});
+  }
   EXPECT_EQ(read_text(path("data")), data);
+  // A model, say the teacher, is no checkpoint.
+  expect_failure(train + Arguments{"-o", path("model"), "--checkpoint", path("teacher")},
+                 {path("teacher"), "not a checkpoint"});
+}
+
+TEST_F(Errors, OutputsHaveNames) {
+  const Arguments train = {"train", "--data", path("data"), "--epochs", "1", "--quiet", "-o"};
+  expect_usage_error(train + Arguments{""}, {"--output", "name of a file"});
+  expect_usage_error(train + Arguments{path("model"), "--log", ""}, {"--log", "name of a file"});
+  expect_usage_error({"export", path("teacher"), "-o", ""}, {"--output", "name of a file"});
+  expect_usage_error({"export", path("teacher"), "--format", "npy", "-o", path("folder/")},
+                     {"is a folder"});
+}
+
+TEST_F(Errors, NumbersBeyondTheirTypesAreRefused) {
+  const Arguments train = {"train", "--data",  path("data"), "--epochs",
+                           "1",     "--quiet", "-o",         path("model")};
+  for (const char* batch : {"0", "4294967297", "99999999999999999999", "1.5"}) {
+    expect_usage_error(train + Arguments{"--batch", batch}, {"--batch", batch, "whole number"});
+  }
+  expect_failure(train + Arguments{"--negatives", "2147483647"}, {"--negatives", "samples"});
+  expect_usage_error(train + Arguments{"--seed", "18446744073709551616"}, {"--seed"});
+  EXPECT_EQ(derrd(train + Arguments{"--seed", "18446744073709551615"}).exit_code, 0);
+}
+
+TEST_F(Errors, ABatchBeyondTheEpochIsTheEpoch) {
+  const Arguments train = {"train", "--data", path("data"), "--epochs", "1", "--quiet"};
+  const auto vectors = [&](const std::string& batch) {
+    const Result result = derrd(train + Arguments{"--batch", batch, "-o", path("model")});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return SafetensorsFile::read(path("model")).values<float>("user_embedding");
+  };
+  const auto samples = std::to_string(dataset_.train.num_interactions());
+  EXPECT_EQ(vectors(samples), vectors("2147483647"));  // which would not fit into the memory
 }
 
 class Checkpoints : public Errors {

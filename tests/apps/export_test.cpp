@@ -42,9 +42,10 @@ class Export : public testing::Test {
     const Result result = derrd(Arguments{"export"} + arguments);
     ASSERT_EQ(result.exit_code, 0) << result.err;
   }
-  void expect_refusal(const Arguments& arguments, const std::string& part) const {
+  void expect_refusal(const Arguments& arguments, const std::string& part,
+                      int exit_code = 1) const {
     const Result result = derrd(Arguments{"export"} + arguments);
-    EXPECT_EQ(result.exit_code, 1) << result.err;
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
     EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
   }
 
@@ -94,8 +95,14 @@ TEST_F(Export, TensorsGetTheirNames) {
   EXPECT_EQ(renamed.values<float>("item_embedding"), model.values<float>("item_embedding"));
   EXPECT_EQ(renamed.metadata_or("format", ""), "derrd-vectors");
   EXPECT_EQ(renamed.metadata_or("options", ""), model.metadata_or("options", "none"));
-  expect_refusal({path("model"), "-o", path("exported"), "--user-name", "item_embedding"},
-                 "item_embedding");
+  exported({path("model"), "-o", path("exported"), "--user-name", "item_embedding", "--item-name",
+            "user_embedding"});
+  const SafetensorsFile swapped = SafetensorsFile::read(path("exported"));
+  EXPECT_EQ(swapped.values<float>("item_embedding"), model.values<float>("user_embedding"));
+  EXPECT_EQ(swapped.values<float>("user_embedding"), model.values<float>("item_embedding"));
+  for (const char* name : {"item_embedding", "__metadata__", "user_ids", "item_id_bytes"}) {
+    expect_refusal({path("model"), "-o", path("exported"), "--user-name", name}, "name", 2);
+  }
 }
 
 TEST_F(Export, ArraysAndIdsComeBackAsATeacher) {
@@ -165,7 +172,7 @@ TEST_F(Export, RefusesWhatDoesNotFit) {
   const Arguments out = {"-o", path("out")};
   expect_refusal(Arguments{path("data")} + out, "user_embedding");
   expect_refusal(Arguments{path("missing")} + out, "no such file");
-  expect_refusal(Arguments{path("model"), "-o", path("model")}, "MODEL and -o");
+  expect_refusal(Arguments{path("model"), "-o", path("model")}, "MODEL names", 2);
   write_dataset(path("other"), {.users = 50, .items = 120, .interactions = 700, .candidates = 9});
   expect_refusal(Arguments{path("checkpoint"), "--data", path("other")} + out, "another data set");
   expect_refusal(Arguments{path("model"), "--data", path("other")} + out, "50 users");

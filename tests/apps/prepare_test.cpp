@@ -152,7 +152,7 @@ TEST_F(Prepare, FailuresNameFileAndLineAndLeaveNothingBehind) {
   EXPECT_EQ(missing.exit_code, 1);
   EXPECT_NE(missing.err.find("create the folder first"), std::string::npos) << missing.err;
   const Result same = derrd({"prepare", good, "-o", good});
-  EXPECT_EQ(same.exit_code, 1);
+  EXPECT_EQ(same.exit_code, 2);
   EXPECT_EQ(read_text(good), "5 1 2 3 4 5\n2 2 1\n");
   EXPECT_EQ(folder_.files(), (std::vector<std::string>{"broken.dat", "good.dat"}));
 }

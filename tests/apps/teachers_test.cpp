@@ -320,6 +320,13 @@ TEST_F(Teachers, WhatRankingsCannotDoIsSaid) {
     const size_t begin = line.find("item");
     return line.substr(begin, line.find('\t', begin) - begin);
   };
+  const auto refused = [&](const std::string& lines, const std::string& part) {
+    write_text(path("lists.tsv"), lines);
+    expect_mentions(refusal(1, "rrd", lists), {path("lists.tsv") + ":", part});
+  };
+  refused("user\tuser\titem\n0\t0\titem 3\n", "two columns 'user'");
+  refused("user_id\titem_id\trating\n0\titem 3\t1\n", "call them user, item");
+  refused("0\titem 3\t1\n0\titem 4\t2\n", "if it is a rank");
   write_text(path("lists.tsv"), text + "0\t4\t" + item(lines_of(text)[1]) + "\t-1e9\n");
   expect_mentions(
       refusal(1, "rrd", lists),
@@ -341,7 +348,7 @@ TEST_F(Teachers, FilesThatDoNotFitAreNamed) {
   refused(without_ids, {path("user.npy"), "59 rows for 60 users", "--teacher-user-ids"});
   refused(shuffled(), {path("user.npy"), "59 rows for 60 ids"});
   write_npy(path("user.npy"), std::vector<float>(kUsers), {kUsers});
-  refused(shuffled(), {path("user.npy"), "has 1 dimensions"});
+  refused(shuffled(), {path("user.npy"), "is [60]"});
   std::vector<float> bad(kUsers * 2);
   bad[7] = std::numeric_limits<float>::infinity();
   write_npy(path("user.npy"), bad, {kUsers, 2});
@@ -356,11 +363,12 @@ TEST_F(Teachers, FilesThatDoNotFitAreNamed) {
   usage({"--teacher-user", path("user.npy")}, "--teacher-item");
   usage({"--teacher-user", path("user.npy"), "--teacher-item", "Q"}, "--teacher");
   usage({"--teacher", path("teacher"), "--teacher-coverage", "1.5"}, "from 0 to 1");
+  usage(without_ids + Arguments{"--teacher", path("lists.tsv")}, "would not be used");
   // An output must not destroy what is read.
   write_shuffled();
   const Result result = derrd(run_of("de") + shuffled() + Arguments{"--log", path("users.txt")});
-  EXPECT_EQ(result.exit_code, 1);
-  expect_mentions(result.err, {"--teacher-user-ids and --log"});
+  EXPECT_EQ(result.exit_code, 2);
+  expect_mentions(result.err, {"--log: --teacher-user-ids names"});
 }
 
 }  // namespace
