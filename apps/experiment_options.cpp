@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -14,6 +16,7 @@
 #include "apps/prepare.h"
 #include "apps/train.h"
 #include "data/error.h"
+#include "data/joined.h"
 
 namespace derrd {
 
@@ -30,6 +33,36 @@ std::pair<std::string, std::string> name_and_file(const std::string& text) {
 bool plain(const std::string& name) {
   return !name.empty() &&
          std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-'; });
+}
+
+/// How many letters have to be put in, taken out or replaced to make one text the other.
+size_t edits(std::string_view from, std::string_view to) {
+  std::vector<size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < from.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < to.size(); ++j) {
+      const size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+/// The command's long options that read most like this one.
+std::vector<std::string> nearest_options(const CLI::App& command, const std::string& name) {
+  std::vector<std::string> nearest;
+  size_t least = std::string::npos;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& known : option->get_lnames()) {
+      const size_t distance = edits(name, known);
+      if (distance > least) continue;
+      if (distance < least) nearest.clear();
+      least = distance;
+      nearest.push_back(known);
+    }
+  }
+  return nearest;
 }
 
 }  // namespace
@@ -130,8 +163,9 @@ std::string check_option(const std::string& command, const Option& option) {
   // values of the options.)
   struct Accepted {};
   parsed->parse_complete_callback([] { throw Accepted(); });
-  if (parsed->get_option_no_throw("--" + option.name) == nullptr) {
-    return fmt::format("derrd {} has no option {}", command, option.name);
+  if (option.name == "help" || parsed->get_option_no_throw("--" + option.name) == nullptr) {
+    return fmt::format("derrd {} has no option {}; nearest: {}", command, option.name,
+                       joined(nearest_options(*parsed, option.name)));
   }
   // Of the required options only their being there matters.
   std::vector<std::string> arguments = {command, "-o", "FILE", option.argument()};

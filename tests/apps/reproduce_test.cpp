@@ -279,8 +279,14 @@ TEST_F(Reproduce, BadRecipesAreRefusedBeforeAnythingRuns) {
   expect("experts = 3", "experts = \"many\"", 11, "--experts");
   expect("batch = 64", "batch 64", 3, "");
   expect("candidates = 50", "candidate = 50", 6, "derrd prepare has no option candidate");
-  expect("[bpr.de]", "[bpr.die]", 1, "no [bpr.de]; there are teacher, student, die");
-  expect("dim = 20", "dims = 20", 8, "derrd train has no option dims");
+  expect("[bpr.de]", "[bpr.die]", 16, "no [bpr.de]; there are teacher, student, die");
+  expect("dim = 20", "dims = 20", 8, "[bpr.teacher]: derrd train has no option dims; nearest: dim");
+  expect("[prepare]", "[prepare]\nmin-user = -1", 6, "-1 is not a number of at least 0");
+  // Also in tables that no run takes.
+  expect("[bpr.student]", "[bpr.typo]\nkk = 1\n[bpr.student]", 10,
+         "[bpr.typo]: derrd distill has no option kk; nearest: k\n");
+  expect("[bpr.student]", "[neumff.de]\nk = 1\n[bpr.student]", 9,
+         "there is no base model neumff; there are bpr, neumf");
 }
 
 TEST_F(Reproduce, UsageErrors) {
