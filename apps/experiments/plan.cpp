@@ -181,9 +181,10 @@ std::string describe(const std::vector<Run>& runs, int jobs) {
       seconds += std::max(0.0, expected.value_or(0) - state.seconds);
     }
     text += fmt::format("{:<8}  {:<12}  {}\n  {}\n",
-                        state.finished ? "finished"
-                        : state.begun  ? "begun"
-                                       : "to do",
+                        state.finished  ? "finished"
+                        : state.damaged ? "damaged"
+                        : state.begun   ? "begun"
+                                        : "to do",
                         time, runs[i].folder.filename().string(), command_line(runs[i]));
   }
   return text +

@@ -47,9 +47,12 @@ std::string hash_file(const std::filesystem::path& path);
 struct RunState {
   bool begun = false;
   bool finished = false;  ///< as far as the run's epochs ask
+  bool damaged = false;   ///< it was finished, but its product can't be read any more
   double seconds = 0;     ///< of all attempts together
 };
 RunState state_of(const Run& run);
+/// Removes all that is left of a run. @throws Error.
+void forget(const Run& run);
 
 struct Attempt {
   double seconds = 0;

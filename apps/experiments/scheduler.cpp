@@ -50,6 +50,11 @@ std::vector<Outcome> Scheduler::carry_out() {
 void Scheduler::keep_finished() {
   for (size_t i = 0; i < runs_.size(); ++i) {
     const RunState state = state_of(runs_[i]);
+    if (state.damaged) {
+      progress_.complain(fmt::format("{} is damaged or gone; the run is done again",
+                                     runs_[i].file(runs_[i].product.c_str()).string()));
+      forget(runs_[i]);
+    }
     if (!state.finished) continue;
     tasks_[i].phase = Phase::kEnded;
     tasks_[i].outcome = Outcome::kKept;

@@ -289,6 +289,47 @@ TEST_F(Reproduce, BadRecipesAreRefusedBeforeAnythingRuns) {
          "there is no base model neumff; there are bpr, neumf");
 }
 
+TEST_F(Reproduce, DamagedProductsAreMadeAgain) {
+  const SmallExperiment experiment(folder_);
+  const Arguments more = {"--table", "2,3"};
+  const Arguments all = arguments(experiment, "work", "report", more);
+  ASSERT_EQ(derrd(all).exit_code, 0);
+  const std::string table = read_text(path("report/table2.tsv"));
+  const auto file = [&](const std::string& run, const char* name) {
+    return run_folder("work", run) + "/" + name;
+  };
+  const std::string teacher = file("citeulike.bpr.teacher.split-0", "model.safetensors");
+  const std::string student = file("citeulike.bpr.student.split-1", "model.safetensors");
+  const std::string data = file("citeulike.split-1", "data.safetensors");
+  const std::string timing = file("citeulike.bpr.de-rrd.phi-1.split-0.timing", "out.txt");
+  const std::string whole = read_text(student);
+  write_text(teacher, "");
+  write_text(student, whole.substr(0, whole.size() - 1));
+  std::string header = read_text(data);
+  header[8] = '[';
+  write_text(data, header);
+  write_text(timing, "{");
+  const Result plan =
+      derrd(arguments(experiment, "work", "report", {"--table", "2,3", "--dry-run"}));
+  EXPECT_EQ(
+      std::ranges::count_if(lines_of(plan.out),
+                            [](const std::string& line) { return line.starts_with("damaged "); }),
+      4)
+      << plan.out;
+
+  const Result again = derrd(all);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  for (const std::string& path : {teacher, student, data, timing}) {
+    EXPECT_NE(again.err.find(path + " is damaged or gone; the run is done again"),
+              std::string::npos)
+        << again.err;
+  }
+  EXPECT_EQ(read_text(path("report/table2.tsv")), table);
+  EXPECT_EQ(read_text(student), whole);
+  const size_t runs = lines_of(plan.out).size() / 2;
+  EXPECT_EQ(derrd(all).err, fmt::format("{} of {} runs are finished already\n", runs, runs));
+}
+
 TEST_F(Reproduce, UsageErrors) {
   const SmallExperiment experiment(folder_);
   const auto refused = [&](const Arguments& more, int exit_code, const std::string& what) {
