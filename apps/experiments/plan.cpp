@@ -127,6 +127,9 @@ size_t Plan::training(const DataSource& source, const TrainingName& name, const 
     distilled = std::ranges::find(options, "method", &Option::name)->value;
   }
   run.cost = guessed_cost(name, distilled);
+  for (const Option& change : variant.changes) {
+    run.point += (run.point.empty() ? "" : " ") + change.name + "=" + change.value;
+  }
   options.push_back({"seed", fmt::format("{}", seed_ + static_cast<uint64_t>(name.split))});
 
   run.arguments = {command};

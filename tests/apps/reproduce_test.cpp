@@ -486,5 +486,19 @@ TEST_F(Search, PointsThatDivergeAreCountedOut) {
   EXPECT_NE(none.err.find("every point failed"), std::string::npos) << none.err;
 }
 
+TEST_F(Search, ProgressNamesThePoint) {
+  const SmallExperiment experiment(folder_, /*epochs=*/4);
+  Arguments all = search(experiment, "work", {});
+  all[all.size() - 2] = "k+l=3,5";
+  all.back() = "lr=0.02,1e30";
+  const Result result = derrd(all);
+  for (const char* text : {"] citeulike.bpr.rrd.split-0 k=3 l=3 lr=0.02: validation H@5",
+                           "] citeulike.bpr.rrd.split-0 k=5 l=5 lr=0.02: validation H@5",
+                           "citeulike.bpr.rrd.split-0 k=5 l=5 lr=1e+30: FAILED"}) {
+    EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
+  }
+  EXPECT_NE(result.err.find("citeulike.bpr.teacher.split-0: validation"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace derrd::test
