@@ -50,7 +50,8 @@ struct Point {
   std::vector<std::string> values;
   int epochs = 0;
   double hit = 0;  ///< best validation H@5 in these
-  enum class Fate { kRunning, kEliminated, kFailed, kFinalist } fate = Fate::kRunning;
+  /// The better ones last.
+  enum class Fate { kRunning, kFailed, kEliminated, kFinalist } fate = Fate::kRunning;
 };
 
 const char* name_of(Point::Fate fate) {
