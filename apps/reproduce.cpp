@@ -93,8 +93,7 @@ std::vector<ReportTable> statistics_table(const Study& study, Plan& plan,
 }
 
 Report report_of(const ReproduceCommand& command, const Study& study, Plan& plan,
-                 const std::vector<Outcome>& outcomes) {
-  const Findings findings(plan, outcomes);
+                 const std::vector<Outcome>& outcomes, const Findings& findings) {
   Report report;
   report.title = "DE-RRD reproduced";
   if (command.wants(1)) report.tables = statistics_table(study, plan, outcomes);
@@ -182,8 +181,9 @@ void run(const ReproduceCommand& command) {
   const InterruptWatch watch;
   const Workspace workspace(command.experiment.work);
   const std::vector<Outcome> outcomes = Scheduler(plan.runs(), schedule).carry_out();
-  write_report(command.report, command, report_of(command, study, plan, outcomes),
-               runs_tsv(plan, Findings(plan, outcomes)));
+  const Findings findings(plan, outcomes);
+  write_report(command.report, command, report_of(command, study, plan, outcomes, findings),
+               runs_tsv(plan, findings));
   const auto failed = std::ranges::count(outcomes, Outcome::kFailed);
   const auto skipped = std::ranges::count(outcomes, Outcome::kSkipped);
   if (failed + skipped > 0) {
