@@ -101,9 +101,11 @@ std::vector<DataSource> ExperimentOptions::sources() const {
 }
 
 ScheduleOptions ExperimentOptions::schedule() const {
+  constexpr int kJobsOnGpu = 2;  // which all of them share, its memory too
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const bool gpu = std::string_view(DERRD_BACKEND_NAME) == "cuda";
   ScheduleOptions options;
-  options.jobs = jobs > 0 ? jobs : cores;
+  options.jobs = jobs > 0 ? jobs : gpu ? std::min(cores, kJobsOnGpu) : cores;
   options.threads = threads > 0 ? threads : cores;
   options.quiet = quiet;
   return options;
@@ -132,7 +134,8 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
       ->type_name("[NAME=]FILE");
   command
       .add_option("--jobs", options.jobs,
-                  "Runs at a time, each a process; 0: one per core. Lower it if memory runs short")
+                  "Runs at a time, each a process; 0: one per core, with CUDA two at most. Lower it "
+                  "if memory runs short")
       ->check(at_least(0))
       ->capture_default_str();
   command

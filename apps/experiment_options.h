@@ -15,7 +15,7 @@ struct ExperimentOptions {
   std::vector<std::string> data;     ///< NAME=FILE
   std::vector<std::string> recipes;  ///< NAME=FILE, or FILE of the only data set
   std::string work;
-  int jobs = 0;  ///< 0: one per core
+  int jobs = 0;  ///< 0: as many as the machine is good for
   int threads = 0;
   uint64_t seed = 0;
   bool dry_run = false;
