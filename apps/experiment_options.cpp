@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -14,10 +16,13 @@
 #include "apps/prepare.h"
 #include "apps/train.h"
 #include "data/error.h"
+#include "data/joined.h"
 
 namespace derrd {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 /// "NAME=FILE" in parts; without a name it is empty.
 std::pair<std::string, std::string> name_and_file(const std::string& text) {
@@ -32,51 +37,138 @@ bool plain(const std::string& name) {
          std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-'; });
 }
 
+/// The data sets by name, in their order.
+std::vector<std::pair<std::string, std::string>> data_files(const std::vector<std::string>& data) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const std::string& text : data) {
+    auto [name, file] = name_and_file(text);
+    if (!plain(name) || file.empty()) {
+      refuse("--data", fmt::format("takes NAME=FILE with a name of letters, digits and dashes, as "
+                                   "in citeulike=users.dat, not \"{}\"",
+                                   text));
+    }
+    if (std::ranges::any_of(files, [&](const auto& known) { return known.first == name; })) {
+      refuse("--data", fmt::format("names {} twice", name));
+    }
+    files.emplace_back(std::move(name), std::move(file));
+  }
+  return files;
+}
+
+/// Where a file is or would be, whatever path names it.
+fs::path place_of(const std::string& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  const fs::path place = fs::weakly_canonical(absolute, error);
+  return error ? absolute : place;
+}
+
+/// How many letters have to be put in, taken out or replaced to make one text the other.
+size_t edits(std::string_view from, std::string_view to) {
+  std::vector<size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < from.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < to.size(); ++j) {
+      const size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+/// The command's long options that read most like this one.
+std::vector<std::string> nearest_options(const CLI::App& command, const std::string& name) {
+  std::vector<std::string> nearest;
+  size_t least = std::string::npos;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& known : option->get_lnames()) {
+      const size_t distance = edits(name, known);
+      if (distance > least) continue;
+      if (distance < least) nearest.clear();
+      least = distance;
+      nearest.push_back(known);
+    }
+  }
+  return nearest;
+}
+
 }  // namespace
 
+void refuse(const char* option, const std::string& why) { throw CLI::ValidationError(option, why); }
+
 std::vector<DataSource> ExperimentOptions::sources() const {
-  std::map<std::string, std::string> recipe_files;
+  const auto files = data_files(data);
+  std::map<std::string, std::string> recipes_by_name;
   for (const std::string& text : recipes) {
     auto [name, file] = name_and_file(text);
-    if (name.empty() && data.size() == 1) name = name_and_file(data.front()).first;
-    if (name.empty()) throw Error("--recipes needs NAME=FILE where there are several data sets");
-    recipe_files[name] = file;
+    if (name.empty() && files.size() == 1) name = files.front().first;
+    if (name.empty()) refuse("--recipes", "needs NAME=FILE where there are several data sets");
+    if (std::ranges::none_of(files, [&](const auto& known) { return known.first == name; })) {
+      refuse("--recipes", fmt::format("names {}, which --data doesn't", name));
+    }
+    if (!recipes_by_name.emplace(name, file).second) {
+      refuse("--recipes", fmt::format("names {} twice", name));
+    }
   }
+  const auto recipe_of = [&](const std::string& name) {
+    const auto given = recipes_by_name.find(name);
+    if (given != recipes_by_name.end()) return RecipeFile::read(given->second, check_option);
+    try {
+      return RecipeFile::of_data_set(name, check_option);
+    } catch (const Error& e) {
+      refuse("--data", e.what());
+    }
+  };
   std::vector<DataSource> sources;
-  for (const std::string& text : data) {
-    const auto [name, file] = name_and_file(text);
-    if (!plain(name)) {
-      throw Error(
-          fmt::format("--data takes NAME=FILE with a name of letters, digits and dashes, "
-                      "as in citeulike=users.dat, not \"{}\"",
-                      text));
-    }
-    if (std::ranges::find(sources, name, &DataSource::name) != sources.end()) {
-      throw Error(fmt::format("--data names {} twice", name));
-    }
-    const auto given = recipe_files.find(name);
-    RecipeFile recipe = given == recipe_files.end() ? RecipeFile::of_data_set(name, check_option)
-                                                    : RecipeFile::read(given->second, check_option);
-    if (given != recipe_files.end()) recipe_files.erase(given);
-    sources.push_back({name, file, std::move(recipe), hash_file(file)});
-  }
-  if (!recipe_files.empty()) {
-    throw Error(
-        fmt::format("--recipes names {}, which --data doesn't", recipe_files.begin()->first));
+  for (const auto& [name, file] : files) {
+    sources.push_back({name, file, recipe_of(name), hash_file(file)});
   }
   return sources;
 }
 
 ScheduleOptions ExperimentOptions::schedule() const {
+  constexpr int kJobsOnGpu = 2;  // which all of them share, its memory too
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const bool gpu = std::string_view(DERRD_BACKEND_NAME) == "cuda";
   ScheduleOptions options;
-  options.jobs = jobs > 0 ? jobs : cores;
+  options.jobs = jobs > 0 ? jobs : gpu ? std::min(cores, kJobsOnGpu) : cores;
   options.threads = threads > 0 ? threads : cores;
   options.quiet = quiet;
   return options;
 }
 
+std::vector<NamedFile> ExperimentOptions::inputs() const {
+  std::vector<NamedFile> files;
+  for (const std::string& file : config->results()) files.push_back({"--config", file});
+  for (const std::string& text : data) files.push_back({"--data", name_and_file(text).second});
+  return files;
+}
+
+std::vector<NamedFile> ExperimentOptions::recipe_files() const {
+  std::vector<NamedFile> files;
+  for (const std::string& text : recipes) {
+    files.push_back({"--recipes", name_and_file(text).second});
+  }
+  return files;
+}
+
+void refuse_same_files(const std::vector<NamedFile>& inputs,
+                       const std::vector<NamedFile>& outputs) {
+  std::vector<NamedFile> seen = inputs;
+  for (const NamedFile& output : outputs) {
+    if (output.path.empty()) continue;
+    for (const NamedFile& other : seen) {
+      if (other.path.empty() || place_of(other.path) != place_of(output.path)) continue;
+      throw CLI::ValidationError(fmt::format("{} and {} both name {}; give each a file of its own",
+                                             other.option, output.option, output.path));
+    }
+    seen.push_back(output);
+  }
+}
+
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
+  options.config = command.get_option("--config");
   command
       .add_option(
           "--data", options.data,
@@ -98,8 +190,10 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
                   "needed where there are several data sets")
       ->type_name("[NAME=]FILE");
   command
-      .add_option("--jobs", options.jobs,
-                  "Runs at a time, each a process; 0: one per core. Lower it if memory runs short")
+      .add_option(
+          "--jobs", options.jobs,
+          "Runs at a time, each a process; 0: one per core, with CUDA two at most. Lower it "
+          "if memory runs short")
       ->check(at_least(0))
       ->capture_default_str();
   command
@@ -130,8 +224,9 @@ std::string check_option(const std::string& command, const Option& option) {
   // values of the options.)
   struct Accepted {};
   parsed->parse_complete_callback([] { throw Accepted(); });
-  if (parsed->get_option_no_throw("--" + option.name) == nullptr) {
-    return fmt::format("derrd {} has no option {}", command, option.name);
+  if (option.name == "help" || parsed->get_option_no_throw("--" + option.name) == nullptr) {
+    return fmt::format("derrd {} has no option {}; nearest: {}", command, option.name,
+                       joined(nearest_options(*parsed, option.name)));
   }
   // Of the required options only their being there matters.
   std::vector<std::string> arguments = {command, "-o", "FILE", option.argument()};

@@ -185,11 +185,11 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--min-user", options->min_user, "Drop users with fewer items, again and again")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command
       ->add_option("--min-item", options->min_item, "Drop items with fewer users, again and again")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   command
       ->add_option("--split-seed,--seed", options->seed, "Seed of the split and of the candidates")

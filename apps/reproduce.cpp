@@ -19,9 +19,11 @@
 #include "apps/experiments/workspace.h"
 #include "apps/interrupt.h"
 #include "apps/option_checks.h"
+#include "apps/output_checks.h"
 #include "data/atomic_file.h"
 #include "data/error.h"
 #include "data/version.h"
+#include "engine/models/catalogue.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -45,6 +47,23 @@ template <class Value>
 void refuse_repetitions(const char* option, const std::vector<Value>& values) {
   if (std::set<Value>(values.begin(), values.end()).size() < values.size()) {
     throw CLI::ValidationError(option, "names something twice");
+  }
+}
+
+/// The models and methods of the command line have to be in the recipes.
+void require_tables(const ReproduceCommand& command, const Study& study) {
+  if (command.tables == std::vector{1}) return;
+  for (const DataSource& source : study.data) {
+    const auto require = [&](const char* option, const std::string& model,
+                             const std::string& method) {
+      const std::string lack = source.recipe.lack_of(model, method);
+      if (!lack.empty()) refuse(option, fmt::format("{}: {}", source.recipe.name(), lack));
+    };
+    for (const std::string& model : study.models) {
+      if (source.recipe.methods(model).empty()) require("--models", model, "teacher");
+      if (!command.wants(2)) continue;
+      for (const std::string& method : study.methods) require("--methods", model, method);
+    }
   }
 }
 
@@ -93,8 +112,7 @@ std::vector<ReportTable> statistics_table(const Study& study, Plan& plan,
 }
 
 Report report_of(const ReproduceCommand& command, const Study& study, Plan& plan,
-                 const std::vector<Outcome>& outcomes) {
-  const Findings findings(plan, outcomes);
+                 const std::vector<Outcome>& outcomes, const Findings& findings) {
   Report report;
   report.title = "DE-RRD reproduced";
   if (command.wants(1)) report.tables = statistics_table(study, plan, outcomes);
@@ -142,8 +160,47 @@ std::string runs_tsv(const Plan& plan, const Findings& findings) {
   return text;
 }
 
-void write_report(const fs::path& folder, const ReproduceCommand& command, const Report& report,
-                  const std::string& runs) {
+fs::path table_file(const ReproduceCommand& command, int number, const char* format) {
+  return fs::path(command.report) / fmt::format("table{}.{}", number, format);
+}
+fs::path runs_file(const ReproduceCommand& command) {
+  return fs::path(command.report) / "runs.tsv";
+}
+fs::path page_file(const ReproduceCommand& command) {
+  return fs::path(command.report) / "index.html";
+}
+
+/// All that the report consists of.
+std::vector<NamedFile> outputs_of(const ReproduceCommand& command) {
+  std::vector<NamedFile> files = {{"-o", runs_file(command)}, {"-o", page_file(command)}};
+  for (const int number : command.tables) {
+    for (const char* format : {"md", "tsv"}) {
+      files.push_back({"-o", table_file(command, number, format)});
+    }
+  }
+  return files;
+}
+
+void refuse_overwriting(const ReproduceCommand& command) {
+  std::vector<NamedFile> inputs = command.experiment.inputs();
+  const std::vector<NamedFile> recipes = command.experiment.recipe_files();
+  inputs.insert(inputs.end(), recipes.begin(), recipes.end());
+  refuse_same_files(inputs, {{"-o", command.report}});
+  refuse_same_files(inputs, outputs_of(command));
+}
+
+/// Finds out before the first run whether the report can be written.
+void make_report_folder(const ReproduceCommand& command) {
+  std::error_code error;
+  fs::create_directories(command.report, error);
+  if (error) {
+    throw Error(fmt::format("{}: can't hold the report ({}); name another folder by -o",
+                            command.report, error.message()));
+  }
+  check_outputs({}, outputs_of(command));
+}
+
+void write_report(const ReproduceCommand& command, const Report& report, const std::string& runs) {
   for (const int number : command.tables) {
     // The tests of Table 2, which have no number, stand behind it.
     std::vector<ReportTable> tables;
@@ -155,12 +212,12 @@ void write_report(const fs::path& folder, const ReproduceCommand& command, const
     std::string text;
     for (const ReportTable& table : tables) text += markdown(table);
     fmt::print("{}", text);
-    write_text(folder / fmt::format("table{}.md", number), text);
-    write_text(folder / fmt::format("table{}.tsv", number), tsv(tables));
+    write_text(table_file(command, number, "md"), text);
+    write_text(table_file(command, number, "tsv"), tsv(tables));
   }
-  write_text(folder / "runs.tsv", runs);
-  write_text(folder / "index.html", html(report));
-  fmt::print("wrote {}\n", (folder / "index.html").string());
+  write_text(runs_file(command), runs);
+  write_text(page_file(command), html(report));
+  fmt::print("wrote {}\n", page_file(command).string());
 }
 
 void run(const ReproduceCommand& command) {
@@ -168,22 +225,24 @@ void run(const ReproduceCommand& command) {
   refuse_repetitions("--splits", command.splits);
   refuse_repetitions("--models", command.models);
   refuse_repetitions("--methods", command.methods);
+  refuse_overwriting(command);
   Study study{command.experiment.sources(), command.splits, command.models, command.methods};
   std::erase(study.methods, "teacher");  // is always there
+  require_tables(command, study);
   Plan plan = plan_of(command, study);
   const ScheduleOptions schedule = command.experiment.schedule();
   if (command.experiment.dry_run) {
     fmt::print("{}", describe(plan.runs(), schedule.jobs));
     return;
   }
-  fs::create_directories(command.report);
-  { const AtomicFile writable(fs::path(command.report) / "index.html"); }
+  make_report_folder(command);
 
   const InterruptWatch watch;
   const Workspace workspace(command.experiment.work);
   const std::vector<Outcome> outcomes = Scheduler(plan.runs(), schedule).carry_out();
-  write_report(command.report, command, report_of(command, study, plan, outcomes),
-               runs_tsv(plan, Findings(plan, outcomes)));
+  const Findings findings(plan, outcomes);
+  write_report(command, report_of(command, study, plan, outcomes, findings),
+               runs_tsv(plan, findings));
   const auto failed = std::ranges::count(outcomes, Outcome::kFailed);
   const auto skipped = std::ranges::count(outcomes, Outcome::kSkipped);
   if (failed + skipped > 0) {
@@ -223,6 +282,7 @@ void add_reproduce(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--models", options->models, "Base models")
       ->delimiter(',')
+      ->check(CLI::IsMember(model_kinds()))
       ->capture_default_str();
   command
       ->add_option("--methods", options->methods,

@@ -19,9 +19,11 @@
 #include "apps/experiments/workspace.h"
 #include "apps/interrupt.h"
 #include "apps/option_checks.h"
+#include "apps/output_checks.h"
 #include "data/atomic_file.h"
 #include "data/error.h"
 #include "data/file_bytes.h"
+#include "engine/models/catalogue.h"
 
 namespace derrd {
 
@@ -50,7 +52,8 @@ struct Point {
   std::vector<std::string> values;
   int epochs = 0;
   double hit = 0;  ///< best validation H@5 in these
-  enum class Fate { kRunning, kEliminated, kFailed, kFinalist } fate = Fate::kRunning;
+  /// The better ones last.
+  enum class Fate { kRunning, kFailed, kEliminated, kFinalist } fate = Fate::kRunning;
 };
 
 const char* name_of(Point::Fate fate) {
@@ -146,16 +149,27 @@ class Halving {
   std::vector<Point> points_;
 };
 
+Grid named_grid(const SearchCommand& command) {
+  try {
+    Grid grid;
+    for (const std::string& text : command.axes) grid.push_back(parse_axis(text));
+    return grid.empty() ? published_grid(command.method) : grid;
+  } catch (const Error& e) {
+    refuse("--grid", e.what());
+  }
+}
+
 Grid grid_of(const SearchCommand& command) {
-  Grid grid;
-  for (const std::string& text : command.axes) grid.push_back(parse_axis(text));
-  if (grid.empty()) grid = published_grid(command.method);
+  Grid grid = named_grid(command);
+  if (const std::string wrong = grid_complaint(grid, command.method); !wrong.empty()) {
+    refuse("--grid", wrong);
+  }
   const std::string trainer = RecipeFile::command_of(command.method);
   for (const GridAxis& axis : grid) {
     for (const std::string& value : axis.values) {
       for (const std::string& option : axis.options) {
         const std::string wrong = check_option(trainer, {option, value});
-        if (!wrong.empty()) throw Error(fmt::format("--grid {}={}: {}", option, value, wrong));
+        if (!wrong.empty()) refuse("--grid", fmt::format("{}={}: {}", option, value, wrong));
       }
     }
   }
@@ -188,10 +202,26 @@ std::string points_tsv(const Grid& grid, const std::vector<Point>& points) {
   return text;
 }
 
+/// --write may name the recipe that is read.
+void refuse_overwriting(const SearchCommand& command) {
+  std::vector<NamedFile> inputs = command.experiment.inputs();
+  refuse_same_files(inputs, {{"--write", command.recipe}});
+  const std::vector<NamedFile> recipes = command.experiment.recipe_files();
+  inputs.insert(inputs.end(), recipes.begin(), recipes.end());
+  inputs.push_back({"--write", command.recipe});
+  refuse_same_files(inputs, {{"-o", command.output}});
+}
+
 void run(const SearchCommand& command) {
+  refuse_overwriting(command);
   const std::vector<DataSource> sources = command.experiment.sources();
-  if (sources.size() != 1) throw CLI::ValidationError("--data", "search takes one data set");
+  if (sources.size() != 1) refuse("--data", "search takes one data set");
   const DataSource& source = sources.front();
+  const std::string lack = source.recipe.lack_of(command.model, command.method);
+  if (!lack.empty()) {
+    refuse(source.recipe.methods(command.model).empty() ? "--model" : "--method",
+           fmt::format("{}: {}", source.recipe.name(), lack));
+  }
   const Grid grid = grid_of(command);
   if (!command.recipe.empty()) RecipeFile::read(command.recipe, check_option);
   Halving halving(command, source, grid);
@@ -200,6 +230,7 @@ void run(const SearchCommand& command) {
                               command.experiment.schedule().jobs));
     return;
   }
+  check_outputs({}, {{"-o", command.output}, {"--write", command.recipe}});
   const InterruptWatch watch;
   const Workspace workspace(command.experiment.work);
   const std::vector<Point> points = halving.carry_out();
@@ -231,7 +262,9 @@ void add_search(CLI::App& app) {
       "search", "Find a method's hyperparameters on the validation items, for its recipe");
   add_config_option(*command);
   add_experiment_options(*command, options->experiment);
-  command->add_option("--model", options->model, "Base model")->capture_default_str();
+  command->add_option("--model", options->model, "Base model")
+      ->check(CLI::IsMember(model_kinds()))
+      ->capture_default_str();
   command
       ->add_option("--method", options->method,
                    "Table of the recipe whose options are searched; the others stay as they are")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <sstream>
 
 #include "apps/experiments/embedded.h"
@@ -49,12 +50,38 @@ GridAxis parse_axis(const std::string& text) {
   if (axis.options.empty() || axis.values.empty() || std::ranges::any_of(axis.options, empty) ||
       std::ranges::any_of(axis.values, empty)) {
     throw Error(
-        fmt::format("--grid takes OPTION=VALUE,VALUE,... as in lambda-rrd=1e-2,1e-3 or "
-                    "k+l=20,40, not \"{}\"",
+        fmt::format("takes OPTION=VALUE,VALUE,... as in lambda-rrd=1e-2,1e-3 or k+l=20,40, not "
+                    "\"{}\"",
                     text));
   }
   std::ranges::transform(axis.values, axis.values.begin(), canonical);
   return axis;
+}
+
+std::string grid_complaint(const Grid& grid, const std::string& method) {
+  std::set<std::string> options;
+  for (const GridAxis& axis : grid) {
+    std::set<std::string> values;
+    for (const std::string& value : axis.values) {
+      if (!values.insert(value).second) {
+        return fmt::format("{} has {} twice; name it once", axis.name(), value);
+      }
+    }
+    for (const std::string& option : axis.options) {
+      if (!options.insert(option).second) {
+        return fmt::format("{} is there twice; give all its values at once", option);
+      }
+      if (option == "method" || option == "model") {
+        return fmt::format("{} is chosen by --{}; search one at a time", option, option);
+      }
+      if (option == "epochs") {
+        return "epochs can't be searched: the better a point is, the more of the recipe's it gets";
+      }
+      const std::string reserved = set_by_program(option, method);
+      if (!reserved.empty()) return reserved;
+    }
+  }
+  return "";
 }
 
 Grid published_grid(const std::string& method) {

@@ -18,6 +18,9 @@ using Grid = std::vector<GridAxis>;
 
 /// @throws Error unless the text is NAME[+NAME...]=VALUE[,VALUE...].
 GridAxis parse_axis(const std::string& text);
+/// What is wrong with a grid, whatever its values mean: options or values that are there twice,
+/// options that are not for a search to choose. An empty text: nothing.
+std::string grid_complaint(const Grid& grid, const std::string& method);
 /// The paper's grid for a method (data/recipes/grids.toml). @throws Error if there is none.
 Grid published_grid(const std::string& method);
 

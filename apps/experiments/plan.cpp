@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "apps/experiments/run_times.h"
 #include "apps/progress.h"
 #include "data/error.h"
 #include "data/version.h"
+#include "kernels/platform/device.h"
 
 namespace derrd {
 
@@ -61,12 +63,27 @@ double guessed_cost(const TrainingName& name, const std::string& method) {
   return seconds * size * (name.model == "neumf" ? 8 : 1);
 }
 
+/// What determines all runs alike: the program, and on GPUs, which give the same bits as their own
+/// kind only, the device.
+std::vector<std::string> program_and_device() {
+  std::vector<std::string> parts = {kVersion, DERRD_BACKEND_NAME};
+  if (std::string_view(DERRD_BACKEND_NAME) == "cuda") {
+    try {
+      parts.push_back(device_info().name);
+    } catch (const DeviceError&) {
+      // Without a device nothing but --dry-run succeeds.
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 size_t Plan::add(Run run, const std::vector<std::string>& determinants,
                  const std::vector<FileOption>& outputs) {
   constexpr size_t kKeyLength = 12;  // of 32 digits: enough within a folder
-  std::vector<std::string> parts = {kVersion, DERRD_BACKEND_NAME};
+  static const std::vector<std::string> kProgramAndDevice = program_and_device();
+  std::vector<std::string> parts = kProgramAndDevice;
   append(parts, determinants);
   for (const size_t needed : run.needs) parts.push_back(runs_[needed].key);
   run.key = hash_of(parts).substr(0, kKeyLength);
@@ -110,6 +127,9 @@ size_t Plan::training(const DataSource& source, const TrainingName& name, const 
   run.kind = fmt::format("{}.{}.{}{}", name.data_set, name.model, name.method, sized);
   run.name = fmt::format("{}.split-{}", run.kind, name.split);
   run.product = kModelFile;
+  for (const Option& change : variant.changes) {
+    run.point += (run.point.empty() ? "" : " ") + change.name + "=" + change.value;
+  }
   run.epochs =
       static_cast<int>(variant.epochs > 0 ? std::min<int64_t>(variant.epochs, epochs) : epochs);
   run.keep_checkpoint = run.epochs < epochs;
@@ -181,9 +201,10 @@ std::string describe(const std::vector<Run>& runs, int jobs) {
       seconds += std::max(0.0, expected.value_or(0) - state.seconds);
     }
     text += fmt::format("{:<8}  {:<12}  {}\n  {}\n",
-                        state.finished ? "finished"
-                        : state.begun  ? "begun"
-                                       : "to do",
+                        state.finished  ? "finished"
+                        : state.damaged ? "damaged"
+                        : state.begun   ? "begun"
+                                        : "to do",
                         time, runs[i].folder.filename().string(), command_line(runs[i]));
   }
   return text +

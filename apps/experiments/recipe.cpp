@@ -11,6 +11,7 @@
 #include "data/error.h"
 #include "data/file_bytes.h"
 #include "data/joined.h"
+#include "engine/models/catalogue.h"
 
 namespace derrd {
 
@@ -20,6 +21,7 @@ namespace {
 constexpr std::array kReserved = {
     "data",  "teacher", "output",     "log",    "checkpoint",       "resume",
     "quiet", "seed",    "split-seed", "config", "checkpoint-every", "threads"};
+constexpr const char* kPrepare = "prepare";
 
 std::string method_argument(const std::string& method) {
   return method == "student" ? "none" : method;
@@ -34,6 +36,16 @@ void set_option(Options& options, const Option& option) {
   } else {
     *known = option;
   }
+}
+
+std::string set_by_program(const std::string& option, const std::string& method) {
+  // The files of a teacher, and how they are read.
+  const bool teachers = option.starts_with("teacher-");
+  if (teachers || std::ranges::find(kReserved, option) != kReserved.end()) {
+    return option + " is set by the program itself";
+  }
+  const bool sized = option == "size" || (option == "dim" && method != "teacher");
+  return sized && !method.empty() ? "the student's size is set by the program itself" : "";
 }
 
 RecipeFile RecipeFile::of_data_set(const std::string& data_set, OptionCheck check) {
@@ -80,9 +92,8 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
       if (!value) {
         recipe.fail(line, option + " has to be a number, a text, true or false");
       }
-      if (std::ranges::find(kReserved, option) != kReserved.end()) {
-        recipe.fail(line, option + " is set by the program itself; remove it");
-      }
+      const std::string reserved = set_by_program(option, method);
+      if (!reserved.empty()) recipe.fail(line, reserved + "; remove it");
       table.options.push_back({option, *value, line});
     }
     std::ranges::sort(table.options, {}, &Option::line);
@@ -94,11 +105,17 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
     const toml::table* model = node.as_table();
     if (model == nullptr) continue;
     const std::string model_name(key.str());
-    if (model_name == "prepare") {
+    if (model_name == kPrepare) {
       read_table(*model, model_name, model_name);
       recipe.prepare_ = recipe.tables_.back().options;
       recipe.tables_.pop_back();
       continue;
+    }
+    const auto kinds = model_kinds();
+    if (std::ranges::find(kinds, model_name) == kinds.end()) {
+      recipe.fail(static_cast<int>(key.source().begin.line),
+                  fmt::format("[{}]: there is no base model {}; there are {}", model_name,
+                              model_name, joined(kinds)));
     }
     read_table(*model, model_name, "");
     for (const auto& [method, settings] : *model) {
@@ -108,12 +125,8 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
     }
   }
   std::ranges::stable_sort(recipe.tables_, {}, &Table::line);
+  recipe.check_tables();
   return recipe;
-}
-
-Options RecipeFile::prepare() const {
-  check("prepare", prepare_);
-  return prepare_;
 }
 
 Options RecipeFile::options(const std::string& model, const std::string& method) const {
@@ -126,16 +139,27 @@ Options RecipeFile::options(const std::string& model, const std::string& method)
   inherit(model, method, 1, {}, options);
   const std::string command = command_of(method);
   for (const Option& option : options) {
-    const bool sized = option.name == "size" || (option.name == "dim" && method != "teacher");
-    if (sized) fail(option.line, "the student's size is the program's business; remove it");
+    const std::string reserved = set_by_program(option.name, method);
+    if (!reserved.empty()) fail(option.line, reserved + "; remove it");
   }
   if (command == "train") {
     set_option(options, {"model", model});
   } else if (std::ranges::find(options, "method", &Option::name) == options.end()) {
     set_option(options, {"method", method_argument(method), find(model, method)->line});
   }
-  check(command, options);
+  // Each has been checked for its own table, but not for one that inherits it, and the name of a
+  // table need not be a method.
+  const std::string title = find(model, method)->title();
+  for (const Option& option : options) check(command, option, title);
   return options;
+}
+
+std::string RecipeFile::lack_of(const std::string& model, const std::string& method) const {
+  if (find(model, method) != nullptr) return "";
+  const std::vector<std::string> known = methods(model);
+  return fmt::format(
+      "there is no [{}.{}]{}", model, method,
+      known.empty() ? ", nor any other table of this base model" : "; there are " + joined(known));
 }
 
 std::vector<std::string> RecipeFile::methods(const std::string& model) const {
@@ -160,13 +184,8 @@ const RecipeFile::Table* RecipeFile::find(const std::string& model,
 
 void RecipeFile::inherit(const std::string& model, const std::string& method, int line,
                          std::vector<std::string> from, Options& options) const {
+  if (const std::string lack = lack_of(model, method); !lack.empty()) fail(line, lack);
   const Table* table = find(model, method);
-  if (table == nullptr) {
-    const std::vector<std::string> known = methods(model);
-    fail(line, fmt::format("there is no [{}.{}]; {}", model, method,
-                           known.empty() ? "nor any other table of this base model"
-                                         : "there are " + joined(known)));
-  }
   if (std::ranges::find(from, method) != from.end()) {
     fail(table->line, fmt::format("[{}.{}] inherits itself", model, method));
   }
@@ -178,11 +197,32 @@ void RecipeFile::inherit(const std::string& model, const std::string& method, in
   for (const Option& option : table->options) set_option(options, option);
 }
 
-void RecipeFile::check(const std::string& command, const Options& options) const {
-  for (const Option& option : options) {
-    const std::string wrong = check_ ? check_(command, option) : "";
-    if (!wrong.empty()) fail(option.line, wrong);
+void RecipeFile::check_tables() const {
+  for (const Option& option : prepare_) check(kPrepare, option, "[prepare]");
+  for (const Table& table : tables_) {
+    for (const std::string& other : table.inherits) {
+      if (const std::string lack = lack_of(table.model, other); !lack.empty()) {
+        fail(table.line, lack);
+      }
+    }
+    // What methods share goes to both commands, for no student is trained without a teacher.
+    std::vector<std::string> commands = {"train", "distill"};
+    if (!table.method.empty()) commands = {command_of(table.method)};
+    for (const Option& option : table.options) {
+      for (const std::string& command : commands) check(command, option, table.title());
+    }
   }
+}
+
+void RecipeFile::check(const std::string& command, const Option& option,
+                       const std::string& title) const {
+  const std::string wrong = check_ ? check_(command, option) : "";
+  if (!wrong.empty()) fail(option.line, fmt::format("{}: {}", title, wrong));
+}
+
+std::string RecipeFile::Table::title() const {
+  if (model.empty()) return "above all tables";
+  return method.empty() ? fmt::format("[{}]", model) : fmt::format("[{}.{}]", model, method);
 }
 
 void RecipeFile::fail(int line, const std::string& what) const {

@@ -22,6 +22,10 @@ using Options = std::vector<Option>;
 /// Adds an option, or gives it another value.
 void set_option(Options& options, const Option& option);
 
+/// Why no recipe or search may choose an option of a method, or of all methods if that is empty; an
+/// empty text: it may.
+std::string set_by_program(const std::string& option, const std::string& method);
+
 /// Says what is wrong with an option of `derrd <command>`; an empty text: nothing.
 using OptionCheck = std::function<std::string(const std::string& command, const Option&)>;
 
@@ -31,17 +35,19 @@ class RecipeFile {
   /// The recipe that the program carries for a data set. @throws Error that names those there are.
   static RecipeFile of_data_set(const std::string& data_set, OptionCheck check);
   static RecipeFile read(const std::filesystem::path& path, OptionCheck check);
-  /// @param name for messages. @throws Error with file and line if it isn't TOML, or if it has a
-  /// value that no option can take.
+  /// @param name for messages. @throws Error with file and line if it isn't TOML, or if any of its
+  /// tables has a key or a value that its command refuses.
   static RecipeFile parse(std::string_view text, std::string name, OptionCheck check);
 
   const std::string& name() const { return name_; }
 
   /// Options of `derrd prepare`.
-  Options prepare() const;
+  const Options& prepare() const { return prepare_; }
   /// Options of the command that trains a method: `command_of(method)`.
   /// @throws Error with file and line, among others for options that the command refuses.
   Options options(const std::string& model, const std::string& method) const;
+  /// Says that a base model has no table for a method, and which it has; an empty text: it has one.
+  std::string lack_of(const std::string& model, const std::string& method) const;
   /// The tables of a base model, "teacher" and "student" among them, in the file's order.
   std::vector<std::string> methods(const std::string& model) const;
 
@@ -54,6 +60,8 @@ class RecipeFile {
     int line = 0;
     Options options;
     std::vector<std::string> inherits;
+
+    std::string title() const;  ///< "[bpr.de]"
   };
   RecipeFile(std::string name, OptionCheck check)
       : name_(std::move(name)), check_(std::move(check)) {}
@@ -61,7 +69,8 @@ class RecipeFile {
   /// @param from methods that inherit this one.
   void inherit(const std::string& model, const std::string& method, int line,
                std::vector<std::string> from, Options& options) const;
-  void check(const std::string& command, const Options& options) const;
+  void check_tables() const;
+  void check(const std::string& command, const Option& option, const std::string& title) const;
   [[noreturn]] void fail(int line, const std::string& what) const;
 
   std::string name_;

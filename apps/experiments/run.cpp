@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -22,6 +23,36 @@ constexpr const char* kAttemptsFile = "attempts.jsonl";
 
 std::string hash_bytes(std::span<const std::byte> bytes) {
   return hash_tensors({{"", {DType::kU8, {static_cast<int64_t>(bytes.size())}, bytes}}});
+}
+
+/// Whether it is a safetensors file whose header speaks of as many bytes as there are. The tensors
+/// are not read: a folder may hold gigabytes of them.
+bool whole_tensors(const fs::path& path) {
+  std::ifstream file(path, std::ios::ate | std::ios::binary);
+  const auto size = static_cast<uint64_t>(std::max<std::streamoff>(0, file.tellg()));
+  uint64_t header_size = 0;
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(&header_size), sizeof header_size);
+  if (!file || header_size > size - sizeof header_size) return false;
+  std::string header(header_size, ' ');
+  if (!file.read(header.data(), static_cast<std::streamsize>(header_size))) return false;
+  try {
+    const auto tensors = nlohmann::json::parse(header);
+    uint64_t data_size = 0;
+    for (const auto& [name, tensor] : tensors.items()) {
+      if (name == "__metadata__") continue;
+      data_size = std::max(data_size, tensor.at("data_offsets").at(1).get<uint64_t>());
+    }
+    return sizeof header_size + header_size + data_size == size;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
+bool readable_product(const Run& run) {
+  const fs::path path = run.file(run.product.c_str());
+  if (run.product != kOutputFile) return whole_tensors(path);
+  return nlohmann::json::accept(std::ifstream(path));
 }
 
 }  // namespace
@@ -48,8 +79,18 @@ RunState state_of(const Run& run) {
     }
   }
   if (fs::exists(run.file(kCheckpointFile))) state.begun = true;
-  if (!fs::exists(run.file(run.product.c_str()))) state.finished = false;
+  state.damaged = state.finished && !readable_product(run);
+  if (state.damaged) state.finished = false;
   return state;
+}
+
+void forget(const Run& run) {
+  std::error_code error;
+  fs::remove_all(run.folder, error);
+  if (error) {
+    throw Error(fmt::format("{}: can't be removed ({}); remove it by hand", run.folder.string(),
+                            error.message()));
+  }
 }
 
 void record(const Run& run, const Attempt& attempt) {

@@ -15,9 +15,10 @@ namespace derrd {
 ///   data.safetensors     of derrd prepare
 ///   model.safetensors, log.jsonl, checkpoint.safetensors (until it is finished)   of a training
 struct Run {
-  std::string name;  ///< "citeulike.bpr.de-rrd.split-0"
-  std::string kind;  ///< the name without the split: runs of one kind take about equally long
-  std::string key;   ///< hash over everything that determines the result
+  std::string name;   ///< "citeulike.bpr.de-rrd.split-0"
+  std::string point;  ///< the options that a search gave it, "k=5 lr=0.1"; empty: no search
+  std::string kind;   ///< the name without the split: runs of one kind take about equally long
+  std::string key;    ///< hash over everything that determines the result
   std::filesystem::path folder;
   std::vector<std::string> arguments;  ///< without --threads, and of a training without --epochs
   std::vector<size_t> needs;           ///< runs that have to be finished before
@@ -29,6 +30,8 @@ struct Run {
   bool keep_checkpoint = false;  ///< also when it is finished, because more epochs may follow
 
   std::filesystem::path file(const char* file_name) const { return folder / file_name; }
+  /// For messages.
+  std::string title() const { return point.empty() ? name : name + " " + point; }
 };
 
 inline constexpr const char* kModelFile = "model.safetensors";
@@ -47,9 +50,12 @@ std::string hash_file(const std::filesystem::path& path);
 struct RunState {
   bool begun = false;
   bool finished = false;  ///< as far as the run's epochs ask
+  bool damaged = false;   ///< it was finished, but its product can't be read any more
   double seconds = 0;     ///< of all attempts together
 };
 RunState state_of(const Run& run);
+/// Removes all that is left of a run. @throws Error.
+void forget(const Run& run);
 
 struct Attempt {
   double seconds = 0;

@@ -50,6 +50,11 @@ std::vector<Outcome> Scheduler::carry_out() {
 void Scheduler::keep_finished() {
   for (size_t i = 0; i < runs_.size(); ++i) {
     const RunState state = state_of(runs_[i]);
+    if (state.damaged) {
+      progress_.complain(fmt::format("{} is damaged or gone; the run is done again",
+                                     runs_[i].file(runs_[i].product.c_str()).string()));
+      forget(runs_[i]);
+    }
     if (!state.finished) continue;
     tasks_[i].phase = Phase::kEnded;
     tasks_[i].outcome = Outcome::kKept;
@@ -70,7 +75,7 @@ void Scheduler::skip_orphans() {
     if (needed == runs_[i].needs.end()) continue;
     tasks_[i].phase = Phase::kEnded;
     progress_.complain(
-        fmt::format("{}: left out, it needs {}", runs_[i].name, runs_[*needed].name));
+        fmt::format("{}: left out, it needs {}", runs_[i].title(), runs_[*needed].title()));
   }
 }
 
@@ -155,13 +160,13 @@ void Scheduler::end(size_t i, int exit_code) {
   std::string output = tail_of(run.file(kErrorFile), kLines);
   if (output.empty()) output = tail_of(run.file(kOutputFile), kLines);
   progress_.complain(
-      fmt::format("{}: FAILED with exit code {}; {}\n{}", run.name, exit_code,
+      fmt::format("{}: FAILED with exit code {}; {}\n{}", run.title(), exit_code,
                   output.empty() ? "it printed nothing in" : "the end of its output in",
                   run.folder.string() + (output.empty() ? "" : ":\n" + output)));
 }
 
 std::string Scheduler::describe_end(const Run& run, double seconds) const {
-  std::string text = fmt::format("[{}/{}] {}", count(Phase::kEnded), runs_.size(), run.name);
+  std::string text = fmt::format("[{}/{}] {}", count(Phase::kEnded), runs_.size(), run.title());
   if (run.epochs > 0) {
     const TrainingResult result = read_training(run);
     text += fmt::format(": validation H@5 {:.4f} at epoch {} of {}", result.valid.at("H@5"),
@@ -196,7 +201,7 @@ void Scheduler::show_status() {
   const char* separator = "; ";
   for (size_t i = 0; i < runs_.size(); ++i) {
     if (tasks_[i].phase != Phase::kRunning) continue;
-    text += separator + runs_[i].name;
+    text += separator + runs_[i].title();
     if (const auto epoch = last_epoch(runs_[i])) text += fmt::format(" epoch {}", *epoch);
     separator = ", ";
   }

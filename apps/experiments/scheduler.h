@@ -27,7 +27,8 @@ enum class Outcome {
 };
 
 /// Carries out runs, each a process of its own, several at a time: what has most work behind it
-/// first, finished ones not again. A run that fails ends those that need it; the others go on.
+/// first, finished ones not again unless their product is damaged. A run that fails ends those that
+/// need it; the others go on.
 class Scheduler {
  public:
   /// @param runs each after those that it needs; outlive this.

@@ -106,9 +106,32 @@ TEST(Recipe, OptionsThatTheCommandRefusesAreErrorsAtTheirLine) {
     return option.name == "experts" ? command + " refuses " + option.value : "";
   };
   EXPECT_EQ(error_of("[bpr.de]\nk = 1\nexperts = 7\n", "de", check),
-            "file.toml:3: distill refuses 7");
+            "file.toml:3: [bpr.de]: distill refuses 7");
   EXPECT_EQ(error_of("[bpr]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
-            "file.toml:2: train refuses 7");
+            "file.toml:2: [bpr]: train refuses 7");
+  EXPECT_EQ(error_of("lr = 1\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
+            "file.toml:2: above all tables: train refuses 7");
+  EXPECT_EQ(error_of("[prepare]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
+            "file.toml:2: [prepare]: prepare refuses 7");
+}
+
+TEST(Recipe, TablesThatNobodyTakesAreCheckedToo) {
+  const OptionCheck check = [](const std::string& command, const Option& option) {
+    return option.name == "kk" ? command + " has no option kk" : "";
+  };
+  const std::string used = "[bpr.de]\nk = 1\n";
+  EXPECT_EQ(error_of(used, "de", check), "");
+  EXPECT_EQ(error_of(used + "[bpr.typo]\nkk = 1\n", "de", check),
+            "file.toml:4: [bpr.typo]: distill has no option kk");
+  EXPECT_EQ(error_of(used + "[neumf.student]\nkk = 1\n", "de", check),
+            "file.toml:4: [neumf.student]: train has no option kk");
+  EXPECT_EQ(error_of(used + "\n[neumff.x]\nk = 1\n", "de", check),
+            "file.toml:4: [neumff]: there is no base model neumff; there are bpr, neumf");
+  EXPECT_EQ(error_of(used + "[neumf.rd]\ninherits = [\"rdd\"]\n", "de", check),
+            "file.toml:3: there is no [neumf.rdd]; there are rd");
+  EXPECT_EQ(error_of(used + "[neumf.rd]\nsize = 1\n", "de", check),
+            "file.toml:4: the student's size is set by the program itself; remove it");
+  EXPECT_EQ(error_of(used + "[neumf.teacher]\ndim = 1\n", "de", check), "");
 }
 
 TEST(Recipe, UnknownDataSetsAreToldHowToGetOne) {

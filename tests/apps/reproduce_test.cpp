@@ -279,8 +279,99 @@ TEST_F(Reproduce, BadRecipesAreRefusedBeforeAnythingRuns) {
   expect("experts = 3", "experts = \"many\"", 11, "--experts");
   expect("batch = 64", "batch 64", 3, "");
   expect("candidates = 50", "candidate = 50", 6, "derrd prepare has no option candidate");
-  expect("[bpr.de]", "[bpr.die]", 1, "no [bpr.de]; there are teacher, student, die");
-  expect("dim = 20", "dims = 20", 8, "derrd train has no option dims");
+  expect("[bpr.de]", "[bpr.die]", 16, "no [bpr.de]; there are teacher, student, die");
+  expect("dim = 20", "dims = 20", 8, "[bpr.teacher]: derrd train has no option dims; nearest: dim");
+  expect("[prepare]", "[prepare]\nmin-user = -1", 6, "-1 is not a number of at least 0");
+  // Also in tables that no run takes.
+  expect("[bpr.student]", "[bpr.typo]\nkk = 1\n[bpr.student]", 10,
+         "[bpr.typo]: derrd distill has no option kk; nearest: k\n");
+  expect("[bpr.student]", "[neumff.de]\nk = 1\n[bpr.student]", 9,
+         "there is no base model neumff; there are bpr, neumf");
+}
+
+TEST_F(Reproduce, InputsAreNotOverwritten) {
+  const SmallExperiment experiment(folder_);
+  fs::create_directory(path("report"));
+  fs::copy_file(path("users.tsv"), path("report/runs.tsv"));
+  fs::copy_file(experiment.recipe, path("report/table2.md"));
+  const auto refused = [&](const Arguments& arguments, const std::string& options) {
+    const Result result = derrd(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_NE(result.err.find(options + " both name "), std::string::npos) << result.err;
+    EXPECT_FALSE(fs::exists(path("work")));
+  };
+  Arguments all = arguments(experiment, "work", "report", {"--table", "2"});
+  all[2] = "citeulike=" + path("report/runs.tsv");
+  refused(all, "--data and -o");
+  all[2] = experiment.data;
+  all[4] = path("report/table2.md");
+  refused(all, "--recipes and -o");
+  refused(arguments(experiment, "work", "users.tsv"), "--data and -o");
+  write_text(path("report/index.html"), "seed = 3\n");
+  refused(arguments(experiment, "work", "report", {"--config", path("report/./index.html")}),
+          "--config and -o");
+  EXPECT_EQ(read_text(path("report/runs.tsv")), read_text(path("users.tsv")));
+  EXPECT_EQ(read_text(path("report/table2.md")), experiment.text);
+}
+
+TEST_F(Reproduce, TheReportsFolderIsMadeFirst) {
+  const SmallExperiment experiment(folder_);
+  write_text(path("file"), "");
+  fs::create_directories(path("taken/runs.tsv"));
+  for (const std::string& report : {path("file"), path("file/report"), std::string("/proc/x")}) {
+    Arguments all = arguments(experiment, "work", "report", {"--table", "2"});
+    all[8] = report;
+    const Result result = derrd(all);
+    EXPECT_EQ(result.exit_code, 1) << report;
+    EXPECT_TRUE(result.err.starts_with("derrd: " + report + ": can't hold the report ("))
+        << result.err;
+    EXPECT_NE(result.err.find("-o"), std::string::npos) << result.err;
+  }
+  const Result taken = derrd(arguments(experiment, "work", "taken", {"--table", "2"}));
+  EXPECT_EQ(taken.exit_code, 1);
+  EXPECT_NE(taken.err.find("runs.tsv: is not a regular file"), std::string::npos) << taken.err;
+  EXPECT_FALSE(fs::exists(path("work")));
+}
+
+TEST_F(Reproduce, DamagedProductsAreMadeAgain) {
+  const SmallExperiment experiment(folder_);
+  const Arguments more = {"--table", "2,3"};
+  const Arguments all = arguments(experiment, "work", "report", more);
+  ASSERT_EQ(derrd(all).exit_code, 0);
+  const std::string table = read_text(path("report/table2.tsv"));
+  const auto file = [&](const std::string& run, const char* name) {
+    return run_folder("work", run) + "/" + name;
+  };
+  const std::string teacher = file("citeulike.bpr.teacher.split-0", "model.safetensors");
+  const std::string student = file("citeulike.bpr.student.split-1", "model.safetensors");
+  const std::string data = file("citeulike.split-1", "data.safetensors");
+  const std::string timing = file("citeulike.bpr.de-rrd.phi-1.split-0.timing", "out.txt");
+  const std::string whole = read_text(student);
+  write_text(teacher, "");
+  write_text(student, whole.substr(0, whole.size() - 1));
+  std::string header = read_text(data);
+  header[8] = '[';
+  write_text(data, header);
+  write_text(timing, "{");
+  const Result plan =
+      derrd(arguments(experiment, "work", "report", {"--table", "2,3", "--dry-run"}));
+  EXPECT_EQ(
+      std::ranges::count_if(lines_of(plan.out),
+                            [](const std::string& line) { return line.starts_with("damaged "); }),
+      4)
+      << plan.out;
+
+  const Result again = derrd(all);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  for (const std::string& path : {teacher, student, data, timing}) {
+    EXPECT_NE(again.err.find(path + " is damaged or gone; the run is done again"),
+              std::string::npos)
+        << again.err;
+  }
+  EXPECT_EQ(read_text(path("report/table2.tsv")), table);
+  EXPECT_EQ(read_text(student), whole);
+  const size_t runs = lines_of(plan.out).size() / 2;
+  EXPECT_EQ(derrd(all).err, fmt::format("{} of {} runs are finished already\n", runs, runs));
 }
 
 TEST_F(Reproduce, UsageErrors) {
@@ -293,16 +384,34 @@ TEST_F(Reproduce, UsageErrors) {
   refused({"--table", "5"}, 2, "--table");
   refused({"--table", "2,2"}, 2, "twice");
   refused({"--seed", "-1"}, 2, "--seed");
-  refused({"--methods", "de,nothing"}, 2, "");  // --methods is given already
-  refused({"--recipes", "foursquare=" + experiment.recipe}, 1, "foursquare");
-  const Result nameless = derrd(
-      {"reproduce", "--data", path("users.tsv"), "--work", path("work"), "-o", path("report")});
-  EXPECT_EQ(nameless.exit_code, 1);
-  EXPECT_NE(nameless.err.find("NAME=FILE"), std::string::npos) << nameless.err;
-  const Result unknown = derrd({"reproduce", "--data", "x=" + path("users.tsv"), "--work",
-                                path("work"), "-o", path("report")});
-  EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_NE(unknown.err.find("--recipes x=FILE"), std::string::npos) << unknown.err;
+  refused({"--methods", "de"}, 2, "--methods: names something twice");  // it is given already
+  const auto wrong = [&](const Arguments& more, const std::string& what) {
+    Arguments all = {"reproduce", "--work", path("work"), "-o", path("report")};
+    all.insert(all.end(), more.begin(), more.end());
+    const Result result = derrd(all);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_NE(result.err.find(what), std::string::npos) << what << "\n" << result.err;
+    EXPECT_FALSE(fs::exists(path("work")));
+    EXPECT_FALSE(fs::exists(path("report")));
+  };
+  const std::string& data = experiment.data;
+  const std::string& recipe = experiment.recipe;
+  const std::string nameless = "--data: takes NAME=FILE";
+  wrong({"--data", path("users.tsv")}, nameless);
+  wrong({"--data", path("users.tsv"), "--recipes", recipe}, nameless);
+  wrong({"--data", "citeulike=", "--recipes", recipe}, nameless);
+  wrong({"--data", "x=" + path("users.tsv")}, "--recipes x=FILE");
+  wrong({"--data", data, data, "--recipes", recipe}, "--data: names citeulike twice");
+  wrong({"--data", data, "other=" + path("users.tsv"), "--recipes", recipe},
+        "--recipes: needs NAME=FILE where there are several data sets");
+  wrong({"--data", data, "--recipes", recipe, recipe}, "--recipes: names citeulike twice");
+  wrong({"--data", data, "--recipes", "foursquare=" + recipe},
+        "--recipes: names foursquare, which --data doesn't");
+  wrong({"--data", data, "--recipes", recipe, "--models", "bpr,svd"}, "--models");
+  wrong({"--data", data, "--recipes", recipe, "--models", "neumf"}, "--models: " + recipe);
+  wrong({"--data", data, "--recipes", recipe, "--models", "bpr", "--table", "2", "--methods",
+         "rrd,xd"},
+        "--methods: " + recipe + ": there is no [bpr.xd]; there are teacher, student, de, rrd");
 }
 
 /// A search over DE's weight, of which only the largest does harm.
@@ -425,18 +534,100 @@ TEST_F(Search, KilledAndGoneOnWithFindsTheSame) {
 
 TEST_F(Search, PointsThatDivergeAreCountedOut) {
   const SmallExperiment experiment(folder_, /*epochs=*/4);
-  const Result result = derrd(search(experiment, "work", {"--grid", "l=1000"}));
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_NE(result.err.find("--grid l=1000"), std::string::npos) << result.err;
   Arguments all = search(experiment, "work", {});
-  all.back() = "lr=0.02,1e30";
+  all.back() = "lr=0.02,1e-7,1e30";
   const Result some = derrd(all);
   EXPECT_EQ(some.exit_code, 0) << some.err;
-  EXPECT_NE(some.out.find("failed"), std::string::npos) << some.out;
+  std::vector<std::string> fates;
+  for (const std::string& line : lines_of(some.out)) {
+    const std::string fate = line.substr(line.rfind('\t') + 1);
+    if ((fate == "finalist" || fate == "eliminated" || fate == "failed") &&
+        (fates.empty() || fates.back() != fate)) {
+      fates.push_back(fate);
+    }
+  }
+  EXPECT_EQ(fates, (Arguments{"finalist", "eliminated", "failed"})) << "the best first";
   all.back() = "lr=1e30,2e30";
   const Result none = derrd(all);
   EXPECT_EQ(none.exit_code, 1);
   EXPECT_NE(none.err.find("every point failed"), std::string::npos) << none.err;
+}
+
+TEST_F(Search, ProgressNamesThePoint) {
+  const SmallExperiment experiment(folder_, /*epochs=*/4);
+  Arguments all = search(experiment, "work", {});
+  all[all.size() - 2] = "k+l=3,5";
+  all.back() = "lr=0.02,1e30";
+  const Result result = derrd(all);
+  for (const char* text : {"] citeulike.bpr.rrd.split-0 k=3 l=3 lr=0.02: validation H@5",
+                           "] citeulike.bpr.rrd.split-0 k=5 l=5 lr=0.02: validation H@5",
+                           "citeulike.bpr.rrd.split-0 k=5 l=5 lr=1e+30: FAILED"}) {
+    EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
+  }
+  EXPECT_NE(result.err.find("citeulike.bpr.teacher.split-0: validation"), std::string::npos);
+}
+
+TEST_F(Search, UsageErrors) {
+  const SmallExperiment experiment(folder_);
+  const auto refused = [&](const Arguments& grid, const std::string& what,
+                           const Arguments& more = {}) {
+    Arguments all = {"search",          "--data", experiment.data, "--recipes",
+                     experiment.recipe, "--work", path("work")};
+    all.insert(all.end(), more.begin(), more.end());
+    if (more.empty()) all.insert(all.end(), {"--method", "rrd"});
+    if (!grid.empty()) all.push_back("--grid");
+    all.insert(all.end(), grid.begin(), grid.end());
+    const Result result = derrd(all);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_NE(result.err.find(what), std::string::npos) << what << "\n" << result.err;
+    EXPECT_FALSE(fs::exists(path("work")));
+  };
+  refused({"lambda-rrd"}, "--grid: takes OPTION=VALUE");
+  refused({"lamda-rrd=1"}, "derrd distill has no option lamda-rrd; nearest: lambda-rrd");
+  refused({"l=1000"}, "--grid: l=1000: ");
+  refused({"method=rd"}, "--grid: method is chosen by --method");
+  refused({"model=neumf"}, "--grid: model is chosen by --model");
+  refused({"k=3", "k=5"}, "--grid: k is there twice");
+  refused({"k=3", "k+l=5"}, "--grid: k is there twice");
+  refused({"k=3,3"}, "--grid: k has 3 twice");
+  refused({"k+l=3,5,03"}, "--grid: k+l has 3 twice");
+  refused({"lr=3,1,3.0"}, "--grid: lr has 3 twice");
+  refused({"epochs=1,2"}, "--grid: epochs can't be searched");
+  refused({"seed=1"}, "--grid: seed is set by the program");
+  refused({"split-seed=1"}, "--grid: split-seed is set by the program");
+  refused({"teacher-item=1"}, "--grid: teacher-item is set by the program");
+  refused({"dim=1"}, "--grid: the student's size is set by the program");
+  refused({"size=1"}, "--grid: the student's size is set by the program");
+  refused({"dim=1"}, "--grid: the student's size is set by the program", {"--method", "student"});
+  refused({"dim=0"}, "--grid: dim=0: ", {"--method", "teacher"});
+  refused({"k=1"}, "--method: " + experiment.recipe + ": there is no [bpr.xd]; there are teacher",
+          {"--method", "xd"});
+  refused({"k=1"}, "--model", {"--method", "rrd", "--model", "svd"});
+  refused({"k=1"}, "--model: " + experiment.recipe, {"--method", "rrd", "--model", "neumf"});
+  write_text(experiment.recipe, experiment.text + "[bpr.mine]\nmethod = \"de\"\n");
+  refused({}, "the paper has no grid for mine; give one by --grid", {"--method", "mine"});
+}
+
+TEST_F(Search, OutputsAreCheckedFirst) {
+  const SmallExperiment experiment(folder_);
+  write_text(path("other.toml"), experiment.text);
+  write_text(path("run.toml"), "seed = 3\n");
+  const auto refused = [&](const Arguments& more, int exit_code, const std::string& what) {
+    const auto before = folder_.files();
+    const Result result = derrd(search(experiment, "work", more));
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_NE(result.err.find(what), std::string::npos) << what << "\n" << result.err;
+    EXPECT_EQ(folder_.files(), before);
+  };
+  const std::string other = path("other.toml");
+  refused({"-o", path("./users.tsv")}, 2, "--data and -o both name");
+  refused({"-o", experiment.recipe}, 2, "--recipes and -o both name");
+  refused({"--write", other, "-o", other}, 2, "--write and -o both name");
+  refused({"--write", path("users.tsv")}, 2, "--data and --write both name");
+  refused({"--config", path("run.toml"), "-o", path("run.toml")}, 2, "--config and -o both name");
+  refused({"-o", experiment.recipe, "--dry-run"}, 2, "--recipes and -o both name");
+  refused({"-o", path("no/such/points.tsv")}, 1, "create the folder first");
+  EXPECT_EQ(read_text(experiment.recipe), experiment.text);
 }
 
 }  // namespace
