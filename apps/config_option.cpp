@@ -59,6 +59,12 @@ void apply(CLI::App& command, const CLI::ConfigItem& item, const OptionSet& give
   }
 }
 
+/// "-o", or "--log" where there is no short name.
+std::string name_of(const CLI::Option& option) {
+  const std::vector<std::string>& letters = option.get_snames();
+  return letters.empty() ? option.get_name() : "-" + letters.front();
+}
+
 /// @throws CLI::ValidationError if the command would write over its own configuration.
 void require_kept(const CLI::App& command, const std::string& path) {
   for (const CLI::Option* option : command.get_options()) {
@@ -68,9 +74,8 @@ void require_kept(const CLI::App& command, const std::string& path) {
     if (!output) continue;
     for (const std::string& file : option->results()) {
       if (!same_file(file, path)) continue;
-      throw CLI::ValidationError(
-          option->get_name(),
-          fmt::format("--config names {} too; give each a file of its own", file));
+      throw CLI::ValidationError(fmt::format(
+          "--config and {} both name {}; give each a file of its own", name_of(*option), file));
     }
   }
 }

@@ -55,14 +55,6 @@ std::vector<std::pair<std::string, std::string>> data_files(const std::vector<st
   return files;
 }
 
-/// Where a file is or would be, whatever path names it.
-fs::path place_of(const std::string& path) {
-  std::error_code error;
-  const fs::path absolute = fs::absolute(path, error);
-  const fs::path place = fs::weakly_canonical(absolute, error);
-  return error ? absolute : place;
-}
-
 /// How many letters have to be put in, taken out or replaced to make one text the other.
 size_t edits(std::string_view from, std::string_view to) {
   std::vector<size_t> row(to.size() + 1);
@@ -151,20 +143,6 @@ std::vector<NamedFile> ExperimentOptions::recipe_files() const {
     files.push_back({"--recipes", name_and_file(text).second});
   }
   return files;
-}
-
-void refuse_same_files(const std::vector<NamedFile>& inputs,
-                       const std::vector<NamedFile>& outputs) {
-  std::vector<NamedFile> seen = inputs;
-  for (const NamedFile& output : outputs) {
-    if (output.path.empty()) continue;
-    for (const NamedFile& other : seen) {
-      if (other.path.empty() || place_of(other.path) != place_of(output.path)) continue;
-      throw CLI::ValidationError(fmt::format("{} and {} both name {}; give each a file of its own",
-                                             other.option, output.option, output.path));
-    }
-    seen.push_back(output);
-  }
 }
 
 void add_experiment_options(CLI::App& command, ExperimentOptions& options) {

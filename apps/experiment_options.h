@@ -37,10 +37,6 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options);
 /// Refuses the value of an option. @throws CLI::ValidationError.
 [[noreturn]] void refuse(const char* option, const std::string& why);
 
-/// @throws CLI::ValidationError that names both options if an output is an input, or another
-/// output.
-void refuse_same_files(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
-
 /// Asks this program's own commands about an option; see OptionCheck.
 std::string check_option(const std::string& command, const Option& option);
 

@@ -11,28 +11,38 @@ namespace derrd {
 
 namespace fs = std::filesystem;
 
-bool same_file(const std::string& a, const std::string& b) {
-  std::error_code error;  // of a name that can't be followed, /dev/stdout of a pipe
-  const fs::path first = fs::weakly_canonical(a, error);
-  if (error) return a == b;
-  const fs::path second = fs::weakly_canonical(b, error);
-  return error ? a == b : first == second;
+namespace {
+
+/// Where a file is or would be, whatever path names it.
+fs::path place_of(const std::string& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  const fs::path place = fs::weakly_canonical(absolute, error);
+  return error ? absolute : place;  // of what can't be followed: /dev/stdout of a pipe
 }
 
-void check_outputs(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs) {
+}  // namespace
+
+bool same_file(const std::string& a, const std::string& b) { return place_of(a) == place_of(b); }
+
+void refuse_same_files(const std::vector<NamedFile>& inputs,
+                       const std::vector<NamedFile>& outputs) {
   std::vector<NamedFile> seen = inputs;
   for (const NamedFile& output : outputs) {
     if (output.path.empty()) continue;
     for (const NamedFile& other : seen) {
-      if (other.path.empty()) continue;
-      if (same_file(other.path, output.path)) {
-        throw CLI::ValidationError(
-            output.option,
-            fmt::format("{} names {} too; give each a file of its own", other.option, output.path));
-      }
+      if (other.path.empty() || !same_file(other.path, output.path)) continue;
+      throw CLI::ValidationError(fmt::format("{} and {} both name {}; give each a file of its own",
+                                             other.option, output.option, output.path));
     }
     seen.push_back(output);
-    const AtomicFile writable(output.path);
+  }
+}
+
+void check_outputs(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs) {
+  refuse_same_files(inputs, outputs);
+  for (const NamedFile& output : outputs) {
+    if (!output.path.empty()) const AtomicFile writable(output.path);
   }
 }
 

@@ -172,7 +172,7 @@ TEST_F(Export, RefusesWhatDoesNotFit) {
   const Arguments out = {"-o", path("out")};
   expect_refusal(Arguments{path("data")} + out, "user_embedding");
   expect_refusal(Arguments{path("missing")} + out, "no such file");
-  expect_refusal(Arguments{path("model"), "-o", path("model")}, "MODEL names", 2);
+  expect_refusal(Arguments{path("model"), "-o", path("model")}, "MODEL and -o", 2);
   write_dataset(path("other"), {.users = 50, .items = 120, .interactions = 700, .candidates = 9});
   expect_refusal(Arguments{path("checkpoint"), "--data", path("other")} + out, "another data set");
   expect_refusal(Arguments{path("model"), "--data", path("other")} + out, "50 users");

@@ -368,7 +368,7 @@ TEST_F(Teachers, FilesThatDoNotFitAreNamed) {
   write_shuffled();
   const Result result = derrd(run_of("de") + shuffled() + Arguments{"--log", path("users.txt")});
   EXPECT_EQ(result.exit_code, 2);
-  expect_mentions(result.err, {"--log: --teacher-user-ids names"});
+  expect_mentions(result.err, {"--teacher-user-ids and --log"});
 }
 
 }  // namespace
