@@ -161,7 +161,7 @@ struct thread_block_tile {
   static unsigned size() { return check::kTileLanes; }
   static unsigned thread_rank() { return check::position().thread % check::kTileLanes; }
   static unsigned meta_group_rank() { return check::position().thread / check::kTileLanes; }
-  static unsigned meta_group_size() { return check::kBlockTiles; }
+  static unsigned meta_group_size() { return kBlockTiles; }
   static void sync(Location where = Location::current()) { check::synchronize_tile(where); }
   template <class T>
   static T shfl(T value, unsigned source, Location where = Location::current()) {
