@@ -94,7 +94,7 @@ __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float
   const RandomKey key = {options.seed, options.purpose, epoch->epoch};
   const float floor = options.floor > kSmallestNormal ? options.floor : kSmallestNormal;
   for (const int64_t n : units_of(tile, weight.rows)) {
-    float* __restrict__ s = weight.row(n);
+    float* s = weight.row(n);
     float* __restrict__ alpha = probability.row(n);
     if (n >= batch->count ||
         (options.included.size > 0 && options.included[rows[batch->begin + n]] == 0)) {
@@ -107,8 +107,9 @@ __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float
       // The row of s holds its uniform numbers, then the perturbed logarithms, then the weights.
       uniform_row(tile, s, experts, key, (static_cast<uint64_t>(batch->begin) + n) * calls);
       tile.sync();
+      float* __restrict__ own = s;  // from here on each lane keeps to its elements
       for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
-        s[m] = log_vectorized(alpha[m] + kEpsilon) - log_vectorized(-log_vectorized(s[m]));
+        own[m] = log_vectorized(alpha[m] + kEpsilon) - log_vectorized(-log_vectorized(own[m]));
       }
     } else {
       for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {

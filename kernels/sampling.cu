@@ -45,18 +45,19 @@ __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> l
   for (const int64_t user : units_of(tile, lists.rows)) {
     const int32_t* __restrict__ list = lists.row(user);
     uint64_t* __restrict__ keys = out.keys.data + user * length;
-    uint32_t* __restrict__ values = out.values.data + user * length;
     // The values' memory holds the random words until the logarithms, a loop that vectorises, have
     // read them.
+    uint32_t* words = out.values.data + user * length;
     for (int64_t draw = lane; draw < draws; draw += lanes) {
       const Philox4 bits = random_bits(key, static_cast<uint64_t>(user * draws + draw));
       const int64_t first = draw * kPositionsPerDraw;
-      values[first] = bits.x;
-      if (first + 1 < length) values[first + 1] = bits.y;
-      if (first + 2 < length) values[first + 2] = bits.z;
-      if (first + 3 < length) values[first + 3] = bits.w;
+      words[first] = bits.x;
+      if (first + 1 < length) words[first + 1] = bits.y;
+      if (first + 2 < length) words[first + 2] = bits.z;
+      if (first + 3 < length) words[first + 3] = bits.w;
     }
     tile.sync();
+    uint32_t* __restrict__ values = words;  // from here on each lane keeps to its elements
     for (int64_t position = lane; position < length; position += lanes) {
       const float exponential = -log_vectorized(uniform_open(values[position]));
       const float falling =

@@ -169,7 +169,8 @@ void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int
          batch_size, row_bits);
   sort_pairs(out.sorted, out.unsorted, bits, out.scratch, stream);
   launch("segment_heads", threads_for(n), stream, segment_heads_kernel, out.heads, out.sorted.keys);
-  exclusive_sum(out.heads, out.heads, out.scratch, stream);
+  const auto heads = out.heads.slice(0, n);
+  exclusive_sum(heads, heads, out.scratch, stream);
   launch("segment_rows", threads_for(n), stream, segment_rows_kernel, out, row_bits);
 }
 

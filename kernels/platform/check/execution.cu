@@ -431,6 +431,8 @@ void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* c
 
 bool within_chunk() { return false; }
 
+bool strict_as_gpu() { return true; }
+
 ExecutorInfo executor_info() { return {"check", "", static_cast<int>(check::kMaxBlocks)}; }
 
 }  // namespace cpu

@@ -67,6 +67,7 @@ void* device_allocate(int64_t bytes) {
     throw DeviceError("out of memory: asked for " + std::to_string(bytes) +
                       " bytes; a smaller dimension or batch needs less");
   }
+  if (cpu::strict_as_gpu()) std::memset(pointer, 0xff, rounded);  // NaN, as float or double
   return pointer;
 }
 

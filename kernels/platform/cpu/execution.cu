@@ -77,6 +77,8 @@ void run_chunks(int64_t chunks, void (*run)(const void*, int64_t), const void* c
 
 bool within_chunk() { return inside_chunk; }
 
+bool strict_as_gpu() { return false; }
+
 ExecutorInfo executor_info() {
   const int hardware = static_cast<int>(std::thread::hardware_concurrency());
   return {"cpu", std::string("oneTBB ") + TBB_runtime_version(),

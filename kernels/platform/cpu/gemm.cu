@@ -56,7 +56,7 @@ void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, i
 void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
           Transpose transpose_b, GemmOptions options, const Stream&) {
   GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
-  if (options.live_rows != nullptr) {
+  if (options.live_rows != nullptr && !cpu::strict_as_gpu()) {
     int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
     limited = std::clamp<int64_t>(*options.live_rows - options.first_row, 0, limited);
   }

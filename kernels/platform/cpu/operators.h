@@ -11,15 +11,15 @@ template <class T>
 struct plus {
   T operator()(T a, T b) const { return a + b; }
 };
-/// The larger one, as in CUDA.
+/// The larger one; as in CUDA the first one if they are equal or one is NaN.
 template <class T>
 struct greater {
-  T operator()(T a, T b) const { return a > b ? a : b; }
+  T operator()(T a, T b) const { return a < b ? b : a; }
 };
 /// The smaller one.
 template <class T>
 struct less {
-  T operator()(T a, T b) const { return a < b ? a : b; }
+  T operator()(T a, T b) const { return b < a ? b : a; }
 };
 
 }  // namespace derrd::cg

@@ -52,6 +52,9 @@ void parallel_for(int64_t units, int64_t elements, const Function& f) {
       &call);
 }
 
+/// Whether memory starts as NaN and products read all rows, as they may on a GPU: for tests.
+bool strict_as_gpu();
+
 /// Adds to Counters::launches.
 void count_launch();
 
