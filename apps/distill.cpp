@@ -36,11 +36,22 @@ struct DistillCommand {
   std::vector<std::unique_ptr<DistillationLoss>> losses = distillation_losses();
 };
 
+/// The losses whose options matter: a method's, and those that these consult.
+std::vector<const DistillationLoss*> with_consulted(std::vector<const DistillationLoss*> losses) {
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const DistillationLoss* other = losses[i]->consulted();
+    if (other != nullptr && std::ranges::find(losses, other) == losses.end()) {
+      losses.push_back(other);
+    }
+  }
+  return losses;
+}
+
 /// The method and those options that its losses look at.
 Json method_options(const std::string& model, const std::string& method,
                     const std::vector<const DistillationLoss*>& losses) {
   Json json = {{"command", "distill"}, {"model", model}, {"method", method}};
-  for (const DistillationLoss* loss : losses) {
+  for (const DistillationLoss* loss : with_consulted(losses)) {
     // Options refer to their loss's values; they are only read here.
     for (const LossOption& option : const_cast<DistillationLoss*>(loss)->options()) {
       std::visit([&](const auto* value) { json[option.name] = *value; }, option.value);
@@ -72,7 +83,7 @@ void run(const DistillCommand& command) {
   }
   Recipe recipe;
   recipe.losses = losses_of(command.method, command.losses);
-  for (const DistillationLoss* loss : recipe.losses) {
+  for (const DistillationLoss* loss : with_consulted(recipe.losses)) {
     if (const std::string complaint = loss->complaint(); !complaint.empty()) usage(complaint);
   }
   recipe.balance = command.balance;

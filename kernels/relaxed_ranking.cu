@@ -54,19 +54,31 @@ struct Compose {
   }
 };
 
+/// f_k and t_k in one number, since one of them is 1: the other one, x_k, with the sign bit set
+/// where it is f_k, be x_k a zero or not.
+struct Step {
+  static constexpr int32_t kSignBit = std::numeric_limits<int32_t>::min();
+  int32_t bits;
+
+  __device__ explicit Step(float packed) : bits(bits_of_float(packed)) {}
+  __device__ static float packed(float x, bool rises) {
+    return float_of_bits(bits_of_float(x) | (rises ? kSignBit : 0));
+  }
+  __device__ float decay() const { return bits < 0 ? float_of_bits(bits & ~kSignBit) : 1.0f; }
+  __device__ float term() const { return bits < 0 ? 1.0f : float_of_bits(bits); }
+};
+
 __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_score,
                                        Matrix<const float> scores, SlotBatch batch,
                                        int64_t interesting, float scale,
                                        AnchorReduction reduction) {
   __shared__ SharedArray<float, kBlockTiles * kMaxRankingSamples> shared_score;
-  __shared__ SharedArray<float, kBlockTiles*(kMaxRankingInteresting + 1)> shared_peak;
-  __shared__ SharedArray<float, kBlockTiles * kMaxRankingInteresting> shared_decay;
+  __shared__ SharedArray<float, kBlockTiles*(kMaxRankingSamples + 1)> shared_peak;
   const WarpTile tile = warp_tile();
   const int64_t lane = tile.thread_rank();
   const int64_t lanes = tile.size();
   const auto score = part_of(tile, shared_score);
   const auto peak = part_of(tile, shared_peak);
-  const auto decay = part_of(tile, shared_decay);
   const int64_t slots = batch.samples.cols;
   const int64_t begin = batch.anchors.batch->begin;
   const int64_t count = batch.anchors.batch->count;
@@ -107,7 +119,8 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
     }
     tile.sync();
 
-    // t (in place of the scores), f, and the part of the loss that is M_k - r_k.
+    // f and t, in place of the scores, and the part of the loss that is M_k - r_k.
+    const auto step = score;
     float lane_loss = 0.0f;
     for (int64_t p = lane; p < interesting; p += lanes) {
       const float gap = score[p] - peak[p];
@@ -115,8 +128,7 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
       const bool rises = gap > 0.0f;
       const float x = exp_vectorized(rises ? -gap : gap);
       lane_loss += present & !rises ? -gap : 0.0f;
-      decay[p] = present & rises ? x : 1.0f;
-      score[p] = present ? (rises ? 1.0f : x) : 0.0f;
+      step[p] = present ? Step::packed(x, rises) : 0.0f;  // decay 1, term 0
     }
     float sum = 0.0f;
     for (int64_t j = interesting + lane; j < slots; j += lanes) {
@@ -133,7 +145,8 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
     const auto total = peak;
     for (int64_t base = 0; base < interesting; base += lanes) {
       const int64_t p = base + lane;
-      const AffineMap own = p < interesting ? AffineMap{decay[p], score[p]} : AffineMap{1.0f, 0.0f};
+      const Step at = Step(p < interesting ? step[p] : 0.0f);
+      const AffineMap own = {at.decay(), at.term()};
       const AffineMap steps = ordered_inclusive_scan(tile, own, Compose());
       const float running = sum * steps.scale + steps.add;
       if (p < interesting) total[p] = running;
@@ -163,14 +176,16 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
     for (int64_t base = 0; base < interesting; base += lanes) {
       const int64_t k = base + lane;
       const int64_t p = interesting - 1 - k;
-      const AffineMap own = k < interesting ? AffineMap{k == 0 ? 1.0f : decay[p + 1], total[p]}
-                                            : AffineMap{1.0f, 0.0f};
+      const float before = k > 0 && k < interesting ? Step(step[p + 1]).decay() : 1.0f;
+      const AffineMap own = {before, k < interesting ? total[p] : 0.0f};
       const AffineMap steps = ordered_inclusive_scan(tile, own, Compose());
       const float running = weight * steps.scale + steps.add;
-      if (k < interesting) grad[k] = samples[k] >= 0 ? (score[p] * running - 1.0f) * factor : 0.0f;
+      if (k < interesting) {
+        grad[k] = samples[k] >= 0 ? (Step(step[p]).term() * running - 1.0f) * factor : 0.0f;
+      }
       weight = tile.shfl(running, tile.size() - 1);
     }
-    const float weight_scale = interesting > 0 ? weight * decay[0] * factor : 0.0f;
+    const float weight_scale = interesting > 0 ? weight * Step(step[0]).decay() * factor : 0.0f;
     for (int64_t j = interesting + lane; j < slots; j += lanes) grad[j] = score[j] * weight_scale;
     tile.sync();  // before the next user's scores
   }
@@ -183,11 +198,9 @@ void relaxed_ranking(Vector<float> loss, Matrix<float> grad_score, Matrix<const 
                      const Stream& stream) {
   constexpr const char* kName = "relaxed_ranking";
   const int64_t slots = batch.samples.cols;
-  if (interesting < 0 || interesting > slots || slots > kMaxRankingSamples ||
-      interesting > kMaxRankingInteresting) {
+  if (interesting < 0 || interesting > slots || slots > kMaxRankingSamples) {
     throw std::invalid_argument("relaxed_ranking: an anchor has " + std::to_string(interesting) +
                                 " interesting slots of " + std::to_string(slots) + "; at most " +
-                                std::to_string(kMaxRankingInteresting) + " of " +
                                 std::to_string(kMaxRankingSamples) + " are possible");
   }
   require_size(kName, "loss", loss, batch.anchors.capacity);

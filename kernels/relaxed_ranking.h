@@ -8,10 +8,8 @@
 
 namespace derrd {
 
-/// Most slots that an anchor may have (K + L), and most of them interesting (K): a tile keeps them
-/// in shared memory.
+/// Most slots that an anchor may have (K + L): a tile keeps them in shared memory.
 constexpr int64_t kMaxRankingSamples = 512;
-constexpr int64_t kMaxRankingInteresting = 256;
 
 /// Relaxed Ranking Distillation (DE-RRD, equations 9 and 10) of the batch's anchors, which are
 /// users in the paper:

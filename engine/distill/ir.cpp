@@ -17,6 +17,7 @@ RankingSamplerOptions sampler_options(const IrOptions& options) {
   return {.interesting = options.interesting,
           .uninteresting = options.uninteresting,
           .sharpness = options.sharpness,
+          .excluded = excluded_by(options.preset),
           .interesting_draw = RandomPurpose::kIrUsers,
           .uninteresting_draw = RandomPurpose::kIrOthers};
 }
@@ -57,12 +58,12 @@ void IrDistiller::add_gradients(const Batches& batches, Model& student, double* 
 std::vector<LossOption> IrLoss::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
-      {"lambda-ir", "Weight of the loss in the sum of all losses; add it to rrd as rrd+ir",
+      {"lambda-ir",
+       "Weight of the loss in the sum of all losses; add it to rrd as rrd+ir; a mean over items "
+       "with --preset paper, as that is over users",
        &values_.weight, 0},
-      {"ir-k",
-       fmt::format("Interesting users per item, at most {}: the student learns their order",
-                   kMaxRankingInteresting),
-       &values_.interesting, 1, kMaxRankingInteresting},
+      {"ir-k", "Interesting users per item: the student learns their order", &values_.interesting,
+       1, kMaxRankingSamples - 1},
       {"ir-l",
        fmt::format("Uninteresting users per item, with --ir-k at most {}: the student learns to "
                    "place them below the interesting ones",

@@ -70,6 +70,9 @@ class IrLoss final : public DistillationLoss {
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
+  const DistillationLoss* consulted() const override {
+    return items_ == "sampled" ? &rrd_ : nullptr;
+  }
   TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<Distiller> make(const DistillContext& context) const override;
 

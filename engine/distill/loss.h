@@ -52,6 +52,8 @@ class DistillationLoss {
   virtual std::vector<LossOption> options() = 0;
   /// What is wrong with the options' values together; empty: nothing.
   virtual std::string complaint() const { return ""; }
+  /// Another loss whose options' values matter to this one too, in the method or not; null: none.
+  virtual const DistillationLoss* consulted() const { return nullptr; }
   /// What the teacher has to have.
   virtual TeacherPart needs() const = 0;
   /// The part of the base loss that the weighted loss should be (Section 5.4), by the student's

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "engine/distill/sort_space.h"
+#include "engine/preset.h"
 #include "kernels/platform/memory.h"
 #include "kernels/random_key.h"
 #include "kernels/views.h"
@@ -18,6 +19,9 @@ enum class Excluded {
   kList,      ///< the teacher's list: the authors' program
   kSelected,  ///< the list down to the lowest interesting one: Section 4.2.1
 };
+inline Excluded excluded_by(Preset preset) {
+  return preset == Preset::kPaper ? Excluded::kSelected : Excluded::kList;
+}
 
 struct RankingSamplerOptions {
   int64_t interesting = 40;    ///< K

@@ -56,8 +56,8 @@ std::vector<LossOption> RdLoss::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-rd",
-       "Weight of the loss, a mean over a batch's users, in the sum of all losses; beside a base "
-       "loss that is a sum (--preset authors), of the order of 100",
+       "Weight of the loss, a mean over a batch's users, in the sum of all losses; beside the base "
+       "loss, a sum over the batch, of the order of 100",
        &values_.weight, 0},
       {"rd-k", "The teacher's best unobserved items of each user, which count as observed",
        &values_.top, 1, kMaxTop},

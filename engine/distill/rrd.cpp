@@ -20,7 +20,7 @@ RankingSamplerOptions sampler_options(const RrdOptions& options) {
           .uninteresting = options.uninteresting,
           .sharpness = options.sharpness,
           .selection = options.selection,
-          .excluded = options.preset == Preset::kPaper ? Excluded::kSelected : Excluded::kList};
+          .excluded = excluded_by(options.preset)};
 }
 
 RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
@@ -70,11 +70,12 @@ void RrdDistiller::add_gradients(const Batches& batches, Model& student, double*
 std::vector<LossOption> RrdLoss::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
-      {"lambda-rrd", "Weight of the loss in the sum of all losses", &values_.weight, 0},
-      {"k",
-       fmt::format("Interesting items per user, at most {}: the student learns their order",
-                   kMaxRankingInteresting),
-       &values_.interesting, 1, kMaxRankingInteresting},
+      {"lambda-rrd",
+       "Weight of the loss in the sum of all losses; with --preset paper it is a mean over a "
+       "batch's users beside a base loss that is a sum: of the order of 1",
+       &values_.weight, 0},
+      {"k", "Interesting items per user: the student learns their order", &values_.interesting, 1,
+       kMaxRankingSamples - 1},
       {"l",
        fmt::format("Uninteresting items per user, with --k at most {}: the student learns to place "
                    "them below the interesting ones",
@@ -106,10 +107,6 @@ std::string RrdLoss::complaint() const {
   if (values_.list_length < (ranking_ == "interesting" ? all : values_.interesting)) {
     return "--list has to be at least --k, with --ranking interesting --k + --l: the interesting "
            "items are drawn from it";
-  }
-  if (ranking_ != "relaxed" && all > kMaxRankingInteresting) {
-    return fmt::format("--ranking {} orders all of --k + --l, at most {} are possible; lower one",
-                       ranking_, kMaxRankingInteresting);
   }
   if (all > kMaxRankingSamples) {
     return fmt::format(

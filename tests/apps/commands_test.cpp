@@ -55,6 +55,25 @@ TEST(Commands, HelpShowsDefaults) {
       {"--l INT", "40"},
       {"--t FLOAT", "10"},
       {"--list INT", "500"},
+      {"--tau-start FLOAT", "1"},
+      {"--tau-horizon INT", "1000"},
+      {"--lambda-ir FLOAT", "0.0005"},
+      {"--ir-k INT", "20"},
+      {"--ir-l INT", "20"},
+      {"--ir-t FLOAT", "10"},
+      {"--ir-list INT", "500"},
+      {"--lambda-rd FLOAT", "1"},
+      {"--rd-k INT", "10"},
+      {"--rd-sharpness FLOAT", "1"},
+      {"--rd-mu FLOAT", "0.1"},
+      {"--rd-negatives INT", "100"},
+      {"--rd-warmup INT", "30"},
+      {"--lambda-cd FLOAT", "1"},
+      {"--cd-items INT", "50"},
+      {"--cd-list INT", "3000"},
+      {"--cd-t FLOAT", "150"},
+      {"--cd-t1 FLOAT", "2"},
+      {"--cd-t2 FLOAT", "0"},
       {"--seed UINT", "0"},
       {"--checkpoint-every FLOAT", "30"}};
   for (const auto& [option, value] : defaults) {
@@ -142,7 +161,7 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "none", "--auto-lambda"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
-       std::to_string(kMaxRankingInteresting + 1)},
+       std::to_string(kMaxRankingSamples)},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l",
        std::to_string(kMaxRankingSamples)},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l", "2.5"},
@@ -184,30 +203,32 @@ TEST(Commands, UsageErrorsExitWithTwo) {
 
 TEST(Commands, SlotsOfRankingDistillationAreLimited) {
   const std::string most = std::to_string(kMaxRankingSamples);
-  const std::string most_interesting = std::to_string(kMaxRankingInteresting);
+  const int64_t most_of_a_kind = kMaxRankingSamples - 1;
   const auto refused = [](int64_t k, int64_t l, const std::vector<std::string>& texts) {
     const Result result = derrd({"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
-                                 std::to_string(k), "--l", std::to_string(l)});
+                                 std::to_string(k), "--l", std::to_string(l), "--list", "600"});
     EXPECT_EQ(result.exit_code, 2) << result.err;
     for (const std::string& text : texts) {
       EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
     }
   };
-  refused(kMaxRankingInteresting + 1, 40, {"--k", "to " + most_interesting});
-  refused(40, kMaxRankingSamples, {"--l", "to " + std::to_string(kMaxRankingSamples - 1)});
-  refused(kMaxRankingInteresting, kMaxRankingSamples - kMaxRankingInteresting + 1,
-          {"--k", "--l", "at most " + most, "lower"});
+  refused(most_of_a_kind + 1, 40, {"--k", "to " + std::to_string(most_of_a_kind)});
+  refused(40, most_of_a_kind + 1, {"--l", "to " + std::to_string(most_of_a_kind)});
+  refused(most_of_a_kind, 2, {"--k", "--l", "at most " + most, "lower"});
   const std::string help = derrd({"distill", "--help"}).out;
   EXPECT_NE(help.find("at most " + most + ":"), std::string::npos) << help;
-  EXPECT_NE(help.find("at most " + most_interesting + ":"), std::string::npos) << help;
 
   const TemporaryFolder folder;
   write_small_dataset(folder);
   SmallModel(60, 120, 3).write(folder / "teacher");
-  const Result longest = derrd({"distill", "--data", folder / "data", "--teacher",
-                                folder / "teacher", "--method", "rrd", "--k", most_interesting,
-                                "--l", std::to_string(kMaxRankingSamples - kMaxRankingInteresting),
-                                "--dim", "2", "--epochs", "1", "--quiet", "-o", folder / "model"});
+  std::vector<std::string> most_slots = {"distill",        "--method",      "rrd",
+                                         "--data",         folder / "data", "-o",
+                                         folder / "model", "--teacher",     folder / "teacher"};
+  for (const char* more : {"--dim=2", "--epochs=1", "--quiet", "--list=600", "--l=1"}) {
+    most_slots.emplace_back(more);
+  }
+  most_slots.push_back("--k=" + std::to_string(most_of_a_kind));
+  const Result longest = derrd(most_slots);
   EXPECT_EQ(longest.exit_code, 0) << longest.err;
 }
 

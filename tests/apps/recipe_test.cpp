@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -175,8 +176,32 @@ TEST(Grid, PublishedGridsAreSection51s) {
   EXPECT_EQ(rrd[1].name(), "k+l");
   EXPECT_EQ(points_of(rrd).size(), 6u * 5 * 4);
   EXPECT_EQ(points_of(published_grid("de")).size(), 24u);
+  // RD's weight, of a mean beside a sum, needs larger values than the paper's.
+  const GridAxis rd = published_grid("rd")[0];
+  for (const char* weight : {"100", "1e-05"}) {
+    EXPECT_EQ(std::ranges::count(rd.values, weight), 1) << weight;
+  }
   EXPECT_EQ(points_of(published_grid("teacher")).size(), 35u);
   EXPECT_THROW(published_grid("none"), Error);
+}
+
+// As its opening comment says.
+TEST(Recipe, FoursquaresIsCiteULikes) {
+  const RecipeFile citeulike = RecipeFile::of_data_set("citeulike", nullptr);
+  const RecipeFile foursquare = RecipeFile::of_data_set("foursquare", nullptr);
+  const auto shown = [](Options options) {
+    std::ranges::sort(options, {}, &Option::name);
+    std::string text;
+    for (const Option& option : options) text += option.argument() + " ";
+    return text;
+  };
+  for (const char* model : {"bpr", "neumf"}) {
+    ASSERT_EQ(citeulike.methods(model), foursquare.methods(model));
+    for (const std::string& method : citeulike.methods(model)) {
+      EXPECT_EQ(shown(foursquare.options(model, method)), shown(citeulike.options(model, method)))
+          << model << " " << method;
+    }
+  }
 }
 
 // Options may be fine one by one and refused together; a command that takes them all gets as far as

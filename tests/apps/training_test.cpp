@@ -303,6 +303,37 @@ TEST_F(Training, ModelSaysWhatMadeIt) {
   EXPECT_EQ(model.tensor("item_embedding").shape, (std::vector<int64_t>{120, 4}));
 }
 
+TEST_F(Training, ThePresetDecidesHowLongNothingMayImprove) {
+  for (const auto& [preset, patience] : {std::pair{"authors", 20}, {"paper", 30}}) {
+    expect_success({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "--quiet",
+                    "--preset", preset, "-o", path("model")});
+    const auto options =
+        nlohmann::json::parse(SafetensorsFile::read(path("model")).metadata_or("options", ""));
+    EXPECT_EQ(options["patience"], patience) << preset;
+  }
+}
+
+// The item side alone is over what rrd's options draw.
+TEST_F(Training, OptionsOfAnotherLossThatCountAreRecorded) {
+  const Arguments checkpointed = {"-o", path("model"), "--checkpoint", path("checkpoint")};
+  const auto options = [&] {
+    return nlohmann::json::parse(SafetensorsFile::read(path("model")).metadata_or("options", ""));
+  };
+  expect_success(run_of("ir", 2) + checkpointed);
+  EXPECT_EQ(options()["k"], 5);
+  const Result other = derrd(run_of("ir", 3) + checkpointed + Arguments{"--t", "5", "--resume"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.err.find("another run"), std::string::npos) << other.err;
+  Arguments short_list = run_of("ir", 2) + Arguments{"-o", path("model")};
+  *(std::find(short_list.begin(), short_list.end(), "--list") + 1) = "4";
+  const Result refused = derrd(short_list);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("--list has to be at least --k"), std::string::npos) << refused.err;
+
+  expect_success(run_of("ir", 2) + Arguments{"--ir-items", "batch", "-o", path("model")});
+  EXPECT_FALSE(options().contains("k"));
+}
+
 TEST_F(Training, SizeIsRoundedFromTheTeachersDimension) {
   for (const auto& [size, dim] : {std::pair{"0.1", 1}, {"0.25", 3}, {"0.01", 1}, {"1", 10}}) {
     expect_success({"distill", "--data", path("data"), "--teacher", path("teacher"), "--method",

@@ -325,6 +325,46 @@ TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
   }
 }
 
+// Section 4.2.1: the uninteresting ones rank below the lowest interesting one, in the list or not.
+class PaperSamples : public TrainingStep {};
+
+TEST_P(PaperSamples, UninterestingOnesRankBelowTheInterestingOnes) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  int64_t drawn_from_a_list = 0;
+  const auto expect_below = [&](Matrix<const int32_t> samples, Matrix<const int32_t> lists,
+                                int64_t interesting, const auto& score) {
+    const auto rows = rows_of(samples), ranked = rows_of(lists);
+    for (size_t anchor = 0; anchor < rows.size(); ++anchor) {
+      const std::vector<int32_t>& row = rows[anchor];
+      const auto first = row.begin() + interesting;
+      if (*(first - 1) < 0) continue;  // the list was shorter
+      const double lowest = score(anchor, *(first - 1));
+      for (auto slot = first; slot != row.end() && *slot >= 0; ++slot) {
+        EXPECT_LT(score(anchor, *slot), lowest) << "row " << anchor;
+        drawn_from_a_list += std::ranges::count(ranked[anchor], *slot);
+      }
+    }
+  };
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    batches.begin_epoch(epoch, stream());
+    for (const auto& d : distillers_) {
+      d->begin_epoch(batches, stream());
+      if (const auto* rrd = dynamic_cast<const RrdDistiller*>(d.get())) {
+        expect_below(rrd->samples(), teacher_.lists(5, stream()).items, kInteresting,
+                     [&](size_t user, int32_t item) {
+                       return teacher_score(static_cast<int64_t>(user), item);
+                     });
+      } else if (const auto* ir = dynamic_cast<const IrDistiller*>(d.get())) {
+        expect_below(ir->samples(), teacher_.item_lists(3, stream()).items, kIrInteresting,
+                     [&](size_t item, int32_t user) {
+                       return teacher_score(user, static_cast<int64_t>(item));
+                     });
+      }
+    }
+  }
+  EXPECT_GT(drawn_from_a_list, 0);
+}
+
 TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   TrainOptions options;
   options.batches = {kBatch, 1, kSeed};
@@ -349,6 +389,10 @@ constexpr Case kRankingCases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, ::testing::ValuesIn(kRankingCases), case_name);
 INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Ranking, PaperSamples,
+                         ::testing::Values(Case{"rrd", Preset::kPaper, 1.0f},
+                                           Case{"ir", Preset::kPaper, 1.0f}),
+                         case_name);
 INSTANTIATE_TEST_SUITE_P(
     Methods, TrainingStep,
     ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
