@@ -1,6 +1,8 @@
 #include "apps/experiments/run_times.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace derrd {
 
@@ -29,6 +31,18 @@ std::vector<double> chains(const std::vector<Run>& runs, std::vector<double> sec
     for (const size_t needed : runs[i].needs) behind[needed] = std::max(behind[needed], seconds[i]);
   }
   return seconds;
+}
+
+std::vector<int> deal_threads(const std::vector<double>& behind, int threads) {
+  double total = std::accumulate(behind.begin(), behind.end(), 0.0);
+  std::vector<int> dealt;
+  for (const double own : behind) {
+    const long share = total > 0 ? std::lround(threads * own / total) : 1;
+    dealt.push_back(static_cast<int>(std::min<long>(threads, std::max(1L, share))));
+    threads -= dealt.back();
+    total -= own;
+  }
+  return dealt;
 }
 
 }  // namespace derrd

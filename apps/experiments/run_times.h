@@ -30,4 +30,9 @@ class RunTimes {
 /// most behind it starts first. Runs come after those that they need.
 std::vector<double> chains(const std::vector<Run>& runs, std::vector<double> seconds);
 
+/// Deals out threads to runs that could start now: in proportion to what is behind each, so that
+/// nothing that others wait for is slowed down by what nobody waits for; 0: it had better wait.
+/// @param behind of the runs, falling
+std::vector<int> deal_threads(const std::vector<double>& behind, int threads);
+
 }  // namespace derrd

@@ -91,7 +91,7 @@ size_t Scheduler::count(Phase phase) const {
 
 void Scheduler::start_ready() {
   std::vector<size_t> shared, alone;
-  int threads_left = options_.threads;
+  int threads_left = std::max(options_.threads, options_.jobs);
   for (size_t i = 0; i < runs_.size(); ++i) {
     if (ready(i)) (runs_[i].alone ? alone : shared).push_back(i);
     if (tasks_[i].phase != Phase::kRunning) continue;
@@ -107,11 +107,14 @@ void Scheduler::start_ready() {
   if (shared.empty() || running >= jobs) return;
   std::vector<double> seconds;
   for (const Run& run : runs_) seconds.push_back(times_.expected(run).value_or(run.cost));
-  const std::vector<double> behind = chains(runs_, std::move(seconds));
-  std::ranges::stable_sort(shared, std::greater(), [&](size_t i) { return behind[i]; });
+  const std::vector<double> chain = chains(runs_, std::move(seconds));
+  std::ranges::stable_sort(shared, std::greater(), [&](size_t i) { return chain[i]; });
   shared.resize(std::min(shared.size(), jobs - running));
-  for (const size_t i : shared) {
-    start(i, std::max(1, threads_left / static_cast<int>(shared.size())));
+  std::vector<double> behind;
+  for (const size_t i : shared) behind.push_back(chain[i]);
+  const std::vector<int> threads = deal_threads(behind, threads_left);
+  for (size_t s = 0; s < shared.size(); ++s) {
+    if (threads[s] > 0) start(shared[s], std::min(threads[s], options_.threads));
   }
 }
 
