@@ -98,10 +98,9 @@ SavedModel open_model(const std::string& path, const std::optional<Dataset>& dat
     warn_of_other_dataset(path, file.metadata(), *dataset);
     return load_model_file(file, dataset->num_users(), dataset->num_items());
   }
-  if (file.metadata_or("format", "") == "derrd-model" &&
-      file.metadata_or("model", "") != kInnerProductKind) {
+  if (const std::string kind = kind_of_model_file(file); kind != kInnerProductKind) {
     throw Error(fmt::format("{}: models of its kind, {}, are read with their data set; give --data",
-                            path, file.metadata_or("model", "")));
+                            path, kind));
   }
   const int64_t users = rows_of(file, kUserTensor);
   return load_model_file(file, users, rows_of(file, kItemTensor));

@@ -39,17 +39,21 @@ int64_t SavedModel::parameters() const {
   return total;
 }
 
+std::string kind_of_model_file(const SafetensorsFile& file) {
+  if (file.metadata_or("format", "") != "derrd-model") return std::string(kInnerProductKind);
+  return file.metadata_or("model", "");
+}
+
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items) {
   return load_model_file(SafetensorsFile::read(path), users, items);
 }
 
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items) {
   SavedModel model;
-  const std::string format = file.metadata_or("format", "");
-  if (format == "derrd-checkpoint") {
+  if (file.metadata_or("format", "") == "derrd-checkpoint") {
     throw Error(fmt::format("{}: a checkpoint; derrd export makes a model of it", file.name()));
   }
-  model.kind = format == "derrd-model" ? file.metadata_or("model", "") : kInnerProductKind;
+  model.kind = kind_of_model_file(file);
   const std::vector<std::string_view> kinds = model_kinds();
   if (std::ranges::find(kinds, model.kind) == kinds.end()) {
     throw Error(fmt::format("{}: its metadata gives '{}' as its kind of model; there are {}",

@@ -25,11 +25,14 @@ struct SavedModel {
   std::map<std::string, HostMatrix, std::less<>> tensors;
   Metadata metadata;  ///< of the file; empty if another program wrote it
 
-  /// @throws std::out_of_range if there is none of this name.
+  /// There has to be one of this name.
   const HostMatrix& tensor(std::string_view name) const { return tensors.find(name)->second; }
   /// Numbers in all tensors together.
   int64_t parameters() const;
 };
+
+/// The kind of the model in a file: what derrd's metadata names, of other files "bpr".
+std::string kind_of_model_file(const SafetensorsFile& file);
 
 /// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whoever trained it: of the
 /// kind that its metadata names, else user_embedding [U, D] and item_embedding [I, D].
@@ -47,7 +50,7 @@ struct ModelFacts {
   uint64_t seed = 0;
   std::string metrics;       ///< JSON: what validation and test gave
   std::string dataset_hash;  ///< of the data set that it was trained on
-  std::string teacher_hash;  ///< hash_model of its teacher; empty: none
+  std::string teacher_hash;  ///< hash_teacher of what its losses learned from; empty: none
 };
 
 /// The metadata of a model file.

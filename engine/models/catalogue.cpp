@@ -47,6 +47,22 @@ HostMatrix beside(const SavedModel& model, const std::vector<std::string_view>& 
   return all;
 }
 
+void select_rows(SavedModel& model, const std::vector<std::string_view>& names,
+                 std::span<const int32_t> rows) {
+  for (const std::string_view name : names) {
+    HostMatrix& table = model.tensors.find(name)->second;
+    HostMatrix selected = {{}, static_cast<int64_t>(rows.size()), table.cols};
+    selected.values.reserve(rows.size() * static_cast<size_t>(table.cols));
+    for (const int32_t r : rows) {
+      const auto row = std::span(table.values)
+                           .subspan(static_cast<size_t>(r) * static_cast<size_t>(table.cols),
+                                    static_cast<size_t>(table.cols));
+      selected.values.insert(selected.values.end(), row.begin(), row.end());
+    }
+    table = std::move(selected);
+  }
+}
+
 std::unique_ptr<Model> make_bpr(int64_t users, int64_t items, const ModelOptions& options,
                                 Parameters& parameters) {
   return std::make_unique<BprModel>(users, items, options.dim, options.batch_size, parameters);
@@ -130,18 +146,10 @@ std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& strea
 }
 
 void select_users(SavedModel& model, std::span<const int32_t> users) {
-  for (const std::string_view name : kind_of(model.kind).user_tables) {
-    HostMatrix& table = model.tensors.find(name)->second;
-    HostMatrix selected = {{}, static_cast<int64_t>(users.size()), table.cols};
-    selected.values.reserve(users.size() * static_cast<size_t>(table.cols));
-    for (const int32_t u : users) {
-      const auto row = std::span(table.values)
-                           .subspan(static_cast<size_t>(u) * static_cast<size_t>(table.cols),
-                                    static_cast<size_t>(table.cols));
-      selected.values.insert(selected.values.end(), row.begin(), row.end());
-    }
-    table = std::move(selected);
-  }
+  select_rows(model, kind_of(model.kind).user_tables, users);
+}
+void select_items(SavedModel& model, std::span<const int32_t> items) {
+  select_rows(model, kind_of(model.kind).item_tables, items);
 }
 
 ModelVectors model_vectors(const SavedModel& model) {

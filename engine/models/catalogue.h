@@ -36,8 +36,10 @@ std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t 
 /// A finished model in device memory, ready to score.
 std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& stream);
 
-/// Makes it a model of some of its users only, numbered in the order in which they are given.
+/// Makes it a model of some of its users, or items, only, numbered in the order in which they are
+/// given.
 void select_users(SavedModel& model, std::span<const int32_t> users);
+void select_items(SavedModel& model, std::span<const int32_t> items);
 
 /// All that a model keeps of each user [U, *] and each item [I, *]; a NeuMF's two tables stand side
 /// by side.

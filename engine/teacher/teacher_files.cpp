@@ -80,7 +80,9 @@ class Loader {
     if (file_->contains("items")) {
       return finish(ranking_lists(*file_, alignment(user_), alignment(item_), dataset_));
     }
-    if (has_own_ids(user_) || has_own_ids(item_)) return load_vectors();
+    if (has_own_ids(user_) || has_own_ids(item_)) {
+      return kind_of_model_file(*file_) == kInnerProductKind ? load_vectors() : load_model();
+    }
     if (file_->metadata_or("format", "").empty() && !file_->contains(kUserTensor)) {
       std::vector<std::string> names;
       for (const auto& [tensor, view] : file_->tensors()) names.push_back(tensor);
@@ -90,6 +92,26 @@ class Loader {
                       file_->name(), kUserTensor, quoted(names)));
     }
     return {load_model_file(*file_, dataset_.num_users(), dataset_.num_items()), "", {}};
+  }
+
+  /// A model that is more than two matrices of vectors: users and items in the data set's order.
+  LoadedTeacher load_model() const {
+    const RowAlignment user = alignment(user_), item = alignment(item_);
+    SavedModel model = load_model_file(*file_, user.rows(), item.rows());
+    for (const auto& [side, aligned] : {std::pair(&user_, &user), std::pair(&item_, &item)}) {
+      if (aligned->matched == aligned->numbers()) continue;
+      throw Error(fmt::format(
+          "{}: a model of the kind {} has to know all {} of the data set, and does not know, for "
+          "instance, {}; give its rankings instead (derrd export --format tsv, with its own data "
+          "set)",
+          name(), model.kind, side->plural, quoted(aligned->absent)));
+    }
+    select_users(model, user.row);
+    select_items(model, item.row);
+    LoadedTeacher result;
+    result.report = report(user, item);
+    result.data = std::move(model);
+    return result;
   }
 
   LoadedTeacher load_vectors() const {
@@ -167,21 +189,24 @@ class Loader {
         name(), matched, side.ours.size(), side.plural, files_.coverage, quoted(absent), theirs));
   }
 
+  /// How many users and items were matched.
+  std::string report(const RowAlignment& user, const RowAlignment& item) const {
+    const auto of = [&](const Side& side, const RowAlignment& alignment) {
+      return fmt::format("{} of {} {} {}", alignment.matched, alignment.numbers(), side.plural,
+                         has_own_ids(side) ? fmt::format("by id, {} rows of others",
+                                                         alignment.rows() - alignment.matched)
+                                           : std::string("by row"));
+    };
+    return fmt::format("{}: matched {}; {}", name(), of(user_, user), of(item_, item));
+  }
+
   LoadedTeacher finish(const Foreign& user, const Foreign& item) const {
     require_coverage(user_, user.alignment.matched, user.alignment.absent, user.alignment.unknown);
     require_coverage(item_, item.alignment.matched, item.alignment.absent, item.alignment.unknown);
     TeacherVectors vectors = {in_order(user), in_order(item), presence(user.alignment),
                               presence(item.alignment)};
-    const auto of = [](const Side& side, const RowAlignment& alignment, bool by_ids) {
-      return fmt::format(
-          "{} of {} {} {}", alignment.matched, alignment.numbers(), side.plural,
-          by_ids ? fmt::format("by id, {} rows of others", alignment.rows() - alignment.matched)
-                 : std::string("by row"));
-    };
     LoadedTeacher result;
-    result.report =
-        fmt::format("{}: matched {}; {}", name(), of(user_, user.alignment, has_own_ids(user_)),
-                    of(item_, item.alignment, has_own_ids(item_)));
+    result.report = report(user.alignment, item.alignment);
     const bool whole = user.alignment.matched == user.alignment.numbers() &&
                        item.alignment.matched == item.alignment.numbers();
     if (whole && vectors.user.cols == vectors.item.cols) {

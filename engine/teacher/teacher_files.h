@@ -8,15 +8,16 @@
 
 namespace derrd {
 
-/// Where a teacher lies. A model file of derrd, or one like it, holds the data set's users and
-/// items in its order. In others they may be known by ids: row r of the vectors, or number r of the
-/// lists, belongs to the id on line r of a text file, else to that of the tensors user_ids or
-/// item_ids (data/README.md); without either it is the data set's own number.
+/// Where a teacher lies. Its users and items may be known by ids: row r of a model's tables or of
+/// the vectors, or number r of the lists, belongs to the id on line r of a text file, else to that
+/// of the tensors user_ids or item_ids (data/README.md); without either it is the data set's own
+/// number.
 struct TeacherFiles {
   std::string file;  ///< safetensors, or lists as .tsv or .txt; empty if both vectors are .npy
   std::string user, item;  ///< a tensor of the file, or a path that ends in .npy; empty: as usual
   std::string user_ids, item_ids;  ///< text files; empty: none
-  /// Users and items of the data set that the teacher has to know, as a part of all.
+  /// Users and items of the data set that the teacher has to know, as a part of all; of lists the
+  /// users alone.
   double coverage = 0.9;
 };
 

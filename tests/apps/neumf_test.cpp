@@ -39,8 +39,9 @@ class Neumf : public testing::Test {
   }
   Arguments student(const std::string& method, const std::string& epochs = "3") const {
     return training("distill", epochs) +
-           Arguments{"--teacher", path("teacher"), "--method", method,   "--k",
-                     "5",         "--l",           "5",        "--list", "30"};
+           Arguments{"--teacher", path("teacher"), "--method", method} +
+           Arguments{"--k=5", "--l=5", "--list=30", "--experts=3"} +
+           Arguments{"--rd-negatives=20", "--cd-items=5", "--cd-list=30"};
   }
   static void expect_success(const Arguments& arguments) {
     const Result result = derrd(arguments);
@@ -87,18 +88,36 @@ TEST_F(Neumf, AStudentIsOfItsTeachersKindAndDepth) {
 TEST_F(Neumf, SameBitsAtAnyNumberOfThreadsAndEveryMethodDiffers) {
   expect_success(teacher("1"));
   std::vector<std::vector<float>> models;
-  for (const char* method : {"none", "rrd"}) {
-    expect_success(student(method) + Arguments{"-o", path("one"), "--threads", "1"});
-    expect_success(student(method) + Arguments{"-o", path("two"), "--threads", "2"});
-    EXPECT_EQ(read_text(path("one")), read_text(path("two"))) << method;
+  const auto train = [&](const Arguments& run, const std::string& name) {
+    expect_success(run + Arguments{"-o", path("one"), "--threads", "1"});
+    expect_success(run + Arguments{"-o", path("two"), "--threads", "2"});
+    EXPECT_EQ(read_text(path("one")), read_text(path("two"))) << name;
     models.push_back(SafetensorsFile::read(path("one")).values<float>("user_mlp"));
+  };
+  for (const char* method : {"none", "rrd", "de", "de-rrd", "rd", "cd", "rrd+ir"}) {
+    train(student(method), method);
   }
-  EXPECT_NE(models[0], models[1]);
+  for (const char* tap : {"mlp", "embedding"}) train(student("de") + Arguments{"--tap", tap}, tap);
+  for (size_t a = 0; a < models.size(); ++a) {
+    for (size_t b = a + 1; b < models.size(); ++b) EXPECT_NE(models[a], models[b]) << a << " " << b;
+  }
+}
+
+TEST_F(Neumf, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
+  expect_success(teacher("1"));
+  expect_success(student("de-rrd", "4") +
+                 Arguments{"--auto-lambda", "-o", path("model"), "--log", path("log")});
+  const auto record = read_log(path("log"))[2];
+  for (const auto& [loss, share] : {std::pair{"de", 0.035}, {"rrd", 10.0}}) {
+    const double weight = record["chosen_weight"][loss];
+    EXPECT_NEAR(weight * record["loss"][loss].get<double>() / record["loss"]["base"].get<double>(),
+                share, 1e-9);
+  }
 }
 
 TEST_F(Neumf, KilledAndResumedGivesTheSameBits) {
   expect_success(teacher("2"));
-  const Arguments run = student("rrd", "60") + Arguments{"--size", "0.5"};
+  const Arguments run = student("de-rrd", "60") + Arguments{"--size", "0.5"};
   const auto start = std::chrono::steady_clock::now();
   expect_success(run + Arguments{"-o", path("whole")});
   const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
@@ -166,6 +185,18 @@ TEST_F(Neumf, EvaluationAndRecommendationsAgreeWithTraining) {
     };
     EXPECT_EQ(items_of(lines_of(some.out).at(0)), items_of(lines.at(17)));
   }
+}
+
+TEST_F(Neumf, ATeacherExportedWithIdsTeachesTheSame) {
+  expect_success(teacher("2"));
+  expect_success(student("rrd") + Arguments{"-o", path("student")});
+  const std::string expected = read_text(path("student"));
+  expect_success({"export", path("teacher"), "--data", path("data"), "-o", path("with-ids")});
+  std::filesystem::rename(path("with-ids"), path("teacher"));
+  const Result result = derrd(student("rrd") + Arguments{"-o", path("student")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("60 of 60 users by id"), std::string::npos) << result.err;
+  EXPECT_EQ(read_text(path("student")), expected);
 }
 
 TEST_F(Neumf, InfoShowsItsTensors) {

@@ -358,7 +358,7 @@ TEST(OddData, EveryMethodRunsToItsEnd) {
   save_dataset(odd_dataset(), folder / "data");
   SmallModel(6, 9, 4).write(folder / "teacher");
   for (const char* preset : {"authors", "paper"}) {
-    for (const char* method : {"none", "rrd", "de", "de-rrd"}) {
+    for (const char* method : {"none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {
       for (const char* interesting : {"sampled", "top"}) {
         const Result result =
             derrd({"distill", "--data", folder / "data", "--teacher", folder / "teacher",

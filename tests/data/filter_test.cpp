@@ -95,5 +95,19 @@ TEST_F(CiteULike, HasTheNumbersOfTheAuthorsSplit) {
   EXPECT_TRUE(ours == theirs);
 }
 
+TEST(Foursquare, HasTheSizeThatIsDocumented) {
+  const auto file = real_data() / "foursquare/users.dat";
+  if (real_data().empty() || !std::filesystem::exists(file)) {
+    GTEST_SKIP() << "DERRD_DATA names no folder with foursquare/users.dat";
+  }
+  ReadOptions options;
+  options.format = Format::kCiteulike;
+  const Interactions kept = filter(read_interactions(file, options), 15, 0);
+  EXPECT_EQ(kept.user_ids.size(), 18895);
+  EXPECT_EQ(kept.item_ids.size(), 28593);
+  EXPECT_EQ(kept.size(), 645355);
+  EXPECT_EQ(statistics(split_leave_one_out(kept, 0)).train_interactions, 607565);
+}
+
 }  // namespace
 }  // namespace derrd

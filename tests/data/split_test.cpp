@@ -180,6 +180,9 @@ TEST(RandomStream, IsTheSameEverywhere) {
   EXPECT_EQ(standard(), 9981545732273789042u);
   EXPECT_EQ(mix64(0), 0xE220A8397B1DCDAFu);  // the first outputs of SplitMix64 seeded with 0
   EXPECT_EQ(mix64(0x9E3779B97F4A7C15u), 0x6E789E6AA1B965F4u);
+  RandomStream stream(1, 2, 3);
+  std::mt19937_64 seeded(mix64(mix64(mix64(1) + 2) + 3));
+  for (int k = 0; k < 3; ++k) EXPECT_EQ(stream.bits(), seeded());
 }
 
 TEST(RandomStream, StreamsDiffer) {

@@ -45,6 +45,14 @@ TEST(ExpectedLivePart, WithoutAFloorWeightsLiveUntilTheyUnderflow) {
   EXPECT_LT(expected_live_part(0.02f, 0.0f, 30), 0.2);
 }
 
+TEST(ExpertHiddenSize, IsBetweenStudentAndTeacherOrHalfOfBoth) {
+  EXPECT_EQ(expert_hidden_size(20, 200), 110);
+  EXPECT_EQ(expert_hidden_size(25, 250), 137);
+  EXPECT_EQ(expert_hidden_size(100, 200), 150);
+  EXPECT_EQ(expert_hidden_size(200, 200), 100);
+  EXPECT_EQ(expert_hidden_size(7, 7), 3);
+}
+
 TEST(ExpertPath, IsRoutedWhenFewPairsAreLive) {
   EXPECT_EQ(expert_path(1.0), ExpertPath::kStacked);
   EXPECT_EQ(expert_path(0.1), ExpertPath::kRouted);

@@ -7,21 +7,22 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/error.h"
 #include "engine/models/neumf.h"
 #include "engine/teacher/teacher.h"
 #include "tests/engine/distillers.h"
+#include "tests/engine/random_neumf.h"
 #include "tests/engine/small_data.h"
-#include "tests/oracles/neumf.h"
 #include "tests/oracles/training_step.h"
 
 namespace derrd {
 namespace {
 
+using test::RandomNeumf;
 using test::stream;
 
 constexpr int32_t kUsers = 9, kItems = 14;
@@ -37,62 +38,33 @@ std::vector<T> host(Vector<const T> v) {
   return out;
 }
 
-/// A NeuMF with random parameters, and the same for the oracle.
-struct RandomNeumf {
-  RandomNeumf(int64_t dim, int64_t layers, uint64_t seed)
-      : oracle{kUsers, kItems, dim, layers, {}} {
-    Parameters parameters;
-    const NeumfModel model({kUsers, kItems, dim, layers}, 1, parameters);
-    parameters.allocate(seed, stream());
-    std::mt19937_64 generator(seed);
-    std::normal_distribution<float> normal(0.0f, 0.5f);
-    saved.kind = "neumf";
-    for (const NamedMatrix& tensor : model.tensors()) {
-      HostMatrix matrix = {{}, tensor.value.rows, tensor.value.cols};
-      for (int64_t i = 0; i < tensor.value.size(); ++i) matrix.values.push_back(normal(generator));
-      saved.tensors.emplace(tensor.name, std::move(matrix));
-    }
-    std::vector<std::string> order = {"user_gmf",     "user_mlp", "hidden.1.user_weight",
-                                      "item_gmf",     "item_mlp", "hidden.1.item_weight",
-                                      "hidden.1.bias"};
-    for (int64_t l = 2; l <= layers; ++l) {
-      for (const char* what : {".weight", ".bias"}) {
-        order.push_back("hidden." + std::to_string(l) + what);
-      }
-    }
-    order.insert(order.end(), {"output.weight", "output.bias"});
-    for (const std::string& name : order) {
-      const std::vector<float>& values = saved.tensor(name).values;
-      oracle.parameters.insert(oracle.parameters.end(), values.begin(), values.end());
-    }
-  }
-  oracle::Neumf oracle;
-  SavedModel saved;
-};
-
-class PairDe : public ::testing::TestWithParam<const char*> {
+/// A NeuMF student whose Distillation Experts look at one of its taps.
+class NeumfDe {
  protected:
-  PairDe() : teacher_values_(kTeacherDim, 2, 5), teacher_(teacher_values_.saved, data_) {
+  NeumfDe(const char* tap, Preset preset)
+      : teacher_values_(kUsers, kItems, kTeacherDim, 2, 5), teacher_(teacher_values_.saved, data_) {
     student_ =
         std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch, parameters_);
     model_matrices_ = static_cast<int64_t>(student_->tensors().size());
-    distillers_ = test::make_distillers(
-        "de",
-        {{"lambda-de", kWeight},
-         {"experts", static_cast<double>(kExperts)},
-         {"tau-start", kTemperature},
-         {"tau-end", kTemperature},
-         {"tap", GetParam()}},
-        {teacher_, data_, *student_, parameters_, kBatch, Preset::kAuthors, stream()});
+    distillers_ =
+        test::make_distillers("de",
+                              {{"lambda-de", kWeight},
+                               {"experts", static_cast<double>(kExperts)},
+                               {"tau-start", kTemperature},
+                               {"tau-end", kTemperature},
+                               {"tap", tap}},
+                              {teacher_, data_, *student_, parameters_, kBatch, preset, stream()});
     parameters_.allocate(kSeed, stream());
     test::set_random_values(parameters_, 7);
   }
 
-  /// The matrices of gate and experts in an arena.
-  std::vector<double> experts_of(Vector<const float> arena) const {
+  /// The matrices of gates and experts in an arena.
+  /// @param sides gates, each with its experts
+  std::vector<double> experts_of(Vector<const float> arena, int64_t sides = 1) const {
+    constexpr int64_t kMatrices = 6;
     const std::vector<float> all = host(arena);
     std::vector<double> out;
-    for (int64_t i = model_matrices_; i < model_matrices_ + 6; ++i) {
+    for (int64_t i = model_matrices_; i < model_matrices_ + sides * kMatrices; ++i) {
       const Matrix<float> m = parameters_.value({i});
       const auto begin = all.begin() + (m.data - parameters_.values().data);
       out.insert(out.end(), begin, begin + m.size());
@@ -109,8 +81,17 @@ class PairDe : public ::testing::TestWithParam<const char*> {
   int64_t model_matrices_ = 0;
 };
 
+struct PairCase {
+  const char* tap;
+  Preset preset;
+};
+class PairDe : public NeumfDe, public ::testing::TestWithParam<PairCase> {
+ protected:
+  PairDe() : NeumfDe(GetParam().tap, GetParam().preset) {}
+};
+
 TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
-  const bool mlp = std::string(GetParam()) == "mlp";
+  const bool mlp = std::string(GetParam().tap) == "mlp";
   Batches batches(data_, {kBatch, 1, kSeed}, stream());
   batches.begin_epoch(4, stream());
   distillers_[0]->begin_epoch(batches, stream());
@@ -137,6 +118,7 @@ TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
     s.de.experts = kExperts;
     s.de.hidden = expert_hidden_size(s.student_dim, s.teacher_dim);
     s.de.temperature = kTemperature;
+    s.de.euclidean = GetParam().preset == Preset::kPaper;
     s.de.seed = kSeed;
     s.de.epoch = 4;
     const std::vector<int32_t> users = host(pairs.rows.users), items = host(pairs.rows.items);
@@ -239,11 +221,122 @@ TEST_P(PairDe, KeepsItsLivePartInACheckpoint) {
   EXPECT_THROW(de.restore({0.1, 0.2}), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Taps, PairDe, ::testing::Values("joint", "mlp"));
+INSTANTIATE_TEST_SUITE_P(Taps, PairDe,
+                         ::testing::Values(PairCase{"joint", Preset::kAuthors},
+                                           PairCase{"joint", Preset::kPaper},
+                                           PairCase{"mlp", Preset::kAuthors}),
+                         [](const ::testing::TestParamInfo<PairCase>& of) {
+                           return std::string(of.param.tap) +
+                                  (of.param.preset == Preset::kPaper ? "_paper" : "_authors");
+                         });
+
+// A user's vectors of the product and of the perceptron stand side by side, as do an item's.
+class EmbeddingDe : public NeumfDe, public ::testing::Test {
+ protected:
+  EmbeddingDe() : NeumfDe("embedding", Preset::kAuthors) {}
+
+  /// [rows, 2 D] of the student's parameters or gradients.
+  std::vector<double> side_by_side(const char* kind, Vector<const float> arena) const {
+    const std::vector<float> all = host(arena);
+    std::vector<double> out;
+    const auto tensors = student_->tensors();
+    const auto find = [&](const std::string& name) {
+      const auto at = std::ranges::find(tensors, name, &NamedMatrix::name);
+      return all.begin() + (at->value.data - parameters_.values().data);
+    };
+    const auto gmf = find(std::string(kind) + "_gmf"), mlp = find(std::string(kind) + "_mlp");
+    const int64_t rows = kind == std::string("user") ? kUsers : kItems;
+    for (int64_t row = 0; row < rows; ++row) {
+      out.insert(out.end(), gmf + row * kDim, gmf + (row + 1) * kDim);
+      out.insert(out.end(), mlp + row * kDim, mlp + (row + 1) * kDim);
+    }
+    return out;
+  }
+  /// The student's tables, then the experts of users and of items: as the oracle wants them.
+  std::vector<double> flat(Vector<const float> arena) const {
+    std::vector<double> out = side_by_side("user", arena);
+    const std::vector<double> item = side_by_side("item", arena), experts = experts_of(arena, 2);
+    out.insert(out.end(), item.begin(), item.end());
+    out.insert(out.end(), experts.begin(), experts.end());
+    return out;
+  }
+  std::vector<double> teacher_vectors(const char* kind) const {
+    const auto& gmf = teacher_values_.saved.tensor(std::string(kind) + "_gmf");
+    const auto& mlp = teacher_values_.saved.tensor(std::string(kind) + "_mlp");
+    std::vector<double> out;
+    for (int64_t row = 0; row < gmf.rows; ++row) {
+      for (const HostMatrix* matrix : {&gmf, &mlp}) {
+        const auto first = matrix->values.begin() + row * kTeacherDim;
+        out.insert(out.end(), first, first + kTeacherDim);
+      }
+    }
+    return out;
+  }
+};
+
+TEST_F(EmbeddingDe, LossAndGradientsAgreeWithTheOracle) {
+  Batches batches(data_, {kBatch, 1, kSeed}, stream());
+  batches.begin_epoch(4, stream());
+  distillers_[0]->begin_epoch(batches, stream());
+  batches.next(stream());
+  fill_zero(parameters_.gradients().data, parameters_.gradients().size * 4, stream());
+  const DeviceArray<double> loss(1);
+  loss.zero(stream());
+  distillers_[0]->add_gradients(batches, *student_, loss.data(), stream());
+
+  oracle::TrainingStep s{};
+  s.users = kUsers;
+  s.items = kItems;
+  s.student_dim = 2 * kDim;
+  s.teacher_dim = 2 * kTeacherDim;
+  BatchCursor cursor;
+  copy_to_host(&cursor, batches.cursor(), sizeof cursor, stream());
+  const auto part = [&](Vector<const int32_t> column) {
+    return host(column.slice(cursor.begin, cursor.count));
+  };
+  s.sample_users = part(batches.users());
+  s.positives = part(batches.positives());
+  s.negatives = part(batches.negatives());
+  s.de.weight = kWeight;
+  s.de.experts = kExperts;
+  s.de.hidden = kDim + kTeacherDim;
+  s.de.temperature = kTemperature;
+  s.de.seed = kSeed;
+  s.de.epoch = 4;
+  s.de.purpose = {static_cast<uint32_t>(RandomPurpose::kGumbelUsers),
+                  static_cast<uint32_t>(RandomPurpose::kGumbelPositives),
+                  static_cast<uint32_t>(RandomPurpose::kGumbelNegatives)};
+  s.de.teacher_user = teacher_vectors("user");
+  s.de.teacher_item = teacher_vectors("item");
+
+  std::vector<double> values = flat(parameters_.values());
+  ASSERT_EQ(static_cast<int64_t>(values.size()), oracle::parameter_count(s));
+  const double total = oracle::losses(s, values).de;
+  EXPECT_GT(total, 0);
+  EXPECT_NEAR(loss.to_host(stream())[0], total, 1e-5 * total);
+
+  // float32 sums of some hundred terms with partial cancellation, relative to the largest.
+  constexpr double kStep = 1e-6, kRelative = 2e-5;
+  const std::vector<double> actual = flat(parameters_.gradients());
+  std::vector<double> expected;
+  for (double& value : values) {
+    const double centre = std::exchange(value, value + kStep);
+    const double above = oracle::losses(s, values).de;
+    value = centre - kStep;
+    expected.push_back(kWeight * (above - oracle::losses(s, values).de) / (2 * kStep));
+    value = centre;
+  }
+  double largest = 0;
+  for (const double g : expected) largest = std::max(largest, std::abs(g));
+  ASSERT_GT(largest, 0.01);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], kRelative * largest) << "element " << i;
+  }
+}
 
 TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
   const DeviceDataset data(test::small_dataset(kUsers, kItems, 5, 3), stream());
-  RandomNeumf values(kTeacherDim, 1, 5);
+  RandomNeumf values(kUsers, kItems, kTeacherDim, 1, 5);
   Teacher neumf(values.saved, data);
   Teacher vectors(test::small_teacher(kUsers, kItems, kTeacherDim, 5), data);
   const auto made = [&](Teacher& teacher, const char* kind, const char* tap) {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
+#include <vector>
 
 #include "engine/distill/de.h"
 #include "engine/models/bpr.h"
@@ -38,6 +41,49 @@ TEST(Parameters, CountsOfExpertsAndGates) {
   EXPECT_EQ(parameters.count("de.user.expert.") + parameters.count("de.item.expert."), 1'470'600);
   EXPECT_EQ(parameters.count("de.user.gate.") + parameters.count("de.item.gate."), 12'060);
   EXPECT_EQ(parameters.count("de."), 1'470'600 + 12'060);
+}
+
+/// The largest size of a matrix's numbers, and the root of the mean of their squares.
+struct Spread {
+  double largest = 0, deviation = 0;
+};
+Spread spread_of(Matrix<const float> matrix) {
+  std::vector<float> values(static_cast<size_t>(matrix.size()));
+  copy_to_host(values.data(), matrix.data, matrix.size() * 4, stream());
+  Spread spread;
+  for (const float v : values) {
+    spread.largest = std::max(spread.largest, std::abs(static_cast<double>(v)));
+    spread.deviation += static_cast<double>(v) * v / static_cast<double>(values.size());
+  }
+  spread.deviation = std::sqrt(spread.deviation);
+  return spread;
+}
+
+// Embeddings as the authors' program's, experts and gates as PyTorch's linear layers, of which each
+// is uniform in +-1/sqrt(numbers that it reads), biases too.
+TEST(Parameters, StartAsThePapers) {
+  Parameters parameters;
+  const BprModel student(300, 400, 20, 1, parameters);
+  const HostMatrix teacher = {std::vector<float>(200), 1, 200};
+  const DeDistiller de({}, {teacher, teacher}, student, 1, parameters, stream());
+  parameters.allocate(3, stream());
+  for (const int64_t table : {0, 1}) {
+    EXPECT_NEAR(spread_of(parameters.value({table})).deviation, 0.01, 3e-4) << table;
+  }
+  // Gate [E, T] and [1, E], first layers [E H, D] and [1, E H], second ones [E H, T] and [E, T].
+  const double reads[] = {200, 200, 20, 20, 110, 110};
+  for (int64_t side = 0; side < 2; ++side) {
+    for (int64_t m = 0; m < 6; ++m) {
+      const Matrix<const float> matrix = parameters.value({2 + 6 * side + m});
+      const double bound = 1 / std::sqrt(reads[m]);
+      const Spread spread = spread_of(matrix);
+      EXPECT_LE(spread.largest, bound) << m;
+      // Of n uniform numbers: the deviation's own relative error is below 1 / sqrt(n).
+      EXPECT_NEAR(spread.deviation, bound / std::sqrt(3.0),
+                  3 * bound / std::sqrt(static_cast<double>(matrix.size())))
+          << m;
+    }
+  }
 }
 
 TEST(Parameters, MatricesDoNotOverlapAndStartAsDeclared) {

@@ -1,18 +1,23 @@
 #include "engine/teacher/teacher.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "data/error.h"
 #include "engine/models/bpr.h"
+#include "engine/teacher/teacher_files.h"
 #include "engine/teacher/teacher_lists.h"
 #include "tests/engine/distillers.h"
+#include "tests/engine/random_neumf.h"
 #include "tests/engine/small_data.h"
 
 namespace derrd {
@@ -224,6 +229,65 @@ struct DeStep {
   std::vector<float> user, item, experts;
   double loss = 0;
 };
+
+/// A file with a NeuMF of these users and items.
+class NeumfFile {
+ public:
+  NeumfFile(const test::RandomNeumf& model, const std::vector<int64_t>& users,
+            const std::vector<int64_t>& items)
+      : path_(std::filesystem::temp_directory_path() /
+              ("derrd-neumf-" + std::to_string(getpid()) + ".safetensors")) {
+    const IdTable user_ids(users), item_ids(items);
+    TensorMap ids;
+    add_ids(ids, "user", user_ids);
+    add_ids(ids, "item", item_ids);
+    SavedModel saved = model.saved;
+    saved.metadata = model_metadata("neumf", {});
+    save_model(path_, saved, ids);
+  }
+  ~NeumfFile() { std::filesystem::remove(path_); }
+  NeumfFile(const NeumfFile&) = delete;
+  NeumfFile& operator=(const NeumfFile&) = delete;
+
+  TeacherFiles files() const {
+    TeacherFiles files;
+    files.file = path_;
+    return files;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
+  // Backwards, behind a user and an item that the data set does not have.
+  const test::RandomNeumf model(kUsers + 1, kItems + 1, 4, 2, 9);
+  std::vector<int64_t> users(kUsers + 1), items(kItems + 1);
+  std::iota(users.rbegin(), users.rend(), 0);
+  std::iota(items.rbegin(), items.rend(), 0);
+  const LoadedTeacher loaded = load_teacher_files(NeumfFile(model, users, items).files(), dataset_);
+  EXPECT_NE(loaded.report.find("17 of 17 users by id, 1 rows of others"), std::string::npos)
+      << loaded.report;
+  Teacher of_ids = teacher(loaded.data);
+  const TeacherLists lists = of_ids.lists(kItems, stream());
+  const Ranking ranking = to_host(lists);
+  for (int64_t u = 0; u < kUsers; ++u) {
+    for (int64_t k = 0; k < kItems; ++k) {
+      const auto at = static_cast<size_t>(u * kItems + k);
+      const int64_t item = ranking.items[at];
+      if (item < 0) continue;
+      EXPECT_NEAR(ranking.scores[at], model.oracle.score(kUsers - u, kItems - item), 1e-5);
+    }
+  }
+
+  items[3] = 999;
+  try {
+    load_teacher_files(NeumfFile(model, users, items).files(), dataset_);
+    ADD_FAILURE() << "item 37 is missing";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("instance, \"37\""), std::string::npos) << e.what();
+  }
+}
 
 class PartialDe : public TeacherTest, public testing::WithParamInterface<const char*> {
  protected:

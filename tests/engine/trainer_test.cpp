@@ -10,6 +10,7 @@
 #include "engine/distill/temperature.h"
 #include "engine/models/catalogue.h"
 #include "tests/engine/distillers.h"
+#include "tests/engine/random_neumf.h"
 #include "tests/engine/small_data.h"
 
 namespace derrd {
@@ -17,15 +18,22 @@ namespace {
 
 using test::stream;
 
+/// A random teacher of a kind.
+SavedModel random_teacher(std::string_view kind, const DeviceDataset& data, int64_t dim) {
+  if (kind == "neumf") return test::RandomNeumf(data.users(), data.items(), dim, 1, 5).saved;
+  return test::small_teacher(data.users(), data.items(), dim, 5);
+}
+
 /// A run with everything that it owns.
 struct TrainingRun {
   TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim,
-              std::string_view kind = "bpr")
+              std::string_view kind = "bpr", std::string_view teacher_kind = "bpr",
+              const test::LossOptions& more = {})
       : data(dataset, stream()),
-        teacher(test::small_teacher(data.users(), data.items(), 2 * dim, 5), data),
+        teacher(random_teacher(teacher_kind, data, 2 * dim), data),
         model(make_model(kind, data.users(), data.items(),
                          {.dim = dim, .batch_size = train.batches.batch_size}, parameters)) {
-    const test::LossOptions options = {
+    test::LossOptions options = {
         {"experts", 3.0},
         {"tau-horizon", static_cast<double>(train.epochs)},
         {"k", 4.0},
@@ -41,6 +49,7 @@ struct TrainingRun {
         {"cd-list", 6.0},
         // At its default weight cd follows the random teacher instead of the data.
         {"lambda-cd", 0.01}};
+    options.insert(options.end(), more.begin(), more.end());
     distillers = test::make_distillers(
         method, options,
         {teacher, data, *model, parameters, train.batches.batch_size, train.preset, stream()});
@@ -97,11 +106,12 @@ Dataset two_groups() {
 struct MethodOf {
   const char* kind;
   const char* method;
+  const char* teacher = "bpr";
 };
 class TrainerMethods : public ::testing::TestWithParam<MethodOf> {
  protected:
   static TrainingRun make_run(const Dataset& dataset, TrainOptions train) {
-    return {dataset, GetParam().method, std::move(train), 4, GetParam().kind};
+    return {dataset, GetParam().method, std::move(train), 4, GetParam().kind, GetParam().teacher};
   }
 };
 
@@ -149,19 +159,21 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
 }
 
 std::string method_name(const testing::TestParamInfo<MethodOf>& parameter) {
-  std::string name = std::string(parameter.param.kind) + "_" + parameter.param.method;
+  const auto& [kind, method, teacher] = parameter.param;
+  std::string name = std::string(kind) + "_" + method;
+  if (teacher != std::string("bpr")) name += std::string("_of_") + teacher;
   std::erase_if(name, [](char c) { return c == '-' || c == '+'; });
   return name;
 }
-INSTANTIATE_TEST_SUITE_P(Methods, TrainerMethods,
-                         ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
-                                           MethodOf{"bpr", "rrd"}, MethodOf{"bpr", "de-rrd"},
-                                           MethodOf{"bpr", "rd"}, MethodOf{"bpr", "cd"},
-                                           MethodOf{"bpr", "rrd+ir"}, MethodOf{"neumf", "none"},
-                                           MethodOf{"neumf", "de"}, MethodOf{"neumf", "de-rrd"},
-                                           MethodOf{"neumf", "rd"}, MethodOf{"neumf", "cd"},
-                                           MethodOf{"neumf", "rrd+ir"}),
-                         method_name);
+INSTANTIATE_TEST_SUITE_P(
+    Methods, TrainerMethods,
+    ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"}, MethodOf{"bpr", "rrd"},
+                      MethodOf{"bpr", "de-rrd"}, MethodOf{"bpr", "rd"}, MethodOf{"bpr", "cd"},
+                      MethodOf{"bpr", "rrd+ir"}, MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
+                      MethodOf{"neumf", "de-rrd"}, MethodOf{"neumf", "rd"}, MethodOf{"neumf", "cd"},
+                      MethodOf{"neumf", "rrd+ir"}, MethodOf{"neumf", "de", "neumf"},
+                      MethodOf{"neumf", "de-rrd", "neumf"}),
+    method_name);
 // Not rd, which wants positive scores for the random teacher's items: of the other group as well.
 INSTANTIATE_TEST_SUITE_P(Methods, OverfittingMethods,
                          ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
@@ -234,6 +246,21 @@ TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
   EXPECT_EQ(second.trainer->checkpoint().values, run.trainer->checkpoint().values);
 }
 
+// The authors' program lowers the temperature an epoch later than the paper's formula.
+TEST(Trainer, ThePresetDecidesWhenTheTemperatureFalls) {
+  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const auto live_experts = [&](Preset preset, int epoch) {
+    TrainOptions o = options(3);
+    o.preset = preset;
+    TrainingRun run(dataset, "de", o, 4, "bpr", "bpr", {{"tau-end", 1e-3}, {"tau-horizon", 1.0}});
+    return run.train()[static_cast<size_t>(epoch)].measurements[0].second;
+  };
+  EXPECT_EQ(live_experts(Preset::kPaper, 0), 3.0);
+  EXPECT_EQ(live_experts(Preset::kAuthors, 1), 3.0);
+  EXPECT_LT(live_experts(Preset::kPaper, 1), 1.5);
+  EXPECT_LT(live_experts(Preset::kAuthors, 2), 1.5);
+}
+
 TEST(Trainer, ALossThatOverflowsIsAnError) {
   TrainOptions o = options(5);
   TrainingRun run(two_groups(), "de", o, 4);
@@ -258,6 +285,9 @@ TEST(Trainer, RestoresTheBestEpochsModel) {
   TrainingRun run(dataset, "none", options(8), 4);
   const auto records = run.train();
   const int best = run.trainer->early_stopping().best_epoch();
+  ASSERT_LT(best, 7);  // else the last model would do
+  ASSERT_NE(records[static_cast<size_t>(best)].evaluation.valid.hit[0],
+            records.back().evaluation.valid.hit[0]);
   run.trainer->restore_best();
   Evaluator evaluator(run.data);
   const Evaluation e = evaluator.evaluate(*run.model, stream());
