@@ -49,9 +49,10 @@ void add_teacher_options(CLI::App& command, TeacherFiles& files) {
   add("--teacher-item-ids", files.item_ids, "The same for items [tensor item_ids]")
       ->type_name("FILE");
   command
-      .add_option("--teacher-coverage", files.coverage,
-                  "Part of the data set's users and items that the teacher has to know, at least; "
-                  "of the others nothing is learned")
+      .add_option(
+          "--teacher-coverage", files.coverage,
+          "Part of the data set's users and items (of rankings: the users) that the teacher "
+          "has to know, at least; of the others nothing is learned")
       ->check([](const std::string& text) {
         double value = 0;
         const bool fits = CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1;

@@ -270,10 +270,9 @@ void add_search(CLI::App& app) {
                    "Table of the recipe whose options are searched; the others stay as they are")
       ->required();
   command
-      ->add_option(
-          "--grid", options->axes,
-          "Values of an option to try, all combinations; k+l=20,40 gives both the same [the "
-          "paper's grid, Section 5.1]")
+      ->add_option("--grid", options->axes,
+                   "Values of an option to try, all combinations; k+l=20,40 gives both the same "
+                   "[data/recipes/grids.toml: the paper's grids, Section 5.1]")
       ->type_name("OPTION=VALUE,...");
   command->add_option("--split", options->split, "Seed of the leave-one-out split")
       ->check(at_least(0))

@@ -43,7 +43,10 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
       "Which convention holds where the paper and its authors' program differ: authors, to compare "
       "with the published figures; paper, the text")
       ->check(CLI::IsMember({"authors", "paper"}));
-  add("--seed", options.seed, "Of all random numbers: the same seed gives the same bits")
+  add("--seed", options.seed,
+      "Of all random numbers: on one build and one kind of processor or GPU the same seed gives "
+      "the "
+      "same bits")
       ->check(seed());
 }
 

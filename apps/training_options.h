@@ -31,7 +31,7 @@ struct TrainingOptions {
   int effective_patience() const { return patience.value_or(preset() == Preset::kPaper ? 30 : 20); }
 };
 
-/// Adds --data, -o, the options of training, of its records, --seed, --threads and --config.
+/// Adds --data, -o, the options of training, of its records, --seed and --threads.
 /// @param options outlives the command.
 void add_training_options(CLI::App& command, TrainingOptions& options);
 

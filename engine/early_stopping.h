@@ -7,7 +7,7 @@
 
 namespace derrd {
 
-/// Watches the validation metrics: which epoch is best, and when to stop (methods: "Evaluation").
+/// Watches the validation metrics: which epoch is best, and when to stop (Section 5.1).
 ///   paper:   H@5 decides; everything is reported at its best epoch.
 ///   authors: an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
 ///            metrics at N are reported at the epoch that is best for that N.

@@ -18,7 +18,7 @@ namespace derrd {
 
 struct DeOptions {
   double weight = 1e-2;   ///< lambda_DE
-  ExpertOptions experts;  ///< for users and for items each
+  ExpertOptions experts;  ///< for users and for items each, or for pairs
 };
 
 /// Distillation Experts (Section 4.1, equations 4 to 8) for separate vectors of users and items: M

@@ -19,8 +19,8 @@ std::vector<LossOption> DeLoss::options() {
   return {
       {"lambda-de", "Weight of the loss in the sum of all losses", &values_.weight, 0},
       {"experts",
-       "Networks that reconstruct the teacher's vectors from the student's, for users and for "
-       "items",
+       "Networks that reconstruct the teacher's vectors from the student's: so many for users and "
+       "for items each, or for pairs of both",
        &experts.experts, 1},
       {"gate",
        "How the experts are mixed. gumbel: one is selected, ever more sharply; attention: "
@@ -47,8 +47,8 @@ std::vector<LossOption> DeLoss::options() {
        "Temperature of the choice among the experts at first: near 1 all of them are mixed",
        &tau.start, kSharpest, kSmoothest},
       {"tau-end",
-       "Temperature at the horizon: near 0 every user and item has one expert of its own", &tau.end,
-       kSharpest, kSmoothest},
+       "Temperature at the horizon: near 0 every user and item, or pair, has one expert of its own",
+       &tau.end, kSharpest, kSmoothest},
       {"tau-horizon", "Epoch at which it is reached, exponentially; independent of --epochs",
        &tau.horizon, 1},
       {"tau-epoch",

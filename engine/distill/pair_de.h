@@ -16,8 +16,9 @@
 namespace derrd {
 
 /// Distillation Experts (Section 4.1) for the vectors that a model makes of a user and an item
-/// together, NeuMF's last hidden layer: M experts and a gate rebuild those of the teacher over the
-/// batch's positive and negative pairs. L_DE is the sum over the pairs.
+/// together, NeuMF's product beside its perceptron's output, or that output alone: M experts and a
+/// gate rebuild those of the teacher over the batch's positive and negative pairs. L_DE is the sum
+/// over the pairs.
 class PairDeDistiller final : public Distiller {
  public:
   /// Adjacent columns of a joint vector.
