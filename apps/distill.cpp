@@ -71,6 +71,22 @@ int64_t student_dim(const DistillCommand& command, const std::optional<TeacherDa
   return std::max<int64_t>(1, std::llround(command.size * static_cast<double>(*dim)));
 }
 
+/// Says which losses --auto-lambda leaves at their weights. @throws CLI::Error if it is all.
+void check_shares(const Recipe& recipe) {
+  const auto without_share = [&](const DistillationLoss* loss) {
+    return loss->recommended_share(recipe.model) == 0;
+  };
+  if (std::ranges::all_of(recipe.losses, without_share)) {
+    usage("--auto-lambda: the paper recommends shares for de and rrd only; leave it out");
+  }
+  for (const DistillationLoss* loss : recipe.losses) {
+    if (!without_share(loss)) continue;
+    fmt::print(stderr,
+               "--auto-lambda leaves --lambda-{} as it is: no share is recommended for it\n",
+               loss->name());
+  }
+}
+
 void run(const DistillCommand& command) {
   if (!has_teacher(command.teacher) && command.method != "none") {
     usage("--method " + command.method + " needs a --teacher");
@@ -104,21 +120,16 @@ void run(const DistillCommand& command) {
   TrainingRun training(command.training, teacher_inputs(command.teacher));
   std::optional<TeacherData> teacher;
   if (has_teacher(command.teacher)) {
-    teacher = load_teacher(command.teacher, training.dataset());
+    LoadedTeacher loaded = load_teacher(command.teacher, training.dataset());
+    recipe.aligned_teacher = !loaded.report.empty();
+    teacher = std::move(loaded.data);
     const std::string unmet = unmet_need(*teacher, recipe.losses);
     if (!unmet.empty()) usage(unmet);
   }
   const auto* model = teacher ? std::get_if<SavedModel>(&*teacher) : nullptr;
   recipe.model = command.model.value_or(model != nullptr ? model->kind : recipe.model);
   if (command.layers && !has_layers(recipe.model)) usage(no_layers(recipe.model));
-  for (const DistillationLoss* loss : recipe.losses) {
-    if (command.balance && loss->recommended_share(recipe.model) == 0) {
-      usage(
-          fmt::format("--auto-lambda: the paper recommends no share for the loss {}; give its "
-                      "weight by --lambda-{}",
-                      loss->name(), loss->name()));
-    }
-  }
+  if (command.balance) check_shares(recipe);
   recipe.dim = student_dim(command, teacher);
   const int64_t teacher_layers = model != nullptr ? model_layers(*model) : 0;
   recipe.layers = command.layers.value_or(std::max<int64_t>(1, teacher_layers));
@@ -159,7 +170,8 @@ void add_distill(CLI::App& app) {
       ->add_option("--method", options->method,
                    "What is learned from it: none, or losses with + between them. de: its vectors, "
                    "through experts; rrd: its rankings of items, relaxed; ir: of users, with rrd; "
-                   "rd: its best items, as if observed; cd: its probabilities. de-rrd is de+rrd")
+                   "rd: its best items, as if observed; cd: its probabilities. de-rrd is de+rrd, "
+                   "ir-rrd rrd+ir")
       ->check([losses = options.get()](const std::string& method) {
         try {
           losses_of(method, losses->losses);
@@ -177,7 +189,7 @@ void add_distill(CLI::App& app) {
   auto* size = command
                    ->add_option("--size", options->size,
                                 "The student's dimension as a part of the teacher's, rounded")
-                   ->check(above(0))
+                   ->check(within_size())
                    ->capture_default_str();
   command
       ->add_option("--dim", options->dim,
@@ -189,7 +201,7 @@ void add_distill(CLI::App& app) {
       "--auto-lambda", options->balance,
       "After three epochs with the given weights, set the weight of each loss so that it is the "
       "part of the base loss that Section 5.4 of the paper recommends: DE 20 % (NeuMF: 3.5 %), RRD "
-      "8.5 % (NeuMF: 1000 %); says what it chose");
+      "8.5 % (NeuMF: 1000 %); says what it chose. Other losses keep theirs");
   for (const auto& loss : options->losses) {
     for (const LossOption& option : loss->options()) {
       add_loss_option(*command, std::string(loss->title()), option);

@@ -118,7 +118,7 @@ void print_tables(const std::vector<Row>& rows, const Dataset& dataset, bool val
                      fmt::format("{:.1f}", row.evaluation.top10_seconds * 1e3)});
   }
   print_table(table);
-  const std::string among = fmt::format(" among itself and {} candidates", dataset.num_candidates);
+  const std::string among = " among itself and " + describe_candidates(dataset);
   print_metrics("Test item" + among, rows,
                 [](const Row& row) { return row.evaluation.leave_one_out.test; });
   if (valid) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <string_view>
@@ -31,18 +33,12 @@ std::pair<std::string, std::string> name_and_file(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-/// Names become parts of file names.
-bool plain(const std::string& name) {
-  return !name.empty() &&
-         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-'; });
-}
-
 /// The data sets by name, in their order.
 std::vector<std::pair<std::string, std::string>> data_files(const std::vector<std::string>& data) {
   std::vector<std::pair<std::string, std::string>> files;
   for (const std::string& text : data) {
     auto [name, file] = name_and_file(text);
-    if (!plain(name) || file.empty()) {
+    if (!plain_name(name) || file.empty()) {
       refuse("--data", fmt::format("takes NAME=FILE with a name of letters, digits and dashes, as "
                                    "in citeulike=users.dat, not \"{}\"",
                                    text));
@@ -179,8 +175,9 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
                   "Host threads of all runs together, 0: one per core; results don't depend on it")
       ->check(at_least(0))
       ->capture_default_str();
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   command.add_option("--seed", options.seed, "Of the trainings: those on split s get this plus s")
-      ->check(at_least(0))
+      ->check(between<int64_t>(0, kMost))
       ->capture_default_str();
   command.add_flag("--dry-run", options.dry_run,
                    "Only show the runs: their commands, which are finished, and how long the rest "

@@ -74,11 +74,11 @@ std::vector<NamedFile> teacher_inputs(const TeacherFiles& files) {
           {"--teacher-item-ids", files.item_ids}};
 }
 
-TeacherData load_teacher(const TeacherFiles& files, const Dataset& dataset) {
+LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset) {
   LoadedTeacher teacher = load_teacher_files(files, dataset);
   warn_of_other_dataset(files.file, teacher.metadata, dataset);
   if (!teacher.report.empty()) fmt::print(stderr, "{}\n", teacher.report);
-  return std::move(teacher.data);
+  return teacher;
 }
 
 std::string teacher_complaint(const TeacherFiles& files) {

@@ -26,7 +26,7 @@ std::vector<NamedFile> teacher_inputs(const TeacherFiles& files);
 
 /// Reads the teacher; says on stderr how many users and items of a foreign one were matched.
 /// @throws Error.
-TeacherData load_teacher(const TeacherFiles& files, const Dataset& dataset);
+LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset);
 
 /// Why the teacher does not do for some of the losses; empty: it does.
 std::string unmet_need(const TeacherData& teacher,

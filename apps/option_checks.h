@@ -64,6 +64,12 @@ CLI::Validator between(Whole low, Whole high) {
       "");
 }
 
+/// A student's size as a part of its teacher's.
+inline CLI::Validator within_size() {
+  constexpr double kMost = 1000;
+  return within(std::numeric_limits<float>::min(), kMost);
+}
+
 /// A count of samples, vectors or threads: from `low` to what 32 bits hold.
 inline CLI::Validator count_from(int32_t low) {
   return between<int64_t>(low, std::numeric_limits<int32_t>::max());

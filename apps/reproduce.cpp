@@ -14,6 +14,7 @@
 #include "apps/experiments/curves.h"
 #include "apps/experiments/html.h"
 #include "apps/experiments/plan.h"
+#include "apps/experiments/published.h"
 #include "apps/experiments/scheduler.h"
 #include "apps/experiments/tables.h"
 #include "apps/experiments/workspace.h"
@@ -201,6 +202,7 @@ void make_report_folder(const ReproduceCommand& command) {
 }
 
 void write_report(const ReproduceCommand& command, const Report& report, const std::string& runs) {
+  std::string all;
   for (const int number : command.tables) {
     // The tests of Table 2, which have no number, stand behind it.
     std::vector<ReportTable> tables;
@@ -211,12 +213,13 @@ void write_report(const ReproduceCommand& command, const Report& report, const s
     }
     std::string text;
     for (const ReportTable& table : tables) text += markdown(table);
-    fmt::print("{}", text);
+    all += text;
     write_text(table_file(command, number, "md"), text);
     write_text(table_file(command, number, "tsv"), tsv(tables));
   }
   write_text(runs_file(command), runs);
   write_text(page_file(command), html(report));
+  fmt::print("{}", all);
   fmt::print("wrote {}\n", page_file(command).string());
 }
 
@@ -230,6 +233,7 @@ void run(const ReproduceCommand& command) {
   std::erase(study.methods, "teacher");  // is always there
   require_tables(command, study);
   Plan plan = plan_of(command, study);
+  for (const DataSource& source : study.data) published_curves(source.name);  // can they be read?
   const ScheduleOptions schedule = command.experiment.schedule();
   if (command.experiment.dry_run) {
     fmt::print("{}", describe(plan.runs(), schedule.jobs));
@@ -278,7 +282,7 @@ void add_reproduce(CLI::App& app) {
                    "Seeds of the leave-one-out splits; means, standard errors and t-tests are over "
                    "these")
       ->delimiter(',')
-      ->check(at_least(0))
+      ->check(count_from(0))
       ->capture_default_str();
   command->add_option("--models", options->models, "Base models")
       ->delimiter(',')

@@ -54,6 +54,7 @@ struct Point {
   double hit = 0;  ///< best validation H@5 in these
   /// The better ones last.
   enum class Fate { kRunning, kFailed, kEliminated, kFinalist } fate = Fate::kRunning;
+  bool killed = false;  ///< it failed for want of memory or the like, not by its own values
 };
 
 const char* name_of(Point::Fate fate) {
@@ -71,7 +72,8 @@ const char* name_of(Point::Fate fate) {
 }
 
 /// Successive halving: all points train for a few epochs, the best ones for `factor` times as many,
-/// and so on; the last `finalists` to their end. A point that goes on does so from its checkpoint.
+/// and so on; the last `finalists` to their end. Of equal points the recipe's own is better. A
+/// point that goes on does so from its checkpoint.
 class Halving {
  public:
   Halving(const SearchCommand& command, const DataSource& source, const Grid& grid)
@@ -80,6 +82,14 @@ class Halving {
       points_.emplace_back();
       points_.back().values = std::move(values);
     }
+    // Among equals the first one wins: the recipe's own, if it is there.
+    const Options recipe = source.recipe.options(command.model, command.method);
+    std::ranges::stable_partition(points_, [&](const Point& point) {
+      return std::ranges::all_of(options_of(grid, point.values), [&](const Option& option) {
+        const auto own = std::ranges::find(recipe, option.name, &Option::name);
+        return own != recipe.end() && own->value == option.value;
+      });
+    });
   }
 
   /// The runs up to `epochs` of the points that are not eliminated; indices of the points' runs.
@@ -126,6 +136,8 @@ class Halving {
   static void take_note(Point& point, const Run& run, Outcome outcome) {
     if (outcome > Outcome::kFinished) {
       point.fate = Point::Fate::kFailed;
+      constexpr int kUsageError = 2;
+      point.killed = state_of(run).exit_code > kUsageError;
       return;
     }
     // An earlier search may have trained it for longer.
@@ -212,6 +224,21 @@ void refuse_overwriting(const SearchCommand& command) {
   refuse_same_files(inputs, {{"-o", command.output}});
 }
 
+/// The text of --write's recipe with a point's options.
+/// @throws Error if it is no recipe, before or after.
+std::string updated_recipe(const SearchCommand& command, const Grid& grid,
+                           const std::vector<std::string>& point, const std::string& searched) {
+  RecipeFile::read(command.recipe, check_option);
+  try {
+    std::string text = with_options(read_text(command.recipe), command.model, command.method,
+                                    options_of(grid, point), searched);
+    RecipeFile::parse(text, command.recipe, check_option);
+    return text;
+  } catch (const Error& e) {
+    throw Error(fmt::format("{}: can't be updated by --write: {}", command.recipe, e.what()));
+  }
+}
+
 void run(const SearchCommand& command) {
   refuse_overwriting(command);
   const std::vector<DataSource> sources = command.experiment.sources();
@@ -223,7 +250,7 @@ void run(const SearchCommand& command) {
            fmt::format("{}: {}", source.recipe.name(), lack));
   }
   const Grid grid = grid_of(command);
-  if (!command.recipe.empty()) RecipeFile::read(command.recipe, check_option);
+  if (!command.recipe.empty()) updated_recipe(command, grid, points_of(grid).front(), "trial");
   Halving halving(command, source, grid);
   if (command.experiment.dry_run) {
     fmt::print("{}", describe(halving.plan(command.first_epochs).first.runs(),
@@ -236,22 +263,28 @@ void run(const SearchCommand& command) {
   const std::vector<Point> points = halving.carry_out();
 
   const std::string table = points_tsv(grid, points);
-  fmt::print("{}\n", table);
   if (!command.output.empty()) write_text(command.output, table);
   const Point& best = points.front();
-  if (best.fate != Point::Fate::kFinalist) {
-    throw Error("every point failed; the runs' outputs are shown above");
-  }
-  const Options found = options_of(grid, best.values);
   const std::string searched = describe(command, grid, points.size(), best);
-  fmt::print("[{}.{}]\n# searched: {}\n{}", command.model, command.method, searched,
-             toml_lines(found));
-  if (command.recipe.empty()) return;
-  const std::string updated =
-      with_options(read_text(command.recipe), command.model, command.method, found, searched);
-  RecipeFile::parse(updated, command.recipe, check_option);
-  write_text(command.recipe, updated);
-  fmt::print("updated {}\n", command.recipe);
+  const auto killed = std::ranges::count(points, true, &Point::killed);
+  const bool found = best.fate == Point::Fate::kFinalist;
+  const bool writes = !command.recipe.empty() && found && killed == 0;
+  if (writes) {
+    write_text(command.recipe, updated_recipe(command, grid, best.values, searched));
+  }
+  fmt::print("{}\n", table);
+  if (found) {
+    fmt::print("[{}.{}]\n# searched: {}\n{}", command.model, command.method, searched,
+               toml_lines(options_of(grid, best.values)));
+  }
+  if (writes) fmt::print("updated {}\n", command.recipe);
+  if (!found) throw Error("every point failed; the runs' outputs are shown above");
+  if (killed > 0) {
+    throw Error(fmt::format(
+        "{} of {} points were killed before their end; the same command goes on with them{}",
+        killed, points.size(),
+        command.recipe.empty() ? "" : ", and writes " + command.recipe + " then"));
+  }
 }
 
 }  // namespace
@@ -275,10 +308,10 @@ void add_search(CLI::App& app) {
                    "[data/recipes/grids.toml: the paper's grids, Section 5.1]")
       ->type_name("OPTION=VALUE,...");
   command->add_option("--split", options->split, "Seed of the leave-one-out split")
-      ->check(at_least(0))
+      ->check(count_from(0))
       ->capture_default_str();
   command->add_option("--size", options->size, "The student's dimension as a part of the teacher's")
-      ->check(above(0))
+      ->check(within_size())
       ->capture_default_str();
   command
       ->add_option("--first-epochs", options->first_epochs,
@@ -300,6 +333,8 @@ void add_search(CLI::App& app) {
   command->add_option("-o,--output", options->output, "Write all points to a TSV file")
       ->type_name("FILE");
   command->footer(
+      "Points that diverge are failed ones.\n"
+      "Exit code 1: all failed, or some were killed; --write changes nothing then.\n"
       "A point that goes on does so from its checkpoint, as does the same command after Ctrl-C.\n"
       "Example:\n  derrd search --data citeulike=users.dat --work build/search --method rrd --grid "
       "lambda-rrd=1e-2,1e-3,1e-4 k+l=20,40 --write data/recipes/citeulike.toml");

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "apps/interrupt.h"
@@ -220,6 +221,24 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
   return outcome;
 }
 
+void TrainingRun::show_worth(Teacher& teacher) {
+  if (std::ranges::all_of(dataset_.valid_item, [](int32_t item) { return item < 0; })) return;
+  Evaluation worth;
+  try {
+    worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
+  } catch (const Error&) {
+    return;  // its scores overflow, which losses of its vectors alone may live with
+  }
+  const double chance = static_cast<double>(kCutoffs[0]) /
+                        static_cast<double>(std::max<int64_t>(1, dataset_.num_candidates));
+  constexpr double kHardlyBetter = 2;
+  fmt::print(stderr, "{}: its own validation H@5 is {:.4f}{}\n", teacher_, worth.valid.hit[0],
+             worth.valid.hit[0] > kHardlyBetter * chance
+                 ? ""
+                 : ", as by chance: do its rows belong to these users and items? "
+                   "--teacher-user-ids and --teacher-item-ids say whose they are");
+}
+
 void TrainingRun::train(Recipe recipe) {
   Parameters parameters;
   TrainOptions train = train_options();
@@ -229,9 +248,11 @@ void TrainingRun::train(Recipe recipe) {
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
   std::optional<Teacher> teacher;
+  bool whole_model = false;
   std::string teacher_hash;
   if (!recipe.losses.empty()) {
     teacher_hash = hash_teacher(*recipe.teacher);
+    whole_model = std::holds_alternative<SavedModel>(*recipe.teacher);
     teacher.emplace(*std::move(recipe.teacher), data_);
     try {
       for (const DistillationLoss* loss : recipe.losses) {
@@ -252,6 +273,7 @@ void TrainingRun::train(Recipe recipe) {
 
   const std::string run = fingerprint(recipe, teacher_hash);
   resume(trainer, run);
+  if (recipe.aligned_teacher && whole_model) show_worth(*teacher);
 
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {

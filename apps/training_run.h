@@ -26,8 +26,9 @@ struct Recipe {
   int64_t layers = 1;                           ///< hidden layers, of a kind that has some
   std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
   std::optional<TeacherData> teacher;
-  bool balance = false;  ///< choose weights by DistillationLoss::recommended_share
-  Json options;          ///< command, method and the method's own options, for the model's metadata
+  bool aligned_teacher = false;  ///< its rows were matched with the data set's, perhaps wrongly
+  bool balance = false;          ///< choose weights by DistillationLoss::recommended_share
+  Json options;  ///< command, method and the method's own options, for the model's metadata
 };
 
 /// One run of `derrd train` or `derrd distill`: from files to a model file. A run that fails leaves
@@ -53,6 +54,8 @@ class TrainingRun {
   /// epoch depends on how many follow.
   std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
   TrainOptions train_options() const;
+  /// Says how well the teacher ranks by itself, by which one with misplaced rows is seen.
+  void show_worth(Teacher& teacher);
   void resume(Trainer& trainer, const std::string& fingerprint) const;
   /// @param model what checkpoints say of the model to keep
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,

@@ -6,8 +6,8 @@ namespace derrd {
 
 void write_dataset(const Dataset& dataset, const std::string& path) {
   const std::string hash = save_dataset(dataset, path);
-  fmt::print("{}{} candidates per user\nwrote {} (hash {})\n",
-             format_statistics(statistics(dataset)), dataset.num_candidates, path, hash);
+  fmt::print("{}{} per user\nwrote {} (hash {})\n", format_statistics(statistics(dataset)),
+             describe_candidates(dataset), path, hash);
 }
 
 }  // namespace derrd

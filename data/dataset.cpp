@@ -242,6 +242,18 @@ Statistics statistics(const Dataset& dataset) {
   return result;
 }
 
+std::string describe_candidates(const Dataset& dataset) {
+  int64_t least = dataset.num_candidates, most = 0;
+  for (int64_t u = 0; u < dataset.num_users(); ++u) {
+    const auto row = dataset.candidates.begin() + u * dataset.num_candidates;
+    const int64_t count = std::find(row, row + dataset.num_candidates, -1) - row;
+    least = std::min(least, count);
+    most = std::max(most, count);
+  }
+  if (least >= most) return fmt::format("{} candidates", least);
+  return fmt::format("{} to {} candidates", least, most);
+}
+
 std::string format_statistics(const Statistics& statistics) {
   const auto grouped = [](int64_t count) {
     std::string digits = std::to_string(count);

@@ -111,6 +111,8 @@ struct Dataset {
 void validate(const Dataset& dataset, std::string_view name);
 
 Statistics statistics(const Dataset& dataset);
+/// How many candidates users have, in words: "499 candidates", "12 to 20 candidates".
+std::string describe_candidates(const Dataset& dataset);
 /// A few lines of text, like Table 1 of the paper, that end with a newline.
 std::string format_statistics(const Statistics& statistics);
 

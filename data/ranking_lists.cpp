@@ -73,6 +73,15 @@ std::optional<T> number_of(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
+/// Of a score, which may be smaller than the smallest float32.
+template <>
+std::optional<float> number_of<float>(std::string_view text) {
+  const std::optional<double> value = number_of<double>(text);
+  if (!value) return std::nullopt;
+  const bool too_large = std::abs(*value) > std::numeric_limits<float>::max();
+  if (std::isfinite(*value) && too_large) return std::nullopt;
+  return static_cast<float>(*value);
+}
 
 class TextLists {
  public:
@@ -135,10 +144,10 @@ class TextLists {
     }
     columns_ = cells_.size();
     if (columns_ < 2 || columns_ > 3) {
-      lines_.fail(
-          fmt::format("has {} column{} instead of user, item and perhaps score with tabs "
-                      "between; put a line with their names above",
-                      columns_, columns_ == 1 ? "" : "s"));
+      lines_.fail(fmt::format(
+          "has {} column{} instead of user, item and perhaps score; {}", columns_,
+          columns_ == 1 ? "" : "s",
+          columns_ == 1 ? "separate them by tabs" : "put a line with their names above"));
     }
     if (columns_ == 3) score_ = 2;
     return false;

@@ -242,6 +242,27 @@ int64_t TensorView::elements() const {
   return static_cast<int64_t>(bytes.size()) / dtype_size(dtype);
 }
 
+namespace {
+
+/// What to do with a file that is none of ours.
+std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("\x93NUMPY")) {
+    return "it is NumPy's: vectors of a teacher are given by --teacher-user and --teacher-item";
+  }
+  constexpr size_t kBeginning = 256;
+  const auto is_text = [](unsigned char c) {
+    return c >= ' ' || c == '\t' || c == '\n' || c == '\r';
+  };
+  if (std::ranges::all_of(text.substr(0, kBeginning), is_text)) {
+    return "it looks like text: derrd prepare makes data sets of interactions, and the name of a "
+           "teacher's rankings ends in .tsv or .txt";
+  }
+  return "check that it is the right file";
+}
+
+}  // namespace
+
 SafetensorsFile SafetensorsFile::read(const std::filesystem::path& path) {
   return parse(read_file(path), path.string());
 }
@@ -263,9 +284,8 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::byte> bytes, std::string
   if (header_bytes > kMaxHeaderBytes) {
     refuse(
         fmt::format("is no safetensors file, or a damaged one: its header would be {} bytes long, "
-                    "and {} are allowed; "
-                    "check that it is the right file",
-                    header_bytes, kMaxHeaderBytes));
+                    "and {} are allowed; {}",
+                    header_bytes, kMaxHeaderBytes, what_it_looks_like(all)));
   }
   if (header_bytes > all.size() - sizeof(uint64_t)) {
     refuse(fmt::format(

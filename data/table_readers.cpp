@@ -224,7 +224,7 @@ class TableParser {
   }
 
   std::string_view id(const Cells& cells, const Column& column, std::string_view what) const {
-    const std::string_view text = cell(cells, column, what);
+    const std::string_view text = trim(cell(cells, column, what));  // quotes may hold blanks
     if (text.empty())
       lines_.fail(fmt::format("has an empty {} in column {}; fill it or remove the line", what,
                               column.index + 1));

@@ -6,10 +6,10 @@ namespace derrd {
 
 Evaluator::Evaluator(const DeviceDataset& data) : data_(data), ranks_(2 * data.users()) {}
 
-Evaluation Evaluator::evaluate(Model& model, const Stream& stream) {
+Evaluation Evaluator::evaluate(const Scorer& scorer, const Stream& stream) {
   const int64_t users = data_.users();
-  model.scorer(stream).leave_one_out(
-      {ranks_.view().slice(0, users), ranks_.view().slice(users, users)}, data_, stream);
+  scorer.leave_one_out({ranks_.view().slice(0, users), ranks_.view().slice(users, users)}, data_,
+                       stream);
   const std::vector<int32_t> host = ranks_.to_host(stream);
   const auto ranks = std::span(host);
   const auto half = static_cast<size_t>(users);

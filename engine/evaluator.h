@@ -16,7 +16,10 @@ class Evaluator {
  public:
   explicit Evaluator(const DeviceDataset& data);
   /// @throws Error if a score is not finite.
-  Evaluation evaluate(Model& model, const Stream& stream);
+  Evaluation evaluate(const Scorer& scorer, const Stream& stream);
+  Evaluation evaluate(Model& model, const Stream& stream) {
+    return evaluate(model.scorer(stream), stream);
+  }
 
  private:
   const DeviceDataset& data_;

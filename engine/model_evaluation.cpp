@@ -13,14 +13,6 @@ namespace derrd {
 
 namespace {
 
-Evaluation leave_one_out(const Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
-  const DeviceArray<int32_t> valid(data.users());
-  const DeviceArray<int32_t> test(data.users());
-  scorer.leave_one_out({valid.view(), test.view()}, data, stream);
-  return {leave_one_out_metrics(valid.to_host(stream)),
-          leave_one_out_metrics(test.to_host(stream))};
-}
-
 FullRankingMetrics full_ranking(const Scorer& scorer, const DeviceDataset& data,
                                 const Stream& stream) {
   const DeviceArray<int32_t> ranks(data.users());
@@ -56,7 +48,7 @@ double time_top10(const Scorer& scorer, const DeviceDataset& data, const Stream&
 
 ModelEvaluation evaluate_model(const Scorer& scorer, const DeviceDataset& data,
                                const Stream& stream) {
-  return {leave_one_out(scorer, data, stream), full_ranking(scorer, data, stream),
+  return {Evaluator(data).evaluate(scorer, stream), full_ranking(scorer, data, stream),
           time_top10(scorer, data, stream)};
 }
 

@@ -18,6 +18,8 @@ namespace derrd {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kEpochs = 1000;  // Section 5.1, and the default of train and distill
 
 /// Takes an option out; `fallback` if it isn't there.
@@ -104,9 +106,15 @@ size_t Plan::data_set(const DataSource& source, int split) {
   run.product = kDataFile;
   std::vector<std::string> options = arguments_of(source.recipe.prepare());
   options.push_back(fmt::format("--split-seed={}", split));
-  run.arguments = {"prepare", source.file.string()};
+  // A name may begin with a dash.
+  run.arguments = {"prepare", fs::absolute(source.file).lexically_normal().string()};
   append(run.arguments, options);
   append(options, {"prepare", source.hash});
+  const Options given = source.recipe.prepare();
+  const auto format = std::ranges::find(given, "format", &Option::name);
+  if (format == given.end() || format->value == "auto") {
+    options.push_back(source.file.extension().string());  // by which the format is guessed
+  }
   return add(std::move(run), options, {{"output", kDataFile}});
 }
 

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string_view>
 
 #include "apps/experiments/embedded.h"
@@ -20,6 +22,13 @@ std::vector<std::string> cells_of(const std::string& line) {
   std::istringstream stream(line);
   for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
   return cells;
+}
+
+/// @throws std::logic_error if the text is no finite number.
+double finite(const std::string& text) {
+  const double value = std::stod(text);
+  if (!std::isfinite(value)) throw std::invalid_argument(text);
+  return value;
 }
 
 std::map<RowName, PublishedRow> read_tables() {
@@ -86,8 +95,8 @@ PublishedCurves published_curves(const std::string& data_set) {
     const std::vector<std::string> cells = cells_of(line);
     try {
       Curve& curve = curves.by_method[cells.at(method)];
-      curve.valid.push_back(std::stod(cells.at(valid)));
-      curve.test.push_back(std::stod(cells.at(test)));
+      curve.valid.push_back(finite(cells.at(valid)));
+      curve.test.push_back(finite(cells.at(test)));
     } catch (const std::logic_error&) {
       throw Error(fmt::format("{}:{}: is no row of the table", path.string(), number));
     }

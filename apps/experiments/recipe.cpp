@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <utility>
 
 #include "apps/experiments/embedded.h"
@@ -11,6 +12,7 @@
 #include "data/error.h"
 #include "data/file_bytes.h"
 #include "data/joined.h"
+#include "data/printable.h"
 #include "engine/models/catalogue.h"
 
 namespace derrd {
@@ -19,8 +21,8 @@ namespace {
 
 /// What the program sets itself.
 constexpr std::array kReserved = {
-    "data",  "teacher", "output",     "log",    "checkpoint",       "resume",
-    "quiet", "seed",    "split-seed", "config", "checkpoint-every", "threads"};
+    "data",       "teacher", "output",           "log",     "checkpoint", "resume", "quiet", "seed",
+    "split-seed", "config",  "checkpoint-every", "threads", "model"};
 constexpr const char* kPrepare = "prepare";
 
 std::string method_argument(const std::string& method) {
@@ -28,6 +30,11 @@ std::string method_argument(const std::string& method) {
 }
 
 }  // namespace
+
+bool plain_name(const std::string& name) {
+  return !name.empty() &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '-'; });
+}
 
 void set_option(Options& options, const Option& option) {
   const auto known = std::ranges::find(options, option.name, &Option::name);
@@ -80,7 +87,7 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
       const std::string option(key.str());
       const int line = static_cast<int>(key.source().begin.line);
       if (node.is_table() && method.empty()) continue;
-      if (option == "inherits" && !method.empty()) {
+      if (option == "inherits" && !method.empty() && model != kPrepare) {
         const toml::array* names = node.as_array();
         if (names == nullptr || !names->is_homogeneous<std::string>()) {
           recipe.fail(line, "inherits has to be a list of this model's methods");
@@ -92,6 +99,7 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
       if (!value) {
         recipe.fail(line, option + " has to be a number, a text, true or false");
       }
+      if (value->empty()) recipe.fail(line, option + " has no value; give one, or remove it");
       const std::string reserved = set_by_program(option, method);
       if (!reserved.empty()) recipe.fail(line, reserved + "; remove it");
       table.options.push_back({option, *value, line});
@@ -120,6 +128,11 @@ RecipeFile RecipeFile::parse(std::string_view text, std::string name, OptionChec
     read_table(*model, model_name, "");
     for (const auto& [method, settings] : *model) {
       if (settings.is_table()) {
+        if (!plain_name(std::string(method.str()))) {
+          recipe.fail(static_cast<int>(method.source().begin.line),
+                      fmt::format("[{}.{}]: letters, digits and dashes make a table's name",
+                                  model_name, printable(method.str())));
+        }
         read_table(*settings.as_table(), model_name, std::string(method.str()));
       }
     }
@@ -136,7 +149,8 @@ Options RecipeFile::options(const std::string& model, const std::string& method)
       for (const Option& option : table->options) set_option(options, option);
     }
   }
-  inherit(model, method, 1, {}, options);
+  std::map<std::string, Options> known;
+  for (const Option& option : inherited(model, method, 1, {}, known)) set_option(options, option);
   const std::string command = command_of(method);
   for (const Option& option : options) {
     const std::string reserved = set_by_program(option.name, method);
@@ -155,7 +169,7 @@ Options RecipeFile::options(const std::string& model, const std::string& method)
 }
 
 std::string RecipeFile::lack_of(const std::string& model, const std::string& method) const {
-  if (find(model, method) != nullptr) return "";
+  if (!method.empty() && find(model, method) != nullptr) return "";
   const std::vector<std::string> known = methods(model);
   return fmt::format(
       "there is no [{}.{}]{}", model, method,
@@ -182,19 +196,24 @@ const RecipeFile::Table* RecipeFile::find(const std::string& model,
   return nullptr;
 }
 
-void RecipeFile::inherit(const std::string& model, const std::string& method, int line,
-                         std::vector<std::string> from, Options& options) const {
+Options RecipeFile::inherited(const std::string& model, const std::string& method, int line,
+                              std::vector<std::string> from,
+                              std::map<std::string, Options>& known) const {
+  if (const auto found = known.find(method); found != known.end()) return found->second;
   if (const std::string lack = lack_of(model, method); !lack.empty()) fail(line, lack);
   const Table* table = find(model, method);
   if (std::ranges::find(from, method) != from.end()) {
     fail(table->line, fmt::format("[{}.{}] inherits itself", model, method));
   }
   from.push_back(method);
+  Options options;
   for (const std::string& other : table->inherits) {
-    inherit(model, other, table->line, from, options);
-    std::erase_if(options, [](const Option& option) { return option.name == "method"; });
+    for (const Option& option : inherited(model, other, table->line, from, known)) {
+      if (option.name != "method") set_option(options, option);
+    }
   }
   for (const Option& option : table->options) set_option(options, option);
+  return known[method] = options;
 }
 
 void RecipeFile::check_tables() const {

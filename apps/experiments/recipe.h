@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,9 @@ struct Option {
 };
 /// Distinct names.
 using Options = std::vector<Option>;
+
+/// Whether a name can be a part of a file's: letters, digits and dashes.
+bool plain_name(const std::string& name);
 
 /// Adds an option, or gives it another value.
 void set_option(Options& options, const Option& option);
@@ -66,9 +70,11 @@ class RecipeFile {
   RecipeFile(std::string name, OptionCheck check)
       : name_(std::move(name)), check_(std::move(check)) {}
   const Table* find(const std::string& model, const std::string& method) const;
+  /// The options of a table and of those that it inherits.
   /// @param from methods that inherit this one.
-  void inherit(const std::string& model, const std::string& method, int line,
-               std::vector<std::string> from, Options& options) const;
+  /// @param known the methods that have been looked up.
+  Options inherited(const std::string& model, const std::string& method, int line,
+                    std::vector<std::string> from, std::map<std::string, Options>& known) const;
   void check_tables() const;
   void check(const std::string& command, const Option& option, const std::string& title) const;
   [[noreturn]] void fail(int line, const std::string& what) const;

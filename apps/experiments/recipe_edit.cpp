@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <sstream>
 #include <vector>
+
+#include "apps/experiments/toml.h"
+#include "data/error.h"
 
 namespace derrd {
 
@@ -26,17 +30,19 @@ std::string toml_value(const std::string& text) {
   return quoted + "\"";
 }
 
-/// The key that a line gives a value to; empty: none.
-std::string key_of(const std::string& line) {
-  const size_t equals = line.find('=');
-  if (line.starts_with('#') || line.starts_with('[') || equals == std::string::npos) return "";
-  const size_t begin = line.find_first_not_of(" \t\"");
-  const size_t end = line.find_last_not_of(" \t\"", equals - 1);
-  return begin > end || end == std::string::npos ? "" : line.substr(begin, end + 1 - begin);
+/// The headers of all tables.
+void find_headers(const toml::table& table, std::vector<int>& lines) {
+  for (const auto& [key, node] : table) {
+    const toml::table* inner = node.as_table();
+    if (inner == nullptr || inner->is_inline()) continue;
+    lines.push_back(line_of(*inner));
+    find_headers(*inner, lines);
+  }
 }
 
-bool opens(const std::string& line, const std::string& header) {
-  return line == header || line.starts_with(header + " ") || line.starts_with(header + "#");
+bool begins_with(const std::string& line, std::string_view text) {
+  const size_t begin = line.find_first_not_of(" \t");
+  return begin != std::string::npos && std::string_view(line).substr(begin).starts_with(text);
 }
 
 }  // namespace
@@ -51,35 +57,50 @@ std::string toml_lines(const Options& options) {
 std::string with_options(const std::string& recipe, const std::string& model,
                          const std::string& method, const Options& options,
                          const std::string& searched) {
-  std::istringstream stream(recipe);
   std::vector<std::string> lines;
+  std::istringstream stream(recipe);
   for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  const std::string line_end = !lines.empty() && lines.front().ends_with('\r') ? "\r" : "";
 
   const std::string header = fmt::format("[{}.{}]", model, method);
-  auto begin = std::ranges::find_if(lines, [&](const auto& line) { return opens(line, header); });
-  if (begin == lines.end()) {
-    lines.insert(lines.end(), {"", header});
-    begin = lines.end() - 1;
+  const toml::table document = toml::parse(recipe);
+  const toml::table* table = document[model][method].as_table();
+  std::set<int> replaced;
+  auto last = static_cast<int>(lines.size());  // of the table, or where it will be
+  if (table == nullptr) {
+    lines.insert(lines.end(), {line_end, header + line_end});
+    last += 2;
   }
-  auto end = std::find_if(begin + 1, lines.end(),
-                          [](const std::string& line) { return line.starts_with('['); });
-  std::vector<std::string> table = {*begin, std::string(kSearched) + searched};
-  const auto is_new = [&](const std::string& line) {
-    const std::string key = key_of(line);
-    return line.starts_with(kSearched) ||
-           std::ranges::find(options, key, &Option::name) != options.end();
-  };
-  std::istringstream found(toml_lines(options));
-  for (std::string line; std::getline(found, line);) table.push_back(line);
-  std::remove_copy_if(begin + 1, end, std::back_inserter(table), is_new);
+  const int first = table == nullptr ? last : line_of(*table);
+  if (table != nullptr) {
+    if (table->is_inline() || !begins_with(lines.at(static_cast<size_t>(first) - 1), "[")) {
+      throw Error(
+          fmt::format("line {}: {} has to be a table with a header of its own", first, header));
+    }
+    std::vector<int> headers;
+    find_headers(document, headers);
+    for (const int line : headers) {
+      if (line > first) last = std::min(last, line - 1);
+    }
+    for (const Option& option : options) {
+      const auto found = table->find(option.name);
+      if (found == table->end()) continue;
+      const auto begin = static_cast<int>(found->first.source().begin.line);
+      const auto end = static_cast<int>(found->second.source().end.line);
+      for (int line = begin; line <= end; ++line) replaced.insert(line);
+    }
+    for (int line = first + 1; line <= last; ++line) {
+      if (begins_with(lines[static_cast<size_t>(line) - 1], kSearched)) replaced.insert(line);
+    }
+  }
 
   std::string text;
-  const auto write = [&](auto from, auto to) {
-    for (; from != to; ++from) text += *from + "\n";
-  };
-  write(lines.begin(), begin);
-  write(table.begin(), table.end());
-  write(end, lines.end());
+  for (int line = 1; line <= static_cast<int>(lines.size()); ++line) {
+    if (!replaced.contains(line)) text += lines[static_cast<size_t>(line) - 1] + "\n";
+    if (line != first) continue;
+    std::istringstream found(std::string(kSearched) + searched + "\n" + toml_lines(options));
+    for (std::string added; std::getline(found, added);) text += added + line_end + "\n";
+  }
   return text;
 }
 

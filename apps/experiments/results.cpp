@@ -34,6 +34,11 @@ std::string metadata(const std::filesystem::path& path, const char* key) {
 TrainingResult read_training(const Run& run) {
   const auto path = run.file(kModelFile);
   return read_json(path, metadata(path, "metrics"), [](const Json& json) {
+    for (const char* part : {"valid", "test"}) {
+      for (const char* metric : {"H", "N", "M"}) {
+        for (const int n : {5, 10, 20}) json.at(part).at(fmt::format("{}@{}", metric, n));
+      }
+    }
     return TrainingResult{json.at("best_epoch"), json.at("epochs"),
                           json.at("valid").get<MetricValues>(),
                           json.at("test").get<MetricValues>()};

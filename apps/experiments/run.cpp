@@ -7,6 +7,7 @@
 #include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 
 #include "data/error.h"
@@ -25,34 +26,78 @@ std::string hash_bytes(std::span<const std::byte> bytes) {
   return hash_tensors({{"", {DType::kU8, {static_cast<int64_t>(bytes.size())}, bytes}}});
 }
 
-/// Whether it is a safetensors file whose header speaks of as many bytes as there are. The tensors
-/// are not read: a folder may hold gigabytes of them.
-bool whole_tensors(const fs::path& path) {
+using Json = nlohmann::json;
+
+/// The metadata of a safetensors file whose header speaks of as many bytes as there are; none of
+/// another file. The tensors are not read: a folder may hold gigabytes of them.
+std::optional<Json> metadata_if_whole(const fs::path& path) {
   std::ifstream file(path, std::ios::ate | std::ios::binary);
   const auto size = static_cast<uint64_t>(std::max<std::streamoff>(0, file.tellg()));
   uint64_t header_size = 0;
   file.seekg(0);
   file.read(reinterpret_cast<char*>(&header_size), sizeof header_size);
-  if (!file || header_size > size - sizeof header_size) return false;
+  if (!file || header_size > size - sizeof header_size) return std::nullopt;
   std::string header(header_size, ' ');
-  if (!file.read(header.data(), static_cast<std::streamsize>(header_size))) return false;
+  if (!file.read(header.data(), static_cast<std::streamsize>(header_size))) return std::nullopt;
   try {
-    const auto tensors = nlohmann::json::parse(header);
+    const auto tensors = Json::parse(header);
     uint64_t data_size = 0;
     for (const auto& [name, tensor] : tensors.items()) {
       if (name == "__metadata__") continue;
       data_size = std::max(data_size, tensor.at("data_offsets").at(1).get<uint64_t>());
     }
-    return sizeof header_size + header_size + data_size == size;
-  } catch (const nlohmann::json::exception&) {
-    return false;
+    if (sizeof header_size + header_size + data_size != size) return std::nullopt;
+    return tensors.value("__metadata__", Json::object());
+  } catch (const Json::exception&) {
+    return std::nullopt;
   }
 }
 
-bool readable_product(const Run& run) {
+/// A number in the JSON that a file's metadata holds under a name; none if it isn't there.
+std::optional<int> number_in(const std::optional<Json>& metadata, const char* name,
+                             const char* key) {
+  if (!metadata) return std::nullopt;
+  const Json inner = Json::parse(metadata->value(name, ""), nullptr, /*allow_exceptions=*/false);
+  if (!inner.is_object() || !inner.contains(key) || !inner[key].is_number_integer()) {
+    return std::nullopt;
+  }
+  return inner[key].get<int>();
+}
+
+/// Whether what is appended to the file begins a line.
+bool ends_a_line(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return !file.seekg(-1, std::ios::end) || file.get() == '\n';
+}
+
+/// How many epochs from the first on a log has the records of.
+int logged_epochs(const fs::path& path) {
+  std::ifstream file(path);
+  int epochs = 0;
+  for (std::string line; std::getline(file, line); ++epochs) {
+    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object() || json.value("epoch", Json()) != epochs) break;
+  }
+  return epochs;
+}
+
+/// Whether what a finished run leaves is there; of a training the log too, whose curves reports
+/// show and searches decide by.
+bool whole_product(const Run& run) {
   const fs::path path = run.file(run.product.c_str());
-  if (run.product != kOutputFile) return whole_tensors(path);
-  return nlohmann::json::accept(std::ifstream(path));
+  if (run.product == kOutputFile) return Json::accept(std::ifstream(path));
+  const std::optional<Json> metadata = metadata_if_whole(path);
+  if (!metadata || run.product != kModelFile) return metadata.has_value();
+  const std::optional<int> epochs = number_in(metadata, "metrics", "epochs");
+  return epochs && logged_epochs(run.file(kLogFile)) >= *epochs;
+}
+
+/// Whether a training can go on from its checkpoint without a gap in its log.
+bool can_go_on(const Run& run) {
+  const fs::path checkpoint = run.file(kCheckpointFile);
+  if (!fs::exists(checkpoint)) return true;
+  const auto next = number_in(metadata_if_whole(checkpoint), "state", "next_epoch");
+  return next && logged_epochs(run.file(kLogFile)) >= *next;
 }
 
 }  // namespace
@@ -70,16 +115,19 @@ RunState state_of(const Run& run) {
   std::ifstream file(run.file(kAttemptsFile));
   for (std::string line; std::getline(file, line);) {
     // A line torn by a crash doesn't count.
-    const auto attempt = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!attempt.is_object()) continue;
+    const auto attempt = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto number = [&](const char* key) {
+      return attempt.is_object() ? attempt.value(key, Json()) : Json();
+    };
+    const Json seconds = number("seconds"), exit = number("exit"), epochs = number("epochs");
+    if (!seconds.is_number() || !exit.is_number() || !epochs.is_number()) continue;
     state.begun = true;
-    state.seconds += attempt.value("seconds", 0.0);
-    if (attempt.value("exit", 1) == 0 && attempt.value("epochs", 0) >= run.epochs) {
-      state.finished = true;
-    }
+    state.seconds += seconds.get<double>();
+    state.exit_code = exit.get<int>();
+    if (exit == 0 && epochs >= run.epochs) state.finished = true;
   }
   if (fs::exists(run.file(kCheckpointFile))) state.begun = true;
-  state.damaged = state.finished && !readable_product(run);
+  state.damaged = state.finished ? !whole_product(run) : !can_go_on(run);
   if (state.damaged) state.finished = false;
   return state;
 }
@@ -93,14 +141,25 @@ void forget(const Run& run) {
   }
 }
 
+void tidy(const Run& run) {
+  std::error_code error;  // what stays does no harm
+  if (!run.keep_checkpoint) fs::remove(run.file(kCheckpointFile), error);
+  for (const auto& entry : fs::directory_iterator(run.folder, error)) {
+    if (entry.path().filename().string().find(".tmp-") != std::string::npos) {
+      fs::remove(entry.path(), error);
+    }
+  }
+}
+
 void record(const Run& run, const Attempt& attempt) {
-  const nlohmann::json json = {
+  const Json json = {
       {"seconds", attempt.seconds}, {"exit", attempt.exit_code}, {"epochs", run.epochs}};
+  const bool torn = !ends_a_line(run.file(kAttemptsFile));  // by a crash
   std::ofstream file(run.file(kAttemptsFile), std::ios::app);
-  file << json.dump() + "\n" << std::flush;
+  file << (torn ? "\n" : "") + json.dump() + "\n" << std::flush;
   if (!file) {
-    throw Error(
-        fmt::format("{}: can't be written; is the disk full?", run.file(kAttemptsFile).string()));
+    throw Error(fmt::format("{}: can't be written; is the disk full, or the folder not yours?",
+                            run.file(kAttemptsFile).string()));
   }
 }
 

@@ -50,12 +50,16 @@ std::string hash_file(const std::filesystem::path& path);
 struct RunState {
   bool begun = false;
   bool finished = false;  ///< as far as the run's epochs ask
-  bool damaged = false;   ///< it was finished, but its product can't be read any more
-  double seconds = 0;     ///< of all attempts together
+  /// It was finished, but not all that it left can be read any more; or it can't go on.
+  bool damaged = false;
+  double seconds = 0;  ///< of all attempts together
+  int exit_code = 0;   ///< of the last one; 128 and its number for a signal
 };
 RunState state_of(const Run& run);
 /// Removes all that is left of a run. @throws Error.
 void forget(const Run& run);
+/// Removes what a finished run has no more use for: its checkpoint, and what killed attempts wrote.
+void tidy(const Run& run);
 
 struct Attempt {
   double seconds = 0;

@@ -12,7 +12,7 @@
 #include "apps/experiments/results.h"
 #include "apps/interrupt.h"
 #include "apps/progress.h"
-#include "data/atomic_file.h"
+#include "data/error.h"
 
 namespace derrd {
 
@@ -51,11 +51,13 @@ void Scheduler::keep_finished() {
   for (size_t i = 0; i < runs_.size(); ++i) {
     const RunState state = state_of(runs_[i]);
     if (state.damaged) {
-      progress_.complain(fmt::format("{} is damaged or gone; the run is done again",
-                                     runs_[i].file(runs_[i].product.c_str()).string()));
+      progress_.complain(
+          fmt::format("{}: what was there is damaged or incomplete; the run is done again",
+                      runs_[i].folder.string()));
       forget(runs_[i]);
     }
     if (!state.finished) continue;
+    tidy(runs_[i]);
     tasks_[i].phase = Phase::kEnded;
     tasks_[i].outcome = Outcome::kKept;
     times_.add(runs_[i], state.seconds);
@@ -120,7 +122,12 @@ void Scheduler::start_ready() {
 
 void Scheduler::start(size_t i, int threads) {
   const Run& run = runs_[i];
-  std::filesystem::create_directories(run.folder);
+  std::error_code error;
+  std::filesystem::create_directories(run.folder, error);
+  if (error) {
+    throw Error(fmt::format("{}: can't hold a run ({}); move it away", run.folder.string(),
+                            error.message()));
+  }
   std::ofstream(run.file("command.txt")) << command_line(run) << "\n";
   std::vector<std::string> arguments = full_arguments(run);
   arguments.push_back(fmt::format("--threads={}", threads));
@@ -154,7 +161,7 @@ void Scheduler::end(size_t i, int exit_code) {
   if (state.finished) {
     task.outcome = Outcome::kFinished;
     times_.add(run, state.seconds);
-    if (!run.keep_checkpoint) std::filesystem::remove(run.file(kCheckpointFile));
+    tidy(run);
     progress_.line(describe_end(run, state.seconds));
     return;
   }

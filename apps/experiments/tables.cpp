@@ -288,10 +288,13 @@ ReportTable table1(const Study& study,
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      "The paper's Table 1 counts one user and one item that do not occur in the data, and as "
-      "interactions the training part alone: two per user are held out.",
-      "The paper filtered Foursquare's raw check-ins; the public file holds distinct pairs, and "
-      "users with 15 places come nearest."};
+      "The paper's Table 1 counts one user and one item that do not occur in CiteULike, and as "
+      "interactions the training part alone: two per user are held out."};
+  if (std::ranges::find(study.data, "foursquare", &DataSource::name) != study.data.end()) {
+    table.notes.emplace_back(
+        "The paper filtered Foursquare's raw check-ins; the public file holds distinct pairs, and "
+        "users with 15 places come nearest.");
+  }
   return table;
 }
 
@@ -326,6 +329,7 @@ std::vector<ReportTable> table2(const Study& study, const Findings& findings,
       "over the splits: DE against Student, the others against {}.",
       competitor.empty() ? "the better one of RD and CD, which were not trained"
                          : title_of(competitor) + ", the better competitor"));
+  if (study.splits.size() < 2) return {table};  // there is nothing to test
   return {table, tests_table(setting, competitor)};
 }
 

@@ -47,7 +47,7 @@ std::string setting_title(const std::string& data_set, const std::string& model)
 /// @param prepared statistics of each data set, null where it couldn't be prepared.
 ReportTable table1(const Study& study,
                    const std::vector<const std::map<std::string, double>*>& prepared);
-/// The table of accuracies, and the tests behind its asterisks.
+/// The table of accuracies, and of several splits the tests behind its asterisks.
 std::vector<ReportTable> table2(const Study& study, const Findings& findings,
                                 const std::string& data_set, const std::string& model);
 ReportTable table3(const Study& study, const Findings& findings, const std::string& data_set,

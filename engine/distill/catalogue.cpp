@@ -32,11 +32,21 @@ std::vector<std::unique_ptr<DistillationLoss>> distillation_losses() {
 std::vector<const DistillationLoss*> losses_of(
     std::string_view method, const std::vector<std::unique_ptr<DistillationLoss>>& losses) {
   if (method == "none") return {};
-  const std::string sum = method == "de-rrd" ? "de+rrd" : std::string(method);
+  std::string sum(method);
+  for (const auto& [title, losses_of_title] :
+       {std::pair{"de-rrd", "de+rrd"}, {"ir-rrd", "rrd+ir"}}) {
+    if (const size_t at = sum.find(title); at != std::string::npos) {
+      sum.replace(at, std::string_view(title).size(), losses_of_title);
+    }
+  }
   std::set<std::string, std::less<>> asked;
   for (size_t begin = 0; begin <= sum.size();) {
     const size_t end = std::min(sum.find('+', begin), sum.size());
     const std::string name = sum.substr(begin, end - begin);
+    if (name.empty()) {
+      throw Error(
+          fmt::format("the method '{}' lacks the name of a loss beside a +; give it", method));
+    }
     if (!asked.insert(name).second) {
       throw Error(fmt::format("the method {} has the loss {} twice; leave one out", method, name));
     }
@@ -50,7 +60,8 @@ std::vector<const DistillationLoss*> losses_of(
   }
   if (!asked.empty()) {
     throw Error(fmt::format(
-        "there is no distillation loss '{}'; a method is none, or a sum of {}, such as de+rrd",
+        "there is no distillation loss '{}'; a method is none, or a sum of {}, such as de+rrd, "
+        "which de-rrd means too (and ir-rrd rrd+ir)",
         *asked.begin(), fmt::join(names, ", ")));
   }
   return chosen;

@@ -12,7 +12,8 @@ namespace derrd {
 std::vector<std::unique_ptr<DistillationLoss>> distillation_losses();
 
 /// Those of a method, in the order of `losses`, in which they add to the gradients. A method is a
-/// sum of losses, "de+rrd"; "none" is the empty one, "de-rrd" another name of "de+rrd".
+/// sum of losses, "de+rrd"; "none" is the empty one; "de-rrd" and "ir-rrd" stand for "de+rrd" and
+/// "rrd+ir".
 /// @throws Error that says which losses there are.
 std::vector<const DistillationLoss*> losses_of(
     std::string_view method, const std::vector<std::unique_ptr<DistillationLoss>>& losses);

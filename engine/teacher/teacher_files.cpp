@@ -83,15 +83,19 @@ class Loader {
     if (has_own_ids(user_) || has_own_ids(item_)) {
       return kind_of_model_file(*file_) == kInnerProductKind ? load_vectors() : load_model();
     }
-    if (file_->metadata_or("format", "").empty() && !file_->contains(kUserTensor)) {
-      std::vector<std::string> names;
-      for (const auto& [tensor, view] : file_->tensors()) names.push_back(tensor);
-      throw Error(
-          fmt::format("{}: has no tensor {}; say by --teacher-user and --teacher-item which of its "
-                      "tensors hold the vectors: {}",
-                      file_->name(), kUserTensor, quoted(names)));
-    }
+    if (file_->metadata_or("format", "").empty()) require_usual(kUserTensor);
     return {load_model_file(*file_, dataset_.num_users(), dataset_.num_items()), "", {}};
+  }
+
+  /// @throws Error if the file has no tensor of this name, which nobody gave.
+  void require_usual(const char* tensor) const {
+    if (file_->contains(tensor)) return;
+    std::vector<std::string> names;
+    for (const auto& [name, view] : file_->tensors()) names.push_back(name);
+    throw Error(
+        fmt::format("{}: has no tensor {}; say by --teacher-user and --teacher-item which of its "
+                    "tensors hold the vectors: {}",
+                    file_->name(), tensor, quoted(names)));
   }
 
   /// A model that is more than two matrices of vectors: users and items in the data set's order.
@@ -132,6 +136,7 @@ class Loader {
                         "give it by --teacher",
                         side.kind, name));
       }
+      if (side.vectors.empty()) require_usual(usual);
       foreign.where = fmt::format("{}: tensor '{}'", file_->name(), name);
       array = {file_->tensor(name).shape, file_->floats(name)};
     }
@@ -179,7 +184,8 @@ class Loader {
   void require_coverage(const Side& side, int64_t matched, const std::vector<std::string>& absent,
                         const std::vector<std::string>& unknown) const {
     const auto all = static_cast<double>(side.ours.size());
-    if (static_cast<double>(matched) >= files_.coverage * all) return;
+    constexpr double kRounding = 1e-12;  // .55 of 100 is 55
+    if (static_cast<double>(matched) >= files_.coverage * all * (1 - kRounding)) return;
     const std::string theirs =
         unknown.empty() ? "" : fmt::format("; it has, for instance, {}", quoted(unknown));
     throw Error(fmt::format(

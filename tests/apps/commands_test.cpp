@@ -150,6 +150,8 @@ TEST(Commands, UsageErrorsExitWithTwo) {
       {"distill", "--data", "d", "-o", "m", "--method", "xd", "--teacher", "t"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "1e300"},
+      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "de+"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0"},
       {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "1e-300"},

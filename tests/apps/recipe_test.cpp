@@ -2,6 +2,7 @@
 
 #include "apps/experiments/recipe.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -79,6 +80,15 @@ TEST(Recipe, LaterTablesWin) {
             (std::vector<std::string>{"teacher", "student", "de", "rrd", "both"}));
 }
 
+// Each table is looked up once, however many ways lead to it.
+TEST(Recipe, InheritanceMayMeetAgain) {
+  std::string text = "[bpr.m0]\nk = 1\n";
+  for (int n = 1; n <= 60; ++n) {
+    text += fmt::format("[bpr.m{}]\ninherits = ['m{}', 'm{}']\n", n, n - 1, std::max(0, n - 2));
+  }
+  EXPECT_EQ(options_of(text, "m60"), "--k=1 --method=m60 ");
+}
+
 TEST(Recipe, MethodsAreNotInherited) {
   EXPECT_EQ(options_of("[bpr.a]\nmethod = \"de\"\nk = 1\n[bpr.b]\ninherits = [\"a\"]\n", "b"),
             "--k=1 --method=b ");
@@ -99,6 +109,12 @@ TEST(Recipe, ErrorsNameFileAndLine) {
   expect("[bpr.de]\ninherits = \"rd\"\n", "2", "list");
   expect("[bpr.a]\ninherits = [\"de\"]\n[bpr.de]\ninherits = [\"a\"]\n", "3", "inherits itself");
   expect("[neumf.de]\n", "1", "no [bpr.de]");
+  expect("[bpr.de]\nk = ''\n", "2", "k has no value");
+  expect("[bpr.de]\nmodel = 'neumf'\n", "2", "model is set by the program itself");
+  expect("[bpr.de]\n[prepare]\ninherits = ['de']\n", "3", "inherits has to be a number");
+  for (const char* name : {"'x/../de'", "''", "\"a\\nb\""}) {
+    expect(fmt::format("[bpr.de]\n[bpr.{}]\n", name), "2", "letters, digits and dashes");
+  }
   expect("[bpr.de]\nexperts = 1\nexperts = 2\n", "3", "");
 }
 
@@ -151,6 +167,17 @@ TEST(Recipe, EditKeepsEverythingElse) {
                                          "bpr", "de", {{"k", "3"}}, "twice");
   EXPECT_EQ(twice.find("once"), std::string::npos);
   EXPECT_NE(twice.find("# searched: twice\nk = 3\nexperts = 3  # old\n"), std::string::npos);
+  // Indented, with Windows' line ends, with other spellings of header and key.
+  const std::string odd =
+      "[bpr]\r\n [ bpr . de ]# x\r\n  k = 1\r\n 'gate' = 'a'\r\n\t[bpr.\"rrd\"]\r\n  k = 7\r\n";
+  EXPECT_EQ(with_options(odd, "bpr", "de", {{"k", "2"}, {"gate", "b"}}, "s"),
+            "[bpr]\r\n [ bpr . de ]# x\r\n# searched: s\r\nk = 2\r\ngate = \"b\"\r\n"
+            "\t[bpr.\"rrd\"]\r\n  k = 7\r\n");
+  EXPECT_EQ(with_options("[bpr.de]\nk = 1\ninherits = [\n  'rrd'\n]\n[bpr.rrd]\nk = 7\n", "bpr",
+                         "de", {{"k", "2"}}, "s"),
+            "[bpr.de]\n# searched: s\nk = 2\ninherits = [\n  'rrd'\n]\n[bpr.rrd]\nk = 7\n");
+  EXPECT_THROW(with_options("[bpr]\nde = {k = 1}\n", "bpr", "de", {{"k", "2"}}, "s"), Error);
+  EXPECT_THROW(with_options("[bpr]\nde.k = 1\n", "bpr", "de", {{"k", "2"}}, "s"), Error);
   EXPECT_EQ(with_options("lr = 1\n", "bpr", "cd", {{"flag", "true"}}, "s"),
             "lr = 1\n\n[bpr.cd]\n# searched: s\nflag = true\n");
 }

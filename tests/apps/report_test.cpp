@@ -138,6 +138,8 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
   EXPECT_EQ(tables[1].columns[0], "difference to RD");
   EXPECT_NEAR(*tests.figures[0].mean(), .1, 1e-12);
   EXPECT_TRUE(row_of(tables[1], "rd").figures[0].values.empty());
+  study_.splits = {0};
+  EXPECT_EQ(table2(study_, findings(), "citeulike", "bpr").size(), 1u) << "nothing to test";
 }
 
 TEST_F(Tables, RunsThatFailedLeaveHoles) {

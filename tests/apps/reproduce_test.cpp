@@ -61,7 +61,8 @@ class Reproduce : public testing::Test {
   /// The folder of a run.
   std::string run_folder(const std::string& work, const std::string& name) const {
     for (const auto& entry : fs::directory_iterator(path(work))) {
-      if (entry.path().filename().string().starts_with(name + ".")) return entry.path().string();
+      // Behind the name stands the key.
+      if (entry.path().stem().string() == name) return entry.path().string();
     }
     ADD_FAILURE() << "no run " << name;
     return "";
@@ -353,18 +354,22 @@ TEST_F(Reproduce, DamagedProductsAreMadeAgain) {
   header[8] = '[';
   write_text(data, header);
   write_text(timing, "{");
+  const std::string log = file("citeulike.bpr.rrd.split-0", "log.jsonl");
+  const std::string records = read_text(log);
+  write_text(log, records.substr(records.find('\n') + 1));  // its first epoch is gone
   const Result plan =
       derrd(arguments(experiment, "work", "report", {"--table", "2,3", "--dry-run"}));
   EXPECT_EQ(
       std::ranges::count_if(lines_of(plan.out),
                             [](const std::string& line) { return line.starts_with("damaged "); }),
-      4)
+      5)
       << plan.out;
 
   const Result again = derrd(all);
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  for (const std::string& path : {teacher, student, data, timing}) {
-    EXPECT_NE(again.err.find(path + " is damaged or gone; the run is done again"),
+  for (const std::string& path : {teacher, student, data, timing, log}) {
+    EXPECT_NE(again.err.find(fs::path(path).parent_path().string() +
+                             ": what was there is damaged or incomplete; the run is done again"),
               std::string::npos)
         << again.err;
   }
@@ -372,6 +377,62 @@ TEST_F(Reproduce, DamagedProductsAreMadeAgain) {
   EXPECT_EQ(read_text(student), whole);
   const size_t runs = lines_of(plan.out).size() / 2;
   EXPECT_EQ(derrd(all).err, fmt::format("{} of {} runs are finished already\n", runs, runs));
+}
+
+// What a killed attempt leaves: a torn record, files that it had not yet renamed.
+TEST_F(Reproduce, LeftoversOfKilledAttemptsDoNoHarm) {
+  const SmallExperiment experiment(folder_);
+  const Arguments all = arguments(experiment, "work", "report", {"--table", "2"});
+  ASSERT_EQ(derrd(all).exit_code, 0);
+  const std::string table = read_text(path("report/table2.tsv"));
+  const std::string folder = run_folder("work", "citeulike.bpr.student.split-0");
+  write_text(folder + "/attempts.jsonl", R"({"epochs":3,"exit":0,"sec)");
+  write_text(folder + "/model.safetensors.tmp-1", "x");
+  write_text(folder + "/checkpoint.safetensors", "torn");
+  const Result again = derrd(all);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(read_text(path("report/table2.tsv")), table);
+  EXPECT_FALSE(fs::exists(folder + "/model.safetensors.tmp-1"));
+  EXPECT_FALSE(fs::exists(folder + "/checkpoint.safetensors"));
+}
+
+// The log is a part of the result: without its beginning a training starts anew.
+TEST_F(Reproduce, ATrainingWithoutItsLogStartsAnew) {
+  const SmallExperiment experiment(folder_, /*epochs=*/60);
+  const Arguments all = arguments(experiment, "work", "report", {"--table", "2"});
+  ASSERT_EQ(derrd(arguments(experiment, "whole", "whole-report", {"--table", "2"})).exit_code, 0);
+  Process process(all);
+  wait_for_epochs(process, "work", 40);
+  process.send(SIGINT);
+  process.wait();
+  for (const auto& entry : fs::directory_iterator(path("work"))) {
+    if (entry.is_directory()) fs::remove(entry.path() / "log.jsonl");
+  }
+  const Result result = derrd(all);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(read_text(path("report/table2.tsv")), read_text(path("whole-report/table2.tsv")));
+  EXPECT_EQ(epochs_logged("work"), epochs_logged("whole"));
+}
+
+// The name decides which format is guessed.
+TEST_F(Reproduce, ANameOfAnotherFormatMakesOtherData) {
+  const SmallExperiment experiment(folder_);
+  std::string pairs;
+  for (int u = 0; u < 40; ++u) {
+    // A user with twelve items, or two with six.
+    for (int n = 0; n < 12; ++n)
+      pairs += fmt::format("{}\t{},{}\n", u, n / 6, (u * 7 + n * 5) % 50);
+  }
+  const auto users_of = [&](const std::string& file) {
+    write_text(path(file), pairs);
+    const Result result =
+        derrd({"reproduce", "--data", "citeulike=" + path(file), "--recipes", experiment.recipe,
+               "--work", path("work"), "-o", path("report"), "--table", "1", "--splits", "0"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return cells(read_text(path("report/table1.tsv")), {"-", "-", "citeulike", "-", "users"})[5];
+  };
+  EXPECT_EQ(users_of("same.tsv"), "40");
+  EXPECT_EQ(users_of("same.csv"), "80");
 }
 
 TEST_F(Reproduce, UsageErrors) {
@@ -530,6 +591,46 @@ TEST_F(Search, KilledAndGoneOnWithFindsTheSame) {
   const Result result = derrd(search(experiment, "torn", {"-o", path("torn-points")}));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(read_text(path("torn-points")), read_text(path("whole-points")));
+}
+
+/// Kills one of the processes that train a point, if there is one.
+bool kill_a_point() {
+  std::error_code gone;
+  for (const auto& entry : fs::directory_iterator("/proc", gone)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string line = read_text((entry.path() / "cmdline").string());
+    if (line.starts_with(std::string("derrd\0distill", 13)) &&
+        line.find("citeulike.bpr.rrd.") != std::string::npos) {
+      return ::kill(std::stoi(name), SIGKILL) == 0;
+    }
+  }
+  return false;
+}
+
+// A point that the system killed may be the best one.
+TEST_F(Search, AKilledPointIsNotCountedOut) {
+  const SmallExperiment experiment(folder_, /*epochs=*/200);
+  write_text(path("updated.toml"), experiment.text);
+  const auto command = [&](const std::string& work, const Arguments& others) {
+    Arguments all = search(experiment, work, others);
+    *(std::find(all.begin(), all.end(), "--first-epochs") + 1) = "100";
+    return all;
+  };
+  ASSERT_EQ(derrd(command("whole", {"-o", path("whole-points")})).exit_code, 0);
+  const Arguments all = command("work", {"-o", path("points"), "--write", path("updated.toml")});
+  Process process(all);
+  bool killed = false;
+  while (!killed && !process.ended()) killed = kill_a_point();
+  ASSERT_TRUE(killed);
+  const Result result = process.wait();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("1 of 8 points were killed"), std::string::npos) << result.err;
+  EXPECT_EQ(read_text(path("updated.toml")), experiment.text);
+  const Result again = derrd(all);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(read_text(path("points")), read_text(path("whole-points")));
+  EXPECT_NE(read_text(path("updated.toml")), experiment.text);
 }
 
 TEST_F(Search, PointsThatDivergeAreCountedOut) {

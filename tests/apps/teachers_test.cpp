@@ -209,6 +209,35 @@ TEST_F(Teachers, SomeUsersAndItemsMayBeMissing) {
   EXPECT_EQ(users, student_users("de-rrd", shuffled() + Arguments{"--threads", "1"}));
 }
 
+// Rows of others show in how the teacher ranks by itself.
+TEST_F(Teachers, OfOtherProgramsAreSeenToRank) {
+  write_dataset(path("data"), {200, 400, 6000, 100});
+  const auto run = [&](const Arguments& teacher) {
+    const Result result = distill("rrd", teacher);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.err;
+  };
+  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "16", "--epochs", "40", "--quiet",
+                   "--batch", "256", "--lr", "0.01", "-o", path("trained")})
+                .exit_code,
+            0);
+  EXPECT_EQ(run({"--teacher", path("trained")}).find("its own"), std::string::npos);
+  const SafetensorsFile trained = SafetensorsFile::read(path("trained"));
+  std::vector<float> users = trained.values<float>("user_embedding");
+  const std::vector<float> items = trained.values<float>("item_embedding");
+  const auto vectors = [&] {
+    write_npy(path("user.npy"), users, {200, 16});
+    write_npy(path("item.npy"), items, {400, 16});
+    return run({"--teacher-user", path("user.npy"), "--teacher-item", path("item.npy")});
+  };
+  const std::string well = vectors();
+  EXPECT_NE(well.find("its own validation H@5 is "), std::string::npos) << well;
+  EXPECT_EQ(well.find("as by chance"), std::string::npos) << well;
+  std::rotate(users.begin(), users.begin() + 16, users.end());
+  const std::string misplaced = vectors();
+  EXPECT_NE(misplaced.find("as by chance: do its rows belong"), std::string::npos) << misplaced;
+}
+
 TEST_F(Teachers, TooFewUsersOrItemsAreAnError) {
   leave_out();
   write_shuffled();

@@ -271,6 +271,33 @@ TEST_F(Training, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
   EXPECT_EQ(nlohmann::json::parse(metadata.at("options"))["auto-lambda"], true);
 }
 
+TEST_F(Training, LossesWithoutARecommendedShareKeepTheirWeights) {
+  const Result mixed =
+      derrd(run_of("de+ir", 4) + Arguments{"--auto-lambda", "--lambda-ir", "3e-4", "-o",
+                                           path("model"), "--log", path("log")});
+  ASSERT_EQ(mixed.exit_code, 0) << mixed.err;
+  EXPECT_NE(mixed.err.find("leaves --lambda-ir as it is"), std::string::npos) << mixed.err;
+  const auto record = read_log(path("log"))[3];
+  EXPECT_NEAR(record["share"]["ir"].get<double>(),
+              3e-4 * record["loss"]["ir"].get<double>() / record["loss"]["base"].get<double>(),
+              1e-9);
+  const Result none = derrd(run_of("rd+cd", 4) + Arguments{"--auto-lambda", "-o", path("model")});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_NE(none.err.find("leave it out"), std::string::npos) << none.err;
+}
+
+TEST_F(Training, MethodsHaveOtherNames) {
+  for (const auto& [name, sum] :
+       {std::pair{"de-rrd", "de+rrd"}, {"ir-rrd", "rrd+ir"}, {"de-rrd+ir", "de+rrd+ir"}}) {
+    std::vector<std::vector<float>> users;
+    for (const char* method : {name, sum}) {
+      expect_success(run_of(method, 2) + Arguments{"-o", path("model")});
+      users.push_back(SafetensorsFile::read(path("model")).values<float>("user_embedding"));
+    }
+    EXPECT_EQ(users[0], users[1]) << name;
+  }
+}
+
 TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {
   std::vector<std::vector<float>> users;
   for (const char* method : {"train", "none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {

@@ -60,6 +60,9 @@ TEST(RankingLists, ScoresAndAHeader) {
     EXPECT_EQ(lists.scores, (std::vector<float>{2.5f, -1e-3f, 0.1f})) << text;
   }
   EXPECT_TRUE(parse("user\titem\nanna\tc\n").scores.empty());
+  // A probability may be smaller than any float32.
+  EXPECT_EQ(parse("anna\tc\t0.5\nanna\ta\t1.6e-48\n").scores, (std::vector<float>{0.5f, 0.0f}));
+  EXPECT_THROW(parse("anna\tc\t1e39\n"), Error);
 }
 
 TEST(RankingLists, ItemsThatAUserTrainedWithAreDropped) {

@@ -260,6 +260,8 @@ TEST(Csv, UnderstandsQuotes) {
             (Pairs{"a, b:say \"hi\"", "x:y", "\":z"}));
   // The same id with and without quotes is the same id.
   EXPECT_EQ(parse_interactions("a,\"b\"\na,b\n", "f", options).duplicates, 1);
+  EXPECT_EQ(pairs("\" a \",\"b \"\n", options), (Pairs{"a:b"}))
+      << "as other files of ids drop them";
   EXPECT_TRUE(
       contains(refusal("a,b\n\"a,b\n", options), "some.file:2: has a quote that is not closed"));
   EXPECT_TRUE(

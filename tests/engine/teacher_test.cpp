@@ -230,34 +230,43 @@ struct DeStep {
   double loss = 0;
 };
 
-/// A file with a NeuMF of these users and items.
-class NeumfFile {
+/// A file with a model of these users and items.
+class ModelFile {
  public:
-  NeumfFile(const test::RandomNeumf& model, const std::vector<int64_t>& users,
-            const std::vector<int64_t>& items)
+  ModelFile(SavedModel model, const std::vector<int64_t>& users, const std::vector<int64_t>& items)
       : path_(std::filesystem::temp_directory_path() /
-              ("derrd-neumf-" + std::to_string(getpid()) + ".safetensors")) {
+              ("derrd-teacher-" + std::to_string(getpid()) + ".safetensors")) {
     const IdTable user_ids(users), item_ids(items);
     TensorMap ids;
     add_ids(ids, "user", user_ids);
     add_ids(ids, "item", item_ids);
-    SavedModel saved = model.saved;
-    saved.metadata = model_metadata("neumf", {});
-    save_model(path_, saved, ids);
+    model.metadata = model_metadata(model.kind, {});
+    save_model(path_, model, ids);
   }
-  ~NeumfFile() { std::filesystem::remove(path_); }
-  NeumfFile(const NeumfFile&) = delete;
-  NeumfFile& operator=(const NeumfFile&) = delete;
+  ~ModelFile() { std::filesystem::remove(path_); }
+  ModelFile(const ModelFile&) = delete;
+  ModelFile& operator=(const ModelFile&) = delete;
 
-  TeacherFiles files() const {
+  LoadedTeacher load(const Dataset& dataset, double coverage = 0.9) const {
     TeacherFiles files;
     files.file = path_;
-    return files;
+    files.coverage = coverage;
+    return load_teacher_files(files, dataset);
   }
 
  private:
   std::filesystem::path path_;
 };
+
+TEST(TeacherCoverage, IsMetByJustThatPart) {
+  const Dataset dataset = test::small_dataset(100, 40, 6, 1);
+  std::vector<int64_t> users(55), items(40);
+  std::iota(users.begin(), users.end(), 0);
+  std::iota(items.begin(), items.end(), 0);
+  const ModelFile file(test::small_teacher(55, 40, 4, 2), users, items);
+  EXPECT_NO_THROW(file.load(dataset, 0.55));  // in double, .55 of 100 is more than 55
+  EXPECT_THROW(file.load(dataset, 0.56), Error);
+}
 
 TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
   // Backwards, behind a user and an item that the data set does not have.
@@ -265,7 +274,7 @@ TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
   std::vector<int64_t> users(kUsers + 1), items(kItems + 1);
   std::iota(users.rbegin(), users.rend(), 0);
   std::iota(items.rbegin(), items.rend(), 0);
-  const LoadedTeacher loaded = load_teacher_files(NeumfFile(model, users, items).files(), dataset_);
+  const LoadedTeacher loaded = ModelFile(model.saved, users, items).load(dataset_);
   EXPECT_NE(loaded.report.find("17 of 17 users by id, 1 rows of others"), std::string::npos)
       << loaded.report;
   Teacher of_ids = teacher(loaded.data);
@@ -282,7 +291,7 @@ TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
 
   items[3] = 999;
   try {
-    load_teacher_files(NeumfFile(model, users, items).files(), dataset_);
+    ModelFile(model.saved, users, items).load(dataset_);
     ADD_FAILURE() << "item 37 is missing";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("instance, \"37\""), std::string::npos) << e.what();
