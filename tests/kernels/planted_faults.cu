@@ -1,12 +1,14 @@
 // planted_faults <fault>: kernels with one fault each. The checking executor has to report it; the
 // fault `none` runs all of them in their correct form, which has to pass without a report.
 
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "kernels/platform/execution.h"
+#include "kernels/platform/gemm.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
@@ -157,6 +159,22 @@ __global__ void histogram_kernel(Vector<int32_t> out) {
   for (const int64_t unit : units_of(SingleThread{}, out.size)) out[unit] = count;
 }
 
+/// The sum over two rows of which one lives: a product may read the other one too.
+float product_of_two_rows(bool clear, const Stream& stream) {
+  const DeviceArray<float> a(2), b(2), c(1);
+  const DeviceArray<int32_t> live(1);
+  const float one = 1.0f;
+  const int32_t rows = 1;
+  for (const DeviceArray<float>* operand : {&a, &b}) {
+    if (clear) operand->zero(stream);
+    copy_to_device(operand->data(), &one, sizeof one, stream);
+  }
+  copy_to_device(live.data(), &rows, sizeof rows, stream);
+  gemm(c.matrix(1, 1), a.matrix(2, 1), Transpose::kYes, b.matrix(2, 1), Transpose::kNo,
+       {.live_rows = live.data()}, stream);
+  return c.to_host(stream)[0];
+}
+
 int run(const std::string& fault) {
   const Stream stream;
   const DeviceArray<int32_t> memory(2 * kBlock);
@@ -190,6 +208,10 @@ int run(const std::string& fault) {
   launch("stale_shared", kOneBlock, stream, stale_shared_kernel, !planted("stale_shared"));
   launch("histogram", kTwoBlocks, stream, histogram_kernel, out);
   if (planted("host_index")) out[2 * kBlock] = 0;
+  if (!std::isfinite(product_of_two_rows(!planted("uncleared_rows"), stream))) {
+    std::fprintf(stderr, "simt check: a product read a row that nobody cleared\n");
+    return 3;
+  }
   stream.synchronize();
   if (!known) {
     std::fprintf(stderr, "no fault of the name %s\n", fault.c_str());
