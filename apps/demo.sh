@@ -19,14 +19,9 @@ case "${1-}" in
 esac
 
 . apps/setup.sh
-cmake --preset "$preset" >build-log.tmp-$$ 2>&1 || { cat build-log.tmp-$$; rm -f build-log.tmp-$$; exit 1; }
-rm -f build-log.tmp-$$
-cmake --build --preset "$preset" --target derrd
-derrd=build/$preset/apps/derrd
+# ---------------------------------------------------------------- data
 work=${DERRD_WORK:-build/demo}
 mkdir -p "$work"
-
-# ---------------------------------------------------------------- data
 users_dat=$work/users.dat
 checksum=02d5d429b2c0362e0ed79f6ef204666b4092563d21493abf4dfb521e8a7078bf
 address=https://raw.githubusercontent.com/js05212/citeulike-t/master/users.dat
@@ -45,6 +40,14 @@ else
     curl -fsSL --retry 2 --max-time 60 -o "$users_dat.part" "$address" && mv "$users_dat.part" "$users_dat" || rm -f "$users_dat.part"
   fi
 fi
+
+# ---------------------------------------------------------------- the program
+echo "Building for $preset, which takes some minutes the first time"
+cmake --preset "$preset" >build-log.tmp-$$ 2>&1 || { cat build-log.tmp-$$; rm -f build-log.tmp-$$; exit 1; }
+rm -f build-log.tmp-$$
+cmake --build --preset "$preset" --target derrd
+derrd=build/$preset/apps/derrd
+
 if is_citeulike "$users_dat"; then
   "$derrd" prepare "$users_dat" --format citeulike -o "$work/data.safetensors"
 else
@@ -78,3 +81,5 @@ for model in teacher de-rrd; do
   echo "Ten recommendations for user $user by ${model}:"
   "$derrd" recommend --data "$work/data.safetensors" --model "$work/$model.safetensors" --users "$user" --top 10
 done
+echo
+echo "The program is $PWD/$derrd, data and models are in $(cd "$work" && pwd)"
