@@ -19,6 +19,7 @@ case "${1-}" in
 esac
 
 . apps/setup.sh
+
 # ---------------------------------------------------------------- data
 work=${DERRD_WORK:-build/demo}
 mkdir -p "$work"

@@ -43,8 +43,8 @@ RankingLists parse_ranking_lists(std::string_view text, std::string_view name,
 
 /// Reads `items` I32 [n, R], -1 behind the last, and if they are there `scores` F32, F16 or BF16
 /// [n, R] and `users` I32 [n], all with the numbers that `users` and `items` align with the data
-/// set's. Without the tensor `users`, row r is the list of user r. \throws Error that names file,
-/// tensor and row.
+/// set's. Without the tensor `users`, row r is the list of user r.
+/// \throws Error that names file, tensor and row.
 RankingLists ranking_lists(const SafetensorsFile& file, const RowAlignment& users,
                            const RowAlignment& items, const Dataset& dataset);
 
