@@ -593,15 +593,15 @@ TEST_F(Search, KilledAndGoneOnWithFindsTheSame) {
   EXPECT_EQ(read_text(path("torn-points")), read_text(path("whole-points")));
 }
 
-/// Kills one of the processes that train a point, if there is one.
-bool kill_a_point() {
+/// Kills one of the processes that train a point in a folder, if there is one.
+bool kill_a_point(const std::string& work) {
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::string line = read_text((entry.path() / "cmdline").string());
     if (line.starts_with(std::string("derrd\0distill", 13)) &&
-        line.find("citeulike.bpr.rrd.") != std::string::npos) {
+        line.find(work + "/citeulike.bpr.rrd.") != std::string::npos) {
       return ::kill(std::stoi(name), SIGKILL) == 0;
     }
   }
@@ -621,7 +621,7 @@ TEST_F(Search, AKilledPointIsNotCountedOut) {
   const Arguments all = command("work", {"-o", path("points"), "--write", path("updated.toml")});
   Process process(all);
   bool killed = false;
-  while (!killed && !process.ended()) killed = kill_a_point();
+  while (!killed && !process.ended()) killed = kill_a_point(path("work"));
   ASSERT_TRUE(killed);
   const Result result = process.wait();
   EXPECT_EQ(result.exit_code, 1);
