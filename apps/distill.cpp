@@ -121,7 +121,8 @@ void run(const DistillCommand& command) {
   std::optional<TeacherData> teacher;
   if (has_teacher(command.teacher)) {
     LoadedTeacher loaded = load_teacher(command.teacher, training.dataset());
-    recipe.aligned_teacher = !loaded.report.empty();
+    recipe.aligned_model =
+        !loaded.report.empty() && std::holds_alternative<SavedModel>(loaded.data);
     teacher = std::move(loaded.data);
     const std::string unmet = unmet_need(*teacher, recipe.losses);
     if (!unmet.empty()) usage(unmet);

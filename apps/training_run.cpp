@@ -9,7 +9,6 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "apps/interrupt.h"
@@ -248,11 +247,9 @@ void TrainingRun::train(Recipe recipe) {
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<Distiller>> distillers;
   std::optional<Teacher> teacher;
-  bool whole_model = false;
   std::string teacher_hash;
   if (!recipe.losses.empty()) {
     teacher_hash = hash_teacher(*recipe.teacher);
-    whole_model = std::holds_alternative<SavedModel>(*recipe.teacher);
     teacher.emplace(*std::move(recipe.teacher), data_);
     try {
       for (const DistillationLoss* loss : recipe.losses) {
@@ -273,7 +270,7 @@ void TrainingRun::train(Recipe recipe) {
 
   const std::string run = fingerprint(recipe, teacher_hash);
   resume(trainer, run);
-  if (recipe.aligned_teacher && whole_model) show_worth(*teacher);
+  if (recipe.aligned_model && teacher) show_worth(*teacher);
 
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {

@@ -26,9 +26,10 @@ struct Recipe {
   int64_t layers = 1;                           ///< hidden layers, of a kind that has some
   std::vector<const DistillationLoss*> losses;  ///< they outlive the run; with any, a teacher
   std::optional<TeacherData> teacher;
-  bool aligned_teacher = false;  ///< its rows were matched with the data set's, perhaps wrongly
-  bool balance = false;          ///< choose weights by DistillationLoss::recommended_share
-  Json options;  ///< command, method and the method's own options, for the model's metadata
+  /// The teacher is a whole model whose rows were matched with the data set's, perhaps wrongly.
+  bool aligned_model = false;
+  bool balance = false;  ///< choose weights by DistillationLoss::recommended_share
+  Json options;          ///< command, method and the method's own options, for the model's metadata
 };
 
 /// One run of `derrd train` or `derrd distill`: from files to a model file. A run that fails leaves
