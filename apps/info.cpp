@@ -37,6 +37,9 @@ void print_build() {
     if (device.memory_bytes > 0) {
       fmt::print("{:<10} {:.1f} GB\n", "memory", static_cast<double>(device.memory_bytes) / 1e9);
     }
+    if (device.cache_bytes > 0) {
+      fmt::print("{:<10} {:.1f} MB\n", "cache", static_cast<double>(device.cache_bytes) / 1e6);
+    }
     fmt::print(kLine, "threads", device.threads);
     fmt::print(kLine, "libraries", device.libraries);
   } catch (const DeviceError& e) {

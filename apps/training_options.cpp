@@ -50,6 +50,19 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
       ->check(seed());
 }
 
+/// What decides how fast results come, and not which.
+void add_speed_group(CLI::App& command, TrainingOptions& options) {
+  command
+      .add_option(
+          "--row-updates", options.row_updates_name,
+          "When Adam moves the rows of embedding tables. every-step: all at once, as in the "
+          "textbook; when-read: each when a batch next reads it, which moves fewer bytes; "
+          "auto: the latter where the tables exceed the cache. The same bits come out")
+      ->check(CLI::IsMember({"auto", "when-read", "every-step"}))
+      ->group("Speed")
+      ->capture_default_str();
+}
+
 void add_record_group(CLI::App& command, TrainingOptions& options) {
   const auto add = [&](const char* name, std::string& value, const char* description) {
     return command.add_option(name, value, description)
@@ -115,6 +128,7 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
   add_threads_option(command, options.threads);
   add_training_group(command, options);
   add_record_group(command, options);
+  add_speed_group(command, options);
 }
 
 }  // namespace derrd

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/preset.h"
+#include "engine/trainer.h"
 
 namespace derrd {
 
@@ -24,10 +25,15 @@ struct TrainingOptions {
   int epochs = 1000;
   std::optional<int> patience;  ///< the preset's without it
   std::string preset_name = "authors";
+  std::string row_updates_name = "auto";
   uint64_t seed = 0;
   int threads = 0;
 
   Preset preset() const { return preset_name == "paper" ? Preset::kPaper : Preset::kAuthors; }
+  RowUpdates row_updates() const {
+    if (row_updates_name == "auto") return RowUpdates::kAuto;
+    return row_updates_name == "when-read" ? RowUpdates::kWhenRead : RowUpdates::kEveryStep;
+  }
   int effective_patience() const { return patience.value_or(preset() == Preset::kPaper ? 30 : 20); }
 };
 

@@ -163,6 +163,7 @@ TrainOptions TrainingRun::train_options() const {
   TrainOptions train;
   train.adam.learning_rate = options_.learning_rate;
   train.adam.weight_decay = options_.weight_decay;
+  train.row_updates = options_.row_updates();
   const int64_t samples = data_.pairs() * options_.negatives;
   train.batches = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;

@@ -52,7 +52,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
       options_(options),
       stream_(stream),
       batches_(data, options.batches, stream),
-      optimizer_(parameters, options.adam, stream),
+      optimizer_(parameters, options.adam, options.row_updates, batches_.batches(), stream),
       evaluator_(data),
       early_stopping_(options.preset, options.patience),
       losses_(1 + static_cast<int64_t>(distillers.size())),
@@ -61,6 +61,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
 }
 
 void Trainer::begin_epoch(int epoch) {
+  optimizer_.catch_up(stream_);
   batches_.begin_epoch(epoch, stream_);
   for (const auto& distiller : distillers_) distiller->begin_epoch(batches_, stream_);
   losses_.zero(stream_);
@@ -86,6 +87,7 @@ EpochRecord Trainer::run_epoch() {
   record.seconds.prepare = watch.lap();
 
   for (int64_t b = 0; b < batches_.batches(); ++b) step();
+  optimizer_.catch_up(stream_);
   const std::vector<double> losses = losses_.to_host(stream_);
   record.losses.emplace_back("base", losses[0]);
   for (size_t i = 0; i < distillers_.size(); ++i) {

@@ -22,6 +22,7 @@ namespace derrd {
 
 struct TrainOptions {
   AdamOptions adam = {.weight_decay = 1e-3f};
+  RowUpdates row_updates = RowUpdates::kAuto;
   BatchOptions batches;
   int epochs = 1000;
   int patience = 20;
@@ -67,8 +68,8 @@ class Trainer {
   Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
               const std::function<bool()>& interrupted);
 
-  /// One training step: the next batch of the epoch, forward, backward, Adam. Neither allocates nor
-  /// waits.
+  /// One training step: the next batch of the epoch, forward, backward, Adam; no more of them than
+  /// batches between two calls of begin_epoch(). Neither allocates nor waits.
   void step();
   /// Begins an epoch; run() does both.
   void begin_epoch(int epoch);

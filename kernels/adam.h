@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/platform/device.h"
+#include "kernels/platform/qualifiers.h"
 #include "kernels/views.h"
 
 namespace derrd {
@@ -17,17 +18,25 @@ struct AdamOptions {
   double weight_decay = 0;      ///< L2, coupled: added to the gradient
 };
 
-/// How many updates were made and what follows from it; in device memory, so that a step's launches
-/// do not change. Starts as {}.
-struct AdamStep {
-  int64_t step = 0;                   ///< updates so far, the current one included
-  float step_size = 0;                ///< learning rate / (1 - beta1^step)
-  float inverse_root_correction = 0;  ///< 1 / sqrt(1 - beta2^step)
+/// What follows from an update's number t.
+struct AdamCorrections {
+  float step_size = 0;                ///< learning rate / (1 - beta1^t)
+  float inverse_root_correction = 0;  ///< 1 / sqrt(1 - beta2^t)
 };
 
-/// step->step += 1, and the two corrections follow. Before every round of adam_update.
-/// @param step device memory, overwritten
-void adam_advance(AdamStep* step, AdamOptions options, const Stream& stream);
+/// How many updates were made and what follows from it, in device memory, so that a step's launches
+/// do not change. A view.
+struct AdamHistory {
+  int64_t* steps = nullptr;             ///< updates so far, the current one included; starts as 0
+  Vector<AdamCorrections> corrections;  ///< of the latest updates: update t's at t % size, where
+                                        ///< size is a power of two
+
+  DERRD_HOST_DEVICE int64_t place_of(int64_t t) const { return t & (corrections.size - 1); }
+};
+
+/// Begins update t = ++*history.steps: its corrections are written. Before adam_update.
+/// @throws std::invalid_argument if the corrections' size is no power of two.
+void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream);
 
 /// One update of every parameter, touched by the batch or not; torch.optim.Adam to rounding:
 ///   g = gradient + weight_decay p,  m += (1 - beta1)(g - m),  v = beta2 v + (1 - beta2) g^2,
@@ -35,10 +44,10 @@ void adam_advance(AdamStep* step, AdamOptions options, const Stream& stream);
 /// @param parameters [n], updated
 /// @param first_moment, second_moment [n], updated; they start as zero
 /// @param gradient [n], read, then set to zero for the next step
-/// @param step device memory, advanced before
+/// @param history advanced before
 /// @throws std::invalid_argument if the sizes differ.
 void adam_update(Vector<float> parameters, Vector<float> first_moment, Vector<float> second_moment,
-                 Vector<float> gradient, AdamOptions options, const AdamStep* step,
+                 Vector<float> gradient, AdamOptions options, AdamHistory history,
                  const Stream& stream);
 
 }  // namespace derrd

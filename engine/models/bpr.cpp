@@ -11,8 +11,8 @@ constexpr Parameters::Initial kEmbedding = {Parameters::Initial::Kind::kNormal, 
 BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size,
                    Parameters& parameters)
     : parameters_(parameters),
-      user_(parameters.declare("user_embedding", users, dim, kEmbedding)),
-      item_(parameters.declare("item_embedding", items, dim, kEmbedding)),
+      user_(parameters.declare_table("user_embedding", users, dim, kEmbedding)),
+      item_(parameters.declare_table("item_embedding", items, dim, kEmbedding)),
       loss_terms_(batch_size),
       coefficient_(batch_size),
       scorer_({}, {}) {}
@@ -23,6 +23,10 @@ BprSamples BprModel::samples(const Batches& batches) {
 }
 
 void BprModel::forward(const Batches& batches, double* loss, const Stream& stream) {
+  parameters_.catch_up({{user_, batches.distinct_users()},
+                        {item_, batches.distinct_positives()},
+                        {item_, batches.distinct_negatives()}},
+                       stream);
   bpr_forward(loss_terms_.view(), coefficient_.view(), parameters_.value(user_),
               parameters_.value(item_), samples(batches), stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
@@ -42,9 +46,10 @@ Representations BprModel::representations() const {
 
 void BprModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
                            const Stream& stream) {
-  const bool users = anchor == Anchor::kUser;
-  slot_scores_forward(score, parameters_.value(users ? user_ : item_),
-                      parameters_.value(users ? item_ : user_), batch, stream);
+  const ParameterId anchors = anchor == Anchor::kUser ? user_ : item_;
+  const ParameterId others = anchor == Anchor::kUser ? item_ : user_;
+  parameters_.catch_up({{anchors, batch.anchors}, {others, batch.anchors, batch.samples}}, stream);
+  slot_scores_forward(score, parameters_.value(anchors), parameters_.value(others), batch, stream);
 }
 
 void BprModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,

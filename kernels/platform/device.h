@@ -50,6 +50,8 @@ struct DeviceInfo {
   std::string name;       ///< of the GPU or of the processor
   std::string libraries;  ///< BLAS, sorting and random-number libraries with their versions
   int64_t memory_bytes = 0;
+  /// Of the last cache before memory; 0: unknown.
+  int64_t cache_bytes = 0;
   int threads = 1;  ///< host threads that kernels are spread over (1 on cuda)
 };
 /// @throws DeviceError if there is no device; its message is one line.

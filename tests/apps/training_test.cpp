@@ -112,6 +112,19 @@ TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
   }
 }
 
+TEST_F(Training, OptionsOfSpeedChangeNoBit) {
+  for (const char* method : {"train", "de-rrd"}) {
+    const Arguments run = run_of(method, 4);
+    expect_success(run + Arguments{"-o", path("model")});
+    const std::string model = read_text(path("model"));
+    for (const Arguments& options :
+         std::vector<Arguments>{{"--row-updates", "every-step"}, {"--row-updates", "when-read"}}) {
+      expect_success(run + options + Arguments{"-o", path("other")});
+      EXPECT_EQ(read_text(path("other")), model) << method << " " << options[0] << options[1];
+    }
+  }
+}
+
 /// A larger data set, so that every kernel's work is split into several parts.
 class LargeTraining : public testing::Test {
  protected:
@@ -570,6 +583,17 @@ void KilledTraining::expect_same_bits(const std::string& method, int kills_wante
 TEST_F(KilledTraining, ResumedGivesTheSameBits) { expect_same_bits("de-rrd", 24); }
 TEST_F(KilledTraining, ResumedGivesTheSameBitsForTheOtherLosses) {
   expect_same_bits("rrd+ir+rd+cd", 8);
+}
+
+TEST_F(Training, OtherOptionsOfSpeedMayResume) {
+  const Arguments run = run_of("de-rrd", 8);
+  expect_success(run + Arguments{"-o", path("whole")});
+  const Arguments checkpoint = {"--checkpoint", path("checkpoint")};
+  expect_success(run_of("de-rrd", 3) + checkpoint +
+                 Arguments{"-o", path("model"), "--row-updates", "when-read"});
+  expect_success(run + checkpoint +
+                 Arguments{"-o", path("model"), "--row-updates", "every-step", "--resume"});
+  EXPECT_EQ(read_text(path("whole")), read_text(path("model")));
 }
 
 TEST_F(Training, AnotherNumberOfThreadsMayResume) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "data/error.h"
@@ -156,6 +157,23 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
   EXPECT_EQ(actual.second_moments, expected.second_moments);
   EXPECT_EQ(actual.best_values, expected.best_values);
   EXPECT_EQ(actual.optimizer_steps, expected.optimizer_steps);
+}
+
+// When rows are updated enters no result. Tables are larger than what a batch reads, so that rows
+// do wait.
+TEST_P(TrainerMethods, RowsThatWaitEndInTheSameBits) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const auto end = [&](RowUpdates row_updates) {
+    TrainOptions o = options(3);
+    o.adam.weight_decay = 1e-3;
+    o.batches = {.batch_size = 6, .negatives = 1, .seed = 11};
+    o.row_updates = row_updates;
+    TrainingRun run = make_run(dataset, o);
+    run.train();
+    const Checkpoint c = run.trainer->checkpoint();
+    return std::tuple(c.values, c.first_moments, c.second_moments, c.best_values);
+  };
+  EXPECT_TRUE(end(RowUpdates::kWhenRead) == end(RowUpdates::kEveryStep));
 }
 
 std::string method_name(const testing::TestParamInfo<MethodOf>& parameter) {

@@ -15,17 +15,20 @@ struct Adam {
         first_moment(std::vector<float>(start.size())),
         second_moment(std::vector<float>(start.size())),
         gradient(static_cast<int64_t>(start.size())),
-        step(std::vector<AdamStep>(1)) {}
+        steps(std::vector<int64_t>(1)),
+        corrections(std::vector<AdamCorrections>(1)) {}
 
   void update(const std::vector<float>& new_gradient, const AdamOptions& options) {
     gradient.set(new_gradient);
-    adam_advance(step.data(), options, stream());
+    adam_advance(history(), options, stream());
     adam_update(parameters.view(), first_moment.view(), second_moment.view(), gradient.view(),
-                options, step.data(), stream());
+                options, history(), stream());
   }
+  AdamHistory history() const { return {steps.data(), corrections.view()}; }
 
   Guarded<float> parameters, first_moment, second_moment, gradient;
-  Guarded<AdamStep> step;
+  Guarded<int64_t> steps;
+  Guarded<AdamCorrections> corrections;
 };
 
 // One float operation errs by 2^-24 = 6e-8 of its result. m and v are sums of like-signed or
@@ -54,7 +57,8 @@ TEST(Adam, FollowsTheOracle) {
          {&adam.parameters, &adam.first_moment, &adam.second_moment, &adam.gradient}) {
       expect_intact(*buffer, "an Adam buffer");
     }
-    expect_intact(adam.step, "step");
+    expect_intact(adam.steps, "steps");
+    expect_intact(adam.corrections, "corrections");
   }
 }
 
@@ -85,17 +89,20 @@ TEST(Adam, FollowsPyTorchToRounding) {
 
 TEST(Adam, CorrectionsAreThoseOfDoublePrecision) {
   const AdamOptions options = {.learning_rate = 5e-4};
-  Guarded<AdamStep> step(std::vector<AdamStep>(1));
+  Guarded<int64_t> steps(std::vector<int64_t>(1));
+  Guarded<AdamCorrections> corrections(std::vector<AdamCorrections>(4));
   for (const int64_t t : {1, 2, 10, 1000, 113'000}) {
-    step.set({AdamStep{.step = t - 1}});
-    adam_advance(step.data(), options, stream());
-    const AdamStep now = step.host()[0];
-    EXPECT_EQ(now.step, t);
+    steps.set({t - 1});
+    adam_advance({steps.data(), corrections.view()}, options, stream());
+    EXPECT_EQ(steps.host()[0], t);
+    const AdamCorrections now = corrections.host()[static_cast<size_t>(t % 4)];
     // Half a unit in the last place of float, and the device's own pow.
     EXPECT_NEAR(now.step_size / (options.learning_rate / (1 - std::pow(options.beta1, t))), 1.0,
                 7e-8);
     EXPECT_NEAR(now.inverse_root_correction * std::sqrt(1 - std::pow(options.beta2, t)), 1.0, 7e-8);
   }
+  expect_intact(steps, "steps");
+  expect_intact(corrections, "corrections");
 }
 
 TEST(Adam, WithoutGradientOrDecayNothingMoves) {
@@ -124,10 +131,12 @@ TEST(Adam, NanStaysWithItsElement) {
 
 TEST(Adam, RejectsOtherSizes) {
   Guarded<float> four(4), three(3);
-  Guarded<AdamStep> step(1);
+  Guarded<int64_t> steps(1);
+  Guarded<AdamCorrections> corrections(1);
   const auto update = [&](const Guarded<float>& m, const Guarded<float>& v,
                           const Guarded<float>& g) {
-    adam_update(four.view(), m.view(), v.view(), g.view(), {}, step.data(), stream());
+    adam_update(four.view(), m.view(), v.view(), g.view(), {}, {steps.data(), corrections.view()},
+                stream());
   };
   EXPECT_THROW(update(three, four, four), std::invalid_argument);
   EXPECT_THROW(update(four, three, four), std::invalid_argument);

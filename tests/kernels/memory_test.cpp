@@ -132,6 +132,8 @@ TEST(MemoryTest, TheDeviceIsNamed) {
   EXPECT_FALSE(info.name.empty());
   EXPECT_FALSE(info.libraries.empty());
   EXPECT_GE(info.threads, 1);
+  EXPECT_GE(info.cache_bytes, 0);
+  EXPECT_LT(info.cache_bytes, int64_t{1} << 34);
   if (info.executor == "cpu") {
     set_threads(1);
     EXPECT_EQ(device_info().threads, 1);

@@ -28,6 +28,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __shared__ static thread_local  // a block stays on one host thread, the only one it is on
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 namespace derrd {
 
@@ -326,6 +327,15 @@ inline uint32_t atomic_add(uint32_t& target, uint32_t value) {
   return __atomic_fetch_add(&target, value, __ATOMIC_RELAXED);
 }
 
+/// The value of an integer in global memory that other threads may exchange meanwhile.
+inline uint32_t atomic_load(const uint32_t& source) {
+  return __atomic_load_n(&source, __ATOMIC_RELAXED);
+}
+/// Puts a value in the place of another, in global memory; returns the old one.
+inline uint32_t atomic_exchange(uint32_t& target, uint32_t value) {
+  return __atomic_exchange_n(&target, value, __ATOMIC_RELAXED);
+}
+
 struct Geometry {
   int64_t blocks = 1;
 };
@@ -349,8 +359,21 @@ template <class... Parameters, class... Arguments>
 void launch(const char* name, Geometry geometry, const Stream&, void (*kernel)(Parameters...),
             Arguments&&... arguments) {
   struct Call {
+    const char* name;
+    int64_t blocks;
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> parameters;
+
+    void operator()() const {
+      cpu::count_launch();
+      check::run_kernel(
+          name, blocks,
+          [](const void* context) {
+            const Call& c = *static_cast<const Call*>(context);
+            std::apply(c.kernel, c.parameters);
+          },
+          this);
+    }
   };
   const Call call{kernel, {static_cast<Parameters>(arguments)...}};
   cpu::count_launch();

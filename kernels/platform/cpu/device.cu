@@ -2,7 +2,9 @@
 
 #include <cblas.h>
 #include <thrust/version.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -55,7 +57,8 @@ DeviceInfo device_info() {
                           " kernels), Thrust " + std::to_string(THRUST_MAJOR_VERSION) + "." +
                           std::to_string(THRUST_MINOR_VERSION);
   if (!executor.library.empty()) libraries += ", " + executor.library;
-  return {executor.name, processor_name(), std::move(libraries), 0, executor.threads};
+  const int64_t cache_bytes = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+  return {executor.name, processor_name(), std::move(libraries), 0, cache_bytes, executor.threads};
 }
 
 void* device_allocate(int64_t bytes) {

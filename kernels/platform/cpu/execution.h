@@ -21,6 +21,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __shared__
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 namespace derrd {
 
@@ -135,6 +136,15 @@ inline uint32_t atomic_add(uint32_t& target, uint32_t value) {
   const uint32_t old = target;
   target += value;
   return old;
+}
+
+/// The value of an integer in global memory that other threads may exchange meanwhile.
+inline uint32_t atomic_load(const uint32_t& source) {
+  return __atomic_load_n(&source, __ATOMIC_RELAXED);
+}
+/// Puts a value in the place of another, in global memory; returns the old one.
+inline uint32_t atomic_exchange(uint32_t& target, uint32_t value) {
+  return __atomic_exchange_n(&target, value, __ATOMIC_RELAXED);
 }
 
 struct Geometry {

@@ -1,7 +1,15 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "kernels/platform/cpu/operators.h"
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 namespace derrd {
 
@@ -21,6 +29,12 @@ inline LaneFloats load_lanes(const float* from) {
   std::memcpy(&x, from, sizeof x);
   return x;
 }
+inline LaneFloats load_lanes(const float* from, int64_t count) {
+  if (count >= kLaneWidth) return load_lanes(from);
+  LaneFloats x = {};
+  std::memcpy(&x, from, sizeof(float) * static_cast<size_t>(std::max<int64_t>(0, count)));
+  return x;
+}
 inline void store_lanes(float* to, LaneFloats x, int64_t count) {
   if (count >= kLaneWidth) {
     std::memcpy(to, &x, sizeof x);
@@ -30,5 +44,29 @@ inline void store_lanes(float* to, LaneFloats x, int64_t count) {
 }
 inline LaneFloats spread(float x) { return x + LaneFloats{}; }
 inline LaneFloats larger_of(LaneFloats a, LaneFloats b) { return a < b ? b : a; }
+
+// The compiler turns neither of these into one instruction by itself.
+inline LaneFloats multiply_add(LaneFloats a, LaneFloats b, LaneFloats c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX__) && defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  LaneFloats x;
+  for (int i = 0; i < kLaneWidth; ++i) x[i] = multiply_add(a[i], b[i], c[i]);
+  return x;
+#endif
+}
+inline LaneFloats square_root(LaneFloats x) {
+#if defined(__AVX512F__)
+  constexpr __mmask16 kAll = 0xffff;  // the unmasked intrinsic warns of a variable within it
+  return _mm512_maskz_sqrt_ps(kAll, x);
+#elif defined(__AVX__)
+  return _mm256_sqrt_ps(x);
+#else
+  for (int i = 0; i < kLaneWidth; ++i) x[i] = std::sqrt(x[i]);
+  return x;
+#endif
+}
 
 }  // namespace derrd

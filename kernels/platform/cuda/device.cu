@@ -127,7 +127,9 @@ DeviceInfo device_info() {
               std::to_string(properties.minor) + ")",
           "CUDA " + version(runtime) + ", driver " + version(driver) + ", CUB " +
               std::to_string(CUB_MAJOR_VERSION) + "." + std::to_string(CUB_MINOR_VERSION),
-          static_cast<int64_t>(properties.totalGlobalMem), 1};
+          static_cast<int64_t>(properties.totalGlobalMem),
+          properties.l2CacheSize,
+          1};
 }
 
 void set_threads(int) {}

@@ -97,6 +97,15 @@ __device__ __forceinline__ uint32_t atomic_add(uint32_t& target, uint32_t value)
   return atomicAdd(&target, value);
 }
 
+/// The value of an integer in global memory that other threads may exchange meanwhile.
+__device__ __forceinline__ uint32_t atomic_load(const uint32_t& source) {
+  return *static_cast<const volatile uint32_t*>(&source);
+}
+/// Puts a value in the place of another, in global memory; returns the old one.
+__device__ __forceinline__ uint32_t atomic_exchange(uint32_t& target, uint32_t value) {
+  return atomicExch(&target, value);
+}
+
 struct Geometry {
   int64_t blocks = 1;
   int threads = cuda::kBlockThreads;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 namespace derrd {
@@ -10,6 +11,9 @@ constexpr int kLaneWidth = 1;
 using LaneFloats = float;
 
 __device__ __forceinline__ LaneFloats load_lanes(const float* from) { return *from; }
+__device__ __forceinline__ LaneFloats load_lanes(const float* from, int64_t count) {
+  return count >= kLaneWidth ? *from : 0.0f;
+}
 __device__ __forceinline__ void store_lanes(float* to, LaneFloats x, int64_t count) {
   if (count >= kLaneWidth) *to = x;
 }
@@ -17,5 +21,6 @@ __device__ __forceinline__ LaneFloats spread(float x) { return x; }
 __device__ __forceinline__ LaneFloats larger_of(LaneFloats a, LaneFloats b) {
   return a < b ? b : a;
 }
+__device__ __forceinline__ LaneFloats square_root(LaneFloats x) { return sqrtf(x); }
 
 }  // namespace derrd
