@@ -102,13 +102,17 @@ __global__ void advance_batch_kernel(SampleCursor samples, SegmentCursor users,
   }
 }
 
-__global__ void empty_cursors_kernel(BatchCursor* samples, BatchCursor* users,
-                                     BatchCursor* positives, BatchCursor* negatives) {
+__global__ void rewind_batches_kernel(BatchCursor* samples, BatchCursor* users,
+                                      BatchCursor* positives, BatchCursor* negatives) {
   for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) {
     for (BatchCursor* cursor : {samples, users, positives, negatives}) {
       if (cursor != nullptr) *cursor = BatchCursor{};
     }
   }
+}
+
+__global__ void set_epoch_kernel(EpochState* state, EpochState value) {
+  for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) *state = value;
 }
 
 /// A tile writes the table rows from one row of the batch up to the next: that row's position, then
@@ -186,13 +190,19 @@ void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor posi
       require_size("advance_batch", "batch_offsets", list.batch_offsets, batches + 1);
     }
   }
-  if (samples.n == 0) {
-    launch("advance_batch", threads_for(1), stream, empty_cursors_kernel, samples.cursor,
-           users.cursor, positives.cursor, negatives.cursor);
-    return;
-  }
+  if (samples.n == 0) return rewind_batches(samples, users, positives, negatives, stream);
   launch("advance_batch", threads_for(1), stream, advance_batch_kernel, samples, users, positives,
          negatives);
+}
+
+void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
+                    SegmentCursor negatives, const Stream& stream) {
+  launch("rewind_batches", threads_for(1), stream, rewind_batches_kernel, samples.cursor,
+         users.cursor, positives.cursor, negatives.cursor);
+}
+
+void set_epoch(EpochState* state, EpochState value, const Stream& stream) {
+  launch("set_epoch", threads_for(1), stream, set_epoch_kernel, state, value);
 }
 
 void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream) {

@@ -81,6 +81,14 @@ struct SegmentCursor {
 void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
                    SegmentCursor negatives, const Stream& stream);
 
+/// Puts all cursors before the first batch.
+void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
+                    SegmentCursor negatives, const Stream& stream);
+
+/// *state = value, without the host's waiting for what is queued before.
+/// @param state device memory, overwritten
+void set_epoch(EpochState* state, EpochState value, const Stream& stream);
+
 /// The inverse of the current batch's rows: position[rows[i]] = i for the i that the batch owns, -1
 /// for every other row of the table.
 /// @param position [table rows], overwritten.

@@ -36,6 +36,24 @@ class Stream {
   void* blas_workspace_ = nullptr;
 };
 
+/// A moment in a stream's work. Owns it; does not move.
+class TimeMark {
+ public:
+  TimeMark();
+  ~TimeMark();
+  TimeMark(const TimeMark&) = delete;
+  TimeMark& operator=(const TimeMark&) = delete;
+
+  /// Marks when what is queued so far will be done. Does not wait.
+  void set(const Stream& stream);
+  /// Seconds from an earlier mark of the same stream to this one; waits for both.
+  double seconds_since(const TimeMark& earlier) const;
+
+ private:
+  void* native_ = nullptr;  // cudaEvent_t
+  double seconds_ = 0;      // on the CPU
+};
+
 /// What this process did so far; a training step adds nothing to the first two.
 struct Counters {
   int64_t allocations = 0;

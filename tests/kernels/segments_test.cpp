@@ -190,6 +190,31 @@ TEST(AdvanceBatch, RefusesShapesThatDoNotFit) {
                std::invalid_argument);
 }
 
+TEST(RewindBatches, PutsCursorsBeforeTheFirstBatch) {
+  Cursors cursors;
+  cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
+  const Guarded<int32_t> offsets = {0, 3, 5};
+  const SegmentCursor list = {cursors.list(1), offsets.const_view()};
+  rewind_batches({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  const std::vector<BatchCursor> rewound = cursors.memory.host();
+  expect_cursor(rewound[0], BatchCursor{});
+  expect_cursor(rewound[1], {3, 5, 7});  // of no list
+  expect_cursor(rewound[2], BatchCursor{});
+  advance_batch({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  const std::vector<BatchCursor> first = cursors.memory.host();
+  expect_cursor(first[0], {0, 0, 8});
+  expect_cursor(first[2], {0, 0, 3});
+  expect_intact(cursors.memory, "cursors");
+}
+
+TEST(SetEpoch, WritesTheState) {
+  const Guarded<EpochState> state(std::vector<EpochState>(1));
+  set_epoch(state.data(), {41, 0.25f}, stream());
+  EXPECT_EQ(state.host()[0].epoch, 41u);
+  EXPECT_EQ(state.host()[0].temperature, 0.25f);
+  expect_intact(state, "state");
+}
+
 TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
   for (const int32_t table_rows : {1, 33, 257}) {
     const std::vector<int32_t> row_of_sample = random_below(100, table_rows, 4);

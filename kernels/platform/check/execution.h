@@ -375,15 +375,8 @@ void launch(const char* name, Geometry geometry, const Stream&, void (*kernel)(P
           this);
     }
   };
-  const Call call{kernel, {static_cast<Parameters>(arguments)...}};
-  cpu::count_launch();
-  check::run_kernel(
-      name, geometry.blocks,
-      [](const void* context) {
-        const Call& c = *static_cast<const Call*>(context);
-        std::apply(c.kernel, c.parameters);
-      },
-      &call);
+  const Call call{name, geometry.blocks, kernel, {static_cast<Parameters>(arguments)...}};
+  if (!cpu::record(call)) call();
 }
 
 }  // namespace derrd

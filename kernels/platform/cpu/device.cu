@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -47,7 +48,20 @@ Stream::Stream() {
 Stream::~Stream() = default;
 Stream::Stream(Stream&&) noexcept = default;
 Stream& Stream::operator=(Stream&&) noexcept = default;
-void Stream::synchronize() const { ++synchronizations; }
+void Stream::synchronize() const {
+  cpu::refuse_recording("the host waits");
+  ++synchronizations;
+}
+
+TimeMark::TimeMark() = default;
+TimeMark::~TimeMark() = default;
+void TimeMark::set(const Stream&) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  seconds_ = std::chrono::duration<double>(now).count();
+}
+double TimeMark::seconds_since(const TimeMark& earlier) const {
+  return seconds_ - earlier.seconds_;
+}
 
 Counters counters() { return {allocations, synchronizations, launches}; }
 
@@ -63,6 +77,7 @@ DeviceInfo device_info() {
 
 void* device_allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
+  cpu::refuse_recording("memory is allocated");
   ++allocations;
   const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
   void* pointer = std::aligned_alloc(kAlignment, rounded);
@@ -84,10 +99,12 @@ void copy_to_host(void* host, const void* device, int64_t bytes, const Stream& s
   stream.synchronize();
   if (bytes > 0) std::memcpy(host, device, static_cast<size_t>(bytes));
 }
-void copy_on_device(void* to, const void* from, int64_t bytes, const Stream&) {
+void copy_on_device(void* to, const void* from, int64_t bytes, const Stream& stream) {
+  if (cpu::record([=, &stream] { copy_on_device(to, from, bytes, stream); })) return;
   if (bytes > 0) std::memmove(to, from, static_cast<size_t>(bytes));
 }
-void fill_zero(void* device, int64_t bytes, const Stream&) {
+void fill_zero(void* device, int64_t bytes, const Stream& stream) {
+  if (cpu::record([=, &stream] { fill_zero(device, bytes, stream); })) return;
   if (bytes > 0) std::memset(device, 0, static_cast<size_t>(bytes));
 }
 

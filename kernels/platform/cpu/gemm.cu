@@ -54,7 +54,9 @@ void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, i
 }  // namespace
 
 void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
-          Transpose transpose_b, GemmOptions options, const Stream&) {
+          Transpose transpose_b, GemmOptions options, const Stream& stream) {
+  const auto later = [=, &stream] { gemm(c, a, transpose_a, b, transpose_b, options, stream); };
+  if (cpu::record(later)) return;
   GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
   if (options.live_rows != nullptr && !cpu::strict_as_gpu()) {
     int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
@@ -80,7 +82,11 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
 
 void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                   Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
-                  const Stream&) {
+                  const Stream& stream) {
+  const auto later = [=, &stream] {
+    grouped_gemm(c, a, b, transpose_b, groups, offsets, beta, stream);
+  };
+  if (cpu::record(later)) return;
   check_grouped_gemm(c, a, b, transpose_b, groups, offsets);
   if (groups == 0 || c.size() == 0) return;
   cpu::parallel_for(groups, c.rows / groups * c.cols * a.cols, [&](int64_t g) {
@@ -102,7 +108,9 @@ void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
 }
 
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             int64_t groups, Vector<const int32_t> offsets, const Stream&) {
+                             int64_t groups, Vector<const int32_t> offsets, const Stream& stream) {
+  const auto later = [=, &stream] { grouped_gemm_accumulate(c, a, b, groups, offsets, stream); };
+  if (cpu::record(later)) return;
   check_grouped_gemm_accumulate(c, a, b, groups, offsets);
   if (groups == 0 || c.size() == 0) return;
   cpu::parallel_for(groups, a.rows / groups * b.cols * a.cols, [&](int64_t g) {

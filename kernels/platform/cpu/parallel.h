@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace derrd::cpu {
@@ -52,8 +53,14 @@ void parallel_for(int64_t units, int64_t elements, const Function& f) {
       &call);
 }
 
-/// Whether memory starts as NaN and products read all rows, as they may on a GPU: for tests.
+/// Whether memory starts as NaN, products read all rows, slices are one and graphs keep their
+/// launches' arguments, as on a GPU: for tests.
 bool strict_as_gpu();
+
+/// Keeps a call for the LaunchGraph that this thread records; false if it records none.
+bool record(std::function<void()> call);
+/// @throws DeviceError naming `what` if this thread records.
+void refuse_recording(const char* what);
 
 /// Adds to Counters::launches.
 void count_launch();

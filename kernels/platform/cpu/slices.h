@@ -8,11 +8,12 @@
 namespace derrd {
 
 inline int64_t live_part(int64_t total, const int32_t* live_rows) {
-  return live_rows == nullptr ? total : std::clamp<int64_t>(*live_rows, 0, total);
+  return live_rows == nullptr || cpu::strict_as_gpu() ? total
+                                                      : std::clamp<int64_t>(*live_rows, 0, total);
 }
 
 inline int64_t slice_count(int64_t live, int64_t preferred) {
-  return (live + preferred - 1) / preferred;
+  return cpu::strict_as_gpu() ? 1 : (live + preferred - 1) / preferred;
 }
 
 /// A slice is a chunk of its own: it is worth a thread, and what it calls runs inline.

@@ -22,7 +22,9 @@ constexpr int64_t kScratchBytes = 1;
 
 int64_t sort_pairs_scratch_bytes(int64_t) { return kScratchBytes; }
 
-void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch, const Stream&) {
+void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch,
+                const Stream& stream) {
+  if (cpu::record([=, &stream] { sort_pairs(out, in, bits, scratch, stream); })) return;
   if (in.keys.size == 0) return;
   require_scratch("sort_pairs", scratch);
   const int64_t n = in.keys.size;
@@ -52,6 +54,7 @@ struct Pair {
 
 void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t> offsets,
                           Vector<uint8_t> scratch, const Stream&) {
+  cpu::refuse_recording("a segmented sort waits");
   if (offsets.size < 2 || in.keys.size == 0) return;
   require_scratch("segmented_sort", scratch);
   const int64_t segments = offsets.size - 1;
@@ -87,11 +90,13 @@ void exclusive_sum_of(Vector<T> out, Vector<const T> in, Vector<uint8_t> scratch
 }  // namespace
 
 void exclusive_sum(Vector<int32_t> out, Vector<const int32_t> in, Vector<uint8_t> scratch,
-                   const Stream&) {
+                   const Stream& stream) {
+  if (cpu::record([=, &stream] { exclusive_sum(out, in, scratch, stream); })) return;
   exclusive_sum_of(out, in, scratch);
 }
 void exclusive_sum(Vector<int64_t> out, Vector<const int64_t> in, Vector<uint8_t> scratch,
-                   const Stream&) {
+                   const Stream& stream) {
+  if (cpu::record([=, &stream] { exclusive_sum(out, in, scratch, stream); })) return;
   exclusive_sum_of(out, in, scratch);
 }
 

@@ -107,6 +107,26 @@ void Stream::synchronize() const {
   cuda::check(cudaStreamSynchronize(handle(*this)), "cudaStreamSynchronize");
 }
 
+TimeMark::TimeMark() {
+  require_device();
+  cudaEvent_t event = nullptr;
+  cuda::check(cudaEventCreate(&event), "cudaEventCreate");
+  native_ = event;
+}
+TimeMark::~TimeMark() { cudaEventDestroy(static_cast<cudaEvent_t>(native_)); }
+void TimeMark::set(const Stream& stream) {
+  cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(native_), handle(stream)),
+              "cudaEventRecord");
+}
+double TimeMark::seconds_since(const TimeMark& earlier) const {
+  const auto end = static_cast<cudaEvent_t>(native_);
+  cuda::check(cudaEventSynchronize(end), "cudaEventSynchronize");
+  float milliseconds = 0;
+  cuda::check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(earlier.native_), end),
+              "cudaEventElapsedTime");
+  return milliseconds * 1e-3;
+}
+
 Counters counters() { return {allocations, synchronizations, launches}; }
 
 DeviceInfo device_info() {

@@ -1,0 +1,117 @@
+#include "kernels/platform/graph.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "kernels/adam.h"
+#include "kernels/platform/gemm.h"
+#include "kernels/segments.h"
+#include "tests/kernels/support.h"
+
+namespace derrd::test {
+namespace {
+
+/// Whether the executor keeps launches with their arguments, as a CUDA graph does.
+bool keeps_arguments() { return device_info().executor != "cpu"; }
+
+/// Something to count with.
+struct Steps {
+  void advance() const { adam_advance({steps.data(), corrections.view()}, {}, stream()); }
+  int64_t taken() const { return steps.host()[0]; }
+  Guarded<int64_t> steps{std::vector<int64_t>(1)};
+  Guarded<AdamCorrections> corrections{std::vector<AdamCorrections>(1)};
+};
+
+TEST(LaunchGraph, RecordsWithoutRunningAndRepeats) {
+  const Steps steps;
+  const LaunchGraph graph(stream(), [&] {
+    steps.advance();
+    steps.advance();
+  });
+  EXPECT_EQ(steps.taken(), 0);
+  for (int i = 1; i <= 3; ++i) {
+    graph.replay(stream());
+    EXPECT_EQ(steps.taken(), 2 * i);
+  }
+}
+
+TEST(LaunchGraph, KeepsTheOrderOfLaunchesProductsAndCopies) {
+  const Guarded<float> a{2.0f}, b{3.0f}, c{0.0f}, d{5.0f};
+  const LaunchGraph graph(stream(), [&] {
+    gemm(c.matrix(1, 1), a.matrix(1, 1), Transpose::kNo, b.matrix(1, 1), Transpose::kNo, {},
+         stream());
+    copy_on_device(a.data(), c.data(), sizeof(float), stream());  // the next product's
+    gemm(d.matrix(1, 1), a.matrix(1, 1), Transpose::kNo, b.matrix(1, 1), Transpose::kNo,
+         {.beta = 1.0f}, stream());
+    fill_zero(c.data(), sizeof(float), stream());
+  });
+  graph.replay(stream());
+  EXPECT_EQ(a.host()[0], 6.0f);
+  EXPECT_EQ(c.host()[0], 0.0f);
+  EXPECT_EQ(d.host()[0], 23.0f);
+}
+
+TEST(LaunchGraph, KeepsArgumentsAsTheyWere) {
+  if (!keeps_arguments()) GTEST_SKIP() << "the CPU executor keeps the calls";
+  const Guarded<EpochState> state(std::vector<EpochState>(1));
+  uint32_t epoch = 7;
+  const LaunchGraph graph(stream(), [&] { set_epoch(state.data(), {epoch, 0.5f}, stream()); });
+  epoch = 8;
+  graph.replay(stream());
+  EXPECT_EQ(state.host()[0].epoch, 7u);
+}
+
+TEST(LaunchGraph, RefusesWhatCannotBeRepeated) {
+  if (!keeps_arguments()) GTEST_SKIP() << "the CPU executor keeps the calls";
+  const Guarded<float> one{1.0f};
+  const auto record = [&](const std::function<void()>& queue) {
+    return LaunchGraph(stream(), queue);
+  };
+  EXPECT_THROW(record([] { stream().synchronize(); }), DeviceError);
+  EXPECT_THROW(record([&] { one.host(); }), DeviceError);
+  EXPECT_THROW(record([] { device_free(device_allocate(1 << 20)); }), DeviceError);
+  // The stream goes on as before.
+  const Steps steps;
+  steps.advance();
+  EXPECT_EQ(steps.taken(), 1);
+}
+
+TEST(LaunchGraph, PassesOnWhatTheCallsThrow) {
+  const Steps steps;
+  const auto record_and_replay = [&] {
+    LaunchGraph(stream(), [&] {
+      steps.advance();
+      throw std::runtime_error("no");
+    }).replay(stream());
+  };
+  EXPECT_THROW(record_and_replay(), std::runtime_error);
+  const int64_t before = steps.taken();
+  steps.advance();
+  EXPECT_EQ(steps.taken(), before + 1);
+}
+
+TEST(LaunchGraph, MovesAndIsEmptyAtFirst) {
+  const Steps steps;
+  LaunchGraph graph;
+  graph.replay(stream());
+  graph = LaunchGraph(stream(), [&] { steps.advance(); });
+  LaunchGraph other = std::move(graph);
+  other.replay(stream());
+  EXPECT_EQ(steps.taken(), 1);
+  graph.replay(stream());
+  EXPECT_EQ(steps.taken(), 1);
+}
+
+TEST(TimeMark, MeasuresWhatLiesBetween) {
+  TimeMark begin, end;
+  const Steps steps;
+  begin.set(stream());
+  for (int i = 0; i < 100; ++i) steps.advance();
+  end.set(stream());
+  EXPECT_GT(end.seconds_since(begin), 0);
+  EXPECT_LT(end.seconds_since(begin), 60);
+  EXPECT_EQ(begin.seconds_since(begin), 0);
+}
+
+}  // namespace
+}  // namespace derrd::test
