@@ -61,6 +61,13 @@ void add_speed_group(CLI::App& command, TrainingOptions& options) {
       ->check(CLI::IsMember({"auto", "when-read", "every-step"}))
       ->group("Speed")
       ->capture_default_str();
+  command
+      .add_option("--graph-steps", options.graph_steps,
+                  "Training steps that a GPU is given at once, as a CUDA graph; 0: launch by "
+                  "launch, as profilers want them. The same bits come out")
+      ->check(count_from(0))
+      ->group("Speed")
+      ->capture_default_str();
 }
 
 void add_record_group(CLI::App& command, TrainingOptions& options) {

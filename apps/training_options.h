@@ -26,6 +26,7 @@ struct TrainingOptions {
   std::optional<int> patience;  ///< the preset's without it
   std::string preset_name = "authors";
   std::string row_updates_name = "auto";
+  int64_t graph_steps = TrainOptions{}.graph_steps;
   uint64_t seed = 0;
   int threads = 0;
 

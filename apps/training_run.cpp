@@ -164,6 +164,7 @@ TrainOptions TrainingRun::train_options() const {
   train.adam.learning_rate = options_.learning_rate;
   train.adam.weight_decay = options_.weight_decay;
   train.row_updates = options_.row_updates();
+  train.graph_steps = options_.graph_steps;
   const int64_t samples = data_.pairs() * options_.negatives;
   train.batches = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;

@@ -81,8 +81,8 @@ Batches::Plan Batches::make_plan(int64_t table_rows, const BatchCursor* cursor) 
 void Batches::begin_epoch(int epoch, const Stream& stream) {
   epoch_ = epoch;
   const auto number = static_cast<uint32_t>(epoch);
-  const std::vector<BatchCursor> before_first(4);
-  copy_to_device(cursors_.data(), before_first.data(), cursors_.bytes(), stream);
+  rewind_batches(sample_cursor(), cursor_of(users_plan_, 1), cursor_of(positives_plan_, 2),
+                 cursor_of(negatives_plan_, 3), stream);
 
   sample_negatives(pair_negatives_.view(), pair_users_.view(), data_.train(), data_.items(),
                    {options_.seed, RandomPurpose::kNegative, number}, stream);
@@ -113,11 +113,8 @@ void Batches::build(Plan& plan, Vector<const int32_t> row_of_sample, const Strea
 }
 
 void Batches::next(const Stream& stream) {
-  BatchCursor* cursor = cursors_.data();
-  advance_batch({cursor, samples_, options_.batch_size},
-                {cursor + 1, users_plan_.batch_offsets.view()},
-                {cursor + 2, positives_plan_.batch_offsets.view()},
-                {cursor + 3, negatives_plan_.batch_offsets.view()}, stream);
+  advance_batch(sample_cursor(), cursor_of(users_plan_, 1), cursor_of(positives_plan_, 2),
+                cursor_of(negatives_plan_, 3), stream);
 }
 
 }  // namespace derrd

@@ -50,6 +50,11 @@ class Batches {
     RowSegments segments;
     int64_t table_rows = 0;
   };
+  /// The cursors with what they move over.
+  SampleCursor sample_cursor() const { return {cursors_.data(), samples_, options_.batch_size}; }
+  SegmentCursor cursor_of(const Plan& plan, int64_t number) const {
+    return {cursors_.data() + number, plan.batch_offsets.view()};
+  }
   Plan make_plan(int64_t table_rows, const BatchCursor* cursor) const;
   void build(Plan& plan, Vector<const int32_t> row_of_sample, const Stream& stream);
 

@@ -14,6 +14,8 @@ namespace derrd {
 
 namespace {
 
+constexpr int64_t kNothingRecorded = -1;
+
 /// Seconds since the last lap.
 class Stopwatch {
  public:
@@ -56,7 +58,8 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
       evaluator_(data),
       early_stopping_(options.preset, options.patience),
       losses_(1 + static_cast<int64_t>(distillers.size())),
-      best_values_(parameters.values().size) {
+      best_values_(parameters.values().size),
+      recorded_revision_(kNothingRecorded) {
   best_values_.zero(stream);
 }
 
@@ -78,17 +81,40 @@ void Trainer::step() {
   optimizer_.step(stream_);
 }
 
+int64_t Trainer::revision() const {
+  int64_t sum = 0;  // each of them grows
+  for (const auto& distiller : distillers_) sum += distiller->revision();
+  return sum;
+}
+
+void Trainer::run_steps() {
+  int64_t left = batches_.batches();
+  const int64_t together = options_.graph_steps;
+  if (together > 0 && left > together && recorded_revision_ != revision()) {
+    step();  // libraries set themselves up at a first use, which cannot be recorded
+    --left;
+    graph_ = LaunchGraph(stream_, [this, together] {
+      for (int64_t s = 0; s < together; ++s) step();
+    });
+    recorded_revision_ = revision();
+  }
+  if (recorded_revision_ == revision()) {
+    for (; left >= together; left -= together) graph_.replay(stream_);
+  }
+  for (; left > 0; --left) step();
+}
+
 EpochRecord Trainer::run_epoch() {
   EpochRecord record;
   record.epoch = next_epoch_;
   Stopwatch watch;
+  epoch_began_.set(stream_);
   begin_epoch(next_epoch_);
-  stream_.synchronize();
-  record.seconds.prepare = watch.lap();
-
-  for (int64_t b = 0; b < batches_.batches(); ++b) step();
+  steps_began_.set(stream_);
+  run_steps();
   optimizer_.catch_up(stream_);
   const std::vector<double> losses = losses_.to_host(stream_);
+  record.seconds.prepare = steps_began_.seconds_since(epoch_began_);
   record.losses.emplace_back("base", losses[0]);
   for (size_t i = 0; i < distillers_.size(); ++i) {
     Distiller& distiller = *distillers_[i];
@@ -107,7 +133,7 @@ EpochRecord Trainer::run_epoch() {
     }
   }
   if (next_epoch_ + 1 == options_.balance_epochs) balance(record);
-  record.seconds.train = watch.lap();
+  record.seconds.train = watch.lap() - record.seconds.prepare;
 
   record.evaluation = evaluator_.evaluate(model_, stream_);
   record.seconds.evaluate = watch.lap();

@@ -17,12 +17,17 @@
 #include "engine/optimizer.h"
 #include "engine/parameters.h"
 #include "engine/preset.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/graph.h"
 
 namespace derrd {
 
 struct TrainOptions {
   AdamOptions adam = {.weight_decay = 1e-3f};
   RowUpdates row_updates = RowUpdates::kAuto;
+  /// Steps that are recorded once and queued together from then on, a CUDA graph; 0: every launch
+  /// is queued by itself. The same bits come out.
+  int64_t graph_steps = 16;
   BatchOptions batches;
   int epochs = 1000;
   int patience = 20;
@@ -88,6 +93,8 @@ class Trainer {
 
  private:
   EpochRecord run_epoch();
+  void run_steps();
+  int64_t revision() const;
   void balance(EpochRecord& record);
 
   Parameters& parameters_;
@@ -102,6 +109,9 @@ class Trainer {
   DeviceArray<double> losses_;      // the base loss, then each distiller's
   DeviceArray<float> best_values_;  // the arena at the best epoch
   int next_epoch_ = 0;
+  TimeMark epoch_began_, steps_began_;
+  LaunchGraph graph_;          // options_.graph_steps steps
+  int64_t recorded_revision_;  // of the distillers, when they were recorded
 };
 
 }  // namespace derrd

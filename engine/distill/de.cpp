@@ -41,7 +41,9 @@ DeDistiller::DeDistiller(DeOptions options, const TeacherVectorsView& teacher, c
 }
 
 void DeDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
-  for (Side* side : {&users_, &items_}) side->experts.begin_epoch(batches, stream);
+  for (Side* side : {&users_, &items_}) {
+    if (side->experts.begin_epoch(batches, stream)) step_changes();
+  }
 }
 
 void DeDistiller::end_epoch(const Stream& stream) {

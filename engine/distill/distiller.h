@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,7 +25,13 @@ class Distiller {
   virtual std::string_view name() const = 0;
   /// What its loss is multiplied by in the sum of equation 11.
   double weight() const { return weight_; }
-  void set_weight(double weight) { weight_ = weight; }
+  void set_weight(double weight) {
+    if (weight != weight_) step_changes();
+    weight_ = weight;
+  }
+  /// Changes whenever add_gradients() will queue other launches than before, or the same with other
+  /// arguments: recorded steps are good for one revision only.
+  int64_t revision() const { return revision_; }
 
   /// Draws its samples of the epoch that `batches` has just begun.
   virtual void begin_epoch(const Batches& batches, const Stream& stream) = 0;
@@ -44,8 +51,12 @@ class Distiller {
   /// Figures on the last epoch that its loss does not show, by name, for logs.
   virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
 
+ protected:
+  void step_changes() { ++revision_; }
+
  private:
   double weight_;
+  int64_t revision_ = 0;
 };
 
 }  // namespace derrd

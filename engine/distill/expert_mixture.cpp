@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kernels/gumbel_softmax.h"
 #include "kernels/linear.h"
@@ -86,13 +87,15 @@ float ExpertMixture::temperature(int epoch) const {
   return options_.gate == Gate::kGumbel ? options_.temperature.at(epoch) : 1.0f;
 }
 
-void ExpertMixture::begin_epoch(const Batches& batches, const Stream& stream) {
+bool ExpertMixture::begin_epoch(const Batches& batches, const Stream& stream) {
   const EpochState state = {static_cast<uint32_t>(batches.epoch()), temperature(batches.epoch())};
-  copy_to_device(epoch_.data(), &state, sizeof(state), stream);
+  set_epoch(epoch_.data(), state, stream);
   const double expected =
       expected_live_part(state.temperature, static_cast<float>(options_.floor), shape_.experts);
-  path_ = expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0));
   pairs_.zero(stream);
+  const ExpertPath before = std::exchange(
+      path_, expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0)));
+  return path_ != before;
 }
 
 void ExpertMixture::end_epoch(const Stream& stream) {

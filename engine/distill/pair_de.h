@@ -35,7 +35,7 @@ class PairDeDistiller final : public Distiller {
 
   std::string_view name() const override { return "de"; }
   void begin_epoch(const Batches& batches, const Stream& stream) override {
-    experts_.begin_epoch(batches, stream);
+    if (experts_.begin_epoch(batches, stream)) step_changes();
   }
   void add_gradients(const Batches& batches, Model& student, double* loss,
                      const Stream& stream) override;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernels/negatives.h"
 #include "kernels/sampling.h"
@@ -30,6 +31,8 @@ void RdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
       {batches.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(batches.epoch())},
       stream);
   slots_.invert(space_, stream);
+  const RankWeight before = std::exchange(rank_weight_, rank_weight(batches.epoch()));
+  if (rank_weight_ != before) step_changes();
 }
 
 RankWeight RdDistiller::rank_weight(int epoch) const {
@@ -45,7 +48,7 @@ void RdDistiller::add_gradients(const Batches& batches, Model& student, double* 
                         .sharpness = static_cast<float>(options_.sharpness),
                         .tolerance = static_cast<float>(options_.tolerance),
                         .items = data_.items(),
-                        .weight = rank_weight(batches.epoch()),
+                        .weight = rank_weight_,
                         .scale = static_cast<float>(weight()),
                         .reduction = options_.reduction},
                        stream);

@@ -49,6 +49,7 @@ class RdDistiller final : public Distiller {
   const DeviceDataset& data_;
   SlotLosses slots_;
   SortSpace space_;
+  RankWeight rank_weight_ = RankWeight::kStatic;  // of the current epoch
 };
 
 /// "rd".

@@ -117,8 +117,10 @@ TEST_F(Training, OptionsOfSpeedChangeNoBit) {
     const Arguments run = run_of(method, 4);
     expect_success(run + Arguments{"-o", path("model")});
     const std::string model = read_text(path("model"));
-    for (const Arguments& options :
-         std::vector<Arguments>{{"--row-updates", "every-step"}, {"--row-updates", "when-read"}}) {
+    for (const Arguments& options : std::vector<Arguments>{{"--row-updates", "every-step"},
+                                                           {"--row-updates", "when-read"},
+                                                           {"--graph-steps", "0"},
+                                                           {"--graph-steps", "2"}}) {
       expect_success(run + options + Arguments{"-o", path("other")});
       EXPECT_EQ(read_text(path("other")), model) << method << " " << options[0] << options[1];
     }

@@ -159,21 +159,59 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
   EXPECT_EQ(actual.optimizer_steps, expected.optimizer_steps);
 }
 
-// When rows are updated enters no result. Tables are larger than what a batch reads, so that rows
-// do wait.
-TEST_P(TrainerMethods, RowsThatWaitEndInTheSameBits) {
+// Neither when rows are updated nor how steps are queued enters a result. Tables are larger than
+// what a batch reads, so that rows do wait; weights and losses change between epochs.
+TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
   const Dataset dataset = test::small_dataset(24, 90, 6, 2);
-  const auto end = [&](RowUpdates row_updates) {
+  const auto end = [&](RowUpdates row_updates, int64_t graph_steps) {
     TrainOptions o = options(3);
     o.adam.weight_decay = 1e-3;
     o.batches = {.batch_size = 6, .negatives = 1, .seed = 11};
     o.row_updates = row_updates;
+    o.graph_steps = graph_steps;
     TrainingRun run = make_run(dataset, o);
-    run.train();
+    std::vector<double> losses;
+    for (const EpochRecord& record : run.train()) {
+      for (const auto& [name, loss] : record.losses) losses.push_back(loss);
+    }
     const Checkpoint c = run.trainer->checkpoint();
-    return std::tuple(c.values, c.first_moments, c.second_moments, c.best_values);
+    return std::tuple(c.values, c.first_moments, c.second_moments, c.best_values, losses);
   };
-  EXPECT_TRUE(end(RowUpdates::kWhenRead) == end(RowUpdates::kEveryStep));
+  const auto textbook = end(RowUpdates::kEveryStep, 0);
+  EXPECT_TRUE(end(RowUpdates::kWhenRead, 0) == textbook);
+  EXPECT_TRUE(end(RowUpdates::kWhenRead, 5) == textbook);
+}
+
+TEST(Trainer, ChosenWeightsCountInRecordedSteps) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const auto end = [&](int64_t graph_steps) {
+    TrainOptions o = options(3);
+    o.batches = {.batch_size = 6, .negatives = 1, .seed = 11};
+    o.shares = {0.5};
+    o.balance_epochs = 1;
+    o.graph_steps = graph_steps;
+    TrainingRun run(dataset, "rrd", o, 4);
+    run.train();
+    return run.trainer->checkpoint().values;
+  };
+  EXPECT_TRUE(end(5) == end(0));
+}
+
+TEST(Trainer, AnotherPathOfTheExpertsCountsInRecordedSteps) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  for (const char* kind : {"bpr", "neumf"}) {  // of users and items, and of pairs
+    const auto end = [&](int64_t graph_steps) {
+      TrainOptions o = options(4);
+      o.batches = {.batch_size = 6, .negatives = 1, .seed = 11};
+      o.graph_steps = graph_steps;
+      TrainingRun run(dataset, "de", o, 4, kind, kind, {{"tau-horizon", 2.0}, {"tau-end", 1e-4}});
+      const auto records = run.train();
+      EXPECT_GT(records.front().measurements[0].second, 0.9 * 3);  // of three experts: all of them
+      EXPECT_LT(records.back().measurements[0].second, 0.7 * 3);   // and those that live
+      return run.trainer->checkpoint().values;
+    };
+    EXPECT_TRUE(end(5) == end(0)) << kind;
+  }
 }
 
 std::string method_name(const testing::TestParamInfo<MethodOf>& parameter) {
