@@ -64,13 +64,12 @@ Counters counters();
 
 /// Which machine the kernels run on, for reports.
 struct DeviceInfo {
-  std::string executor;   ///< "cuda", "cpu" or "check"
-  std::string name;       ///< of the GPU or of the processor
-  std::string libraries;  ///< BLAS, sorting and random-number libraries with their versions
-  int64_t memory_bytes = 0;
-  /// Of the last cache before memory; 0: unknown.
-  int64_t cache_bytes = 0;
-  int threads = 1;  ///< host threads that kernels are spread over (1 on cuda)
+  std::string executor;      ///< "cuda", "cpu" or "check"
+  std::string name;          ///< of the GPU or of the processor
+  std::string libraries;     ///< BLAS, sorting and random-number libraries with their versions
+  int64_t memory_bytes = 0;  ///< of the GPU or of the machine; 0: unknown
+  int64_t cache_bytes = 0;   ///< of the last cache before memory; 0: unknown
+  int threads = 1;           ///< host threads that kernels are spread over (1 on cuda)
 };
 /// @throws DeviceError if there is no device; its message is one line.
 DeviceInfo device_info();

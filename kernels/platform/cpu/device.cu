@@ -33,6 +33,13 @@ std::string processor_name() {
   return "unknown processor";
 }
 
+/// 0 if the system does not tell.
+int64_t memory_bytes() {
+  const int64_t pages = sysconf(_SC_PHYS_PAGES);
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? pages * page : 0;
+}
+
 }  // namespace
 
 namespace cpu {
@@ -72,7 +79,8 @@ DeviceInfo device_info() {
                           std::to_string(THRUST_MINOR_VERSION);
   if (!executor.library.empty()) libraries += ", " + executor.library;
   const int64_t cache_bytes = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
-  return {executor.name, processor_name(), std::move(libraries), 0, cache_bytes, executor.threads};
+  return {executor.name,  processor_name(), std::move(libraries),
+          memory_bytes(), cache_bytes,      executor.threads};
 }
 
 void* device_allocate(int64_t bytes) {
