@@ -1,5 +1,8 @@
 #include "kernels/experts.h"
 
+#include <random>
+
+#include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
 namespace derrd::bench {
@@ -9,18 +12,18 @@ namespace {
 /// experts they have together (3000: all 30 each).
 struct Mixture {
   explicit Mixture(const benchmark::State& state)
-      : shape{30, 20, 110, 200, state.range(0)},
+      : shape(shape_of(state.range(0))),
         pairs(shape.capacity * state.range(1) / 100),
         floats(experts_workspace_floats(shape)),
         integers(experts_workspace_integers(shape)),
         workspace(make_experts_workspace(shape, floats.view(), integers.view())),
-        student(normal_array(shape.capacity * shape.student, 1, 0.1f)),
-        teacher(normal_array(shape.capacity * shape.teacher, 2, 0.1f)),
+        student(random_array(shape.capacity * shape.student, 1, 0.1f)),
+        teacher(random_array(shape.capacity * shape.teacher, 2, 0.1f)),
         selection(to_device(sparse_selection(shape, pairs))),
-        weight1(normal_array(hidden() * shape.student, 3, 0.2f)),
-        bias1(normal_array(hidden(), 4, 0.2f)),
-        weight2(normal_array(hidden() * shape.teacher, 5, 0.1f)),
-        bias2(normal_array(shape.experts * shape.teacher, 6, 0.1f)),
+        weight1(random_array(hidden() * shape.student, 3, 0.2f)),
+        bias1(random_array(hidden(), 4, 0.2f)),
+        weight2(random_array(hidden() * shape.teacher, 5, 0.1f)),
+        bias2(random_array(shape.experts * shape.teacher, 6, 0.1f)),
         grad_weight1(zero_array<float>(weight1.size())),
         grad_bias1(zero_array<float>(bias1.size())),
         grad_weight2(zero_array<float>(weight2.size())),
@@ -32,6 +35,14 @@ struct Mixture {
         loss(zero_array<float>(shape.capacity)),
         live_rows(to_device(std::vector<int32_t>{static_cast<int32_t>(shape.capacity)})) {}
 
+  static ExpertShape shape_of(int64_t entities) {
+    return {.experts = 30, .student = 20, .hidden = 110, .teacher = 200, .capacity = entities};
+  }
+  static int64_t bytes(const Arguments& arguments) {
+    const ExpertShape s = shape_of(arguments[0]);
+    return 4 * (experts_workspace_floats(s) + experts_workspace_integers(s) +
+                s.capacity * (3 * s.teacher + 2 * s.student + 2 * s.experts));
+  }
   int64_t hidden() const { return shape.experts * shape.hidden; }
   /// `pairs` weights that are not 0, spread evenly over entities and at random over experts.
   static std::vector<float> sparse_selection(const ExpertShape& shape, int64_t pairs) {
@@ -84,38 +95,73 @@ struct Mixture {
   DeviceArray<int32_t> live_rows;
 };
 
-void experts_stacked(benchmark::State& state) {
-  const Mixture mixture(state);
+void stacked(benchmark::State& state) {
+  const Mixture& mixture = kept_data<Mixture, 2>(state);
   measure(state, mixture.work(mixture.shape.capacity * mixture.shape.experts),
           [&] { mixture.step(ExpertPath::kStacked); });
 }
-BENCHMARK(experts_stacked)->ArgNames({"N", "live%"})->Args({1000, 3000})->Apply(wall_clock);
+BENCHMARK(stacked)
+    ->Name("experts_stacked")
+    ->ArgNames({"N", "live%"})
+    ->Args({1000, 3000})
+    ->Apply(wall_clock);
 
-void experts_routed(benchmark::State& state) {
-  const Mixture mixture(state);
+void routed(benchmark::State& state) {
+  const Mixture& mixture = kept_data<Mixture, 2>(state);
   measure(state, mixture.work(mixture.pairs), [&] { mixture.step(ExpertPath::kRouted); });
 }
-BENCHMARK(experts_routed)
+BENCHMARK(routed)
+    ->Name("experts_routed")
     ->ArgNames({"N", "live%"})
     ->Args({1000, 130})
     ->Args({1000, 300})
     ->Args({1000, 1000})
     ->Args({1000, 3000})
-    ->Args({65536, 130})
     ->Apply(wall_clock);
 
-void experts_count_pairs(benchmark::State& state) {
+[[maybe_unused]] const bool large = add_large({"N", "live%"}, {{65'536, 130}, {65'536, 3000}},
+                                              Mixture::bytes, {{"experts_routed", routed}});
+[[maybe_unused]] const bool large_stacked =
+    add_large({"N", "live%"}, {{65'536, 3000}}, Mixture::bytes, {{"experts_stacked", stacked}});
+
+void count(benchmark::State& state) {
   const int64_t entities = state.range(0);
   constexpr int64_t kExperts = 30;
-  const DeviceArray<float> selection = normal_array(entities * kExperts, 1);
+  const DeviceArray<float> selection = random_array(entities * kExperts, 1);
   const DeviceArray<int32_t> live_rows =
       to_device(std::vector<int32_t>{static_cast<int32_t>(entities)});
-  const DeviceArray<PairCount> count = zero_array<PairCount>(1);
+  const DeviceArray<PairCount> counted = zero_array<PairCount>(1);
   measure(state, {.bytes = 4.0 * static_cast<double>(entities * kExperts)}, [&] {
-    count_pairs(count.data(), selection.matrix(entities, kExperts), live_rows.data(), stream());
+    count_pairs(counted.data(), selection.matrix(entities, kExperts), live_rows.data(), stream());
   });
 }
-BENCHMARK(experts_count_pairs)->ArgNames({"N"})->Arg(1000)->Arg(65536)->Apply(wall_clock);
+BENCHMARK(count)->Name("count_pairs")->ArgNames({"N"})->Arg(1000)->Apply(wall_clock);
+[[maybe_unused]] const bool large_count =
+    add_large({"N"}, {{1'000'000}}, [](const Arguments& shape) { return 120 * shape[0]; },
+              {{"count_pairs", count}});
+
+void loss(benchmark::State& state) {
+  const int64_t rows = state.range(0), width = state.range(1);
+  const DeviceArray<float> reconstruction = random_array(rows * width, 1);
+  const DeviceArray<float> teacher = random_array(rows * width, 2);
+  const DeviceArray<float> gradient(rows * width), losses(rows);
+  const DeviceArray<int32_t> live_rows =
+      to_device(std::vector<int32_t>{static_cast<int32_t>(rows)});
+  measure(state, {.bytes = static_cast<double>(rows * (12 * width + 4))}, [&] {
+    reconstruction_loss(losses.view(), gradient.matrix(rows, width),
+                        reconstruction.matrix(rows, width), teacher.matrix(rows, width), {},
+                        live_rows.data(), stream());
+  });
+}
+BENCHMARK(loss)
+    ->Name("reconstruction_loss")
+    ->ArgNames({"N", "T"})
+    ->Args({1000, 200})
+    ->Apply(wall_clock);
+[[maybe_unused]] const bool large_loss =
+    add_large({"N", "T"}, {{1'000'000, 64}, {1'000'000, 128}},
+              [](const Arguments& shape) { return 12 * shape[0] * (shape[1] + 1); },
+              {{"reconstruction_loss", loss}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -1,5 +1,6 @@
 #include "kernels/gumbel_softmax.h"
 
+#include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
 namespace derrd::bench {
@@ -11,12 +12,14 @@ struct Gate {
       : rows(state.range(0)),
         experts(state.range(1)),
         logits(normal_array(rows * experts, 1)),
-        grad_weight(normal_array(rows * experts, 2)),
+        grad_weight(random_array(rows * experts, 2)),
         weight(zero_array<float>(rows * experts)),
         probability(zero_array<float>(rows * experts)),
         grad_logits(zero_array<float>(rows * experts)),
-        cursor(to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(rows)}})),
-        epoch(to_device(std::vector<EpochState>{{7, 0.5f}})) {}
+        cursor(one_batch(rows)),
+        epoch(to_device(std::vector<EpochState>{{7, 0.5f}})) {
+    forward();
+  }
 
   RowSegments segments() const { return {{}, {}, {}, cursor.data(), rows}; }
   void forward() const {
@@ -41,29 +44,31 @@ struct Gate {
   DeviceArray<EpochState> epoch;
 };
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"N", "E"});
-  benchmark->Args({1000, 30});
-  benchmark->Args({1000000, 30});
-  wall_clock(benchmark);
-}
-
-void gumbel_softmax_forward(benchmark::State& state) {
-  const Gate gate(state);
+void forward(benchmark::State& state) {
+  const Gate& gate = kept_data<Gate, 2>(state);
   measure(state, {.bytes = 12.0 * static_cast<double>(gate.rows * gate.experts)},
           [&] { gate.forward(); });
   gate.report(state);
 }
-BENCHMARK(gumbel_softmax_forward)->Apply(shapes);
 
-void gumbel_softmax_backward(benchmark::State& state) {
-  const Gate gate(state);
-  gate.forward();
+void backward(benchmark::State& state) {
+  const Gate& gate = kept_data<Gate, 2>(state);
   measure(state, {.bytes = 16.0 * static_cast<double>(gate.rows * gate.experts)},
           [&] { gate.backward(); });
   gate.report(state);
 }
-BENCHMARK(gumbel_softmax_backward)->Apply(shapes);
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"N", "E"});
+  benchmark->Args({1000, 30});
+  wall_clock(benchmark);
+}
+BENCHMARK(forward)->Name("gumbel_softmax_forward")->Apply(shapes);
+BENCHMARK(backward)->Name("gumbel_softmax_backward")->Apply(shapes);
+
+[[maybe_unused]] const bool large = add_large(
+    {"N", "E"}, {{1'000'000, 30}}, [](const Arguments& shape) { return 20 * shape[0] * shape[1]; },
+    {{"gumbel_softmax_forward", forward}, {"gumbel_softmax_backward", backward}});
 
 }  // namespace
 }  // namespace derrd::bench

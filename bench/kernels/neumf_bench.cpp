@@ -1,12 +1,13 @@
 #include <benchmark/benchmark.h>
 
+#include "bench/kernels/batch_rows.h"
+#include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 #include "kernels/bce.h"
 #include "kernels/joint.h"
 #include "kernels/pair_hidden.h"
 #include "kernels/pairs.h"
 #include "kernels/scale_columns.h"
-#include "tests/kernels/host_segments.h"
 
 namespace derrd::bench {
 namespace {
@@ -20,33 +21,33 @@ struct Step {
         samples(state.range(2)),
         cols(state.range(3)),
         pairs(2 * samples),
-        user_rows(rows_of(users, 1), samples, stream()),
-        positive_rows(rows_of(items, 2), samples, stream()),
-        negative_rows(rows_of(items, 3), samples, stream()),
-        cursors(to_device(test::sample_cursors(samples, samples))),
+        user_rows(index_array(samples, users, 1), users),
+        positive_rows(index_array(samples, items, 2), items),
+        negative_rows(index_array(samples, items, 3), items),
+        cursor(one_batch(samples)),
         numbers(zero_array<int32_t>(4 * pairs)),
         pair_cursor(zero_array<BatchCursor>(1)),
-        user_table(normal_array(users * cols, 4, 0.1f)),
-        item_table(normal_array(items * cols, 5, 0.1f)),
+        user_table(random_array(users * cols, 4, 0.1f)),
+        item_table(random_array(items * cols, 5, 0.1f)),
         grad_user(zero_array<float>(users * cols)),
         grad_item(zero_array<float>(items * cols)),
-        user_part(normal_array(user_rows.capacity * cols, 6)),
-        item_part(normal_array((positive_rows.capacity + negative_rows.capacity) * cols, 7)),
-        hidden(normal_array(pairs * cols, 8)),
-        grad_hidden(normal_array(pairs * cols, 9)),
-        joint(normal_array(pairs * 2 * cols, 10)),
-        weight(normal_array(2 * cols, 11)),
-        score(normal_array(pairs, 12)),
-        loss(zero_array<float>(pairs)),
-        grad_score(zero_array<float>(pairs)) {
+        user_part(random_array(user_rows.count() * cols, 6)),
+        item_part(random_array((positive_rows.count() + negative_rows.count()) * cols, 7)),
+        hidden(random_array(pairs * cols, 8)),
+        grad_hidden(random_array(pairs * cols, 9)),
+        joint(random_array(pairs * 2 * cols, 10)),
+        weight(random_array(2 * cols, 11)),
+        grad_weight(zero_array<float>(cols)),
+        score(pairs) {
     locate();
   }
-  std::vector<int32_t> rows_of(int64_t bound, uint64_t seed) const {
-    return index_array(samples, bound, seed).to_host(stream());
+  static int64_t bytes(const Arguments& shape) {
+    const int64_t users = shape[0], items = shape[1], samples = shape[2], cols = shape[3];
+    return 4 * cols * (3 * users + 2 * items + 11 * samples) + (kBatchRowBytes + 100) * samples;
   }
 
   PairBatch batch() const {
-    return {cursors.data(), user_rows.view(0), positive_rows.view(0), negative_rows.view(0)};
+    return {cursor.data(), user_rows.view(), positive_rows.view(), negative_rows.view()};
   }
   PairBuffers buffers() const {
     const auto part = [&](int64_t i) { return numbers.view().slice(i * pairs, pairs); };
@@ -54,47 +55,38 @@ struct Step {
   }
   void locate() const { locate_pairs(buffers(), batch(), stream()); }
   double distinct() const {
-    return static_cast<double>(user_rows.capacity + positive_rows.capacity +
-                               negative_rows.capacity);
+    return static_cast<double>(user_rows.count() + positive_rows.count() + negative_rows.count());
   }
   double count() const { return static_cast<double>(pairs); }
   double row_bytes() const { return 4.0 * static_cast<double>(cols); }
 
   int64_t users, items, samples, cols, pairs;
-  test::HostSegments user_rows, positive_rows, negative_rows;
-  DeviceArray<BatchCursor> cursors;
+  BatchRows user_rows, positive_rows, negative_rows;
+  DeviceArray<BatchCursor> cursor;
   DeviceArray<int32_t> numbers;
   DeviceArray<BatchCursor> pair_cursor;
   DeviceArray<float> user_table, item_table, grad_user, grad_item, user_part, item_part;
-  DeviceArray<float> hidden, grad_hidden, joint, weight, score, loss, grad_score;
+  DeviceArray<float> hidden, grad_hidden, joint, weight, grad_weight, score;
 };
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  wall_clock(benchmark);
-  benchmark->ArgNames({"U", "I", "B", "D"});
-  for (const int64_t cols : {25, 125, 250}) benchmark->Args({5'219, 25'181, 1024, cols});
-  benchmark->Args({1'000'000, 1'000'000, 65'536, 64});
-}
-
 void locate(benchmark::State& state) {
-  const Step s(state);
-  measure(state, {16 * s.count() + 4 * 1.5 * s.count() + 8 * s.distinct(), 0}, [&] { s.locate(); });
+  const Step& s = kept_data<Step, 4>(state);
+  measure(state, {.bytes = 16 * s.count() + 4 * 1.5 * s.count() + 8 * s.distinct()},
+          [&] { s.locate(); });
 }
-BENCHMARK(locate)->Name("locate_pairs")->Apply(shapes);
 
 void hidden_forward(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const PairRows places = s.buffers().places();
-  measure(state, {3 * s.row_bytes() * s.count(), 0.5 * s.row_bytes() * s.count()}, [&] {
+  measure(state, {(3 * s.row_bytes() + 8) * s.count(), 0.5 * s.row_bytes() * s.count()}, [&] {
     pair_hidden_forward(s.hidden.matrix(s.pairs, s.cols),
-                        s.user_part.matrix(s.user_rows.capacity, s.cols),
+                        s.user_part.matrix(s.user_rows.count(), s.cols),
                         s.item_part.matrix(s.item_part.size() / s.cols, s.cols), places, stream());
   });
 }
-BENCHMARK(hidden_forward)->Name("pair_hidden_forward")->Apply(shapes);
 
 void hidden_backward(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const PairSegments users = s.batch().users();
   const Matrix<float> grad_part = s.user_part.matrix(users.rows.capacity, s.cols);
   const double rows = static_cast<double>(users.rows.capacity);
@@ -103,32 +95,29 @@ void hidden_backward(benchmark::State& state) {
                          s.hidden.matrix(s.pairs, s.cols), users, stream());
   });
 }
-BENCHMARK(hidden_backward)->Name("pair_hidden_backward/users")->Apply(shapes);
 
 void forward(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const PairRows rows = s.buffers().rows();
-  measure(state, {5 * s.row_bytes() * s.count(), 0.25 * s.row_bytes() * s.count()}, [&] {
+  measure(state, {(5 * s.row_bytes() + 8) * s.count(), 0.25 * s.row_bytes() * s.count()}, [&] {
     joint_forward(s.joint.matrix(s.pairs, 2 * s.cols), s.user_table.matrix(s.users, s.cols),
                   s.item_table.matrix(s.items, s.cols), s.hidden.matrix(s.pairs, s.cols), rows,
                   stream());
   });
 }
-BENCHMARK(forward)->Name("joint_forward")->Apply(shapes);
 
 void score(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const PairRows rows = s.buffers().rows();
   const Vector<const float> bias = s.weight.view().slice(0, 1);
-  measure(state, {2 * s.row_bytes() * s.count(), s.row_bytes() * s.count()}, [&] {
+  measure(state, {(2 * s.row_bytes() + 12) * s.count(), s.row_bytes() * s.count()}, [&] {
     joint_score(s.score.view(), s.joint.matrix(s.pairs, 2 * s.cols), s.weight.view(), bias, rows,
                 stream());
   });
 }
-BENCHMARK(score)->Name("joint_score")->Apply(shapes);
 
 void backward(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const PairRows rows = s.buffers().rows();
   const double bytes = s.row_bytes() * (6 * s.count() + 2 * s.distinct());
   measure(state, {bytes, s.row_bytes() * s.count()}, [&] {
@@ -138,44 +127,90 @@ void backward(benchmark::State& state) {
                    s.batch(), stream());
   });
 }
-BENCHMARK(backward)->Name("joint_backward")->Apply(shapes);
-
-void cross_entropy(benchmark::State& state) {
-  const Step s(state);
-  measure(state, {16 * s.count(), 0}, [&] {
-    binary_cross_entropy(s.loss.view(), s.grad_score.view(), s.score.view(), s.score.view(),
-                         &s.pair_cursor.data()->count, stream());
-  });
-}
-BENCHMARK(cross_entropy)
-    ->Name("binary_cross_entropy")
-    ->ArgNames({"U", "I", "B", "D"})
-    ->Args({5'219, 25'181, 1024, 1})
-    ->Args({5'219, 25'181, 1'000'000, 1})
-    ->Apply(wall_clock);
 
 void scale_forward(benchmark::State& state) {
-  const Step s(state);
+  const Step& s = kept_data<Step, 4>(state);
   const double elements = static_cast<double>(s.users * s.cols);
   measure(state, {8 * elements, elements}, [&] {
     scale_columns_forward(s.grad_user.matrix(s.users, s.cols), s.user_table.matrix(s.users, s.cols),
                           s.weight.view().slice(0, s.cols), stream());
   });
 }
-BENCHMARK(scale_forward)->Name("scale_columns_forward")->Apply(shapes);
 
 void scale_backward(benchmark::State& state) {
-  const Step s(state);
-  const double elements = static_cast<double>(s.user_rows.capacity * s.cols);
-  const DeviceArray<float> grad_scale = zero_array<float>(s.cols);
-  const DeviceArray<float> grad_out = normal_array(s.users * s.cols, 13);
+  const Step& s = kept_data<Step, 4>(state);
+  const double elements = static_cast<double>(s.user_rows.count() * s.cols);
+  const DeviceArray<float> grad_out = random_array(s.users * s.cols, 13);
   measure(state, {20 * elements, 4 * elements}, [&] {
-    scale_columns_backward(s.grad_user.matrix(s.users, s.cols), grad_scale.view(),
+    scale_columns_backward(s.grad_user.matrix(s.users, s.cols), s.grad_weight.view(),
                            grad_out.matrix(s.users, s.cols), s.user_table.matrix(s.users, s.cols),
-                           s.weight.view().slice(0, s.cols), s.user_rows.view(0), stream());
+                           s.weight.view().slice(0, s.cols), s.user_rows.view(), stream());
   });
 }
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  wall_clock(benchmark);
+  benchmark->ArgNames({"U", "I", "B", "D"});
+  for (const int64_t cols : {25, 125, 250}) benchmark->Args({5'219, 25'181, 1024, cols});
+}
+BENCHMARK(locate)->Name("locate_pairs")->Apply(shapes);
+BENCHMARK(hidden_forward)->Name("pair_hidden_forward")->Apply(shapes);
+BENCHMARK(hidden_backward)->Name("pair_hidden_backward")->Apply(shapes);
+BENCHMARK(forward)->Name("joint_forward")->Apply(shapes);
+BENCHMARK(score)->Name("joint_score")->Apply(shapes);
+BENCHMARK(backward)->Name("joint_backward")->Apply(shapes);
+BENCHMARK(scale_forward)->Name("scale_columns_forward")->Apply(shapes);
 BENCHMARK(scale_backward)->Name("scale_columns_backward")->Apply(shapes);
+
+[[maybe_unused]] const bool large = add_large({"U", "I", "B", "D"},
+                                              {{1'000'000, 1'000'000, 1'000'000, 64},
+                                               {1'000'000, 1'000'000, 1'000'000, 128},
+                                               {10'000'000, 10'000'000, 1'000'000, 64}},
+                                              Step::bytes,
+                                              {{"locate_pairs", locate},
+                                               {"pair_hidden_forward", hidden_forward},
+                                               {"pair_hidden_backward", hidden_backward},
+                                               {"joint_forward", forward},
+                                               {"joint_score", score},
+                                               {"joint_backward", backward},
+                                               {"scale_columns_forward", scale_forward},
+                                               {"scale_columns_backward", scale_backward}});
+
+/// range(0) scores.
+void cross_entropy(benchmark::State& state) {
+  const int64_t n = state.range(0);
+  const DeviceArray<float> scores = normal_array(n, 1), targets = random_array(n, 2);
+  const DeviceArray<float> loss(n), gradient(n);
+  measure(state, {.bytes = 16.0 * static_cast<double>(n)}, [&] {
+    binary_cross_entropy(loss.view(), gradient.view(), scores.view(), targets.view(), nullptr,
+                         stream());
+  });
+}
+BENCHMARK(cross_entropy)
+    ->Name("binary_cross_entropy")
+    ->ArgNames({"N"})
+    ->Arg(2048)
+    ->Apply(wall_clock);
+[[maybe_unused]] const bool large_cross_entropy =
+    add_large({"N"}, {{20'000'000}}, [](const Arguments& shape) { return 16 * shape[0]; },
+              {{"binary_cross_entropy", cross_entropy}});
+
+/// All items for range(0) users, range(1) of them.
+void enumerate(benchmark::State& state) {
+  const int64_t users = state.range(0), items = state.range(1);
+  const DeviceArray<int32_t> user(users * items), item(users * items);
+  measure(state, {.bytes = 8.0 * static_cast<double>(users * items)},
+          [&] { enumerate_pairs(user.view(), item.view(), 0, 0, items, {}, stream()); });
+}
+BENCHMARK(enumerate)
+    ->Name("enumerate_pairs")
+    ->ArgNames({"users", "I"})
+    ->Args({8, 25'181})
+    ->Apply(wall_clock);
+[[maybe_unused]] const bool large_enumerate =
+    add_large({"users", "I"}, {{512, 100'000}},
+              [](const Arguments& shape) { return 8 * shape[0] * shape[1]; },
+              {{"enumerate_pairs", enumerate}});
 
 }  // namespace
 }  // namespace derrd::bench

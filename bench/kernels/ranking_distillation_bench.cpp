@@ -1,5 +1,6 @@
 #include "kernels/ranking_distillation.h"
 
+#include "bench/kernels/large.h"
 #include "bench/kernels/slot_batch.h"
 
 namespace derrd::bench {
@@ -18,19 +19,22 @@ void run(benchmark::State& state, RankWeight weight) {
   });
 }
 
+void fixed(benchmark::State& state) { run(state, RankWeight::kStatic); }
+void dynamic(benchmark::State& state) { run(state, RankWeight::kDynamic); }
+
 void shapes(benchmark::internal::Benchmark* benchmark) {
   wall_clock(benchmark);
   benchmark->ArgNames({"B", "K", "N"});
   benchmark->Args({850, 10, 100});
   benchmark->Args({850, 100, 400});
-  benchmark->Args({65'536, 10, 100});
 }
+BENCHMARK(fixed)->Name("ranking_distillation_static")->Apply(shapes);
+BENCHMARK(dynamic)->Name("ranking_distillation_dynamic")->Apply(shapes);
 
-void fixed(benchmark::State& state) { run(state, RankWeight::kStatic); }
-BENCHMARK(fixed)->Name("ranking_distillation/static")->Apply(shapes);
-
-void dynamic(benchmark::State& state) { run(state, RankWeight::kDynamic); }
-BENCHMARK(dynamic)->Name("ranking_distillation/dynamic")->Apply(shapes);
+[[maybe_unused]] const bool large =
+    add_large({"B", "K", "N"}, {{100'000, 10, 100}, {100'000, 40, 40}},
+              [](const Arguments& shape) { return 12 * shape[0] * (shape[1] + shape[2] + 1); },
+              {{"ranking_distillation_static", fixed}, {"ranking_distillation_dynamic", dynamic}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -5,11 +5,13 @@
 #include <numeric>
 #include <random>
 
+#include "bench/kernels/large.h"
 #include "bench/kernels/ranking_lists.h"
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
 #include "kernels/sampling.h"
 #include "kernels/slot_hidden.h"
+#include "kernels/slot_scores.h"
 
 namespace derrd::bench {
 namespace {
@@ -23,8 +25,8 @@ struct Batch {
         batch(state.range(2)),
         slots(2 * state.range(3)),
         cols(state.range(4)),
-        user_embedding(normal_array(users * cols, 1, 0.1f)),
-        item_embedding(normal_array(items * cols, 2, 0.1f)),
+        user_embedding(random_array(users * cols, 1, 0.1f)),
+        item_embedding(random_array(items * cols, 2, 0.1f)),
         grad_user(zero_array<float>(users * cols)),
         grad_item(zero_array<float>(items * cols)),
         loss(batch),
@@ -50,12 +52,18 @@ struct Batch {
     order.resize(static_cast<size_t>(batch));
     std::sort(order.begin(), order.end());
     std::vector<int32_t> position(static_cast<size_t>(users), -1);
+    std::vector<bool> is_held(static_cast<size_t>(items));
     for (size_t i = 0; i < order.size(); ++i) {
       position[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
+      const auto row = host.begin() + order[i] * slots;
+      for (auto sample = row; sample != row + slots; ++sample) {
+        is_held[static_cast<size_t>(*sample)] = true;
+      }
     }
+    held_items = std::count(is_held.begin(), is_held.end(), true);
     batch_users = to_device(order);
     user_position = to_device(position);
-    cursor = to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(batch)}});
+    cursor = one_batch(batch);
 
     const DeviceArray<uint64_t> keys(samples.size()), sorted_keys(samples.size());
     const DeviceArray<uint32_t> values(samples.size());
@@ -64,7 +72,12 @@ struct Batch {
     ranking_occurrence_keys(unsorted, samples.matrix(users, slots), stream());
     sort_pairs({sorted_keys.view(), occurrences.view()}, unsorted, 32, scratch.view(), stream());
     row_offsets(item_offsets.view(), sorted_keys.view(), stream());
-    stream().synchronize();
+    forward();
+    ranking();
+  }
+  static int64_t bytes(const Arguments& shape) {
+    const int64_t users = shape[0], items = shape[1], batch = shape[2], slots = 2 * shape[3];
+    return 8 * shape[4] * (users + items) + users * slots * 64 + 8 * batch * slots;
   }
 
   SlotBatch view() const {
@@ -86,17 +99,24 @@ struct Batch {
                          {item_offsets.view(), occurrences.view(), user_position.view()}, stream());
   }
   double scores() const { return static_cast<double>(batch * slots); }
+  double row_bytes() const { return 4.0 * static_cast<double>(cols); }
+  /// For the gradient of items: every user's slots by item, and where that user stands in the
+  /// batch.
+  double walk_bytes() const { return 8.0 * static_cast<double>(users * slots) + 4.0 * items; }
   Work forward_work() const {
-    return {scores() * static_cast<double>(4 * cols + 8), scores() * static_cast<double>(2 * cols)};
+    return {.bytes = scores() * (row_bytes() + 8) + static_cast<double>(batch) * row_bytes(),
+            .flops = scores() * row_bytes() / 2};
   }
-  Work ranking_work() const { return {12 * scores(), 0}; }
+  Work ranking_work() const { return {.bytes = 12 * scores()}; }
   Work backward_work() const {
-    const double walk = static_cast<double>(4 * users * slots);
-    return {2 * scores() * static_cast<double>(4 * cols + 4) + walk,
-            2 * scores() * static_cast<double>(2 * cols)};
+    const double rows = static_cast<double>(batch + held_items);
+    return {.bytes = 2 * scores() * (row_bytes() + 4) + 2 * rows * row_bytes() + 4 * scores() +
+                     walk_bytes(),
+            .flops = scores() * row_bytes()};
   }
 
   int64_t users, items, batch, slots, cols;
+  int64_t held_items = 0;  ///< distinct, by the batch's users
   DeviceArray<float> user_embedding, item_embedding, grad_user, grad_item, loss, score, grad_score;
   DeviceArray<int32_t> item_offsets;
   DeviceArray<uint32_t> occurrences;
@@ -104,43 +124,47 @@ struct Batch {
   DeviceArray<BatchCursor> cursor;
 };
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  wall_clock(benchmark);
-  benchmark->ArgNames({"U", "I", "B", "K", "D"});
-  benchmark->Args({5'219, 25'181, 850, 40, 20});
-  benchmark->Args({5'219, 25'181, 850, 40, 100});
-  benchmark->Args({1'000'000, 1'000'000, 65'536, 40, 64});
-}
-
 void forward(benchmark::State& state) {
-  const Batch batch(state);
+  const Batch& batch = kept_data<Batch, 5>(state);
   measure(state, batch.forward_work(), [&] { batch.forward(); });
 }
-BENCHMARK(forward)->Name("slot_scores_forward")->Apply(shapes);
 
 void ranking(benchmark::State& state) {
-  const Batch batch(state);
-  batch.forward();
+  const Batch& batch = kept_data<Batch, 5>(state);
   measure(state, batch.ranking_work(), [&] { batch.ranking(); });
 }
-BENCHMARK(ranking)->Name("relaxed_ranking")->Apply(shapes);
 
 void backward(benchmark::State& state) {
-  const Batch batch(state);
-  batch.forward();
-  batch.ranking();
+  const Batch& batch = kept_data<Batch, 5>(state);
   measure(state, batch.backward_work(), [&] { batch.backward(); });
 }
-BENCHMARK(backward)->Name("slot_scores_backward")->Apply(shapes);
+
+/// Scores of given items: range(0) users, range(1) items, range(2) of them a user, range(3) D.
+void given_items(benchmark::State& state) {
+  const int64_t users = state.range(0), items = state.range(1), slots = state.range(2);
+  const int64_t cols = state.range(3);
+  const DeviceArray<float> user_embedding = random_array(users * cols, 1);
+  const DeviceArray<float> item_embedding = random_array(items * cols, 2);
+  const DeviceArray<int32_t> item = index_array(users * slots, items, 3);
+  const DeviceArray<float> score(users * slots);
+  const double scores = static_cast<double>(users * slots);
+  const double row_bytes = 4.0 * static_cast<double>(cols);
+  const Work work = {.bytes = scores * (row_bytes + 8) + static_cast<double>(users) * row_bytes,
+                     .flops = scores * row_bytes / 2};
+  measure(state, work, [&] {
+    item_scores(score.matrix(users, slots), user_embedding.matrix(users, cols),
+                item_embedding.matrix(items, cols), item.matrix(users, slots), stream());
+  });
+}
 
 /// The perceptron's part of NeuMF's slots, on as many hidden units as vectors have columns.
 struct HiddenBatch : Batch {
   explicit HiddenBatch(const benchmark::State& state)
       : Batch(state),
         pairs(batch * slots),
-        hidden(normal_array(pairs * cols, 5)),
-        grad_hidden(normal_array(pairs * cols, 6)),
-        weight(normal_array(cols, 7)),
+        hidden(random_array(pairs * cols, 5)),
+        grad_hidden(random_array(pairs * cols, 6)),
+        weight(random_array(cols, 7)),
         bias(zero_array<float>(1)),
         grad_weight(zero_array<float>(cols)),
         sums(zero_array<float>(batch * (cols + 1))),
@@ -148,8 +172,12 @@ struct HiddenBatch : Batch {
         places(pairs),
         rows(pairs),
         live(1) {}
+  static int64_t bytes(const Arguments& shape) {
+    const int64_t pairs = 2 * shape[2] * shape[3];
+    return Batch::bytes(shape) + 8 * shape[4] * (pairs + shape[2]) + 8 * pairs;
+  }
   /// Of the vectors of all slots.
-  double bytes() const { return 4 * static_cast<double>(pairs * cols); }
+  double vector_bytes() const { return 4 * static_cast<double>(pairs * cols); }
 
   int64_t pairs;
   DeviceArray<float> hidden, grad_hidden, weight, bias, grad_weight, sums, grad_anchor_part;
@@ -157,45 +185,76 @@ struct HiddenBatch : Batch {
 };
 
 void slots_located(benchmark::State& state) {
-  const HiddenBatch b(state);
+  const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
   measure(state, {12 * b.scores(), 0}, [&] {
     locate_slots({b.places.view(), b.rows.view(), b.live.data()}, b.view(), stream());
   });
 }
-BENCHMARK(slots_located)->Name("locate_slots")->Apply(shapes);
 
 void output_forward(benchmark::State& state) {
-  const HiddenBatch b(state);
-  measure(state, {b.bytes() + 12 * b.scores(), b.bytes() / 2}, [&] {
+  const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
+  measure(state, {b.vector_bytes() + 12 * b.scores(), b.vector_bytes() / 2}, [&] {
     slot_output_forward(b.score.matrix(b.batch, b.slots), b.hidden.matrix(b.pairs, b.cols),
                         b.weight.view(), b.bias.view(), b.view(), stream());
   });
 }
-BENCHMARK(output_forward)->Name("slot_output_forward")->Apply(shapes);
 
 void output_backward(benchmark::State& state) {
-  const HiddenBatch b(state);
-  b.forward();
-  b.ranking();
-  measure(state, {2 * b.bytes() + 8 * b.scores(), 0.75 * b.bytes()}, [&] {
+  const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
+  measure(state, {2 * b.vector_bytes() + 8 * b.scores(), 0.75 * b.vector_bytes()}, [&] {
     slot_output_backward(b.grad_hidden.matrix(b.pairs, b.cols), b.grad_weight.view(), b.bias.view(),
                          b.sums.matrix(b.batch, b.cols + 1), b.grad_score.matrix(b.batch, b.slots),
                          b.hidden.matrix(b.pairs, b.cols), b.weight.view(), b.view(), stream());
   });
 }
-BENCHMARK(output_backward)->Name("slot_output_backward")->Apply(shapes);
 
 void hidden_backward(benchmark::State& state) {
-  const HiddenBatch b(state);
-  const double walk = static_cast<double>(4 * b.users * b.slots);
-  measure(state, {4 * b.bytes() + walk, b.bytes() / 2}, [&] {
+  const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
+  const double parts = static_cast<double>(b.batch + b.items) * b.row_bytes();
+  measure(state, {4 * b.vector_bytes() + parts + b.walk_bytes(), b.vector_bytes() / 2}, [&] {
     slot_hidden_backward(
         b.grad_anchor_part.matrix(b.batch, b.cols), b.grad_item.matrix(b.items, b.cols),
         b.grad_hidden.matrix(b.pairs, b.cols), b.hidden.matrix(b.pairs, b.cols), b.view(),
         {b.item_offsets.view(), b.occurrences.view(), b.user_position.view()}, stream());
   });
 }
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  wall_clock(benchmark);
+  benchmark->ArgNames({"U", "I", "B", "K", "D"});
+  for (const int64_t cols : {20, 100}) benchmark->Args({5'219, 25'181, 850, 40, cols});
+}
+BENCHMARK(forward)->Name("slot_scores_forward")->Apply(shapes);
+BENCHMARK(ranking)->Name("relaxed_ranking")->Apply(shapes);
+BENCHMARK(backward)->Name("slot_scores_backward")->Apply(shapes);
+BENCHMARK(slots_located)->Name("locate_slots")->Apply(shapes);
+BENCHMARK(output_forward)->Name("slot_output_forward")->Apply(shapes);
+BENCHMARK(output_backward)->Name("slot_output_backward")->Apply(shapes);
 BENCHMARK(hidden_backward)->Name("slot_hidden_backward")->Apply(shapes);
+
+// All users are the batch, or one of them in fifteen.
+[[maybe_unused]] const bool large = add_large({"U", "I", "B", "K", "D"},
+                                              {{100'000, 1'000'000, 100'000, 40, 64},
+                                               {100'000, 1'000'000, 100'000, 40, 128},
+                                               {1'000'000, 1'000'000, 65'536, 40, 64}},
+                                              Batch::bytes,
+                                              {{"slot_scores_forward", forward},
+                                               {"relaxed_ranking", ranking},
+                                               {"slot_scores_backward", backward}});
+[[maybe_unused]] const bool large_hidden =
+    add_large({"U", "I", "B", "K", "D"},
+              {{100'000, 1'000'000, 100'000, 40, 64}, {100'000, 1'000'000, 100'000, 40, 128}},
+              HiddenBatch::bytes,
+              {{"locate_slots", slots_located},
+               {"slot_output_forward", output_forward},
+               {"slot_output_backward", output_backward},
+               {"slot_hidden_backward", hidden_backward}});
+[[maybe_unused]] const bool large_items =
+    add_large({"U", "I", "S", "D"}, {{100'000, 1'000'000, 501, 64}, {20'000, 10'000'000, 501, 128}},
+              [](const Arguments& shape) {
+                return 4 * (shape[3] * (shape[0] + shape[1]) + 3 * shape[0] * shape[2]);
+              },
+              {{"item_scores", given_items}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/kernels/large.h"
 #include "bench/kernels/ranking_lists.h"
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
@@ -12,14 +13,16 @@ namespace {
 constexpr int64_t kListLength = 500;
 constexpr int64_t kInteresting = 40;
 constexpr int64_t kSlots = 80;
+constexpr int64_t kObserved = 22;
 constexpr RandomKey kKey = {0, RandomPurpose::kInteresting, 0};
 
+/// range(0) users with lists of kListLength of range(1) items.
 struct Lists {
   explicit Lists(const benchmark::State& state)
       : users(state.range(0)),
         items(state.range(1)),
         n(users * kListLength),
-        lists(to_device(popular_rows(users, kListLength, items, 1))),
+        lists(index_array(n, items, 1)),
         offsets(to_device(even_offsets(users, kListLength))),
         keys(n),
         sorted_keys(n),
@@ -27,7 +30,13 @@ struct Lists {
         sorted_values(n),
         scratch(segmented_sort_scratch_bytes(n, users)),
         samples(to_device(popular_rows(users, kSlots, items, 2))),
-        lowest(users) {}
+        lowest(users) {
+    make_keys();
+    sort();
+  }
+  static int64_t bytes(const Arguments& shape) {
+    return shape[0] * (44 * kListLength + 64 * kSlots);
+  }
 
   Matrix<const int32_t> view() const { return lists.matrix(users, kListLength); }
   void make_keys() const {
@@ -51,49 +60,35 @@ struct Lists {
   DeviceArray<int32_t> samples, lowest;
 };
 
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  wall_clock(benchmark);
-  benchmark->ArgNames({"U", "I"});
-  benchmark->Args({5'219, 25'181});
-  benchmark->Args({100'000, 1'000'000});
-}
-
 void keys(benchmark::State& state) {
-  const Lists lists(state);
-  measure(state, {16.0 * static_cast<double>(lists.n), 0}, [&] { lists.make_keys(); });
+  const Lists& lists = kept_data<Lists, 2>(state);
+  measure(state, {.bytes = 16.0 * static_cast<double>(lists.n)}, [&] { lists.make_keys(); });
 }
-BENCHMARK(keys)->Name("interesting_keys")->Apply(shapes);
 
 void sorted_epoch(benchmark::State& state) {
-  const Lists lists(state);
+  const Lists& lists = kept_data<Lists, 2>(state);
   measure(state, {}, [&] {
     lists.make_keys();
     lists.sort();
     lists.take();
   });
 }
-BENCHMARK(sorted_epoch)->Name("interesting_keys_sort_items")->Apply(shapes);
 
 void take(benchmark::State& state) {
-  const Lists lists(state);
-  lists.make_keys();
-  lists.sort();
-  measure(state, {12.0 * static_cast<double>(lists.users * kInteresting), 0},
+  const Lists& lists = kept_data<Lists, 2>(state);
+  measure(state, {.bytes = 12.0 * static_cast<double>(lists.users * kInteresting)},
           [&] { lists.take(); });
 }
-BENCHMARK(take)->Name("interesting_items")->Apply(shapes);
 
 // Collaborative Distillation's: positions, then items and targets at them.
 void take_with_scores(benchmark::State& state) {
-  const Lists lists(state);
-  lists.make_keys();
-  lists.sort();
+  const Lists& lists = kept_data<Lists, 2>(state);
   constexpr int64_t kItems = 50;
-  const DeviceArray<float> scores = normal_array(lists.n, 3);
+  const DeviceArray<float> scores = random_array(lists.n, 3);
   const DeviceArray<int32_t> positions(lists.users * kItems), items(positions.size());
   const DeviceArray<float> taken(positions.size());
   // Sorted positions read, positions written and read twice, both results gathered.
-  measure(state, {32.0 * static_cast<double>(positions.size()), 0}, [&] {
+  measure(state, {.bytes = 32.0 * static_cast<double>(positions.size())}, [&] {
     interesting_positions(positions.matrix(lists.users, kItems), lists.view(),
                           lists.sorted_values.view(), stream());
     take_at(items.matrix(lists.users, kItems), lists.view(), positions.matrix(lists.users, kItems),
@@ -102,24 +97,58 @@ void take_with_scores(benchmark::State& state) {
             positions.matrix(lists.users, kItems), 0.0f, stream());
   });
 }
-BENCHMARK(take_with_scores)->Name("interesting_positions_take_at")->Apply(shapes);
+
+void top(benchmark::State& state) {
+  const Lists& lists = kept_data<Lists, 2>(state);
+  measure(state, {.bytes = static_cast<double>(lists.users * (8 * kInteresting + 4))}, [&] {
+    top_items(lists.samples.matrix(lists.users, kSlots), lists.lowest.view(), lists.view(),
+              kInteresting, stream());
+  });
+}
+
+void lengths(benchmark::State& state) {
+  const Lists& lists = kept_data<Lists, 2>(state);
+  measure(state, {.bytes = static_cast<double>(lists.users * (4 * kListLength + 4))},
+          [&] { list_lengths(lists.lowest.view(), lists.view(), stream()); });
+}
+
+// What the uninteresting items are not drawn from, up to the sort.
+void exclusion(benchmark::State& state) {
+  const Lists& lists = kept_data<Lists, 2>(state);
+  const int64_t n = lists.users * (kListLength + kObserved);
+  const DeviceArray<int32_t> observed = index_array(lists.users * kObserved, lists.items, 3);
+  const DeviceArray<int64_t> observed_offsets = to_device(even_offsets(lists.users, kObserved));
+  const SparseRows rows = {observed_offsets.view(), observed.view()};
+  const DeviceArray<int32_t> list_lengths =
+      to_device(std::vector<int32_t>(static_cast<size_t>(lists.users), kListLength));
+  const DeviceArray<int64_t> offsets(lists.users + 1);
+  const DeviceArray<uint8_t> scratch(exclusive_sum_scratch_bytes(offsets.size()));
+  const DeviceArray<uint64_t> unsorted_keys(n);
+  const DeviceArray<uint32_t> unsorted_values(n);
+  // An item read, a key and a value written; a handful of numbers a user.
+  measure(state, {.bytes = 16.0 * static_cast<double>(n)}, [&] {
+    exclusion_sizes(offsets.view(), rows, list_lengths.view(), stream());
+    exclusive_sum(offsets.view(), Vector<const int64_t>(offsets.view()), scratch.view(), stream());
+    exclusion_keys({unsorted_keys.view(), unsorted_values.view()}, offsets.view(), rows,
+                   lists.view(), list_lengths.view(), stream());
+  });
+}
 
 void order(benchmark::State& state) {
-  const Lists lists(state);
+  const Lists& lists = kept_data<Lists, 2>(state);
   const int64_t n = lists.samples.size();
-  const DeviceArray<float> scores = normal_array(n, 3, 1.0f);
+  const DeviceArray<float> scores = normal_array(n, 3);
   const DeviceArray<uint64_t> slot_keys(n);
   const DeviceArray<uint32_t> slot_values(n);
-  measure(state, {20.0 * static_cast<double>(n), 0}, [&] {
+  measure(state, {.bytes = 20.0 * static_cast<double>(n)}, [&] {
     slot_order_keys({slot_keys.view(), slot_values.view()},
                     lists.samples.matrix(lists.users, kSlots), scores.matrix(lists.users, kSlots),
                     stream());
   });
 }
-BENCHMARK(order)->Name("slot_order_keys")->Apply(shapes);
 
 void inverse(benchmark::State& state) {
-  const Lists lists(state);
+  const Lists& lists = kept_data<Lists, 2>(state);
   const int64_t n = lists.samples.size();
   const DeviceArray<uint64_t> unsorted_keys(n), ascending_keys(n);
   const DeviceArray<uint32_t> unsorted(n), ascending(n);
@@ -133,7 +162,34 @@ void inverse(benchmark::State& state) {
     row_offsets(offsets.view(), ascending_keys.view(), stream());
   });
 }
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  wall_clock(benchmark);
+  benchmark->ArgNames({"U", "I"});
+  benchmark->Args({5'219, 25'181});
+}
+BENCHMARK(keys)->Name("interesting_keys")->Apply(shapes);
+BENCHMARK(sorted_epoch)->Name("interesting_keys_sort_items")->Apply(shapes);
+BENCHMARK(take)->Name("interesting_items")->Apply(shapes);
+BENCHMARK(take_with_scores)->Name("interesting_positions_take_at")->Apply(shapes);
+BENCHMARK(top)->Name("top_items")->Apply(shapes);
+BENCHMARK(lengths)->Name("list_lengths")->Apply(shapes);
+BENCHMARK(exclusion)->Name("exclusion_keys")->Apply(shapes);
+BENCHMARK(order)->Name("slot_order_keys")->Apply(shapes);
 BENCHMARK(inverse)->Name("ranking_occurrences")->Apply(shapes);
+
+[[maybe_unused]] const bool large =
+    add_large({"U", "I"}, {{100'000, 1'000'000}},
+              [](const Arguments& shape) { return Lists::bytes(shape) + 8'400 * shape[0]; },
+              {{"interesting_keys", keys},
+               {"interesting_keys_sort_items", sorted_epoch},
+               {"interesting_items", take},
+               {"interesting_positions_take_at", take_with_scores},
+               {"top_items", top},
+               {"list_lengths", lengths},
+               {"exclusion_keys", exclusion},
+               {"slot_order_keys", order},
+               {"ranking_occurrences", inverse}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -1,12 +1,15 @@
-#include "bench/kernels/support.h"
 #include "kernels/segments.h"
+
+#include "bench/kernels/large.h"
+#include "bench/kernels/support.h"
 
 namespace derrd::bench {
 namespace {
 
 constexpr int64_t kBatchSize = 1024;
 
-void build_segments_benchmark(benchmark::State& state) {
+/// range(0) samples, range(1) table rows.
+void build(benchmark::State& state) {
   const int64_t n = state.range(0);
   const int64_t table_rows = state.range(1);
   const int64_t batches = (n + kBatchSize - 1) / kBatchSize;
@@ -26,34 +29,43 @@ void build_segments_benchmark(benchmark::State& state) {
                                   scratch.view()};
   // Rows in; keys and values out, through one sorting pass, and in again twice; three lists out.
   constexpr double kBytesPerSample = 4 + 12 + 24 + 12 + 8 + 4 * 4;
-  measure(state, {static_cast<double>(n) * kBytesPerSample, 0},
+  measure(state, {.bytes = static_cast<double>(n) * kBytesPerSample},
           [&] { build_segments(buffers, row_of_sample.view(), kBatchSize, table_rows, stream()); });
 }
-BENCHMARK(build_segments_benchmark)
-    ->Name("build_segments/citeulike")
-    ->Args({115142, 25181})
-    ->Apply(wall_clock);
-BENCHMARK(build_segments_benchmark)
-    ->Name("build_segments/large")
-    ->Args({10'000'000, 1'000'000})
+BENCHMARK(build)
+    ->Name("build_segments")
+    ->ArgNames({"n", "rows"})
+    ->Args({115'142, 25'181})
     ->Apply(wall_clock);
 
-void locate_rows_benchmark(benchmark::State& state) {
-  const int64_t table_rows = state.range(0);
-  std::vector<int32_t> distinct(kBatchSize);
-  for (int64_t i = 0; i < kBatchSize; ++i) {
-    distinct[static_cast<size_t>(i)] = static_cast<int32_t>(i * table_rows / kBatchSize);
+/// range(0) table rows, range(1) of them in the batch.
+void locate(benchmark::State& state) {
+  const int64_t table_rows = state.range(0), count = state.range(1);
+  std::vector<int32_t> distinct(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    distinct[static_cast<size_t>(i)] = static_cast<int32_t>(i * table_rows / count);
   }
   const DeviceArray<int32_t> rows = to_device(distinct);
   const DeviceArray<int32_t> position(table_rows);
-  const DeviceArray<BatchCursor> cursor =
-      to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(kBatchSize)}});
-  const RowSegments segments = {rows.view(), {}, {}, cursor.data(), kBatchSize};
-  measure(state, {static_cast<double>(table_rows + kBatchSize) * 4, 0},
+  const DeviceArray<BatchCursor> cursor = one_batch(count);
+  const RowSegments segments = {rows.view(), {}, {}, cursor.data(), count};
+  measure(state, {.bytes = static_cast<double>(table_rows + count) * 4},
           [&] { locate_rows(position.view(), segments, stream()); });
 }
-BENCHMARK(locate_rows_benchmark)->Name("locate_rows/citeulike")->Arg(5219)->Apply(wall_clock);
-BENCHMARK(locate_rows_benchmark)->Name("locate_rows/large")->Arg(1'000'000)->Apply(wall_clock);
+BENCHMARK(locate)
+    ->Name("locate_rows")
+    ->ArgNames({"rows", "B"})
+    ->Args({5'219, kBatchSize})
+    ->Args({1'000'000, kBatchSize})
+    ->Apply(wall_clock);
+
+[[maybe_unused]] const bool large =
+    add_large({"n", "rows"}, {{10'000'000, 1'000'000}},
+              [](const Arguments& shape) { return 80 * shape[0]; }, {{"build_segments", build}});
+// Ten million positions fit a large GPU's cache.
+[[maybe_unused]] const bool large_table = add_large(
+    {"rows", "B"}, {{10'000'000, 1'000'000}, {100'000'000, 1'000'000}},
+    [](const Arguments& shape) { return 4 * (shape[0] + shape[1]); }, {{"locate_rows", locate}});
 
 }  // namespace
 }  // namespace derrd::bench

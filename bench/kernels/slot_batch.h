@@ -16,8 +16,8 @@ struct ScoredBatch {
         slots(batch_slots),
         samples(index_array(anchors * slots, 25'000, 1)),
         rows(to_device(ascending(anchors))),
-        cursor(to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(anchors)}})),
-        score(normal_array(anchors * slots, 2)),
+        cursor(one_batch(anchors)),
+        score(random_array(anchors * slots, 2)),
         grad_score(zero_array<float>(anchors * slots)),
         loss(zero_array<float>(anchors)) {}
 

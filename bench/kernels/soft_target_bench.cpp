@@ -1,17 +1,10 @@
 #include "kernels/soft_target.h"
 
+#include "bench/kernels/large.h"
 #include "bench/kernels/slot_batch.h"
 
 namespace derrd::bench {
 namespace {
-
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  wall_clock(benchmark);
-  benchmark->ArgNames({"B", "n"});
-  benchmark->Args({850, 50});
-  benchmark->Args({65'536, 50});
-  benchmark->Args({65'536, 512});
-}
 
 void loss(benchmark::State& state) {
   const ScoredBatch batch(state.range(0), state.range(1));
@@ -25,8 +18,6 @@ void loss(benchmark::State& state) {
                      matrix(target), batch.view(), 1.0f, stream());
   });
 }
-BENCHMARK(loss)->Name("soft_target_loss")->Apply(shapes);
-
 void targets(benchmark::State& state) {
   const ScoredBatch batch(state.range(0), state.range(1));
   const DeviceArray<float> target(batch.score.size());
@@ -35,7 +26,18 @@ void targets(benchmark::State& state) {
                  batch.score.matrix(batch.anchors, batch.slots), 2.0f, 0.0f, stream());
   });
 }
+void shapes(benchmark::internal::Benchmark* benchmark) {
+  wall_clock(benchmark);
+  benchmark->ArgNames({"B", "n"});
+  benchmark->Args({850, 50});
+}
+BENCHMARK(loss)->Name("soft_target_loss")->Apply(shapes);
 BENCHMARK(targets)->Name("soft_targets")->Apply(shapes);
+
+[[maybe_unused]] const bool large =
+    add_large({"B", "n"}, {{100'000, 50}, {100'000, 512}},
+              [](const Arguments& shape) { return 16 * shape[0] * (shape[1] + 1); },
+              {{"soft_target_loss", loss}, {"soft_targets", targets}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -3,13 +3,21 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
-#include <random>
+#include <map>
+#include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "kernels/initialize.h"
+#include "kernels/negatives.h"
+#include "kernels/platform/gemm.h"
 #include "kernels/platform/memory.h"
+#include "kernels/segments.h"
 
 namespace derrd::bench {
 
@@ -19,20 +27,20 @@ inline const Stream& stream() {
   return instance;
 }
 
-/// Device arrays filled from a seed.
-inline DeviceArray<float> normal_array(int64_t n, uint64_t seed, float scale = 1.0f) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0.0f, scale);
-  std::vector<float> host(static_cast<size_t>(n));
-  for (float& value : host) value = normal(generator);
-  return {host, stream()};
+// Device arrays filled from a seed, on the device: a table of ten million rows would take a host
+// generator minutes.
+
+/// Of standard deviation `scale`; for whatever only has to be some numbers.
+inline DeviceArray<float> random_array(int64_t n, uint64_t seed, float scale = 1.0f) {
+  DeviceArray<float> array(n);
+  initialize_uniform(array.view(), scale * std::sqrt(3.0f), {.seed = seed}, 0, stream());
+  return array;
 }
-inline DeviceArray<int32_t> index_array(int64_t n, int64_t bound, uint64_t seed) {
-  std::mt19937_64 generator(seed);
-  std::uniform_int_distribution<int32_t> uniform(0, static_cast<int32_t>(bound - 1));
-  std::vector<int32_t> host(static_cast<size_t>(n));
-  for (int32_t& value : host) value = uniform(generator);
-  return {host, stream()};
+/// Several times as expensive; for scores, whose distribution decides how a kernel branches.
+inline DeviceArray<float> normal_array(int64_t n, uint64_t seed, float scale = 1.0f) {
+  DeviceArray<float> array(n);
+  initialize_normal(array.view(), scale, {.seed = seed}, 0, stream());
+  return array;
 }
 template <class T>
 DeviceArray<T> zero_array(int64_t n) {
@@ -43,6 +51,19 @@ DeviceArray<T> zero_array(int64_t n) {
 template <class T>
 DeviceArray<T> to_device(const std::vector<T>& host) {
   return {host, stream()};
+}
+/// Uniform below `bound`: negatives of one user, who has observed nothing.
+inline DeviceArray<int32_t> index_array(int64_t n, int64_t bound, uint64_t seed) {
+  DeviceArray<int32_t> array(n);
+  const DeviceArray<int32_t> users = zero_array<int32_t>(n);
+  const DeviceArray<int64_t> offsets = zero_array<int64_t>(2);
+  sample_negatives(array.view(), users.view(), {offsets.view(), {}}, bound,
+                   {seed, RandomPurpose::kNegative, 0}, stream());
+  return array;
+}
+/// The cursor of an epoch that is one batch of `count`.
+inline DeviceArray<BatchCursor> one_batch(int64_t count) {
+  return to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(count)}});
 }
 
 inline double seconds_now() {
@@ -63,49 +84,88 @@ inline void copy_with_all_threads(const DeviceArray<float>& to, const DeviceArra
   copy_part(0);
 }
 
+/// Seconds of one of `calls` calls of `call()`, which queues work, with one synchronisation.
+template <class Call>
+double seconds_of_call(int64_t calls, Call&& call) {
+  stream().synchronize();
+  const double begin = seconds_now();
+  for (int64_t i = 0; i < calls; ++i) call();
+  stream().synchronize();
+  return std::max(seconds_now() - begin, 1e-9) / static_cast<double>(calls);
+}
+
+/// Warms up and says how many calls to queue with one synchronisation: about a millisecond's, so
+/// that launch latency is hidden as in a training step.
+template <class Call>
+int64_t group_of(Call&& call) {
+  constexpr double kGroupSeconds = 1e-3;
+  constexpr double kMaxGroup = 64;
+  constexpr double kSlow = 0.1;  // more than what a first call loads and faults in
+  double once = 0;
+  for (int warm = 0; warm < 2 && once < kSlow; ++warm) once = seconds_of_call(1, call);
+  return static_cast<int64_t>(std::clamp(kGroupSeconds / once, 1.0, kMaxGroup));
+}
+
+/// The least of several groups.
+template <class Call>
+double least_seconds(Call&& call) {
+  constexpr int kGroups = 5;
+  constexpr double kEnough = 1.0;
+  const int64_t calls = group_of(call);
+  const double start = seconds_now();
+  double least = seconds_of_call(calls, call);
+  for (int group = 1; group < kGroups && seconds_now() - start < kEnough; ++group) {
+    least = std::min(least, seconds_of_call(calls, call));
+  }
+  return least;
+}
+
 /// Bytes read and written per second by a large copy: the roof of every memory-bound kernel.
-/// Measured once, the best of several.
 inline double copy_bandwidth() {
   static const double bandwidth = [] {
     constexpr int64_t kElements = int64_t{1} << 26;
-    constexpr int kRepetitions = 5;
     const DeviceArray<float> from = zero_array<float>(kElements);
     const DeviceArray<float> to = zero_array<float>(kElements);
-    double best = 0;
-    for (int i = 0; i < kRepetitions; ++i) {
-      stream().synchronize();
-      const double begin = seconds_now();
-      copy_with_all_threads(to, from);
-      stream().synchronize();
-      best = std::max(best, static_cast<double>(2 * from.bytes()) / (seconds_now() - begin));
-    }
-    return best;
+    return static_cast<double>(2 * from.bytes()) /
+           least_seconds([&] { copy_with_all_threads(to, from); });
   }();
   return bandwidth;
+}
+
+/// Flops per second of the BLAS library's own product c [m, n] = op(a) op(b): the roof of what
+/// computes about as much on the same shape. Overwrites c; measured once per shape.
+inline double gemm_rate(Matrix<float> c, Matrix<const float> a, Transpose transpose_a,
+                        Matrix<const float> b, Transpose transpose_b) {
+  static std::map<std::array<int64_t, 5>, double> rates;
+  const int64_t k = transpose_a == Transpose::kYes ? a.rows : a.cols;
+  const auto [rate, missing] = rates.try_emplace(
+      {c.rows, c.cols, k, transpose_a == Transpose::kYes, transpose_b == Transpose::kYes});
+  if (missing) {
+    rate->second = 2.0 * static_cast<double>(c.size()) * static_cast<double>(k) /
+                   least_seconds([&] { gemm(c, a, transpose_a, b, transpose_b, {}, stream()); });
+  }
+  return rate->second;
+}
+
+/// Bytes that move for `bytes` adjacent ones anywhere in memory: whole sectors of a GPU. (A CPU
+/// moves two of them at least.)
+inline double sectors(double bytes) {
+  constexpr double kSectorBytes = 32;
+  return std::ceil(bytes / kSectorBytes) * kSectorBytes;
 }
 
 /// What one call of an operation does, counted from its shapes.
 struct Work {
   double bytes = 0;  ///< that it must read and write if nothing stays in a cache
   double flops = 0;
+  double gemm_rate = 0;  ///< of a product of its shape, where there is one
 };
 
-/// Times `call()`, which queues one operation on stream(). Reports GB/s, the percentage of the
-/// device's copy bandwidth (over 100: the data fits in a cache) and GFLOP/s. Calls are queued in
-/// groups of about a millisecond with one synchronisation each, so that launch latency is hidden
-/// as in a training step.
+/// Times `call()`, which queues one operation on stream() and is warm, `group` calls to a
+/// synchronisation. Reports GB/s, the percentage of the device's copy bandwidth (over 100: the data
+/// fits in a cache), GFLOP/s and the percentage of the BLAS library's.
 template <class Call>
-void measure(benchmark::State& state, Work work, Call&& call) {
-  constexpr double kGroupSeconds = 1e-3;
-  constexpr double kMaxGroup = 64;
-  call();
-  stream().synchronize();
-  const double warm = seconds_now();
-  call();
-  stream().synchronize();
-  const double once = std::max(seconds_now() - warm, 1e-9);
-  const auto group = static_cast<int64_t>(std::clamp(kGroupSeconds / once, 1.0, kMaxGroup));
-
+void measure_warm(benchmark::State& state, Work work, int64_t group, Call&& call) {
   const double begin = seconds_now();
   while (state.KeepRunningBatch(group)) {
     for (int64_t i = 0; i < group; ++i) call();
@@ -117,12 +177,43 @@ void measure(benchmark::State& state, Work work, Call&& call) {
     state.counters["%copy"] = 100.0 * work.bytes / seconds / copy_bandwidth();
   }
   if (work.flops > 0) state.counters["GFLOP/s"] = work.flops / seconds * 1e-9;
+  if (work.gemm_rate > 0) state.counters["%gemm"] = 100.0 * work.flops / seconds / work.gemm_rate;
+}
+
+template <class Call>
+void measure(benchmark::State& state, Work work, Call&& call) {
+  measure_warm(state, work, group_of(call), call);
 }
 
 /// `BENCHMARK(name)->Apply(wall_clock)`: kernels run on other threads or on another device, so only
 /// elapsed time counts.
 inline void wall_clock(benchmark::internal::Benchmark* benchmark) {
   benchmark->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+/// Owns what kept_data keeps.
+inline std::shared_ptr<const void>& kept_slot() {
+  static std::shared_ptr<const void> slot;
+  return slot;
+}
+
+/// Data(state), which the benchmark's first kArguments arguments determine, kept until other data
+/// is asked for: Google Benchmark calls a benchmark anew for every number of iterations, and large
+/// data takes longer to make than to read.
+template <class Data, int kArguments>
+const Data& kept_data(const benchmark::State& state) {
+  static std::weak_ptr<const Data> kept;
+  static std::array<int64_t, kArguments> kept_arguments;
+  std::array<int64_t, kArguments> arguments;
+  for (size_t i = 0; i < kArguments; ++i) arguments[i] = state.range(i);
+  if (kept.expired() || arguments != kept_arguments) {
+    kept_slot().reset();  // before there is more: two of them may not fit
+    const auto data = std::make_shared<const Data>(state);
+    kept_slot() = data;
+    kept = data;
+    kept_arguments = arguments;
+  }
+  return *kept.lock();
 }
 
 }  // namespace derrd::bench
