@@ -131,6 +131,7 @@ TEST(MemoryTest, TheDeviceIsNamed) {
       << info.executor;
   EXPECT_FALSE(info.name.empty());
   EXPECT_FALSE(info.libraries.empty());
+  EXPECT_GE(info.memory_bytes, int64_t{1} << 28);
   EXPECT_GE(info.threads, 1);
   EXPECT_GE(info.cache_bytes, 0);
   EXPECT_LT(info.cache_bytes, int64_t{1} << 34);
