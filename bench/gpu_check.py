@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """Tests and measures a CUDA build on this machine's GPU, and writes what came of it.
 
-Run by `cmake --workflow --preset gpu-check`, which configures and builds first. The steps: all tests
-on the device, compute-sanitizer's memcheck and racecheck over the kernels' tests, the kernels'
-benchmarks, and training beside the PyTorch peer. Each has a share of the time; what a step leaves
-over goes to those after it, and one that takes longer is ended and counts as failed. Writes
+Run by `cmake --workflow --preset gpu-check`, which configures and builds first. The steps: all
+tests on the device; small trainings there beside the results that the CPU has for them;
+compute-sanitizer's memcheck, initcheck, synccheck and racecheck over the kernels' tests; the
+kernels' benchmarks; and training beside the PyTorch peer. Each has a share of the time; what a step
+leaves over goes to those after it, and one that takes longer is ended and counts as failed. Writes
 report.json and report.md into the build folder, each step's output into its folder gpu-check-logs.
 Exits with 0 only if every step passed; a step whose tool is missing has not.
 
     python3 bench/gpu_check.py --build build/gpu-check
+    python3 bench/gpu_check.py --build build/gpu-check --steps initcheck,peer
+
+With --steps only the steps of these names run, and those that they need. That is not the check: it
+writes partial-report.json and partial-report.md instead, and exits with 3 if all that ran passed.
 
 The peer needs a Python that has torch with CUDA, numpy and safetensors: one named by --python or by
 the environment variable DERRD_PEER_PYTHON, else any python3 on PATH. CiteULike is read from the
@@ -33,6 +38,10 @@ ROOT = Path(__file__).resolve().parent.parent
 TOTAL_SECONDS = 530  # from configuration to report
 CHECK_SECONDS = 400  # for the steps, however long the build took
 TAIL_LINES = 15  # of a failed step's output in the report
+EXIT_PARTIAL = 3  # all that ran passed, but steps were left out
+# In the order in which they run: what shows mistakes before what measures.
+NAMES = "tests agreement memcheck initcheck synccheck racecheck kernels data peer".split()
+NEEDS = {"peer": {"data"}}
 
 
 @dataclass
@@ -45,6 +54,7 @@ class Step:
     command: list | None = None
     missing: str = ""  # why there is no command
     read: Callable[[str], dict] = lambda output: {}
+    writes: Path | None = None  # removed before: what an earlier run left is none of this one's
 
 
 @dataclass
@@ -73,39 +83,65 @@ def main():
     args = parse_arguments()
     logs = args.build / "gpu-check-logs"
     logs.mkdir(exist_ok=True)
+    left_out = [name for name in NAMES if name not in args.steps]
+    stem = "partial-report" if left_out else "report"
+    written = args.build / f"{stem}.json", args.build / f"{stem}.md"
+    for path in written:
+        path.unlink(missing_ok=True)  # or it would pass for this run's if this one is ended
     start = time.monotonic()
     results = run_steps(steps(args, logs), time_left(args.started), logs)
 
+    ran_passed = all(result.passed for result in results)
     report = {
         **facts(),
-        "passed": all(result.passed for result in results),
+        "passed": ran_passed and not left_out,
+        "left_out": left_out,
         "seconds": round(time.monotonic() - start, 1),
         "steps": [asdict(result) for result in results],
     }
-    (args.build / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     markdown = describe(report)
-    (args.build / "report.md").write_text(markdown)
+    written[0].write_text(json.dumps(report, indent=1) + "\n")
+    written[1].write_text(markdown)
     print(markdown)
-    sys.exit(0 if report["passed"] else 1)
+    sys.exit(1 if not ran_passed else EXIT_PARTIAL if left_out else 0)
 
 
 def steps(args, logs):
-    """All steps, in order."""
+    """The steps that were asked for, in order."""
+    return [step for step in all_steps(args, logs) if step.name in args.steps]
+
+
+def all_steps(args, logs):
+    """A step for each of NAMES, in their order."""
     kernels_test = args.build / "tests" / "kernels" / "kernels_test"
+    engine_test = args.build / "tests" / "engine" / "engine_test"
     derrd = args.build / "apps" / "derrd"
-    data, measured, compared = (
-        logs / name for name in ("data.safetensors", "kernels.json", "peer.json")
+    data, agreed, measured, compared = (
+        logs / name for name in ("data.safetensors", "agreement.json", "kernels.json", "peer.json")
     )
-    for path in (data, measured, compared):
-        path.unlink(missing_ok=True)  # a figure of an earlier run is none of this one's
 
     jobs = str(min(8, os.cpu_count() or 1))
     tests = ["ctest", "--test-dir", args.build, "--output-on-failure", "--no-tests=error"]
     yield Step("tests", "all tests on the device", 90, [*tests, "-j", jobs], read=read_ctest)
 
+    compare_runs = [engine_test, "--gtest_filter=*CrossBackend*", f"--gtest_output=json:{agreed}"]
+    yield Step(
+        "agreement",
+        "CPU and CUDA runs agree",
+        20,
+        compare_runs,
+        read=lambda output: read_agreement(output, agreed),
+        writes=agreed,
+    )
+
     sanitizer = find_sanitizer(args.toolkit_bin)
     missing = "" if sanitizer else "compute-sanitizer is neither on PATH nor in the CUDA toolkit"
-    for tool, share, read in (("memcheck", 70, read_memcheck), ("racecheck", 80, read_racecheck)):
+    for tool, share, read in (
+        ("memcheck", 40, read_errors),
+        ("initcheck", 40, read_errors),
+        ("synccheck", 40, read_errors),
+        ("racecheck", 60, read_racecheck),
+    ):
         # Failed calls of the CUDA interface are what some tests ask for, and the tests check them.
         options = ["--tool", tool, "--error-exitcode", "99", "--report-api-errors", "no"]
         command = [sanitizer, *options, kernels_test] if sanitizer else None
@@ -113,33 +149,47 @@ def steps(args, logs):
 
     bench = [args.build / "bench" / "kernels_bench", "--benchmark_min_time=0.05"]
     bench += [f"--benchmark_out={measured}", "--benchmark_out_format=json"]
-    yield Step("kernels", "kernel benchmarks", 60, bench, read=lambda _: read_benchmarks(measured))
+    yield Step(
+        "kernels",
+        "kernel benchmarks",
+        40,
+        bench,
+        read=lambda _: read_benchmarks(measured),
+        writes=measured,
+    )
 
     users = Path(os.environ.get("DERRD_DATA") or "/nonexistent") / "citeulike" / "users.dat"
     make_data = [derrd, "synthesize"]
     if users.exists():
         make_data = [derrd, "prepare", users, "--format", "citeulike"]
-    yield Step("data", "data set for the peer comparison", 10, [*make_data, "-o", data])
+    make_data += ["-o", data]
+    yield Step("data", "data set for the peer comparison", 5, make_data, writes=data)
 
-    python = find_peer_python(args.python)
+    # The search starts PyTorch, which takes a while.
+    python = find_peer_python(args.python) if "peer" in args.steps else None
     missing = "" if python else "no python3 here imports torch with CUDA, numpy and safetensors"
     compare = [sys.executable, ROOT / "bench" / "compare.py", "--device", "cuda"]
     compare += ["--derrd", derrd, "--data", data, "--python", python, "--json", compared]
     # NeuMF's cases would take as long again, most of it PyTorch's start.
     compare += ["--epochs", "2", "--rounds", "1"]
     compare += ["--cases", "student", "teacher", "rrd", "de", "de-200"]
-    command = compare if python else None
     yield Step(
-        "peer", "training beside PyTorch", 90, command, missing, lambda _: read_peer(compared)
+        "peer",
+        "training beside PyTorch",
+        65,
+        compare if python else None,
+        missing,
+        read=lambda _: read_peer(compared),
+        writes=compared,
     )
 
 
 # Running
 
 
-def run_steps(all_steps, seconds, logs):
+def run_steps(wanted, seconds, logs):
     """Runs steps in turn within `seconds` altogether; every step has at least its share of them."""
-    waiting = list(all_steps)
+    waiting = list(wanted)
     deadline = time.monotonic() + seconds
     results = []
     while waiting:
@@ -160,6 +210,8 @@ def run_step(step, limit, log):
         return Result(step.name, step.title, "", "not run", step.missing)
     command = [str(part) for part in step.command]
     result = Result(step.name, step.title, " ".join(command), "failed")
+    if step.writes:
+        step.writes.unlink(missing_ok=True)
     start = time.monotonic()
     try:
         with open(log, "w") as stream:
@@ -209,6 +261,9 @@ def time_left(started):
 
 # Reading what commands print
 
+# Of tests/engine/cross_backend_test.cpp: losses relative to the CPU's, hit rates as they are.
+DIFFERENCES = ("first_epoch_losses", "second_epoch_losses", "later_losses", "hit_rate")
+
 
 def read_ctest(output):
     summary = re.search(r"(\d+) tests? failed out of (\d+)", output)
@@ -219,7 +274,8 @@ def read_ctest(output):
     return {"tests": total, "failed": failed, "skipped": skipped}
 
 
-def read_memcheck(output):
+def read_errors(output):
+    """What memcheck, initcheck and synccheck found."""
     return {**passed_tests(output), **summary(output, r"ERROR SUMMARY: (?P<errors>\d+) error")}
 
 
@@ -245,6 +301,21 @@ def passed_tests(output):
     if not found or found.group(1) == "0":
         raise Unmet("no test passed")
     return {"tests": int(found.group(1))}
+
+
+def read_agreement(output, path):
+    """The tests, and by training the largest differences from what the CPU has for it."""
+    figures = passed_tests(output)
+    for suite in read_json(path).get("testsuites", []):
+        for test in suite["testsuite"]:
+            if test["result"] != "COMPLETED":
+                raise Unmet(f"{suite['name']}.{test['name']} was {test['result'].lower()}")
+            differences = {column: float(test[column]) for column in DIFFERENCES if column in test}
+            if differences:
+                figures[test["name"].rpartition("/")[2]] = differences
+    if len(figures) == 1:
+        raise Unmet("no training was compared")
+    return figures
 
 
 def read_json(path):
@@ -337,26 +408,31 @@ def facts():
 
 def describe(report):
     """Markdown: facts, a row for each step, the figures, and the end of what failed steps said."""
+    title = "passed" if report["passed"] else "NOT PASSED"
+    if report["left_out"] and all(step["outcome"] == "passed" for step in report["steps"]):
+        title = "PARTIAL, these steps passed"
     lines = [
-        f"# GPU check: {'passed' if report['passed'] else 'NOT PASSED'}",
+        f"# GPU check: {title}",
         "",
         f"{report['date']}, {report['device']}, driver {report['driver']}, "
         f"commit {report['commit']}, {report['seconds']:.0f} s",
         "",
-        "| step | result | s | |",
-        "|---|---|---|---|",
     ]
+    if report["left_out"]:
+        left_out = ", ".join(report["left_out"])
+        lines += [f"**This is a part of the check. Left out: {left_out}.**", ""]
+    lines += ["| step | result | s | |", "|---|---|---|---|"]
     for step in report["steps"]:
         outcome = step["outcome"] if step["outcome"] == "passed" else f"**{step['outcome']}**"
-        remark = step["reason"]
-        if step["name"] in ("tests", "memcheck", "racecheck") and not remark:
-            remark = ", ".join(f"{count} {name}" for name, count in step["figures"].items())
+        counts = {name: n for name, n in step["figures"].items() if not isinstance(n, dict)}
+        remark = step["reason"] or ", ".join(f"{count} {name}" for name, count in counts.items())
         lines.append(f"| {step['title']} | {outcome} | {step['seconds']:.0f} | {remark} |")
 
-    for name in ("kernels", "peer"):
-        step = next((step for step in report["steps"] if step["name"] == name), None)
-        if step and step["figures"]:
-            lines += ["", f"## {step['title'].capitalize()}", "", *figures_table(step["figures"])]
+    for step in report["steps"]:
+        rows = {name: row for name, row in step["figures"].items() if isinstance(row, dict)}
+        if rows:
+            title = step["title"][0].upper() + step["title"][1:]
+            lines += ["", f"## {title}", "", *figures_table(rows)]
     lines += ["", "## Commands", ""]
     lines += [f"- {step['title']}: `{step['command']}`" for step in report["steps"]]
     for step in report["steps"]:
@@ -384,11 +460,26 @@ def parse_arguments():
     parser.add_argument(
         "--started", type=Path, help="a file whose date is when the build began, to stay in time"
     )
+    parser.add_argument(
+        "--steps",
+        help=f"run only these, of {', '.join(NAMES)}; names separated by commas",
+    )
     args = parser.parse_args()
+    args.steps = chosen(args.steps, parser)
     if not args.build.is_dir():
         parser.error(f"--build {args.build} is no folder")
     args.build = args.build.resolve()
     return args
+
+
+def chosen(names, parser):
+    """The names of the steps to run: all, or those given with what they need."""
+    if names is None:
+        return set(NAMES)
+    given = set(names.split(","))
+    if unknown := sorted(given - set(NAMES)):
+        parser.error(f"--steps {','.join(unknown)}: there are {', '.join(NAMES)}")
+    return given.union(*(NEEDS.get(name, ()) for name in given))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,44 @@ import gpu_check  # noqa: E402
 
 NVIDIA_SMI = 'case "$*" in *name*) echo "Fake GPU, 1 MiB";; *) echo 1.2.3;; esac'
 CTEST = "echo '100% tests passed, 0 tests failed out of 7'"
-SANITIZER = """case "$*" in
-*memcheck*) echo '[  PASSED  ] 5 tests.'; echo '========= ERROR SUMMARY: 0 errors' ;;
-*) echo '[  PASSED  ] 5 tests.'
-   echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;
+# Refuses, as the real one does, what it doesn't know: the first such word counts as the program.
+SANITIZER = """[ "$1 $3 $4 $5 $6" = "--tool --error-exitcode 99 --report-api-errors no" ] || exit 1
+[ -x "$7" ] || exit 1
+echo '[  PASSED  ] 5 tests.'
+case $2 in
+memcheck) echo '========= ERROR SUMMARY: 0 errors' ;;
+initcheck) echo '========= ERROR SUMMARY: 0 errors' ;;
+synccheck) echo '========= ERROR SUMMARY: 0 errors' ;;
+racecheck) echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;
 esac"""
+TOOLS = ["memcheck", "initcheck", "synccheck", "racecheck"]
+AGREEMENT = {
+    "testsuites": [
+        {
+            "name": "CrossBackend",
+            "testsuite": [{"name": "DrawsTheSame", "result": "COMPLETED"}],
+        },
+        {
+            "name": "Methods/CrossBackendRun",
+            "testsuite": [
+                {
+                    "name": "HasTheSameLossesAndMetrics/bpr_de",
+                    "result": "COMPLETED",
+                    "first_epoch_losses": "2.5e-07",
+                    "hit_rate": "0.00275",
+                }
+            ],
+        },
+    ]
+}
+
+
+def engine_test(passed=2, report=AGREEMENT, code=0):
+    """A script in place of the engine's tests."""
+    return f"""case $1 in --gtest_filter=*CrossBackend*) ;; *) exit 2 ;; esac
+echo '[  PASSED  ] {passed} tests.'; echo '{json.dumps(report)}' >"${{2#*json:}}"; exit {code}"""
+
+
 BENCHMARKS = {
     "benchmarks": [{"name": "copy/64/real_time", "real_time": 2.5, "%copy": 98.76, "GB/s": 4000.0}]
 }
@@ -49,6 +83,7 @@ class WholeCheck(unittest.TestCase):
         self.script("bin/compute-sanitizer", SANITIZER)
         self.script("bin/python3", PEER)
         self.script("build/tests/kernels/kernels_test", "exit 0")
+        self.script("build/tests/engine/engine_test", engine_test())
         self.script("build/bench/kernels_bench", BENCH)
         self.script("build/apps/derrd", DERRD)
 
@@ -58,19 +93,27 @@ class WholeCheck(unittest.TestCase):
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
 
-    def check(self, *options):
-        """Exit code and report."""
+    def start(self, *options):
         path = f"{self.folder / 'bin'}:/usr/bin:/bin"
         environment = {**os.environ, "PATH": path}
         environment.pop("DERRD_DATA", None)
         environment.pop("DERRD_PEER_PYTHON", None)
         command = [sys.executable, ROOT / "bench" / "gpu_check.py", "--build", self.build]
-        done = subprocess.run(
-            [*command, *options], env=environment, capture_output=True, text=True, timeout=100
+        return subprocess.Popen(
+            [*command, *options],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        path = self.build / "report.json"
-        self.assertTrue(path.exists(), done.stderr)
-        return done.returncode, json.loads(path.read_text())
+
+    def check(self, *options, name="report"):
+        """Exit code and report."""
+        process = self.start(*options)
+        _, errors = process.communicate(timeout=100)
+        path = self.build / f"{name}.json"
+        self.assertTrue(path.exists(), errors)
+        return process.returncode, json.loads(path.read_text())
 
     def step_of(self, report, name):
         return next(step for step in report["steps"] if step["name"] == name)
@@ -93,9 +136,17 @@ class WholeCheck(unittest.TestCase):
         self.assertEqual(report["driver"], "1.2.3")
         for fact in ("date", "commit", "seconds"):
             self.assertIn(fact, report)
-        names = ["tests", "memcheck", "racecheck", "kernels", "data", "peer"]
+        self.assertEqual(report["left_out"], [])
+        names = ["tests", "agreement", *TOOLS, "kernels", "data", "peer"]
         self.assertEqual([step["name"] for step in report["steps"]], names)
         self.assertEqual(self.step_of(report, "tests")["figures"]["tests"], 7)
+        self.assertEqual(
+            self.step_of(report, "agreement")["figures"],
+            {"tests": 2, "bpr_de": {"first_epoch_losses": 2.5e-7, "hit_rate": 0.00275}},
+        )
+        for tool in ("memcheck", "initcheck", "synccheck"):
+            self.assertEqual(self.step_of(report, tool)["figures"], {"tests": 5, "errors": 0})
+        self.assertEqual(self.step_of(report, "racecheck")["figures"], {"tests": 5, "hazards": 0})
         self.assertEqual(
             self.step_of(report, "kernels")["figures"],
             {"copy/64": {"us": 2.5, "percent_of_copy": 98.8, "gb_per_s": 4000.0}},
@@ -106,6 +157,10 @@ class WholeCheck(unittest.TestCase):
         for text in (
             "GPU check: passed",
             "Fake GPU",
+            "| CPU and CUDA runs agree | passed | 0 | 2 tests |",
+            "## CPU and CUDA runs agree",
+            "| bpr_de | 2.5e-07 | 0.00275 |",
+            "| initcheck over the kernels' tests | passed | 0 | 5 tests, 0 errors |",
             "| copy/64 | 2.5 | 98.8 |",
             "student, d = 20",
         ):
@@ -119,11 +174,33 @@ class WholeCheck(unittest.TestCase):
         self.script("bin/ctest", "echo 'No tests were found!!!'")
         self.expect_only("tests", "failed", "no summary")
 
+    def test_trainings_that_differ(self):
+        self.script("build/tests/engine/engine_test", engine_test(passed=1, code=1))
+        self.expect_only("agreement", "failed", "exit code 1")
+        self.assertIn("| bpr_de | 2.5e-07 |", (self.build / "report.md").read_text())
+
+    def test_no_training_compared(self):
+        self.script("build/tests/engine/engine_test", engine_test(passed=0))
+        self.expect_only("agreement", "failed", "no test passed")
+        alone = {"testsuites": AGREEMENT["testsuites"][:1]}
+        self.script("build/tests/engine/engine_test", engine_test(report=alone))
+        self.expect_only("agreement", "failed", "no training was compared")
+
+    def test_skipped_training(self):
+        skipped = json.loads(json.dumps(AGREEMENT).replace("COMPLETED", "SKIPPED"))
+        self.script("build/tests/engine/engine_test", engine_test(report=skipped))
+        self.expect_only("agreement", "failed", "CrossBackend.DrawsTheSame was skipped")
+
+    def test_comparison_of_an_earlier_run_does_not_count(self):
+        self.check()
+        self.script("build/tests/engine/engine_test", "echo '[  PASSED  ] 2 tests.'")
+        self.expect_only("agreement", "failed", "no figures")
+
     def test_missing_sanitizer(self):
         (self.folder / "bin" / "compute-sanitizer").unlink()
         code, report = self.check()
         self.assertEqual(code, 1)
-        for name in ("memcheck", "racecheck"):
+        for name in TOOLS:
             self.assertEqual(self.step_of(report, name)["outcome"], "not run")
             self.assertIn("compute-sanitizer", self.step_of(report, name)["reason"])
 
@@ -135,8 +212,12 @@ class WholeCheck(unittest.TestCase):
         self.assertEqual(code, 0)
 
     def test_sanitizer_error(self):
-        self.script("bin/compute-sanitizer", SANITIZER.replace("Y: 0 errors", "Y: 2 errors"))
-        self.expect_only("memcheck", "failed", "2 error")
+        for tool in ("memcheck", "initcheck", "synccheck"):
+            clean = f"{tool}) echo '========= ERROR SUMMARY: 0 errors'"
+            found = f"{tool}) echo '========= ERROR SUMMARY: 2 errors'"
+            self.assertIn(clean, SANITIZER)
+            self.script("bin/compute-sanitizer", SANITIZER.replace(clean, found))
+            self.expect_only(tool, "failed", "2 error")
 
     def test_sanitizer_hazard(self):
         self.script("bin/compute-sanitizer", SANITIZER.replace("Y: 0 hazards", "Y: 1 hazard"))
@@ -145,13 +226,14 @@ class WholeCheck(unittest.TestCase):
     def test_sanitizer_says_nothing(self):
         self.script("bin/compute-sanitizer", "echo '[  PASSED  ] 5 tests.'")
         _, report = self.check()
-        for name in ("memcheck", "racecheck"):
+        for name in TOOLS:
             self.assertEqual(self.step_of(report, name)["outcome"], "failed")
+            self.assertIn("no summary", self.step_of(report, name)["reason"])
 
     def test_kernel_tests_all_skipped(self):
         self.script("bin/compute-sanitizer", SANITIZER.replace("] 5", "] 0"))
         _, report = self.check()
-        for name in ("memcheck", "racecheck"):
+        for name in TOOLS:
             self.assertEqual(self.step_of(report, name)["reason"], "no test passed")
 
     def test_benchmark_without_figures(self):
@@ -187,6 +269,68 @@ class WholeCheck(unittest.TestCase):
     def test_failing_peer(self):
         self.script("bin/python3", 'case "$*" in *torch_peer.py*) exit 3 ;; esac')
         self.expect_only("peer", "failed", "exit code 1")
+
+    def test_some_steps_are_not_the_check(self):
+        whole = self.check()
+        code, report = self.check("--steps", "racecheck,initcheck", name="partial-report")
+        self.assertEqual(code, 3)
+        self.assertFalse(report["passed"])
+        self.assertEqual([step["name"] for step in report["steps"]], ["initcheck", "racecheck"])
+        left_out = ["tests", "agreement", "memcheck", "synccheck", "kernels", "data", "peer"]
+        self.assertEqual(report["left_out"], left_out)
+        markdown = (self.build / "partial-report.md").read_text()
+        self.assertNotIn("GPU check: passed", markdown)
+        self.assertIn("PARTIAL", markdown)
+        self.assertIn("Left out: tests, agreement, memcheck", markdown)
+        # The whole check's report stays what it was.
+        self.assertEqual(whole[1], json.loads((self.build / "report.json").read_text()))
+
+    def test_failing_among_some_steps(self):
+        self.script("build/bench/kernels_bench", "exit 0")
+        code, report = self.check("--steps", "kernels", name="partial-report")
+        self.assertEqual(code, 1)
+        self.assertFalse(report["passed"])
+        markdown = (self.build / "partial-report.md").read_text()
+        self.assertIn("GPU check: NOT PASSED", markdown)
+        self.assertIn("Left out: tests", markdown)
+
+    def test_a_step_brings_what_it_needs(self):
+        code, report = self.check("--steps", "peer", name="partial-report")
+        self.assertEqual(code, 3)
+        self.assertEqual([step["name"] for step in report["steps"]], ["data", "peer"])
+
+    def test_all_steps_by_name_are_the_check(self):
+        code, report = self.check("--steps", ",".join(gpu_check.NAMES))
+        self.assertEqual(code, 0)
+        self.assertTrue(report["passed"])
+
+    def test_no_search_for_a_peer_that_is_not_wanted(self):
+        self.script("bin/python3", f": >{self.folder}/searched")
+        self.check("--steps", "kernels", name="partial-report")
+        self.assertFalse((self.folder / "searched").exists())
+        self.check("--steps", "peer", name="partial-report")
+        self.assertTrue((self.folder / "searched").exists())
+
+    def test_unknown_step(self):
+        for names in ("memchek", "", "tests,"):
+            process = self.start("--steps", names)
+            _, errors = process.communicate(timeout=100)
+            self.assertEqual(process.returncode, 2)
+            self.assertIn("tests, agreement, memcheck", errors)
+            self.assertFalse((self.build / "partial-report.json").exists())
+
+    def test_an_interrupted_run_leaves_no_report(self):
+        self.check()
+        self.script("bin/ctest", f": >{self.folder}/began; sleep 600")
+        process = self.start()
+        while not (self.folder / "began").exists():
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=100)
+        self.assertNotEqual(process.returncode, 0)
+        for name in ("report.json", "report.md"):
+            self.assertFalse((self.build / name).exists(), name)
 
 
 class Steps(unittest.TestCase):
@@ -237,10 +381,11 @@ class Steps(unittest.TestCase):
     def test_shares_fit(self):
         with tempfile.TemporaryDirectory() as folder:
             args = unittest.mock.Mock(
-                build=Path(folder), toolkit_bin=None, python=None, started=None
+                build=Path(folder), toolkit_bin=None, python=None, steps=set(gpu_check.NAMES)
             )
-            shares = [step.share for step in gpu_check.steps(args, Path(folder))]
-        self.assertLessEqual(sum(shares), gpu_check.CHECK_SECONDS)
+            steps = gpu_check.steps(args, Path(folder))
+        self.assertEqual([step.name for step in steps], gpu_check.NAMES)
+        self.assertLessEqual(sum(step.share for step in steps), gpu_check.CHECK_SECONDS)
         self.assertLess(gpu_check.TOTAL_SECONDS, 9 * 60)
 
 
