@@ -14,6 +14,8 @@ Exits with 0 only if every step passed; a step whose tool is missing has not.
 
 With --steps only the steps of these names run, and those that they need. That is not the check: it
 writes partial-report.json and partial-report.md instead, and exits with 3 if all that ran passed.
+Two more steps run only so: large, every kernel at sizes that leave the caches, and ladders, the
+kernels that lead to two of them.
 
 The peer needs a Python that has torch with CUDA, numpy and safetensors: one named by --python or by
 the environment variable DERRD_PEER_PYTHON, else any python3 on PATH. CiteULike is read from the
@@ -41,6 +43,8 @@ TAIL_LINES = 15  # of a failed step's output in the report
 EXIT_PARTIAL = 3  # all that ran passed, but steps were left out
 # In the order in which they run: what shows mistakes before what measures.
 NAMES = "tests agreement memcheck initcheck synccheck racecheck kernels data peer".split()
+# What only --steps runs: not part of the check, and as long as all of it.
+EXTRA = "large ladders".split()
 NEEDS = {"peer": {"data"}}
 
 
@@ -112,12 +116,12 @@ def steps(args, logs):
 
 
 def all_steps(args, logs):
-    """A step for each of NAMES, in their order."""
+    """A step for each of NAMES and EXTRA, in their order."""
     kernels_test = args.build / "tests" / "kernels" / "kernels_test"
     engine_test = args.build / "tests" / "engine" / "engine_test"
     derrd = args.build / "apps" / "derrd"
-    data, agreed, measured, compared = (
-        logs / name for name in ("data.safetensors", "agreement.json", "kernels.json", "peer.json")
+    data, agreed, compared = (
+        logs / name for name in ("data.safetensors", "agreement.json", "peer.json")
     )
 
     jobs = str(min(8, os.cpu_count() or 1))
@@ -147,16 +151,16 @@ def all_steps(args, logs):
         command = [sanitizer, *options, kernels_test] if sanitizer else None
         yield Step(tool, f"{tool} over the kernels' tests", share, command, missing, read)
 
-    bench = [args.build / "bench" / "kernels_bench", "--benchmark_min_time=0.05"]
-    bench += [f"--benchmark_out={measured}", "--benchmark_out_format=json"]
-    yield Step(
-        "kernels",
-        "kernel benchmarks",
-        40,
-        bench,
-        read=lambda _: read_benchmarks(measured),
-        writes=measured,
-    )
+    kernels_bench = args.build / "bench" / "kernels_bench"
+
+    def benchmarks(name, title, share, program, *options):
+        measured = logs / f"{name}.json"
+        command = [program, *options, f"--benchmark_out={measured}", "--benchmark_out_format=json"]
+        read = lambda _: read_benchmarks(measured)  # noqa: E731
+        return Step(name, title, share, command, read=read, writes=measured)
+
+    small = ["--benchmark_filter=-/large/", "--benchmark_min_time=0.05"]
+    yield benchmarks("kernels", "kernel benchmarks", 40, kernels_bench, *small)
 
     users = Path(os.environ.get("DERRD_DATA") or "/nonexistent") / "citeulike" / "users.dat"
     make_data = [derrd, "synthesize"]
@@ -182,6 +186,11 @@ def all_steps(args, logs):
         read=lambda _: read_peer(compared),
         writes=compared,
     )
+
+    large = ["--benchmark_filter=/large/", "--benchmark_min_time=0.02"]
+    yield benchmarks("large", "kernel benchmarks beyond the caches", 240, kernels_bench, *large)
+    ladder_bench = args.build / "bench" / "ladders" / "ladder_bench"
+    yield benchmarks("ladders", "ladders of kernels", 60, ladder_bench, "--benchmark_min_time=0.02")
 
 
 # Running
@@ -326,21 +335,28 @@ def read_json(path):
 
 
 def read_benchmarks(path):
-    """Microseconds and percent of the measured copy bandwidth by benchmark."""
-    figures = {}
-    for run in read_json(path).get("benchmarks", []):
+    """Microseconds and percent of the roof, a copy's or a library's product's, by benchmark; what
+    the machine has no memory for; and the copy itself."""
+    report = read_json(path)
+    context = report.get("context", {})
+    figures = {key: context[key] for key in ("copy_GB/s", "skipped") if context.get(key)}
+    rows = {}
+    for run in report.get("benchmarks", []):
         name = run["name"].removesuffix("/real_time")
         if run.get("error_occurred"):
             raise Unmet(f"{name}: {run.get('error_message')}")
-        figures[name] = {"us": round(run["real_time"], 3)}
-        for counter, unit in (("%copy", "percent_of_copy"), ("GB/s", "gb_per_s")):
+        rows[name] = {"us": round(run["real_time"], 3)}
+        for counter, unit in (
+            ("%copy", "percent_of_copy"),
+            ("%gemm", "percent_of_gemm"),
+            ("GB/s", "gb_per_s"),
+            ("GFLOP/s", "gflop_per_s"),
+        ):
             if counter in run:
-                figures[name][unit] = round(run[counter], 1)
-        if "GFLOP/s" in run:
-            figures[name]["gflop_per_s"] = round(run["GFLOP/s"], 1)
-    if not figures:
+                rows[name][unit] = round(run[counter], 1)
+    if not rows:
         raise Unmet("no benchmark ran")
-    return figures
+    return {**figures, **rows}
 
 
 def read_peer(path):
@@ -462,7 +478,7 @@ def parse_arguments():
     )
     parser.add_argument(
         "--steps",
-        help=f"run only these, of {', '.join(NAMES)}; names separated by commas",
+        help=f"run only these, of {', '.join(NAMES + EXTRA)}; names separated by commas",
     )
     args = parser.parse_args()
     args.steps = chosen(args.steps, parser)
@@ -477,8 +493,8 @@ def chosen(names, parser):
     if names is None:
         return set(NAMES)
     given = set(names.split(","))
-    if unknown := sorted(given - set(NAMES)):
-        parser.error(f"--steps {','.join(unknown)}: there are {', '.join(NAMES)}")
+    if unknown := sorted(given - set(NAMES + EXTRA)):
+        parser.error(f"--steps {','.join(unknown)}: there are {', '.join(NAMES + EXTRA)}")
     return given.union(*(NEEDS.get(name, ()) for name in given))
 
 

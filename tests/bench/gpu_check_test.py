@@ -58,7 +58,8 @@ echo '[  PASSED  ] {passed} tests.'; echo '{json.dumps(report)}' >"${{2#*json:}}
 
 
 BENCHMARKS = {
-    "benchmarks": [{"name": "copy/64/real_time", "real_time": 2.5, "%copy": 98.76, "GB/s": 4000.0}]
+    "context": {"copy_GB/s": "4050.1", "skipped": ""},
+    "benchmarks": [{"name": "copy/64/real_time", "real_time": 2.5, "%copy": 98.76, "GB/s": 4000.0}],
 }
 BENCH = f"""for option; do case $option in --benchmark_out=*)
 echo '{json.dumps(BENCHMARKS)}' >"${{option#*=}}" ;; esac; done"""
@@ -85,6 +86,7 @@ class WholeCheck(unittest.TestCase):
         self.script("build/tests/kernels/kernels_test", "exit 0")
         self.script("build/tests/engine/engine_test", engine_test())
         self.script("build/bench/kernels_bench", BENCH)
+        self.script("build/bench/ladders/ladder_bench", BENCH)
         self.script("build/apps/derrd", DERRD)
 
     def script(self, name, text):
@@ -149,7 +151,10 @@ class WholeCheck(unittest.TestCase):
         self.assertEqual(self.step_of(report, "racecheck")["figures"], {"tests": 5, "hazards": 0})
         self.assertEqual(
             self.step_of(report, "kernels")["figures"],
-            {"copy/64": {"us": 2.5, "percent_of_copy": 98.8, "gb_per_s": 4000.0}},
+            {
+                "copy_GB/s": "4050.1",
+                "copy/64": {"us": 2.5, "percent_of_copy": 98.8, "gb_per_s": 4000.0},
+            },
         )
         student = self.step_of(report, "peer")["figures"]["student, d = 20"]
         self.assertEqual(student, {"derrd_s": 1.0, "times_plain": 4.0, "times_tuned": 4.0})
@@ -298,6 +303,35 @@ class WholeCheck(unittest.TestCase):
         code, report = self.check("--steps", "peer", name="partial-report")
         self.assertEqual(code, 3)
         self.assertEqual([step["name"] for step in report["steps"]], ["data", "peer"])
+
+    def test_large_benchmarks_and_ladders_run_by_name_only(self):
+        large = """case "$*" in *--benchmark_filter=/large/*) ;; *) exit 2 ;; esac
+"""
+        figures = {
+            "context": {"copy_GB/s": "4050.1", "skipped": "bpr/large/1 (20.6 GB)"},
+            "benchmarks": [{"name": "gemm/large/9/real_time", "real_time": 9.0, "%gemm": 71.26}],
+        }
+        script = BENCH.replace(json.dumps(BENCHMARKS), json.dumps(figures))
+        self.script("build/bench/kernels_bench", large + script)
+        code, report = self.check("--steps", "large,ladders", name="partial-report")
+        self.assertEqual(code, 3, json.dumps(report, indent=1))
+        self.assertEqual([step["name"] for step in report["steps"]], ["large", "ladders"])
+        self.assertEqual(report["left_out"], gpu_check.NAMES)
+        self.assertEqual(
+            self.step_of(report, "large")["figures"],
+            {
+                "copy_GB/s": "4050.1",
+                "skipped": "bpr/large/1 (20.6 GB)",
+                "gemm/large/9": {"us": 9.0, "percent_of_gemm": 71.3},
+            },
+        )
+        self.assertIn("copy/64", self.step_of(report, "ladders")["figures"])
+
+    def test_large_benchmarks_are_no_part_of_the_check(self):
+        small = """case "$*" in *--benchmark_filter=-/large/*) ;; *) exit 2 ;; esac
+"""
+        self.script("build/bench/kernels_bench", small + BENCH)
+        self.assertEqual(self.check()[0], 0)
 
     def test_all_steps_by_name_are_the_check(self):
         code, report = self.check("--steps", ",".join(gpu_check.NAMES))
