@@ -24,23 +24,39 @@ constexpr int kLaneWidth = 4;
 
 typedef float LaneFloats __attribute__((vector_size(kLaneWidth * sizeof(float))));
 
+#if defined(__AVX512F__)
+inline __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>((1u << std::max<int64_t>(0, count)) - 1);
+}
+#endif
+
 inline LaneFloats load_lanes(const float* from) {
   LaneFloats x;
   std::memcpy(&x, from, sizeof x);
   return x;
 }
+// The part behind a row's last whole vector is masked where the processor can do that: a copy of
+// so few bytes would cost more than the arithmetic on them.
 inline LaneFloats load_lanes(const float* from, int64_t count) {
   if (count >= kLaneWidth) return load_lanes(from);
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(first_lanes(count), from);
+#else
   LaneFloats x = {};
-  std::memcpy(&x, from, sizeof(float) * static_cast<size_t>(std::max<int64_t>(0, count)));
+  for (int64_t i = 0; i < count; ++i) x[i] = from[i];
   return x;
+#endif
 }
 inline void store_lanes(float* to, LaneFloats x, int64_t count) {
   if (count >= kLaneWidth) {
     std::memcpy(to, &x, sizeof x);
     return;
   }
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, first_lanes(count), x);
+#else
   for (int64_t i = 0; i < count; ++i) to[i] = x[i];
+#endif
 }
 inline LaneFloats spread(float x) { return x + LaneFloats{}; }
 inline LaneFloats larger_of(LaneFloats a, LaneFloats b) { return a < b ? b : a; }
