@@ -6,12 +6,15 @@
 #include <cstdint>
 
 #include "kernels/platform/execution.h"
+#include "kernels/platform/lane_floats.h"
 #include "kernels/views.h"
 
 namespace derrd {
 
-/// Columns that one block sums: the work unit of a column-sum kernel.
-constexpr int64_t kSumColumns = 256;
+/// Columns that one block sums, the work unit of a column-sum kernel: one a lane, so that a sum
+/// stays in a register and several rows are on their way at once; where a tile has one lane, so
+/// many that a row's part is whole vectors.
+constexpr int64_t kSumColumns = kTileLanes > 1 ? kTileLanes : 256;
 DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
   return (columns + kSumColumns - 1) / kSumColumns;
 }
@@ -32,11 +35,19 @@ __device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, flo
   const int64_t width = cols - first < kSumColumns ? cols - first : int64_t{kSumColumns};
   block.sync();  // the partial sums of the block's last strip have been read
   const int64_t own = tile.meta_group_rank() * kSumColumns;
-  for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) partials[own + c] = 0;
-  for (int64_t p = begin + tile.meta_group_rank(); p < end; p += tile.meta_group_size()) {
-    const auto row = row_of(p);
-    for (int64_t c = tile.thread_rank(); c < width; c += tile.size()) {
-      partials[own + c] += row(first + c);
+  if constexpr (kTileLanes > 1) {
+    const int64_t c = tile.thread_rank();
+    float sum = 0;
+    for (int64_t p = begin + tile.meta_group_rank(); p < end && c < width;
+         p += tile.meta_group_size()) {
+      sum += row_of(p)(first + c);
+    }
+    partials[own + c] = sum;
+  } else {
+    for (int64_t c = 0; c < width; ++c) partials[own + c] = 0;
+    for (int64_t p = begin; p < end; ++p) {
+      const auto row = row_of(p);
+      for (int64_t c = 0; c < width; ++c) partials[own + c] += row(first + c);
     }
   }
   block.sync();

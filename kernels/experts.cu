@@ -40,7 +40,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/block_sum.h"
 #include "kernels/column_sums.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
@@ -336,21 +335,19 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
 
 // ---------------------------------------------------------------- counting
 
-/// One block, so that nothing but its own barrier orders the sum.
+/// A tile counts whole rows; the integers' sum does not depend on the order of the tiles.
 __global__ void count_pairs_kernel(PairCount* count, Matrix<const float> selection,
                                    const int32_t* live_rows) {
-  __shared__ TileSums<int32_t> tile_counts;
-  const cg::thread_block block = cg::this_thread_block();
-  const int64_t pairs = *live_rows * selection.cols;
-  int32_t live = 0;
-  for (int64_t i = block.thread_rank(); i < pairs; i += block.size()) {
-    live += selection.data[i] != 0;
+  const WarpTile tile = warp_tile();
+  const int64_t rows = *live_rows;
+  int64_t live = 0;
+  for (const int64_t n : units_of(tile, rows)) {
+    const float* __restrict__ s = selection.row(n);
+    for (int64_t m = tile.thread_rank(); m < selection.cols; m += tile.size()) live += s[m] != 0;
+    if (n == 0 && tile.thread_rank() == 0) count->all += rows * selection.cols;
   }
-  live = block_sum(tile_counts, live);
-  if (block.thread_rank() == 0) {
-    count->live += live;
-    count->all += pairs;
-  }
+  live = cg::reduce(tile, live, cg::plus<int64_t>());
+  if (tile.thread_rank() == 0 && live != 0) atomic_add(count->live, live);
 }
 
 // ---------------------------------------------------------------- loss
@@ -658,8 +655,8 @@ void experts_backward(Matrix<float> grad_student, Matrix<float> grad_selection,
 void count_pairs(PairCount* count, Matrix<const float> selection, const int32_t* live_rows,
                  const Stream& stream) {
   if (selection.size() == 0) return;
-  launch("experts_count_pairs", blocks_for(1, selection.size()), stream, count_pairs_kernel, count,
-         selection, live_rows);
+  launch("count_pairs", tiles_for(selection.rows, selection.cols), stream, count_pairs_kernel,
+         count, selection, live_rows);
 }
 
 void reconstruction_loss(Vector<float> loss, Matrix<float> grad_reconstruction,

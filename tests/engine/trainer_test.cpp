@@ -182,6 +182,26 @@ TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
   EXPECT_TRUE(end(RowUpdates::kWhenRead, 5) == textbook);
 }
 
+// The host waits for the losses, for the ranks, and for what a distiller measures.
+TEST(Trainer, AnEpochWaitsForItsFiguresOnly) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const std::vector<std::pair<const char*, int64_t>> waits = {
+      {"none", 2}, {"rrd", 2}, {"cd", 2}, {"rd", 2}, {"rrd+ir", 2}, {"de", 4}};
+  for (const auto& [method, expected] : waits) {
+    TrainOptions o = options(4);
+    o.batches = {.batch_size = 6, .negatives = 1, .seed = 11};
+    o.graph_steps = 5;
+    TrainingRun run(dataset, method, o, 4);
+    std::vector<Counters> after;
+    run.trainer->run([&](const EpochRecord&) { after.push_back(counters()); },
+                     [] { return false; });
+    for (size_t e = 2; e < after.size(); ++e) {  // by then what is set up at a first use is
+      EXPECT_EQ(after[e].synchronizations - after[e - 1].synchronizations, expected) << method;
+      EXPECT_EQ(after[e].allocations, after[e - 1].allocations) << method;
+    }
+  }
+}
+
 TEST(Trainer, ChosenWeightsCountInRecordedSteps) {
   const Dataset dataset = test::small_dataset(24, 90, 6, 2);
   const auto end = [&](int64_t graph_steps) {

@@ -97,6 +97,12 @@ __device__ __forceinline__ uint32_t atomic_add(uint32_t& target, uint32_t value)
   return atomicAdd(&target, value);
 }
 
+/// The same in global memory, where other blocks may add too.
+__device__ __forceinline__ int64_t atomic_add(int64_t& target, int64_t value) {
+  using Word = unsigned long long;  // the same sum in two's complement
+  return static_cast<int64_t>(
+      atomicAdd(reinterpret_cast<Word*>(&target), static_cast<Word>(value)));
+}
 /// The value of an integer in global memory that other threads may exchange meanwhile.
 __device__ __forceinline__ uint32_t atomic_load(const uint32_t& source) {
   return *static_cast<const volatile uint32_t*>(&source);
