@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <stdexcept>
 
 namespace derrd {
 
@@ -40,6 +41,9 @@ Optimizer::Optimizer(Parameters& parameters, AdamOptions options, RowUpdates row
 Optimizer::~Optimizer() { parameters_.stop_waiting(); }
 
 void Optimizer::step(const Stream& stream) {
+  if (row_updates_ == RowUpdates::kWhenRead && ++since_catch_up_ > corrections_.size()) {
+    throw std::logic_error("optimizer: more steps than its window without catch_up()");
+  }
   adam_advance(history(), options_, stream);
   for (const auto [begin, size] : every_step_) {
     const auto part = [&](Vector<float> arena) { return arena.slice(begin, size); };
@@ -49,7 +53,10 @@ void Optimizer::step(const Stream& stream) {
   }
 }
 
-void Optimizer::catch_up(const Stream& stream) const { parameters_.catch_up_all(stream); }
+void Optimizer::catch_up(const Stream& stream) {
+  parameters_.catch_up_all(stream);
+  since_catch_up_ = 0;
+}
 
 int64_t Optimizer::steps(const Stream& stream) const { return steps_.to_host(stream)[0]; }
 

@@ -30,9 +30,10 @@ class Optimizer {
 
   /// One step from the accumulated gradients. They are zero afterwards, but for tables whose rows
   /// wait. Neither allocates nor waits.
+  /// @throws std::logic_error beyond the window; steps that a graph repeats are not seen.
   void step(const Stream& stream);
   /// Makes the updates that rows still wait for: the arena is as after the last step.
-  void catch_up(const Stream& stream) const;
+  void catch_up(const Stream& stream);
 
   /// Steps taken so far; waits for the stream.
   int64_t steps(const Stream& stream) const;
@@ -48,6 +49,7 @@ class Optimizer {
   std::vector<Parameters::Range> every_step_;  // what is updated by step()
   DeviceArray<int64_t> steps_;                 // [1]
   DeviceArray<AdamCorrections> corrections_;   // of the latest steps
+  int64_t since_catch_up_ = 0;                 // steps
 };
 
 }  // namespace derrd
