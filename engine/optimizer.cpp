@@ -29,6 +29,7 @@ Optimizer::Optimizer(Parameters& parameters, AdamOptions options, RowUpdates row
                      int64_t window, const Stream& stream)
     : parameters_(parameters),
       options_(options),
+      window_(window),
       row_updates_(resolve(row_updates, parameters)),
       every_step_(row_updates_ == RowUpdates::kWhenRead
                       ? parameters.outside_tables()
@@ -38,10 +39,10 @@ Optimizer::Optimizer(Parameters& parameters, AdamOptions options, RowUpdates row
   set_steps(0, stream);
 }
 
-Optimizer::~Optimizer() { parameters_.stop_waiting(); }
+Optimizer::~Optimizer() { parameters_.stop_waiting(history()); }
 
 void Optimizer::step(const Stream& stream) {
-  if (row_updates_ == RowUpdates::kWhenRead && ++since_catch_up_ > corrections_.size()) {
+  if (row_updates_ == RowUpdates::kWhenRead && ++since_catch_up_ > window_) {
     throw std::logic_error("optimizer: more steps than its window without catch_up()");
   }
   adam_advance(history(), options_, stream);
@@ -61,6 +62,7 @@ void Optimizer::catch_up(const Stream& stream) {
 int64_t Optimizer::steps(const Stream& stream) const { return steps_.to_host(stream)[0]; }
 
 void Optimizer::set_steps(int64_t steps, const Stream& stream) {
+  since_catch_up_ = 0;
   copy_to_device(steps_.data(), &steps, sizeof(steps), stream);
   if (row_updates_ == RowUpdates::kWhenRead) {
     parameters_.let_rows_wait(options_, history(), steps, stream);

@@ -45,6 +45,7 @@ class Optimizer {
 
   Parameters& parameters_;
   AdamOptions options_;
+  int64_t window_;
   RowUpdates row_updates_;
   std::vector<Parameters::Range> every_step_;  // what is updated by step()
   DeviceArray<int64_t> steps_;                 // [1]

@@ -52,6 +52,7 @@ class Parameters {
   /// Allocates the arena, draws the initial values and zeroes the rest.
   void allocate(uint64_t seed, const Stream& stream);
 
+  /// Rows of tables may lag behind, until catch_up(); their gradients wait with them.
   Matrix<float> value(ParameterId id) const { return matrix(values_, id); }
   Matrix<float> gradient(ParameterId id) const { return matrix(gradients_, id); }
 
@@ -72,7 +73,6 @@ class Parameters {
 
   /// Brings rows of tables up to date: applies the updates that they have missed. Waits for
   /// nothing; without an optimizer that lets rows wait it does nothing.
-  /// @param reads kMaxAdamReads at most
   void catch_up(std::initializer_list<RowsToRead> reads, const Stream& stream) const;
   /// The same for all rows of all tables.
   void catch_up_all(const Stream& stream) const;
@@ -80,8 +80,10 @@ class Parameters {
   /// `applied`.
   void let_rows_wait(AdamOptions options, AdamHistory history, int64_t applied,
                      const Stream& stream);
-  /// Forgets the history; updates that rows still wait for are lost.
-  void stop_waiting() { history_ = {}; }
+  /// Forgets the history, if it is this one; updates that rows still wait for are lost.
+  void stop_waiting(const AdamHistory& history) {
+    if (history_.steps == history.steps) history_ = {};
+  }
 
   /// Numbers in all declared matrices together, padding not counted.
   int64_t count() const;

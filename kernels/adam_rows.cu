@@ -152,16 +152,16 @@ __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, Ad
   }
 }
 
-/// Shortens a list of more rows or slots than the table has to all rows of the table: in order, and
-/// a row that is not needed now only catches up early.
-void shorten(AdamRead& read, int64_t& units) {
+/// Rows or slots of a list, at most. One that is longer than the table becomes all rows of the
+/// table: in order, and a row that is not needed now only catches up early.
+int64_t shorten(AdamRead& read) {
   const int64_t table_rows = read.table.value.rows;
   const int64_t slots = read.samples.data == nullptr ? 1 : read.samples.cols;
-  units = read.rows.batch == nullptr ? table_rows : read.rows.capacity * slots;
-  if (units < table_rows) return;
-  units = table_rows;
+  const int64_t units = read.rows.batch == nullptr ? table_rows : read.rows.capacity * slots;
+  if (units < table_rows) return units;
   read.rows.batch = nullptr;
   read.samples = {};
+  return table_rows;
 }
 
 void check_table(const AdamRows& table) {
@@ -189,18 +189,19 @@ void adam_catch_up(std::span<const AdamRead> reads, AdamOptions options, AdamHis
     together = {};
     cols = 0;
   };
-  for (const AdamRead& read : reads) {
+  for (AdamRead read : reads) {
     check_table(read.table);
+    const int64_t units = shorten(read);
+    if (units == 0) continue;
     const auto* begin = together.list;
     const auto* end = begin + together.count;
     const bool same_table = std::any_of(begin, end, [&](const AdamRead& other) {
       return other.table.applied.data == read.table.applied.data;
     });
     if (same_table || together.count == kMaxReads) launch_together();
-    AdamRead& last = together.list[together.count];
-    last = read;
-    shorten(last, together.units[together.count]);
-    together.total += together.units[together.count++];
+    together.list[together.count] = read;
+    together.units[together.count++] = units;
+    together.total += units;
     cols = std::max(cols, read.table.value.cols);
   }
   launch_together();

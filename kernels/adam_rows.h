@@ -32,7 +32,7 @@ struct AdamRead {
 /// Applies the updates that rows have missed, those after row.applied up to *history.steps: the
 /// first with the row's gradient, which is zero afterwards, the others with a gradient of zero,
 /// each as adam_update does it, to the bit. Rows may occur in several lists. A step reads a row
-/// only after this, and adds to the gradients of no others.
+/// only after this, and adds nothing but zeros to the gradients of others.
 /// @param history advanced by adam_advance; no row has missed more updates than it has corrections
 /// for
 /// @throws std::invalid_argument if the shapes do not fit, or as adam_advance does.

@@ -6,10 +6,10 @@
 //
 // Shapes: X [N, k], W [n, k], b [n], Y [N, n], of which `live_rows` rows count.
 // The products are the BLAS library's (kernels/platform/gemm.h); here are the bias, the activation
-// and the column sums. Threads: a tile owns a row (bias, mask); a block owns a strip of 256 columns
-// (sums), its tiles interleave the rows and their partial sums are added in order: no atomics.
-// Bytes, besides the products': 8 N n forward, 12 N n for the mask (ReLU), 4 N n for the sums; all
-// bound by memory.
+// and the column sums. Threads: a tile owns a row (bias, mask); a block owns a strip of columns
+// (sums; column_sums.h), its tiles interleave the rows and their partial sums are added in order:
+// no atomics. Bytes, besides the products': 8 N n forward, 12 N n for the mask (ReLU), 4 N n for
+// the sums; all bound by memory.
 //
 // Trap: a product may leave anything, NaN included, in rows beyond the live ones, and the products
 // of the backward pass may sum over them. So every pass here sets them to 0.

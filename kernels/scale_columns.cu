@@ -5,10 +5,10 @@
 //   backward   dL/dx += dL/dy diag(w)      dL/dw += column sums of dL/dy * x
 //
 // Shapes: x, y [rows, D], w [D]. Backward, only the batch's rows.
-// Threads: a tile per row; a block per strip of 256 columns for dL/dw, whose tiles interleave the
-// rows and add their partial sums in order.
-// Bytes: 8 D per row forward; 20 D per row of the batch backward: bandwidth.
-// Trap: dL/dw sums over rows that any number of tiles hold; atomics would leave its bits to chance.
+// Threads: a tile per row; a block per strip of columns for dL/dw (column_sums.h), whose tiles
+// interleave the rows and add their partial sums in order. Bytes: 8 D per row forward; 20 D per row
+// of the batch backward: bandwidth. Trap: dL/dw sums over rows that any number of tiles hold;
+// atomics would leave its bits to chance.
 
 #include "kernels/scale_columns.h"
 

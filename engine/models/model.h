@@ -82,7 +82,8 @@ class Model {
   /// What a model file holds.
   virtual std::vector<NamedMatrix> tensors() const = 0;
 
-  /// The model as it scores, brought up to date with its parameters; valid until they change.
+  /// The model as it scores, brought up to date with its parameters; valid until they change. Of
+  /// updates that rows still wait for it knows nothing (Parameters::catch_up_all).
   virtual const Scorer& scorer(const Stream& stream) = 0;
 };
 

@@ -58,7 +58,7 @@ class TimeMark {
 struct Counters {
   int64_t allocations = 0;
   int64_t synchronizations = 0;
-  int64_t launches = 0;
+  int64_t launches = 0;  ///< those in a LaunchGraph count on cuda once, when they are recorded
 };
 Counters counters();
 

@@ -16,7 +16,8 @@ class LaunchGraph {
   LaunchGraph();
   /// Calls queue(), whose launches on the stream, products and device-to-device copies included,
   /// are recorded and do not run. Host values that it reads, arguments among them, stay as they are
-  /// now. It may neither allocate nor wait nor copy to or from the host.
+  /// now. It may neither allocate nor free nor wait nor copy to or from the host, and has to have
+  /// run before: libraries and kernels set themselves up at their first use.
   /// @throws DeviceError if it does, and whatever queue() throws.
   LaunchGraph(const Stream& stream, const std::function<void()>& queue);
   ~LaunchGraph();

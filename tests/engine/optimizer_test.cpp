@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -95,24 +96,41 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
 
 TEST(Optimizer, RefusesMoreStepsThanItsWindow) {
   Declared d;
-  Optimizer optimizer(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  Optimizer optimizer(d.parameters, kOptions, RowUpdates::kWhenRead, 3, stream());
   for (int epoch = 0; epoch < 2; ++epoch) {
-    for (int step = 0; step < 4; ++step) optimizer.step(stream());
+    for (int step = 0; step < 3; ++step) optimizer.step(stream());
     optimizer.catch_up(stream());
   }
-  for (int step = 0; step < 4; ++step) optimizer.step(stream());
+  for (int step = 0; step < 3; ++step) optimizer.step(stream());
+  optimizer.set_steps(6, stream());
+  for (int step = 0; step < 3; ++step) optimizer.step(stream());
   EXPECT_THROW(optimizer.step(stream()), std::logic_error);
 }
 
 TEST(Optimizer, WithoutItNoRowWaits) {
   Declared d;
+  auto optimizer =
+      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  optimizer->step(stream());
   const auto before = d.state();
-  {
-    Optimizer optimizer(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-    optimizer.catch_up(stream());
-  }
+  optimizer.reset();
   d.parameters.catch_up_all(stream());
   EXPECT_EQ(d.state(), before);
+}
+
+TEST(Optimizer, ItsSuccessorKeepsItsOwnHistory) {
+  Declared expected, d;
+  Optimizer only(expected.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  auto optimizer =
+      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  // The first one goes after the second has come.
+  optimizer =
+      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  for (Optimizer* one : {&only, optimizer.get()}) {
+    one->step(stream());
+    one->catch_up(stream());
+  }
+  EXPECT_EQ(d.state(), expected.state());
 }
 
 // What --row-updates auto promises: rows wait where the tables exceed the cache.

@@ -222,6 +222,25 @@ TEST(AdamRows, NothingToDoIsNoLaunch) {
   EXPECT_EQ(counters().launches, launches);
 }
 
+// More tables than a launch takes, with and without rows.
+TEST(AdamRows, AnyNumberOfTables) {
+  const History history;
+  adam_advance(history.view(), kOptions, stream());
+  std::vector<Table> tables;
+  for (int64_t i = 0; i < 11; ++i) tables.emplace_back(i % 2 == 0 ? 0 : i, 3);
+  std::vector<AdamRead> reads;
+  for (const Table& table : tables) {
+    for (int twice = 0; twice < 2; ++twice) reads.push_back({table.view(), {}, {}});
+  }
+  adam_catch_up(reads, kOptions, history.view(), stream());
+  for (const Table& table : tables) {
+    EXPECT_EQ(table.applied.host(), std::vector<uint32_t>(static_cast<size_t>(table.rows), 1u));
+    table.expect_intact_buffers();
+  }
+  const std::vector<AdamRead> none(6, {tables[0].view(), {}, {}});
+  adam_catch_up(none, kOptions, history.view(), stream());
+}
+
 TEST(AdamRows, RejectsWhatDoesNotFit) {
   const Table table(3, 4);
   const History history;

@@ -246,12 +246,13 @@ TEST(Experts, SkippingEqualsTheFullComputation) {
 }
 
 TEST(Experts, CountsThePairsOfTheLiveEntities) {
-  for (const int32_t live : {0, 1, 33, 40}) {
-    std::vector<float> weights(40 * 7);
+  for (const auto& [live, experts] :
+       std::vector<std::pair<int32_t, int64_t>>{{0, 7}, {1, 7}, {33, 7}, {40, 7}, {33, 70}}) {
+    std::vector<float> weights(static_cast<size_t>(40 * experts));
     PairCount expected = {5, 8};  // it accumulates
     for (size_t i = 0; i < weights.size(); ++i) {
       weights[i] = i % 3 == 0 ? 0.0f : 0.25f;
-      if (i < static_cast<size_t>(live) * 7) {
+      if (i < static_cast<size_t>(live * experts)) {
         ++expected.all;
         expected.live += i % 3 != 0;
       }
@@ -259,7 +260,7 @@ TEST(Experts, CountsThePairsOfTheLiveEntities) {
     const Guarded<float> selection(weights);
     const Guarded<int32_t> count{live};
     const Guarded<PairCount> pairs{PairCount{5, 8}};
-    count_pairs(pairs.data(), selection.matrix(40, 7), count.data(), stream());
+    count_pairs(pairs.data(), selection.matrix(40, experts), count.data(), stream());
     EXPECT_EQ(pairs.host()[0].live, expected.live) << live;
     EXPECT_EQ(pairs.host()[0].all, expected.all) << live;
     expect_intact(pairs, "pairs");

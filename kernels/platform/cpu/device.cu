@@ -63,6 +63,7 @@ void Stream::synchronize() const {
 TimeMark::TimeMark() = default;
 TimeMark::~TimeMark() = default;
 void TimeMark::set(const Stream&) {
+  cpu::refuse_recording("a time is taken");
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   seconds_ = std::chrono::duration<double>(now).count();
 }
@@ -97,7 +98,10 @@ void* device_allocate(int64_t bytes) {
   return pointer;
 }
 
-void device_free(void* pointer) noexcept { std::free(pointer); }
+void device_free(void* pointer) noexcept {
+  if (pointer != nullptr) cpu::spoil_recording("memory is freed");
+  std::free(pointer);
+}
 
 void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream) {
   stream.synchronize();

@@ -15,9 +15,14 @@ namespace {
 
 /// What the calling thread records into; null: it does not.
 thread_local std::vector<std::function<void()>>* recorded = nullptr;
+/// What a graph cannot, and was done nevertheless.
+thread_local const char* spoiled_by = nullptr;
 
 struct WhileRecording {
-  explicit WhileRecording(std::vector<std::function<void()>>& calls) { recorded = &calls; }
+  explicit WhileRecording(std::vector<std::function<void()>>& calls) {
+    recorded = &calls;
+    spoiled_by = nullptr;
+  }
   ~WhileRecording() { recorded = nullptr; }
 };
 
@@ -25,10 +30,12 @@ struct WhileRecording {
 
 namespace cpu {
 
-bool record(std::function<void()> call) {
-  if (recorded == nullptr) return false;
-  recorded->push_back(std::move(call));
-  return true;
+bool recording() { return recorded != nullptr; }
+
+void keep(std::function<void()> call) { recorded->push_back(std::move(call)); }
+
+void spoil_recording(const char* what) noexcept {
+  if (recorded != nullptr) spoiled_by = what;
 }
 
 void refuse_recording(const char* what) {
@@ -45,6 +52,7 @@ LaunchGraph::LaunchGraph(const Stream&, const std::function<void()>& queue) {
   if (cpu::strict_as_gpu()) {
     const WhileRecording scope(recording.calls);
     queue();
+    if (spoiled_by != nullptr) cpu::refuse_recording(spoiled_by);
   } else {
     recording.calls.push_back(queue);
   }

@@ -57,10 +57,21 @@ void parallel_for(int64_t units, int64_t elements, const Function& f) {
 /// launches' arguments, as on a GPU: for tests.
 bool strict_as_gpu();
 
-/// Keeps a call for the LaunchGraph that this thread records; false if it records none.
-bool record(std::function<void()> call);
+/// Whether this thread records a LaunchGraph.
+bool recording();
+/// Keeps a call for that LaunchGraph.
+void keep(std::function<void()> call);
+/// The same, if there is one; else false.
+template <class Call>
+bool record(const Call& call) {
+  if (!recording()) return false;
+  keep(call);
+  return true;
+}
 /// @throws DeviceError naming `what` if this thread records.
 void refuse_recording(const char* what);
+/// Has the recording end with that error, where nothing may be thrown.
+void spoil_recording(const char* what) noexcept;
 
 /// Adds to Counters::launches.
 void count_launch();

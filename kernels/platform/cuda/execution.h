@@ -103,10 +103,12 @@ __device__ __forceinline__ int64_t atomic_add(int64_t& target, int64_t value) {
   return static_cast<int64_t>(
       atomicAdd(reinterpret_cast<Word*>(&target), static_cast<Word>(value)));
 }
+
 /// The value of an integer in global memory that other threads may exchange meanwhile.
 __device__ __forceinline__ uint32_t atomic_load(const uint32_t& source) {
   return *static_cast<const volatile uint32_t*>(&source);
 }
+
 /// Puts a value in the place of another, in global memory; returns the old one.
 __device__ __forceinline__ uint32_t atomic_exchange(uint32_t& target, uint32_t value) {
   return atomicExch(&target, value);

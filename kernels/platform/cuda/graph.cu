@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include <memory>
 #include <utility>
 
 #include "kernels/platform/cuda/check.h"
@@ -10,6 +11,9 @@ namespace derrd {
 
 struct LaunchGraph::Recording {
   cudaGraphExec_t executable = nullptr;
+  ~Recording() {
+    if (executable != nullptr) cudaGraphExecDestroy(executable);
+  }
 };
 
 namespace {
@@ -41,17 +45,12 @@ LaunchGraph::LaunchGraph(const Stream& stream, const std::function<void()>& queu
     throw;
   }
   cuda::check(cudaStreamEndCapture(handle(stream), &made.graph), "cudaStreamEndCapture");
-  cudaGraphExec_t executable = nullptr;
-  cuda::check(cudaGraphInstantiate(&executable, made.graph, 0), "cudaGraphInstantiate");
-  recording_ = new Recording{executable};
-  cuda::check(cudaGraphUpload(executable, handle(stream)), "cudaGraphUpload");
+  auto recording = std::make_unique<Recording>();
+  cuda::check(cudaGraphInstantiate(&recording->executable, made.graph, 0), "cudaGraphInstantiate");
+  recording_ = recording.release();
 }
 
-LaunchGraph::~LaunchGraph() {
-  if (recording_ == nullptr) return;
-  cudaGraphExecDestroy(recording_->executable);
-  delete recording_;
-}
+LaunchGraph::~LaunchGraph() { delete recording_; }
 
 LaunchGraph::LaunchGraph(LaunchGraph&& other) noexcept
     : recording_(std::exchange(other.recording_, nullptr)) {}
