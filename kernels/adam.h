@@ -18,8 +18,8 @@ struct AdamOptions {
   double weight_decay = 0;      ///< L2, coupled: added to the gradient
 };
 
-/// What follows from an update's number t.
-struct AdamCorrections {
+/// What follows from an update's number t; aligned for one access.
+struct alignas(8) AdamCorrections {
   float step_size = 0;                ///< learning rate / (1 - beta1^t)
   float inverse_root_correction = 0;  ///< 1 / sqrt(1 - beta2^t)
 };

@@ -16,10 +16,10 @@
 // there are only as many.
 //
 // Mapping: a tile owns a row, its lanes stride over the columns, up to four at a time in registers,
-// whose chains of square root and division overlap. A launch takes the batch's distinct rows of
-// several tables; a second list of the same table (items as positive, then as negative ones) is the
-// next launch's. Rows of slots are not distinct: of the tiles that meet at one, that which replaces
-// `applied` does the work.
+// which share the loop over the updates and the fetch of their corrections. A launch takes the
+// batch's distinct rows of several tables; a second list of the same table (items as positive, then
+// as negative ones) is the next launch's. Rows of slots are not distinct: of the tiles that meet at
+// one, that which replaces `applied` does the work.
 //
 // Bytes: 32 per element of a row that has missed something, instead of per element of the table
 // and step: at CiteULike's teacher (d = 200) 19 MB a step instead of 195. The arithmetic stays, at
