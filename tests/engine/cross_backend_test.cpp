@@ -100,6 +100,8 @@ constexpr Bounds kSmooth = {1e-4, 1e-4, 1e-4, 0.0025};
 // SSE3, AVX and AVX-512 instead of AVX2; 32 lanes instead of one) made up to 2e-3, 8e-3 in the
 // second, 8e-3 later and 0.010 in hit rates: these are thrice that.
 constexpr Bounds kWithRelu = {5e-3, 2.5e-2, 2.5e-2, 0.03};
+// Of BPR, whose scores have no ReLU, DE's shift few users' ranks.
+constexpr Bounds kWithReluInExperts = {5e-3, 2.5e-2, 2.5e-2, 0.01};
 
 /// What a training came to: the metrics in the end, and each epoch's losses, the base loss first.
 struct Expected {
@@ -186,7 +188,7 @@ const std::vector<Expected> kExpected = {
      {{40021.0}, {14692.4}, {8284.4}, {6297.7}, {5217.1}, {4700.2}}},
     {"bpr",
      "de",
-     kWithRelu,
+     kWithReluInExperts,
      0.6867,
      0.6850,
      {{40127.7, 407900},
@@ -208,7 +210,7 @@ const std::vector<Expected> kExpected = {
       {5620.9, 3099856}}},
     {"bpr",
      "de-rrd",
-     kWithRelu,
+     kWithReluInExperts,
      0.6970,
      0.6857,
      {{39716.7, 405934, 1815020},
