@@ -587,25 +587,19 @@ TEST_F(KilledTraining, ResumedGivesTheSameBitsForTheOtherLosses) {
   expect_same_bits("rrd+ir+rd+cd", 8);
 }
 
-TEST_F(Training, OtherOptionsOfSpeedMayResume) {
+// What enters no result may be another when a run goes on.
+TEST_F(Training, OtherThreadsAndOptionsOfSpeedMayResume) {
   const Arguments run = run_of("de-rrd", 8);
   expect_success(run + Arguments{"-o", path("whole")});
-  const Arguments checkpoint = {"--checkpoint", path("checkpoint")};
-  expect_success(run_of("de-rrd", 3) + checkpoint +
-                 Arguments{"-o", path("model"), "--row-updates", "when-read"});
-  expect_success(run + checkpoint +
-                 Arguments{"-o", path("model"), "--row-updates", "every-step", "--resume"});
-  EXPECT_EQ(read_text(path("whole")), read_text(path("model")));
-}
-
-TEST_F(Training, AnotherNumberOfThreadsMayResume) {
-  const Arguments run = run_of("de-rrd", 8);
-  expect_success(run + Arguments{"-o", path("whole")});
-  const Arguments checkpoint = {"--checkpoint", path("checkpoint")};
-  expect_success(run_of("de-rrd", 3) + checkpoint +
-                 Arguments{"-o", path("model"), "--threads", "2"});
-  expect_success(run + checkpoint + Arguments{"-o", path("model"), "--threads", "1", "--resume"});
-  EXPECT_EQ(read_text(path("whole")), read_text(path("model")));
+  const Arguments checkpoint = {"--checkpoint", path("checkpoint"), "-o", path("model")};
+  const std::vector<std::pair<Arguments, Arguments>> changes = {
+      {{"--threads", "2"}, {"--threads", "1"}},
+      {{"--row-updates", "when-read"}, {"--row-updates", "every-step"}}};
+  for (const auto& [before, after] : changes) {
+    expect_success(run_of("de-rrd", 3) + checkpoint + before);
+    expect_success(run + checkpoint + after + Arguments{"--resume"});
+    EXPECT_EQ(read_text(path("whole")), read_text(path("model"))) << before[0];
+  }
 }
 
 TEST_F(Training, ResumeDropsTornAndRepeatedLogRecords) {

@@ -327,21 +327,6 @@ inline uint32_t atomic_add(uint32_t& target, uint32_t value) {
   return __atomic_fetch_add(&target, value, __ATOMIC_RELAXED);
 }
 
-/// The same in global memory, where other blocks may add too.
-inline int64_t atomic_add(int64_t& target, int64_t value) {
-  return __atomic_fetch_add(&target, value, __ATOMIC_RELAXED);
-}
-
-/// The value of an integer in global memory that other threads may exchange meanwhile.
-inline uint32_t atomic_load(const uint32_t& source) {
-  return __atomic_load_n(&source, __ATOMIC_RELAXED);
-}
-
-/// Puts a value in the place of another, in global memory; returns the old one.
-inline uint32_t atomic_exchange(uint32_t& target, uint32_t value) {
-  return __atomic_exchange_n(&target, value, __ATOMIC_RELAXED);
-}
-
 struct Geometry {
   int64_t blocks = 1;
 };
