@@ -6,18 +6,18 @@
 #include <memory>
 #include <new>
 
-#include "apps/distill.h"
-#include "apps/evaluate.h"
-#include "apps/export.h"
-#include "apps/help_format.h"
-#include "apps/info.h"
-#include "apps/interrupt.h"
-#include "apps/prepare.h"
-#include "apps/recommend.h"
-#include "apps/reproduce.h"
-#include "apps/search.h"
-#include "apps/synthesize.h"
-#include "apps/train.h"
+#include "apps/cli/help_format.h"
+#include "apps/cli/interrupt.h"
+#include "apps/commands/distill.h"
+#include "apps/commands/evaluate.h"
+#include "apps/commands/export.h"
+#include "apps/commands/info.h"
+#include "apps/commands/prepare.h"
+#include "apps/commands/recommend.h"
+#include "apps/commands/reproduce.h"
+#include "apps/commands/search.h"
+#include "apps/commands/synthesize.h"
+#include "apps/commands/train.h"
 #include "data/version.h"
 
 namespace {

@@ -270,7 +270,7 @@ def time_left(started):
 
 # Reading what commands print
 
-# Of tests/engine/cross_backend_test.cpp: losses relative to the CPU's, hit rates as they are.
+# Of tests/engine/training/cross_backend_test.cpp: losses relative to the CPU's, hit rates as they are.
 DIFFERENCES = ("first_epoch_losses", "second_epoch_losses", "later_losses", "hit_rate")
 
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 
 namespace derrd {
 

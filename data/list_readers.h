@@ -1,7 +1,7 @@
 #pragma once
 
+#include "data/formats/text_lines.h"
 #include "data/interactions.h"
-#include "data/text_lines.h"
 
 namespace derrd {
 

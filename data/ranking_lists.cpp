@@ -13,11 +13,11 @@
 #include <utility>
 
 #include "data/error.h"
-#include "data/file_bytes.h"
+#include "data/formats/file_bytes.h"
+#include "data/formats/text_lines.h"
 #include "data/joined.h"
 #include "data/printable.h"
 #include "data/row_alignment.h"
-#include "data/text_lines.h"
 
 namespace derrd {
 

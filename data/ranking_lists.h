@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/formats/safetensors.h"
 #include "data/row_alignment.h"
-#include "data/safetensors.h"
 
 namespace derrd {
 

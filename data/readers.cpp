@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "data/error.h"
-#include "data/file_bytes.h"
+#include "data/formats/file_bytes.h"
+#include "data/formats/text_lines.h"
 #include "data/joined.h"
 #include "data/list_readers.h"
 #include "data/printable.h"
 #include "data/table_readers.h"
-#include "data/text_lines.h"
 
 namespace derrd {
 

@@ -6,9 +6,9 @@
 #include <optional>
 #include <unordered_map>
 
-#include "data/file_bytes.h"
+#include "data/formats/file_bytes.h"
+#include "data/formats/text_lines.h"
 #include "data/printable.h"
-#include "data/text_lines.h"
 
 namespace derrd {
 

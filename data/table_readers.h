@@ -1,8 +1,8 @@
 #pragma once
 
+#include "data/formats/text_lines.h"
 #include "data/interactions.h"
 #include "data/readers.h"
-#include "data/text_lines.h"
 
 namespace derrd {
 

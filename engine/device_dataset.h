@@ -4,7 +4,7 @@
 
 #include "data/dataset.h"
 #include "kernels/platform/memory.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

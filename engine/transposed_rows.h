@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/platform/memory.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

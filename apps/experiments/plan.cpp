@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "apps/cli/progress.h"
 #include "apps/experiments/run_times.h"
-#include "apps/progress.h"
 #include "data/error.h"
 #include "data/version.h"
 #include "kernels/platform/device.h"

@@ -10,7 +10,7 @@
 #include "apps/experiments/embedded.h"
 #include "apps/experiments/toml.h"
 #include "data/error.h"
-#include "data/file_bytes.h"
+#include "data/formats/file_bytes.h"
 #include "data/joined.h"
 #include "data/printable.h"
 #include "engine/models/catalogue.h"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/error.h"
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 
 namespace derrd {
 

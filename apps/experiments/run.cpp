@@ -11,8 +11,8 @@
 #include <span>
 
 #include "data/error.h"
-#include "data/file_bytes.h"
-#include "data/safetensors.h"
+#include "data/formats/file_bytes.h"
+#include "data/formats/safetensors.h"
 
 namespace derrd {
 

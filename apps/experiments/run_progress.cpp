@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include "apps/progress.h"
+#include "apps/cli/progress.h"
 
 namespace derrd {
 

@@ -9,9 +9,9 @@
 #include <thread>
 #include <utility>
 
+#include "apps/cli/interrupt.h"
+#include "apps/cli/progress.h"
 #include "apps/experiments/results.h"
-#include "apps/interrupt.h"
-#include "apps/progress.h"
 #include "data/error.h"
 
 namespace derrd {

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <thread>
 
-#include "apps/interrupt.h"
+#include "apps/cli/interrupt.h"
 #include "data/error.h"
 
 namespace derrd {

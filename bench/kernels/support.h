@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/initialize.h"
-#include "kernels/negatives.h"
+#include "kernels/common/initialize.h"
+#include "kernels/epoch/negatives.h"
+#include "kernels/epoch/segments.h"
 #include "kernels/platform/gemm.h"
 #include "kernels/platform/memory.h"
-#include "kernels/segments.h"
 
 namespace derrd::bench {
 

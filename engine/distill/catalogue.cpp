@@ -10,27 +10,27 @@
 
 #include "data/error.h"
 #include "engine/distill/cd.h"
-#include "engine/distill/de_loss.h"
+#include "engine/distill/de/de_factory.h"
 #include "engine/distill/ir.h"
 #include "engine/distill/rd.h"
 #include "engine/distill/rrd.h"
 
 namespace derrd {
 
-std::vector<std::unique_ptr<DistillationLoss>> distillation_losses() {
-  std::vector<std::unique_ptr<DistillationLoss>> losses;
-  auto rrd = std::make_unique<RrdLoss>();
-  auto ir = std::make_unique<IrLoss>(*rrd);
-  losses.push_back(std::make_unique<DeLoss>());
+std::vector<std::unique_ptr<LossFactory>> loss_factories() {
+  std::vector<std::unique_ptr<LossFactory>> losses;
+  auto rrd = std::make_unique<RrdFactory>();
+  auto ir = std::make_unique<IrFactory>(*rrd);
+  losses.push_back(std::make_unique<DeFactory>());
   losses.push_back(std::move(rrd));
   losses.push_back(std::move(ir));
-  losses.push_back(std::make_unique<RdLoss>());
-  losses.push_back(std::make_unique<CdLoss>());
+  losses.push_back(std::make_unique<RdFactory>());
+  losses.push_back(std::make_unique<CdFactory>());
   return losses;
 }
 
-std::vector<const DistillationLoss*> losses_of(
-    std::string_view method, const std::vector<std::unique_ptr<DistillationLoss>>& losses) {
+std::vector<const LossFactory*> factories_of(
+    std::string_view method, const std::vector<std::unique_ptr<LossFactory>>& losses) {
   if (method == "none") return {};
   std::string sum(method);
   for (const auto& [title, losses_of_title] :
@@ -52,7 +52,7 @@ std::vector<const DistillationLoss*> losses_of(
     }
     begin = end + 1;
   }
-  std::vector<const DistillationLoss*> chosen;
+  std::vector<const LossFactory*> chosen;
   std::vector<std::string_view> names;
   for (const auto& loss : losses) {
     names.push_back(loss->name());

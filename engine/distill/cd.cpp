@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/sampling.h"
-#include "kernels/soft_target.h"
+#include "kernels/distill/soft_target.h"
+#include "kernels/epoch/sampling.h"
 
 namespace derrd {
 
@@ -12,9 +12,9 @@ namespace {
 constexpr int64_t kMaxItems = 512;
 }  // namespace
 
-CdDistiller::CdDistiller(CdOptions options, const DeviceDataset& data, TeacherLists lists,
-                         Model& student, int64_t capacity, const Stream& stream)
-    : Distiller(options.weight),
+CdLoss::CdLoss(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
+               int64_t capacity, const Stream& stream)
+    : DistillationLoss(options.weight),
       options_(options),
       lists_(lists.items),
       slots_(Anchor::kUser, data.users(), data.items(), options.items, capacity, student),
@@ -27,31 +27,31 @@ CdDistiller::CdDistiller(CdOptions options, const DeviceDataset& data, TeacherLi
                static_cast<float>(options_.t1), static_cast<float>(options_.t2), stream);
 }
 
-void CdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
+void CdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   const int64_t n = lists_.size();
-  interesting_keys(
-      space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
-      {batches.seed(), RandomPurpose::kCdItems, static_cast<uint32_t>(batches.epoch())}, stream);
+  interesting_keys(space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
+                   {plan.seed(), RandomPurpose::kCdItems, static_cast<uint32_t>(plan.epoch())},
+                   stream);
   segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(), space_.scratch(),
                        stream);
   const Matrix<int32_t> samples = slots_.samples();
   const Matrix<int32_t> positions = positions_.matrix(samples.rows, samples.cols);
   interesting_positions(positions, lists_, space_.sorted(n).values, stream);
-  take_at(samples, lists_, positions, -1, stream);
-  take_at(targets_.matrix(samples.rows, samples.cols),
-          {list_targets_.data(), lists_.rows, lists_.cols}, positions, 0.0f, stream);
+  gather_at(samples, lists_, positions, -1, stream);
+  gather_at(targets_.matrix(samples.rows, samples.cols),
+            {list_targets_.data(), lists_.rows, lists_.cols}, positions, 0.0f, stream);
   slots_.invert(space_, stream);
 }
 
-void CdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
-                                const Stream& stream) {
-  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+void CdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                           const Stream& stream) {
+  const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   soft_target_loss(s.loss, s.grad_score, s.score, targets(), s.batch, static_cast<float>(weight()),
                    stream);
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> CdLoss::options() {
+std::vector<LossOption> CdFactory::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-cd", "Weight of the loss in the sum of all losses", &values_.weight, 0},
@@ -69,16 +69,16 @@ std::vector<LossOption> CdLoss::options() {
   };
 }
 
-std::string CdLoss::complaint() const {
+std::string CdFactory::complaint() const {
   return values_.list_length < values_.items
              ? "--cd-list has to be at least --cd-items: the items are drawn from it"
              : "";
 }
 
-std::unique_ptr<Distiller> CdLoss::make(const DistillContext& in) const {
-  return std::make_unique<CdDistiller>(values_, in.data,
-                                       in.teacher.lists(values_.list_length, in.stream), in.student,
-                                       std::min(in.batch_size, in.data.users()), in.stream);
+std::unique_ptr<DistillationLoss> CdFactory::make(const DistillContext& in) const {
+  return std::make_unique<CdLoss>(values_, in.data,
+                                  in.teacher.lists(values_.list_length, in.stream), in.student,
+                                  std::min(in.batch_size, in.data.users()), in.stream);
 }
 
 }  // namespace derrd

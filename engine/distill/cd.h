@@ -4,11 +4,11 @@
 #include <string>
 
 #include "engine/device_dataset.h"
-#include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/loss_factory.h"
 #include "engine/distill/slot_losses.h"
-#include "engine/distill/sort_space.h"
 #include "engine/models/model.h"
+#include "engine/sort_space.h"
 #include "engine/teacher/teacher.h"
 #include "kernels/platform/memory.h"
 
@@ -24,16 +24,16 @@ struct CdOptions {
 
 /// Collaborative Distillation (Lee et al., ICDM'19): the student's probabilities of n items follow
 /// the teacher's. Items are drawn once an epoch.
-class CdDistiller final : public Distiller {
+class CdLoss final : public DistillationLoss {
  public:
-  /// @param lists outlive the distiller
+  /// @param lists outlive the loss
   /// @param capacity no batch has more distinct users
-  CdDistiller(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
-              int64_t capacity, const Stream& stream);
+  CdLoss(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
+         int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "cd"; }
-  void begin_epoch(const Batches& batches, const Stream& stream) override;
-  void add_gradients(const Batches& batches, Model& student, double* loss,
+  void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, n], and what their scores' sigmoids shall be.
@@ -52,14 +52,14 @@ class CdDistiller final : public Distiller {
 };
 
 /// "cd".
-class CdLoss final : public DistillationLoss {
+class CdFactory final : public LossFactory {
  public:
   std::string_view name() const override { return "cd"; }
   std::string_view title() const override { return "Collaborative Distillation (cd)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
   TeacherPart needs() const override { return TeacherPart::kScores; }
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
 
  private:
   CdOptions values_;

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "kernels/relaxed_ranking.h"
+#include "kernels/distill/relaxed_ranking.h"
 
 namespace derrd {
 
@@ -24,10 +24,10 @@ RankingSamplerOptions sampler_options(const IrOptions& options) {
 
 }  // namespace
 
-IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-                         std::optional<SampledItems> sampled, Model& student, int64_t capacity,
-                         const Stream& stream)
-    : Distiller(options.weight),
+IrLoss::IrLoss(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+               std::optional<SampledItems> sampled, Model& student, int64_t capacity,
+               const Stream& stream)
+    : DistillationLoss(options.weight),
       options_(options),
       users_of_item_(data.train(), data.items(), stream),
       sampler_(sampler_options(options), lists, users_of_item_.view(), data.users(), stream),
@@ -35,27 +35,27 @@ IrDistiller::IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<co
       slots_(Anchor::kItem, data.items(), data.users(), sampler_.slots(),
              sampled_ ? sampled_->capacity() : capacity, student) {}
 
-void IrDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
-  sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
+void IrLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+  sampler_.draw(slots_.samples(), plan.seed(), plan.epoch(), stream);
   slots_.invert(sampler_.space(), stream);
-  if (sampled_) sampled_->begin_epoch(batches, stream);
+  if (sampled_) sampled_->begin_epoch(plan, stream);
 }
 
-RowSegments IrDistiller::items(const Batches& batches, const Stream& stream) const {
-  return sampled_ ? sampled_->of_batch(batches, stream) : batches.distinct_positives();
+RowSegments IrLoss::items(const EpochPlan& plan, const Stream& stream) const {
+  return sampled_ ? sampled_->of_batch(plan, stream) : plan.distinct_positives();
 }
 
-void IrDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
-                                const Stream& stream) {
+void IrLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                           const Stream& stream) {
   const AnchorReduction reduction =
       options_.preset == Preset::kPaper ? AnchorReduction::kMean : AnchorReduction::kSum;
-  const SlotLosses::Scored s = slots_.forward(items(batches, stream), student, stream);
+  const SlotLosses::Scored s = slots_.forward(items(plan, stream), student, stream);
   relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, options_.interesting,
                   static_cast<float>(weight()), reduction, stream);
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> IrLoss::options() {
+std::vector<LossOption> IrFactory::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-ir",
@@ -86,7 +86,7 @@ std::vector<LossOption> IrLoss::options() {
   };
 }
 
-std::string IrLoss::complaint() const {
+std::string IrFactory::complaint() const {
   if (values_.list_length < values_.interesting) {
     return "--ir-list has to be at least --ir-k: the interesting users are drawn from it";
   }
@@ -99,7 +99,7 @@ std::string IrLoss::complaint() const {
   return "";
 }
 
-std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
+std::unique_ptr<DistillationLoss> IrFactory::make(const DistillContext& in) const {
   IrOptions options = values_;
   options.preset = in.preset;
   std::optional<SampledItems> sampled;
@@ -108,7 +108,7 @@ std::unique_ptr<Distiller> IrLoss::make(const DistillContext& in) const {
     sampled.emplace(rrd, in.data, in.teacher.lists(rrd.list_length, in.stream).items,
                     std::min(in.batch_size, in.data.users()), in.stream);
   }
-  return std::make_unique<IrDistiller>(
+  return std::make_unique<IrLoss>(
       options, in.data, in.teacher.item_lists(options.list_length, in.stream).items,
       std::move(sampled), in.student, std::min(in.batch_size, in.data.items()), in.stream);
 }

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "engine/device_dataset.h"
-#include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/loss_factory.h"
 #include "engine/distill/ranking_sampler.h"
 #include "engine/distill/rrd.h"
 #include "engine/distill/sampled_items.h"
@@ -31,19 +31,19 @@ struct IrOptions {
 /// distinct items among those that RRD samples for a batch's users, over users. Users who have
 /// interacted with an item rank for it neither among the interesting nor among the others. Samples
 /// are drawn once an epoch.
-class IrDistiller final : public Distiller {
+class IrLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
-  ///   item, best first, -1 padded; outlives the distiller
+  ///   item, best first, -1 padded; outlives the loss
   /// @param sampled says which these items are; empty: those of the batch's positive ones instead
   /// @param capacity no batch has more distinct positive items
-  IrDistiller(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-              std::optional<SampledItems> sampled, Model& student, int64_t capacity,
-              const Stream& stream);
+  IrLoss(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+         std::optional<SampledItems> sampled, Model& student, int64_t capacity,
+         const Stream& stream);
 
   std::string_view name() const override { return "ir"; }
-  void begin_epoch(const Batches& batches, const Stream& stream) override;
-  void add_gradients(const Batches& batches, Model& student, double* loss,
+  void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [I, K + L]: users.
@@ -51,7 +51,7 @@ class IrDistiller final : public Distiller {
 
  private:
   /// The current batch's items, whose losses are taken.
-  RowSegments items(const Batches& batches, const Stream& stream) const;
+  RowSegments items(const EpochPlan& plan, const Stream& stream) const;
 
   IrOptions options_;
   TransposedRows users_of_item_;
@@ -61,23 +61,21 @@ class IrDistiller final : public Distiller {
 };
 
 /// "ir".
-class IrLoss final : public DistillationLoss {
+class IrFactory final : public LossFactory {
  public:
   /// @param rrd whose options say what is sampled; outlives this
-  explicit IrLoss(const RrdLoss& rrd) : rrd_(rrd) {}
+  explicit IrFactory(const RrdFactory& rrd) : rrd_(rrd) {}
 
   std::string_view name() const override { return "ir"; }
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
   std::vector<LossOption> options() override;
   std::string complaint() const override;
-  const DistillationLoss* consulted() const override {
-    return items_ == "sampled" ? &rrd_ : nullptr;
-  }
+  const LossFactory* consulted() const override { return items_ == "sampled" ? &rrd_ : nullptr; }
   TeacherPart needs() const override { return TeacherPart::kLists; }
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
 
  private:
-  const RrdLoss& rrd_;
+  const RrdFactory& rrd_;
   IrOptions values_;
   std::string items_ = "sampled";
 };

@@ -1,67 +1,62 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
-#include "engine/device_dataset.h"
-#include "engine/distill/distiller.h"
 #include "engine/models/model.h"
-#include "engine/parameters.h"
-#include "engine/preset.h"
-#include "engine/teacher/teacher.h"
+#include "engine/training/epoch_plan.h"
+#include "kernels/platform/device.h"
 
 namespace derrd {
 
-/// An option of a distillation loss, as a command line, a recipe and a model's metadata name it.
-struct LossOption {
-  std::string name;  ///< "lambda-rrd"
-  std::string help;
-  std::variant<double*, int64_t*, bool*, std::string*> value;  ///< of the DistillationLoss
-  double least = -std::numeric_limits<double>::infinity();  ///< of a number; the bound is allowed
-  double most = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};  ///< of a string
-};
-
-/// What distillers are made from.
-struct DistillContext {
-  Teacher& teacher;
-  const DeviceDataset& data;
-  Model& student;
-  Parameters& parameters;
-  int64_t batch_size = 1024;
-  Preset preset = Preset::kAuthors;
-  const Stream& stream;
-};
-
-/// A distillation loss as users know it: its name, its options, and how a distiller is made of
-/// them. Adding a loss is a file in this folder with one of these, and a line in catalogue.cpp.
+/// A distillation loss at work. It sees the epoch's plan, the student's representations or scores
+/// and its teacher's data, and adds to the student's gradients; it does not know the other
+/// losses, and the trainer does not know which ones there are. Parameters of its own are
+/// declared in the constructor.
 class DistillationLoss {
  public:
+  explicit DistillationLoss(double weight) : weight_(weight) {}
   virtual ~DistillationLoss() = default;
 
-  /// Part of a method's name: "rrd".
+  /// The key of its loss in logs: "de", "rrd".
   virtual std::string_view name() const = 0;
-  /// A heading for its options.
-  virtual std::string_view title() const = 0;
-  /// Its options, which belong to this object; the first is the weight of the loss.
-  virtual std::vector<LossOption> options() = 0;
-  /// What is wrong with the options' values together; empty: nothing.
-  virtual std::string complaint() const { return ""; }
-  /// Another loss whose options' values matter to this one too, in the method or not; null: none.
-  virtual const DistillationLoss* consulted() const { return nullptr; }
-  /// What the teacher has to have.
-  virtual TeacherPart needs() const = 0;
-  /// The part of the base loss that the weighted loss should be (Section 5.4), by the student's
-  /// kind; 0: the paper recommends none.
-  virtual double recommended_share(std::string_view) const { return 0; }
-  /// To be called before Parameters::allocate(): distillers declare parameters of their own.
-  /// The teacher has what the loss needs.
-  virtual std::unique_ptr<Distiller> make(const DistillContext& context) const = 0;
+  /// What its loss is multiplied by in the sum of equation 11.
+  double weight() const { return weight_; }
+  void set_weight(double weight) {
+    if (weight != weight_) step_changes();
+    weight_ = weight;
+  }
+  /// Changes whenever add_gradients() will queue other launches than before, or the same with other
+  /// arguments: recorded steps are good for one revision only.
+  int64_t revision() const { return revision_; }
+
+  /// Draws its samples of the epoch that `plan` has just begun.
+  virtual void begin_epoch(const EpochPlan& plan, const Stream& stream) = 0;
+  /// Queues forward and backward of the current batch, between those of the student: the gradient
+  /// of weight() times its loss accumulates, *loss grows by the unweighted loss. Neither allocates
+  /// nor waits.
+  virtual void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                             const Stream& stream) = 0;
+  /// Reads what the epoch has measured; waits for it.
+  virtual void end_epoch(const Stream&) {}
+
+  /// What it carries from one epoch to the next besides its parameters and weight, for a
+  /// checkpoint, and back.
+  virtual std::vector<double> state() const { return {}; }
+  /// @throws Error if `state` is not one of this loss's.
+  virtual void restore(const std::vector<double>& state);
+  /// Figures on the last epoch that its loss does not show, by name, for logs.
+  virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
+
+ protected:
+  void step_changes() { ++revision_; }
+
+ private:
+  double weight_;
+  int64_t revision_ = 0;
 };
 
 }  // namespace derrd

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/negatives.h"
-#include "kernels/sampling.h"
+#include "kernels/epoch/negatives.h"
+#include "kernels/epoch/sampling.h"
 
 namespace derrd {
 

@@ -2,11 +2,11 @@
 
 #include <cstdint>
 
-#include "engine/distill/sort_space.h"
 #include "engine/preset.h"
+#include "engine/sort_space.h"
+#include "kernels/common/random_key.h"
 #include "kernels/platform/memory.h"
-#include "kernels/random_key.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

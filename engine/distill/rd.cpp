@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/negatives.h"
-#include "kernels/sampling.h"
+#include "kernels/epoch/negatives.h"
+#include "kernels/epoch/sampling.h"
 
 namespace derrd {
 
@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t kMaxTop = 512;
 }  // namespace
 
-RdDistiller::RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-                         Model& student, int64_t capacity, const Stream& stream)
-    : Distiller(options.weight),
+RdLoss::RdLoss(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+               Model& student, int64_t capacity, const Stream& stream)
+    : DistillationLoss(options.weight),
       options_(options),
       data_(data),
       slots_(Anchor::kUser, data.users(), data.items(), options.top + options.negatives, capacity,
@@ -25,24 +25,23 @@ RdDistiller::RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<co
   top_items(slots_.samples(), lowest.view(), lists, options_.top, stream);
 }
 
-void RdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
+void RdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   sample_uninteresting(
       slots_.samples(), options_.top, data_.train(), data_.items(),
-      {batches.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(batches.epoch())},
-      stream);
+      {plan.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(plan.epoch())}, stream);
   slots_.invert(space_, stream);
-  const RankWeight before = std::exchange(rank_weight_, rank_weight(batches.epoch()));
+  const RankWeight before = std::exchange(rank_weight_, rank_weight(plan.epoch()));
   if (rank_weight_ != before) step_changes();
 }
 
-RankWeight RdDistiller::rank_weight(int epoch) const {
+RankWeight RdLoss::rank_weight(int epoch) const {
   if (epoch < options_.warmup) return RankWeight::kStatic;
   return options_.renormalise ? RankWeight::kRenormalised : RankWeight::kDynamic;
 }
 
-void RdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
-                                const Stream& stream) {
-  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+void RdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                           const Stream& stream) {
+  const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   ranking_distillation(s.loss, s.grad_score, s.score, s.batch,
                        {.top = options_.top,
                         .sharpness = static_cast<float>(options_.sharpness),
@@ -55,7 +54,7 @@ void RdDistiller::add_gradients(const Batches& batches, Model& student, double* 
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> RdLoss::options() {
+std::vector<LossOption> RdFactory::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-rd",
@@ -79,10 +78,9 @@ std::vector<LossOption> RdLoss::options() {
   };
 }
 
-std::unique_ptr<Distiller> RdLoss::make(const DistillContext& in) const {
-  return std::make_unique<RdDistiller>(values_, in.data,
-                                       in.teacher.lists(values_.top, in.stream).items, in.student,
-                                       std::min(in.batch_size, in.data.users()), in.stream);
+std::unique_ptr<DistillationLoss> RdFactory::make(const DistillContext& in) const {
+  return std::make_unique<RdLoss>(values_, in.data, in.teacher.lists(values_.top, in.stream).items,
+                                  in.student, std::min(in.batch_size, in.data.users()), in.stream);
 }
 
 }  // namespace derrd

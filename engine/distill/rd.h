@@ -3,11 +3,11 @@
 #include <cstdint>
 
 #include "engine/device_dataset.h"
-#include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/loss_factory.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
-#include "kernels/ranking_distillation.h"
+#include "kernels/distill/ranking_distillation.h"
 
 namespace derrd {
 
@@ -26,17 +26,17 @@ struct RdOptions {
 /// Ranking Distillation (Tang and Wang, KDD'18): the teacher's first K items count as observed, the
 /// more the better the teacher and the worse the student ranks them. Negatives are drawn once an
 /// epoch.
-class RdDistiller final : public Distiller {
+class RdLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking [U, R >= K]: unobserved items, best first, -1 padded
-  /// @param data outlives the distiller
+  /// @param data outlives the loss
   /// @param capacity no batch has more distinct users
-  RdDistiller(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-              Model& student, int64_t capacity, const Stream& stream);
+  RdLoss(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists, Model& student,
+         int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "rd"; }
-  void begin_epoch(const Batches& batches, const Stream& stream) override;
-  void add_gradients(const Batches& batches, Model& student, double* loss,
+  void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, K + N].
@@ -53,13 +53,13 @@ class RdDistiller final : public Distiller {
 };
 
 /// "rd".
-class RdLoss final : public DistillationLoss {
+class RdFactory final : public LossFactory {
  public:
   std::string_view name() const override { return "rd"; }
   std::string_view title() const override { return "Ranking Distillation (rd)"; }
   std::vector<LossOption> options() override;
   TeacherPart needs() const override { return TeacherPart::kLists; }
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
 
  private:
   RdOptions values_;

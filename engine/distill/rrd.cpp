@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/negatives.h"
-#include "kernels/relaxed_ranking.h"
-#include "kernels/sampling.h"
+#include "kernels/distill/relaxed_ranking.h"
+#include "kernels/epoch/negatives.h"
+#include "kernels/epoch/sampling.h"
 
 namespace derrd {
 
@@ -23,10 +23,9 @@ RankingSamplerOptions sampler_options(const RrdOptions& options) {
           .excluded = excluded_by(options.preset)};
 }
 
-RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
-                           Matrix<const int32_t> lists, const Scorer* teacher, Model& student,
-                           int64_t capacity, const Stream& stream)
-    : Distiller(options.weight),
+RrdLoss::RrdLoss(RrdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+                 const Scorer* teacher, Model& student, int64_t capacity, const Stream& stream)
+    : DistillationLoss(options.weight),
       options_(options),
       teacher_(teacher),
       sampler_(sampler_options(options), lists, data.train(), data.items(), stream),
@@ -37,13 +36,13 @@ RrdDistiller::RrdDistiller(RrdOptions options, const DeviceDataset& data,
   }
 }
 
-void RrdDistiller::begin_epoch(const Batches& batches, const Stream& stream) {
-  sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
+void RrdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+  sampler_.draw(slots_.samples(), plan.seed(), plan.epoch(), stream);
   if (options_.order == RrdOptions::Order::kAll) order_all(stream);
   slots_.invert(sampler_.space(), stream);
 }
 
-void RrdDistiller::order_all(const Stream& stream) {
+void RrdLoss::order_all(const Stream& stream) {
   const Matrix<int32_t> samples = slots_.samples();
   const Matrix<float> score = teacher_score_.matrix(samples.rows, samples.cols);
   teacher_->score_items(score, samples, 0, stream);
@@ -55,19 +54,19 @@ void RrdDistiller::order_all(const Stream& stream) {
                        slot_offsets_.view(), sampler_.space().scratch(), stream);
 }
 
-void RrdDistiller::add_gradients(const Batches& batches, Model& student, double* loss,
-                                 const Stream& stream) {
+void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                            const Stream& stream) {
   const AnchorReduction reduction =
       options_.preset == Preset::kPaper ? AnchorReduction::kMean : AnchorReduction::kSum;
   const int64_t ordered =
       options_.order == RrdOptions::Order::kAll ? samples().cols : options_.interesting;
-  const SlotLosses::Scored s = slots_.forward(batches.distinct_users(), student, stream);
+  const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, ordered, static_cast<float>(weight()),
                   reduction, stream);
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> RrdLoss::options() {
+std::vector<LossOption> RrdFactory::options() {
   constexpr double kSmallest = std::numeric_limits<float>::min();
   return {
       {"lambda-rrd",
@@ -102,7 +101,7 @@ std::vector<LossOption> RrdLoss::options() {
   };
 }
 
-std::string RrdLoss::complaint() const {
+std::string RrdFactory::complaint() const {
   const int64_t all = values_.interesting + values_.uninteresting;
   if (values_.list_length < (ranking_ == "interesting" ? all : values_.interesting)) {
     return "--list has to be at least --k, with --ranking interesting --k + --l: the interesting "
@@ -116,11 +115,11 @@ std::string RrdLoss::complaint() const {
   return "";
 }
 
-double RrdLoss::recommended_share(std::string_view model) const {
+double RrdFactory::recommended_share(std::string_view model) const {
   return model == "neumf" ? 10.0 : 0.085;
 }
 
-RrdOptions RrdLoss::options_for(Preset preset) const {
+RrdOptions RrdFactory::options_for(Preset preset) const {
   RrdOptions options = values_;
   options.selection = interesting_ == "top" ? Selection::kTop : Selection::kSampled;
   options.preset = preset;
@@ -132,13 +131,13 @@ RrdOptions RrdLoss::options_for(Preset preset) const {
   return options;
 }
 
-std::unique_ptr<Distiller> RrdLoss::make(const DistillContext& in) const {
+std::unique_ptr<DistillationLoss> RrdFactory::make(const DistillContext& in) const {
   const RrdOptions options = options_for(in.preset);
   const Scorer* teacher =
       options.order == RrdOptions::Order::kAll ? &in.teacher.scorer(in.stream) : nullptr;
-  return std::make_unique<RrdDistiller>(
-      options, in.data, in.teacher.lists(options.list_length, in.stream).items, teacher, in.student,
-      std::min(in.batch_size, in.data.users()), in.stream);
+  return std::make_unique<RrdLoss>(options, in.data,
+                                   in.teacher.lists(options.list_length, in.stream).items, teacher,
+                                   in.student, std::min(in.batch_size, in.data.users()), in.stream);
 }
 
 }  // namespace derrd

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "engine/device_dataset.h"
-#include "engine/distill/distiller.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/loss_factory.h"
 #include "engine/distill/ranking_sampler.h"
 #include "engine/distill/slot_losses.h"
 #include "engine/models/model.h"
@@ -30,18 +30,18 @@ RankingSamplerOptions sampler_options(const RrdOptions& options);
 
 /// Relaxed Ranking Distillation (Section 4.2, equations 9 and 10): per user the order of K
 /// interesting items and their place above L uninteresting ones. Samples are drawn once an epoch.
-class RrdDistiller final : public Distiller {
+class RrdLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking [U, R]: unobserved items, best first, -1 padded; outlives
-  ///   the distiller, as does
+  ///   the loss, as does
   /// @param teacher which is asked for Order::kAll only; else null
   /// @param capacity no batch has more distinct users
-  RrdDistiller(RrdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-               const Scorer* teacher, Model& student, int64_t capacity, const Stream& stream);
+  RrdLoss(RrdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+          const Scorer* teacher, Model& student, int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "rrd"; }
-  void begin_epoch(const Batches& batches, const Stream& stream) override;
-  void add_gradients(const Batches& batches, Model& student, double* loss,
+  void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, K + L].
@@ -59,7 +59,7 @@ class RrdDistiller final : public Distiller {
 };
 
 /// "rrd".
-class RrdLoss final : public DistillationLoss {
+class RrdFactory final : public LossFactory {
  public:
   std::string_view name() const override { return "rrd"; }
   std::string_view title() const override { return "Relaxed Ranking Distillation (rrd)"; }
@@ -69,9 +69,9 @@ class RrdLoss final : public DistillationLoss {
     return ranking_ == "full" ? TeacherPart::kScorer : TeacherPart::kLists;
   }
   double recommended_share(std::string_view model) const override;
-  std::unique_ptr<Distiller> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
 
-  /// The options' values as a distiller takes them.
+  /// The options' values as a loss takes them.
   RrdOptions options_for(Preset preset) const;
 
  private:

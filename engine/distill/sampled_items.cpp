@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/held_rows.h"
+#include "kernels/distill/slot_rows.h"
 
 namespace derrd {
 
@@ -16,14 +16,14 @@ SampledItems::SampledItems(const RrdOptions& rrd, const DeviceDataset& data,
       sum_scratch_(exclusive_sum_scratch_bytes(data.items() + 1)),
       cursor_(1) {}
 
-void SampledItems::begin_epoch(const Batches& batches, const Stream& stream) {
-  sampler_.draw(slots_.samples(), batches.seed(), batches.epoch(), stream);
+void SampledItems::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+  sampler_.draw(slots_.samples(), plan.seed(), plan.epoch(), stream);
   slots_.invert(sampler_.space(), stream);
 }
 
-RowSegments SampledItems::of_batch(const Batches& batches, const Stream& stream) const {
-  const RowSegments users = batches.distinct_users();
-  find_held_rows({rows_.view(), cursor_.data(), places_.view(), sum_scratch_.view()}, users,
+RowSegments SampledItems::of_batch(const EpochPlan& plan, const Stream& stream) const {
+  const RowSegments users = plan.distinct_users();
+  find_slot_rows({rows_.view(), cursor_.data(), places_.view(), sum_scratch_.view()}, users,
                  slots_.index(users, stream), sampler_.slots(), stream);
   return {rows_.view(), {}, {}, cursor_.data(), capacity_};
 }

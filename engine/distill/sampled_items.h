@@ -2,11 +2,11 @@
 
 #include <cstdint>
 
-#include "engine/batches.h"
 #include "engine/device_dataset.h"
 #include "engine/distill/ranking_sampler.h"
 #include "engine/distill/rrd.h"
 #include "engine/distill/slot_losses.h"
+#include "engine/training/epoch_plan.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
@@ -25,10 +25,10 @@ class SampledItems {
 
   /// No batch has more of them.
   int64_t capacity() const { return capacity_; }
-  /// Draws those of the epoch that `batches` has just begun.
-  void begin_epoch(const Batches& batches, const Stream& stream);
+  /// Draws those of the epoch that `plan` has just begun.
+  void begin_epoch(const EpochPlan& plan, const Stream& stream);
   /// Those of the current batch: rows and batch alone. Neither allocates nor waits.
-  RowSegments of_batch(const Batches& batches, const Stream& stream) const;
+  RowSegments of_batch(const EpochPlan& plan, const Stream& stream) const;
 
  private:
   RankingSampler sampler_;

@@ -1,8 +1,8 @@
 #include "engine/distill/slot_losses.h"
 
-#include "kernels/sampling.h"
-#include "kernels/segments.h"
-#include "kernels/sum.h"
+#include "kernels/common/sum.h"
+#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/segments.h"
 
 namespace derrd {
 

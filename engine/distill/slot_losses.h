@@ -2,10 +2,10 @@
 
 #include <cstdint>
 
-#include "engine/distill/sort_space.h"
 #include "engine/models/model.h"
+#include "engine/sort_space.h"
+#include "kernels/distill/slot_scores.h"
 #include "kernels/platform/memory.h"
-#include "kernels/slot_scores.h"
 
 namespace derrd {
 

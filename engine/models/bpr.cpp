@@ -1,6 +1,6 @@
 #include "engine/models/bpr.h"
 
-#include "kernels/sum.h"
+#include "kernels/common/sum.h"
 
 namespace derrd {
 
@@ -17,26 +17,24 @@ BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size
       coefficient_(batch_size),
       scorer_({}, {}) {}
 
-BprSamples BprModel::samples(const Batches& batches) {
-  return {batches.users(), batches.positives(), batches.negatives(), batches.cursor(),
-          batches.batch_size()};
+BprSamples BprModel::samples(const EpochPlan& plan) {
+  return {plan.users(), plan.positives(), plan.negatives(), plan.cursor(), plan.batch_size()};
 }
 
-void BprModel::forward(const Batches& batches, double* loss, const Stream& stream) {
-  parameters_.catch_up({{user_, batches.distinct_users()},
-                        {item_, batches.distinct_positives()},
-                        {item_, batches.distinct_negatives()}},
+void BprModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
+  parameters_.catch_up({{user_, plan.distinct_users()},
+                        {item_, plan.distinct_positives()},
+                        {item_, plan.distinct_negatives()}},
                        stream);
   bpr_forward(loss_terms_.view(), coefficient_.view(), parameters_.value(user_),
-              parameters_.value(item_), samples(batches), stream);
+              parameters_.value(item_), samples(plan), stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
 }
 
-void BprModel::backward(const Batches& batches, const Stream& stream) {
+void BprModel::backward(const EpochPlan& plan, const Stream& stream) {
   bpr_backward(parameters_.gradient(user_), parameters_.gradient(item_), coefficient_.view(),
-               parameters_.value(user_), parameters_.value(item_), samples(batches),
-               batches.distinct_users(), batches.distinct_positives(), batches.distinct_negatives(),
-               stream);
+               parameters_.value(user_), parameters_.value(item_), samples(plan),
+               plan.distinct_users(), plan.distinct_positives(), plan.distinct_negatives(), stream);
 }
 
 Representations BprModel::representations() const {

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "engine/models/model.h"
-#include "engine/parameters.h"
-#include "kernels/bpr.h"
+#include "engine/training/parameters.h"
+#include "kernels/models/bpr.h"
 
 namespace derrd {
 
@@ -16,8 +16,8 @@ class BprModel final : public Model {
   BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "bpr"; }
-  void forward(const Batches& batches, double* loss, const Stream& stream) override;
-  void backward(const Batches& batches, const Stream& stream) override;
+  void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
+  void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t, int64_t) override {}
   void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
@@ -28,7 +28,7 @@ class BprModel final : public Model {
   const Scorer& scorer(const Stream& stream) override;
 
  private:
-  static BprSamples samples(const Batches& batches);
+  static BprSamples samples(const EpochPlan& plan);
 
   const Parameters& parameters_;
   ParameterId user_, item_;

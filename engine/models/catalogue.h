@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "data/safetensors.h"
-#include "engine/model_file.h"
+#include "data/formats/safetensors.h"
 #include "engine/models/model.h"
+#include "engine/models/model_file.h"
 #include "engine/models/scorer.h"
-#include "engine/parameters.h"
+#include "engine/training/parameters.h"
 
 namespace derrd {
 

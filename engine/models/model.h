@@ -6,11 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/batches.h"
 #include "engine/models/scorer.h"
-#include "kernels/pairs.h"
-#include "kernels/slot_scores.h"
-#include "kernels/views.h"
+#include "engine/training/epoch_plan.h"
+#include "kernels/distill/slot_scores.h"
+#include "kernels/models/neumf_pairs.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 
@@ -29,7 +29,7 @@ struct PairVectors {
   int64_t product_dim = 0;             ///< columns of the product; the perceptron's output follows
 };
 
-/// The vectors that a distiller may read, and whose gradients it may add to between the model's
+/// The vectors that a loss may read, and whose gradients it may add to between the model's
 /// forward and backward pass.
 struct Representations {
   /// A user's or an item's vector is its row of these tables [U, *] or [I, *], one behind the
@@ -52,7 +52,7 @@ struct NamedMatrix {
 };
 
 /// A recommender as forward and backward over its slice of the arena. A training step is forward(),
-/// then every distiller, then backward(), then the optimizer. Within it nothing allocates or waits.
+/// then every loss, then backward(), then the optimizer. Within it nothing allocates or waits.
 class Model {
  public:
   virtual ~Model() = default;
@@ -61,15 +61,15 @@ class Model {
   virtual std::string_view kind() const = 0;
 
   /// Queues the forward pass of the current batch: *loss grows by its base loss.
-  virtual void forward(const Batches& batches, double* loss, const Stream& stream) = 0;
-  /// Queues the backward pass: gradients of the base loss, and of what distillers added to
+  virtual void forward(const EpochPlan& plan, double* loss, const Stream& stream) = 0;
+  /// Queues the backward pass: gradients of the base loss, and of what losses added to
   /// gradients of representations outside the arena, accumulate in the arena.
-  virtual void backward(const Batches& batches, const Stream& stream) = 0;
+  virtual void backward(const EpochPlan& plan, const Stream& stream) = 0;
 
   virtual Representations representations() const = 0;
 
   /// Allocates what the next two need for batches of so many anchors and slots; the largest counts.
-  /// While distillers are made.
+  /// While losses are made.
   virtual void reserve_slots(int64_t anchors, int64_t slots) = 0;
   /// Scores the slots of the batch's anchors, as slot_scores_forward leaves them.
   virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,

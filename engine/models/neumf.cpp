@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/bce.h"
-#include "kernels/embedding.h"
-#include "kernels/joint.h"
-#include "kernels/linear.h"
-#include "kernels/pair_hidden.h"
+#include "kernels/common/sum.h"
+#include "kernels/models/bce.h"
+#include "kernels/models/embedding.h"
+#include "kernels/models/linear.h"
+#include "kernels/models/neumf_first_layer.h"
+#include "kernels/models/neumf_joint.h"
 #include "kernels/platform/gemm.h"
-#include "kernels/sum.h"
 
 namespace derrd {
 
@@ -30,9 +30,9 @@ Initial output_weight(int64_t inputs) {
   return {Initial::Kind::kUniform, std::sqrt(6.0f / static_cast<float>(inputs))};
 }
 
-PairBatch pair_batch(const Batches& batches) {
-  return {batches.cursor(), batches.distinct_users(), batches.distinct_positives(),
-          batches.distinct_negatives()};
+PairBatch pair_batch(const EpochPlan& plan) {
+  return {plan.cursor(), plan.distinct_users(), plan.distinct_positives(),
+          plan.distinct_negatives()};
 }
 
 }  // namespace
@@ -104,9 +104,9 @@ PairBuffers NeumfModel::pairs() const {
   return {part(0), part(1), part(2), part(3), pair_cursor_.data()};
 }
 
-void NeumfModel::forward(const Batches& batches, double* loss, const Stream& stream) {
+void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
   const TrainedNeumf model = trained();
-  const PairBatch batch = pair_batch(batches);
+  const PairBatch batch = pair_batch(plan);
   const PairBuffers buffers = pairs();
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
@@ -139,31 +139,31 @@ void NeumfModel::forward(const Batches& batches, double* loss, const Stream& str
        stream);
 
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
-  pair_hidden_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
+  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
   hidden_.forward(model.layers, n, live, stream);
-  joint_forward(joint, model.user.gmf.value, model.item.gmf.value, hidden_.last(n), buffers.rows(),
-                stream);
-  joint_score(score_.view(), joint, model.output_weight.value.flat(),
-              model.output_bias.value.flat(), buffers.rows(), stream);
+  neumf_joint_forward(joint, model.user.gmf.value, model.item.gmf.value, hidden_.last(n),
+                      buffers.rows(), stream);
+  neumf_joint_score(score_.view(), joint, model.output_weight.value.flat(),
+                    model.output_bias.value.flat(), buffers.rows(), stream);
   binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(), live,
                        stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
-  // Already here, so that distillers can add to the joint vectors' gradient.
+  // Already here, so that losses can add to the joint vectors' gradient.
   linear_backward(grad_joint_.matrix(n, joint.cols), model.output_weight.grad,
                   model.output_bias.grad.flat(), grad_score_.matrix(n, 1), joint, {},
                   model.output_weight.value, Activation::kNone, live, stream);
 }
 
-void NeumfModel::backward(const Batches& batches, const Stream& stream) {
+void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
   const TrainedNeumf model = trained();
-  const PairBatch batch = pair_batch(batches);
+  const PairBatch batch = pair_batch(plan);
   const PairBuffers buffers = pairs();
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
   const int64_t hidden = widths_.front();
-  joint_backward(model.user.gmf.grad, model.item.gmf.grad, hidden_.grad_last(n),
-                 grad_joint_.matrix(n, dim + widths_.back()), model.user.gmf.value,
-                 model.item.gmf.value, buffers.rows(), batch, stream);
+  neumf_joint_backward(model.user.gmf.grad, model.item.gmf.grad, hidden_.grad_last(n),
+                       grad_joint_.matrix(n, dim + widths_.back()), model.user.gmf.value,
+                       model.item.gmf.value, buffers.rows(), batch, stream);
   hidden_.backward(model.layers, n, &pair_cursor_.data()->count, stream);
 
   const int64_t users = batch.distinct_users.capacity;
@@ -172,7 +172,8 @@ void NeumfModel::backward(const Batches& batches, const Stream& stream) {
   const Matrix<float> grad_user_part = grad_user_part_.matrix(users, hidden);
   const Matrix<float> grad_item_part = grad_item_part_.matrix(positives + negatives, hidden);
   const auto reduce = [&](Matrix<float> grad_part, const PairSegments& segments) {
-    pair_hidden_backward(grad_part, hidden_.grad_first(n), hidden_.first(n), segments, stream);
+    neumf_first_layer_backward(grad_part, hidden_.grad_first(n), hidden_.first(n), segments,
+                               stream);
   };
   reduce(grad_user_part, batch.users());
   reduce(grad_item_part.slice(0, positives), batch.positives());

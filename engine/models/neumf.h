@@ -9,8 +9,8 @@
 #include "engine/models/neumf_scorer.h"
 #include "engine/models/neumf_slots.h"
 #include "engine/models/perceptron.h"
-#include "engine/parameters.h"
-#include "kernels/pairs.h"
+#include "engine/training/parameters.h"
+#include "kernels/models/neumf_pairs.h"
 
 namespace derrd {
 
@@ -32,8 +32,8 @@ class NeumfModel final : public Model {
   NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "neumf"; }
-  void forward(const Batches& batches, double* loss, const Stream& stream) override;
-  void backward(const Batches& batches, const Stream& stream) override;
+  void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
+  void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t anchors, int64_t slots) override { slots_.reserve(anchors, slots); }
   void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,

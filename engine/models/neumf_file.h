@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "engine/model_file.h"
+#include "engine/models/model_file.h"
 #include "engine/models/scorer.h"
 #include "engine/models/tensor_reader.h"
 

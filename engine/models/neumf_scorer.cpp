@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/joint.h"
-#include "kernels/leave_one_out.h"
-#include "kernels/linear.h"
-#include "kernels/pair_hidden.h"
+#include "kernels/evaluate/leave_one_out.h"
+#include "kernels/models/linear.h"
+#include "kernels/models/neumf_first_layer.h"
+#include "kernels/models/neumf_joint.h"
+#include "kernels/models/scale_columns.h"
 #include "kernels/platform/gemm.h"
-#include "kernels/scale_columns.h"
 
 namespace derrd {
 
@@ -80,13 +80,13 @@ void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> li
     const PairRows pairs = {users.view().slice(0, n), items.view().slice(0, n)};
     enumerate_pairs(users.view().slice(0, n), items.view().slice(0, n), first_user, begin,
                     scores.cols, listed, stream);
-    pair_hidden_forward(hidden.first(n), user_part_.matrix(this->users(), widths_.front()),
-                        item_part_.matrix(this->items(), widths_.front()), pairs, stream);
+    neumf_first_layer_forward(hidden.first(n), user_part_.matrix(this->users(), widths_.front()),
+                              item_part_.matrix(this->items(), widths_.front()), pairs, stream);
     hidden.forward(tensors_.layers, n, nullptr, stream);
     const Matrix<float> x = joint.matrix(n, joint_dim());
-    joint_forward(x, tensors_.user.gmf, tensors_.item.gmf, hidden.last(n), pairs, stream);
-    joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight, tensors_.output_bias,
-                pairs, stream);
+    neumf_joint_forward(x, tensors_.user.gmf, tensors_.item.gmf, hidden.last(n), pairs, stream);
+    neumf_joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight,
+                      tensors_.output_bias, pairs, stream);
   }
 }
 
@@ -97,14 +97,14 @@ void NeumfScorer::score_users(Matrix<float> scores, int64_t first_user,
     return;
   }
   pack(stream);
-  pair_tile_scores(scores, pair_scorer(first_user, scores.rows),
-                   user_weight_.view().slice(first_user, scores.rows), packed_.view(), stream);
+  neumf_tile_scores(scores, pair_scorer(first_user, scores.rows),
+                    user_weight_.view().slice(first_user, scores.rows), packed_.view(), stream);
 }
 
 void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
                               const Stream& stream) const {
   if (tensors_.layers.empty()) {
-    pair_list_scores(scores, pair_scorer(first_user, scores.rows), item, stream);
+    neumf_list_scores(scores, pair_scorer(first_user, scores.rows), item, stream);
   } else {
     score_by_layers(scores, item.flat(), first_user, stream);
   }
@@ -143,10 +143,10 @@ void NeumfScorer::reserve_pairs(int64_t pairs) {
 
 void NeumfScorer::joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const {
   const int64_t n = joint.rows;
-  pair_hidden_forward(hidden_.first(n), user_part_.matrix(users(), widths_.front()),
-                      item_part_.matrix(items(), widths_.front()), pairs, stream);
+  neumf_first_layer_forward(hidden_.first(n), user_part_.matrix(users(), widths_.front()),
+                            item_part_.matrix(items(), widths_.front()), pairs, stream);
   hidden_.forward(tensors_.layers, n, pairs.live, stream);
-  joint_forward(joint, tensors_.user.gmf, tensors_.item.gmf, hidden_.last(n), pairs, stream);
+  neumf_joint_forward(joint, tensors_.user.gmf, tensors_.item.gmf, hidden_.last(n), pairs, stream);
 }
 
 }  // namespace derrd

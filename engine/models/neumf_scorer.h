@@ -6,10 +6,10 @@
 
 #include "engine/models/perceptron.h"
 #include "engine/models/scorer.h"
-#include "kernels/pair_scores.h"
-#include "kernels/pairs.h"
+#include "kernels/models/neumf_frozen_scores.h"
+#include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/memory.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

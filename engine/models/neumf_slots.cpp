@@ -1,10 +1,10 @@
 #include "engine/models/neumf_slots.h"
 
-#include "kernels/embedding.h"
-#include "kernels/linear.h"
-#include "kernels/pair_hidden.h"
+#include "kernels/models/embedding.h"
+#include "kernels/models/linear.h"
+#include "kernels/models/neumf_first_layer.h"
+#include "kernels/models/scale_columns.h"
 #include "kernels/platform/gemm.h"
-#include "kernels/scale_columns.h"
 
 namespace derrd {
 
@@ -63,7 +63,7 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
   const SlotPairs slots = pairs(batch);
   const int64_t rows = slots.anchor_places.size;
   locate_slots(slots, batch, stream);
-  pair_hidden_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
+  neumf_first_layer_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
   hidden_.forward(model.layers, rows, slots.live, stream);
   slot_output_forward(score, hidden_.last(rows),
                       model.output_weight.value.flat().slice(dim_, widths_.back()),

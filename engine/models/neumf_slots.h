@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "engine/models/perceptron.h"
+#include "kernels/distill/slot_hidden.h"
+#include "kernels/distill/slot_scores.h"
 #include "kernels/platform/memory.h"
-#include "kernels/slot_hidden.h"
-#include "kernels/slot_scores.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "data/error.h"
-#include "kernels/linear.h"
+#include "kernels/models/linear.h"
 
 namespace derrd {
 

@@ -1,8 +1,8 @@
 #include "engine/models/scorer.h"
 
-#include "kernels/leave_one_out.h"
+#include "kernels/distill/slot_scores.h"
+#include "kernels/evaluate/leave_one_out.h"
 #include "kernels/platform/gemm.h"
-#include "kernels/slot_scores.h"
 
 namespace derrd {
 

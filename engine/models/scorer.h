@@ -5,14 +5,14 @@
 #include <span>
 
 #include "engine/device_dataset.h"
-#include "kernels/pairs.h"
+#include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 
-/// Ranks of the held-out items among their candidates, [U] each (kernels/leave_one_out.h).
+/// Ranks of the held-out items among their candidates, [U] each (kernels/evaluate/leave_one_out.h).
 struct LeaveOneOutRanks {
   Vector<int32_t> valid, test;
 };

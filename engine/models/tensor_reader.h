@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "data/safetensors.h"
-#include "engine/model_file.h"
+#include "data/formats/safetensors.h"
+#include "engine/models/model_file.h"
 
 namespace derrd {
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "engine/evaluation/top_lists.h"
 #include "engine/models/catalogue.h"
-#include "engine/top_lists.h"
 #include "engine/transposed_rows.h"
 
 namespace derrd {

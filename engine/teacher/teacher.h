@@ -12,7 +12,7 @@
 #include "engine/teacher/teacher_data.h"
 #include "engine/teacher/teacher_lists.h"
 #include "kernels/platform/memory.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/ranking_lists.h"
-#include "engine/model_file.h"
+#include "engine/models/model_file.h"
 
 namespace derrd {
 

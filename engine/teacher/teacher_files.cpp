@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "data/error.h"
+#include "data/formats/npy.h"
+#include "data/formats/safetensors.h"
 #include "data/joined.h"
-#include "data/npy.h"
 #include "data/printable.h"
 #include "data/ranking_lists.h"
 #include "data/row_alignment.h"
-#include "data/safetensors.h"
 #include "engine/models/catalogue.h"
 
 namespace derrd {

@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "data/dataset.h"
+#include "engine/evaluation/top_lists.h"
 #include "engine/models/scorer.h"
-#include "engine/top_lists.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {

@@ -5,7 +5,7 @@
 
 #include "engine/teacher/teacher_data.h"
 #include "kernels/platform/device.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/platform/device.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

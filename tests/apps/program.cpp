@@ -14,7 +14,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 #include "data/split.h"
 #include "data/synthesize.h"
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "engine/model_file.h"
-#include "engine/parameters.h"
+#include "engine/models/model_file.h"
+#include "engine/training/parameters.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "tests/random_values.h"

@@ -1,6 +1,6 @@
 #include "engine/transposed_rows.h"
 
-#include "tests/kernels/sampling_support.h"
+#include "tests/kernels/epoch/sampling_support.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test {

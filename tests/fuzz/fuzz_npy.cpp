@@ -5,7 +5,7 @@
 #include <span>
 
 #include "data/error.h"
-#include "data/npy.h"
+#include "data/formats/npy.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {

@@ -7,7 +7,7 @@
 
 #include "data/dataset.h"
 #include "data/error.h"
-#include "data/safetensors.h"
+#include "data/formats/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto* bytes = reinterpret_cast<const std::byte*>(data);

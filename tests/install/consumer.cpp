@@ -5,7 +5,7 @@
 #include "data/split.h"
 #include "data/synthesize.h"
 #include "engine/models/bpr.h"
-#include "engine/trainer.h"
+#include "engine/training/trainer.h"
 
 int main() {
   derrd::Dataset dataset = derrd::split_leave_one_out(
@@ -19,8 +19,8 @@ int main() {
   derrd::BprModel model(data.users(), data.items(), /*dim=*/8, options.batches.batch_size,
                         parameters);
   parameters.allocate(options.batches.seed, stream);
-  const std::vector<std::unique_ptr<derrd::Distiller>> distillers;
-  derrd::Trainer trainer(data, parameters, model, distillers, options, stream);
+  const std::vector<std::unique_ptr<derrd::DistillationLoss>> losses;
+  derrd::Trainer trainer(data, parameters, model, losses, options, stream);
 
   std::vector<double> losses;
   trainer.run([&](const derrd::EpochRecord& e) { losses.push_back(e.losses.front().second); },

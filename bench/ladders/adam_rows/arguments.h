@@ -7,9 +7,9 @@
 #include <string>
 
 #include "bench/ladders/adam_rows/levels.h"
-#include "kernels/adam_element.h"
+#include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
-#include "kernels/shapes.h"
+#include "kernels/update/adam_element.h"
 
 namespace derrd::ladder {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/segments.h"
+#include "kernels/epoch/segments.h"
 
 namespace derrd::ladder {
 

@@ -1,4 +1,4 @@
-// Level 2: one pass: the project's dense kernel, kernels/adam.cu.
+// Level 2: one pass: the project's dense kernel, kernels/update/adam.cu.
 //
 // The idea: every line needs nothing but its own element. So a thread takes an element through all
 // of them in registers: it reads p, m, v and g and writes them, g as zero.

@@ -1,5 +1,5 @@
 // Level 5: the gradient waits too, and a lane takes several columns: the project's kernel,
-// kernels/adam_rows.cu.
+// kernels/update/adam_rows.cu.
 //
 // Two ideas. A row gets a gradient only right after it was read, hence up to date: so the gradient
 // belongs to the first update that the row misses, and can wait with it. Reading a row is what

@@ -2,7 +2,7 @@
 
 // The ladder's contract and its levels, for the test and the benchmark.
 
-#include "kernels/adam_rows.h"
+#include "kernels/update/adam_rows.h"
 
 namespace derrd::ladder {
 
@@ -15,8 +15,8 @@ struct AdamEpoch {
 };
 
 /// Makes the steps: each reads B up-to-date rows, adds to their gradients (train_on_rows in
-/// arguments.h), and is an update of ALL rows by adam_update of kernels/adam.h. At the end no row
-/// waits and the gradients are zero. All levels agree to the bit.
+/// arguments.h), and is an update of ALL rows by adam_update of kernels/update/adam.h. At the end
+/// no row waits and the gradients are zero. All levels agree to the bit.
 /// @param epoch table.applied is *history.steps everywhere, and is so again at the end; levels 1
 /// and 2 do not touch it
 /// @throws std::invalid_argument if the shapes do not fit.

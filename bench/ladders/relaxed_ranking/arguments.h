@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/common/shapes.h"
+#include "kernels/distill/relaxed_ranking.h"
 #include "kernels/platform/execution.h"
-#include "kernels/relaxed_ranking.h"
-#include "kernels/shapes.h"
 
 namespace derrd::ladder {
 

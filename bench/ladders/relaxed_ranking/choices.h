@@ -9,9 +9,9 @@
 // keeps the share p_k of all the mass that comes to it, and what it leaves goes on to k + 1:
 //   V_k = 1 + (1 - p_{k-1}) V_{k-1},     dL/dr_k = p_k V_k - 1,
 //   dL/ds_j = (1 - p_K) V_K e^{s_j} / sum_j' e^{s_j'}
-// (p_k V_k is sum_{m <= k} e^{r_k - z_m}, with z_m as in kernels/relaxed_ranking.cu, because
-// e^{z_k - z_{k-1}} = 1 - p_{k-1}. What is left of a mass is the difference of it and what is kept:
-// right to 1e-7 of the mass, not of the difference.)
+// (p_k V_k is sum_{m <= k} e^{r_k - z_m}, with z_m as in kernels/distill/relaxed_ranking.cu,
+// because e^{z_k - z_{k-1}} = 1 - p_{k-1}. What is left of a mass is the difference of it and what
+// is kept: right to 1e-7 of the mass, not of the difference.)
 //
 // The sums run from the last choice to the first, relative to the suffix's own maximum M_k, so that
 // no suffix of low scores underflows:
@@ -28,7 +28,7 @@
 #include <limits>
 
 #include "bench/ladders/relaxed_ranking/arguments.h"
-#include "kernels/elementary.h"
+#include "kernels/common/elementary.h"
 
 namespace derrd::ladder {
 

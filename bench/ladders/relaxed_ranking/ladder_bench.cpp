@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "bench/kernels/slot_batch.h"
+#include "bench/kernels/distill/slot_batch.h"
 #include "bench/kernels/support.h"
 #include "bench/ladders/relaxed_ranking/levels.h"
 

@@ -15,7 +15,7 @@
 
 #include "bench/ladders/relaxed_ranking/arguments.h"
 #include "bench/ladders/relaxed_ranking/levels.h"
-#include "kernels/tile_part.h"
+#include "kernels/common/tile_part.h"
 
 namespace derrd::ladder {
 

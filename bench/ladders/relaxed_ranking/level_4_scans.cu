@@ -2,8 +2,8 @@
 //
 // The idea: E_k = E_{k+1} f_k + t_k is an affine map of E_{k+1}, and maps compose associatively. So
 // 32 steps are a scan: in log2(32) = 5 rounds, lane i composes its map with that of lane i - 1, -2,
-// -4, ... kernels/relaxed_ranking.cu explains the recurrences that it scans; they differ from
-// choices.h in the second one (W for V), not in their cost.
+// -4, ... kernels/distill/relaxed_ranking.cu explains the recurrences that it scans; they differ
+// from choices.h in the second one (W for V), not in their cost.
 //
 // On an H200, 1e5 users with K = L = 40, counted in its machine code:
 //   93 instructions   fetching the row

@@ -2,11 +2,11 @@
 
 // The ladder's levels, for the test and the benchmark.
 
-#include "kernels/relaxed_ranking.h"
+#include "kernels/distill/relaxed_ranking.h"
 
 namespace derrd::ladder {
 
-/// Every level is the operation of kernels/relaxed_ranking.h, with the same contract.
+/// Every level is the operation of kernels/distill/relaxed_ranking.h, with the same contract.
 using RelaxedRanking = decltype(relaxed_ranking);
 
 RelaxedRanking thread_per_user;

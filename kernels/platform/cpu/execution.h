@@ -13,7 +13,7 @@
 #include "kernels/platform/cpu/operators.h"
 #include "kernels/platform/cpu/parallel.h"
 #include "kernels/platform/device.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 #define __global__ static
 #define __device__

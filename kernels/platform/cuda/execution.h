@@ -13,7 +13,7 @@
 
 #include "kernels/platform/cuda/check.h"
 #include "kernels/platform/device.h"
-#include "kernels/views.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 

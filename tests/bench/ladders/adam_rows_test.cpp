@@ -133,7 +133,7 @@ class AdamRowsLadder : public testing::TestWithParam<ladder::AdamRowsLevel> {
  protected:
   static void run(const EpochFixture& f) { GetParam().run(f.view(), kOptions, stream()); }
 
-  /// The level, beside the dense update of kernels/adam.h and the oracle.
+  /// The level, beside the dense update of kernels/update/adam.h and the oracle.
   static void expect_dense_result(Shape shape) {
     SCOPED_TRACE(testing::Message() << shape);
     const EpochFixture f(shape);

@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "bench/ladders/relaxed_ranking/levels.h"
-#include "tests/kernels/slot_fixture.h"
+#include "tests/kernels/distill/slot_fixture.h"
 #include "tests/oracles/relaxed_ranking.h"
 
 namespace derrd {

@@ -1,0 +1,223 @@
+#include "apps/commands/export.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/cli/config_option.h"
+#include "apps/cli/option_checks.h"
+#include "apps/cli/output_checks.h"
+#include "apps/commands/list_writer.h"
+#include "apps/commands/write_lists.h"
+#include "apps/training/load_model.h"
+#include "apps/training/training_options.h"
+#include "data/dataset.h"
+#include "data/error.h"
+#include "data/formats/atomic_file.h"
+#include "data/formats/npy.h"
+#include "data/formats/safetensors.h"
+#include "engine/models/catalogue.h"
+#include "engine/models/model_file.h"
+#include "engine/training/checkpoint.h"
+#include "kernels/platform/device.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr const char* kUserTensor = "user_embedding";
+constexpr const char* kItemTensor = "item_embedding";
+
+struct ExportCommand {
+  std::string model, output, data;
+  std::string format = "safetensors";
+  std::string user_name, item_name;  // empty: as in a model file
+  std::optional<int64_t> top;
+  IdleOptions idle;
+
+  bool lists() const { return format == "tsv" || format == "jsonl"; }
+  bool renames() const { return !user_name.empty() || !item_name.empty(); }
+  std::string npy(const char* kind) const { return fmt::format("{}.{}.npy", output, kind); }
+  std::string ids(const char* kind) const { return fmt::format("{}.{}_ids.txt", output, kind); }
+};
+
+void check(const ExportCommand& command) {
+  const auto usage = [](const std::string& what) { throw CLI::ValidationError("export", what); };
+  if (command.lists() && command.data.empty()) {
+    usage("lists leave out what users trained with: give --data");
+  }
+  if (command.top && !command.lists()) usage("--top is for lists: give --format tsv or jsonl");
+  if (command.renames() && command.format != "safetensors") {
+    usage("--user-name and --item-name are tensors of --format safetensors");
+  }
+  const std::string users = command.user_name.empty() ? kUserTensor : command.user_name;
+  const std::string items = command.item_name.empty() ? kItemTensor : command.item_name;
+  if (users == items) usage("--user-name and --item-name are the same; give each its own");
+  for (const std::string& name : {users, items}) {
+    if (name.starts_with("__") || is_id_tensor(name)) {
+      usage(fmt::format("'{}' has a meaning of its own in these files; choose another name", name));
+    }
+  }
+  const std::vector<NamedFile> inputs = {{"MODEL", command.model}, {"--data", command.data}};
+  if (command.format == "npy" && command.output.ends_with('/')) {
+    usage("-o " + command.output + " is a folder; add how its files' names begin");
+  }
+  if (command.format != "npy") {
+    check_outputs(inputs, {{"-o", command.output}});
+    return;
+  }
+  std::vector<NamedFile> outputs = {{"-o", command.npy("user")}, {"-o", command.npy("item")}};
+  if (!command.data.empty()) {
+    outputs.push_back({"-o", command.ids("user")});
+    outputs.push_back({"-o", command.ids("item")});
+  }
+  check_outputs(inputs, outputs);
+}
+
+int64_t rows_of(const SafetensorsFile& file, const char* tensor) {
+  const std::vector<int64_t>& shape = file.tensor(tensor).shape;
+  return shape.empty() ? 0 : shape[0];
+}
+
+SavedModel open_model(const std::string& path, const std::optional<Dataset>& dataset) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  if (is_checkpoint(file)) {
+    SavedModel model = load_best_model(file);
+    const auto hash = model.metadata.find("dataset_hash");
+    if (dataset && (hash == model.metadata.end() || hash->second != dataset->hash)) {
+      throw Error(fmt::format("{}: was trained on another data set; give that by --data", path));
+    }
+    return model;
+  }
+  if (dataset) {
+    warn_of_other_dataset(path, file.metadata(), *dataset);
+    return load_model_file(file, dataset->num_users(), dataset->num_items());
+  }
+  if (const std::string kind = kind_of_model_file(file); kind != kInnerProductKind) {
+    throw Error(fmt::format("{}: models of its kind, {}, are read with their data set; give --data",
+                            path, kind));
+  }
+  const int64_t users = rows_of(file, kUserTensor);
+  return load_model_file(file, users, rows_of(file, kItemTensor));
+}
+
+void require_vectors(const ExportCommand& command, const SavedModel& model) {
+  if (model.kind == kInnerProductKind) return;
+  throw Error(fmt::format(
+      "{}: a model of the kind {} does not score by a vector per user and item; export it as "
+      "--format safetensors without --user-name and --item-name, or its lists",
+      command.model, model.kind));
+}
+
+void write_ids(const std::string& path, const IdTable& ids) {
+  std::string text;
+  for (int64_t i = 0; i < ids.size(); ++i) text += ids.text(i) + "\n";
+  write_text(path, text);
+}
+
+void write_arrays(const ExportCommand& command, const SavedModel& model,
+                  const std::optional<Dataset>& dataset) {
+  require_vectors(command, model);
+  for (const auto& [kind, tensor] : {std::pair{"user", kUserTensor}, {"item", kItemTensor}}) {
+    const HostMatrix& matrix = model.tensor(tensor);
+    write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
+    fmt::print("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
+  }
+  if (!dataset) return;
+  write_ids(command.ids("user"), dataset->user_ids);
+  write_ids(command.ids("item"), dataset->item_ids);
+  fmt::print("wrote {} and {}\n", command.ids("user"), command.ids("item"));
+}
+
+void write_tensors(const ExportCommand& command, SavedModel model,
+                   const std::optional<Dataset>& dataset) {
+  if (command.renames()) {
+    require_vectors(command, model);
+    auto users = model.tensors.extract(kUserTensor);
+    auto items = model.tensors.extract(kItemTensor);
+    if (!command.user_name.empty()) users.key() = command.user_name;
+    if (!command.item_name.empty()) items.key() = command.item_name;
+    model.tensors.insert(std::move(users));
+    model.tensors.insert(std::move(items));
+    // No longer what load_model_file takes for a model of derrd.
+    if (model.metadata.contains("format")) model.metadata["format"] = "derrd-vectors";
+  }
+  TensorMap ids;
+  if (dataset) {
+    add_ids(ids, "user", dataset->user_ids);
+    add_ids(ids, "item", dataset->item_ids);
+  }
+  save_model(command.output, model, ids);
+  fmt::print("wrote {}: {} parameters, {:.2f} MB\n", command.output, model.parameters(),
+             static_cast<double>(std::filesystem::file_size(command.output)) / 1e6);
+}
+
+void run(const ExportCommand& command) {
+  check(command);
+  std::optional<Dataset> dataset;
+  if (!command.data.empty()) dataset = load_dataset(command.data);
+  SavedModel model = open_model(command.model, dataset);
+  if (command.format == "npy") {
+    write_arrays(command, model, dataset);
+  } else if (command.format == "safetensors") {
+    write_tensors(command, std::move(model), dataset);
+  } else {
+    constexpr int64_t kTop = 10;
+    set_threads(command.idle.threads);
+    const Stream stream;
+    const std::unique_ptr<ListWriter> writer = text_lists(command.format, command.output, *dataset);
+    write_lists(*writer, *dataset, std::move(model), all_users(*dataset),
+                command.top.value_or(kTop), command.model, stream);
+    fmt::print("wrote {}\n", command.output);
+  }
+}
+
+}  // namespace
+
+void add_export(CLI::App& app) {
+  auto options = std::make_shared<ExportCommand>();
+  CLI::App* command = app.add_subcommand(
+      "export",
+      "Write a model for other programs: its vectors, its lists, or a checkpoint's model");
+  add_config_option(*command);
+  command
+      ->add_option("model", options->model,
+                   "Model, or checkpoint of a run: the model of its best epoch, without what "
+                   "training alone needs")
+      ->required()
+      ->type_name("MODEL");
+  command
+      ->add_option("-o,--output", options->output,
+                   "File to write; with --format npy how the names of its files begin")
+      ->required()
+      ->check(file_name())
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--format", options->format,
+          "safetensors: a model file; npy: FILE.user.npy and FILE.item.npy for NumPy; tsv, "
+          "jsonl: the best items of every user, as derrd recommend writes them")
+      ->check(CLI::IsMember({"safetensors", "npy", "tsv", "jsonl"}))
+      ->capture_default_str();
+  command->add_option("--user-name", options->user_name,
+                      "Name of the tensor with the users' vectors [user_embedding]");
+  command->add_option("--item-name", options->item_name, "The items' [item_embedding]");
+  command
+      ->add_option("--data", options->data,
+                   "The model's data set, for lists; vectors come with the original ids of their "
+                   "rows: as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
+      ->type_name("FILE");
+  command->add_option("--top", options->top, "Items per user in lists [10]")->check(count_from(1));
+  add_idle_options(*command, options->idle);
+  command->footer(
+      "Example:\n  derrd export student.safetensors --format npy -o student\n  derrd export "
+      "run.checkpoint -o model.safetensors");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace derrd

@@ -1,0 +1,115 @@
+#include "apps/commands/info.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "apps/cli/config_option.h"
+#include "apps/training/training_options.h"
+#include "data/dataset.h"
+#include "data/formats/safetensors.h"
+#include "data/joined.h"
+#include "data/printable.h"
+#include "data/version.h"
+#include "kernels/platform/device.h"
+
+namespace derrd {
+
+namespace {
+
+struct InfoCommand {
+  std::string file;
+  IdleOptions idle;
+};
+
+constexpr const char* kLine = "{:<10} {}\n";
+
+void print_build() {
+  fmt::print(kLine, "derrd", kVersion);
+  fmt::print(kLine, "compiler", DERRD_COMPILER);
+  fmt::print(kLine, "build", DERRD_BUILD_TYPE);
+  fmt::print(kLine, "backend", DERRD_BACKEND_NAME);
+  try {
+    const DeviceInfo device = device_info();
+    fmt::print(kLine, "device", device.name);
+    if (device.memory_bytes > 0) {
+      fmt::print("{:<10} {:.1f} GB\n", "memory", static_cast<double>(device.memory_bytes) / 1e9);
+    }
+    if (device.cache_bytes > 0) {
+      fmt::print("{:<10} {:.1f} MB\n", "cache", static_cast<double>(device.cache_bytes) / 1e6);
+    }
+    fmt::print(kLine, "threads", device.threads);
+    fmt::print(kLine, "libraries", device.libraries);
+  } catch (const DeviceError& e) {
+    fmt::print("{:<10} none ({})\n", "device", e.what());
+  }
+}
+
+std::string kind_of(const SafetensorsFile& file) {
+  const std::string format = file.metadata_or("format", "");
+  if (format == "derrd-dataset") return "data set of derrd";
+  if (format == "derrd-model") return "model of derrd";
+  if (format == "derrd-checkpoint") return "checkpoint of derrd";
+  if (format == "derrd-lists") return "recommendations of derrd";
+  if (file.contains("user_embedding") && file.contains("item_embedding")) {
+    return "safetensors file with embeddings: usable as a teacher or a model";
+  }
+  return "safetensors file";
+}
+
+/// JSON in metadata is indented; other text is shown in quotes if it could confuse a terminal.
+std::string shown(const std::string& value) {
+  const auto json = nlohmann::ordered_json::parse(value, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object()) {
+    std::string text;
+    for (const auto& [key, entry] : json.items()) {
+      text += fmt::format("\n  {}: {}", key, entry.dump(-1, ' ', /*ensure_ascii=*/true));
+    }
+    return text;
+  }
+  for (const char c : value) {
+    if (c < ' ' || c > '~') return printable(value);
+  }
+  return value;
+}
+
+void print_file(const std::string& path) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  fmt::print("{}: {}\n", path, kind_of(file));
+  for (const auto& [key, value] : file.metadata()) {
+    if (key != "format") fmt::print("{}: {}\n", key, shown(value));
+  }
+  for (const auto& [name, tensor] : file.tensors()) {
+    fmt::print("tensor {} {} [{}]\n", printable(name), dtype_name(tensor.dtype),
+               joined(tensor.shape));
+  }
+}
+
+void run(const InfoCommand& command) {
+  set_threads(command.idle.threads);
+  if (command.file.empty()) {
+    print_build();
+  } else {
+    print_file(command.file);
+  }
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  auto options = std::make_shared<InfoCommand>();
+  CLI::App* command = app.add_subcommand(
+      "info", "Say what a file is and what made it; without a file, what this program runs on");
+  add_config_option(*command);
+  command
+      ->add_option("file", options->file,
+                   "Data set, model, checkpoint, lists, any safetensors file")
+      ->type_name("FILE");
+  add_idle_options(*command, options->idle);
+  command->footer("Example:\n  derrd info teacher.safetensors");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace derrd

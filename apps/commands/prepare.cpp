@@ -1,0 +1,225 @@
+#include "apps/commands/prepare.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "apps/cli/config_option.h"
+#include "apps/cli/option_checks.h"
+#include "apps/cli/output_checks.h"
+#include "apps/commands/write_dataset.h"
+#include "data/dataset.h"
+#include "data/error.h"
+#include "data/filter.h"
+#include "data/readers.h"
+#include "data/ready_split.h"
+#include "data/split.h"
+
+namespace derrd {
+
+namespace {
+
+struct PrepareOptions {
+  std::string input;
+  std::string output;
+  std::string train, valid, test;
+  std::string format = "auto";
+  std::string header = "auto";
+  ReadOptions read;
+  double min_rating = 0.0;
+  int64_t min_user = 5;
+  int64_t min_item = 0;
+  uint64_t seed = 0;
+  std::string candidates = "499";
+  std::string candidates_file;
+  int threads = 1;
+};
+
+/// The whole text as a count, if it is one.
+std::optional<int64_t> count_of(const std::string& text) {
+  int64_t value = 0;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc() || end != last) return std::nullopt;
+  return value;
+}
+
+nlohmann::json read_options_json(const PrepareOptions& options) {
+  nlohmann::json json{{"command", "prepare"}, {"format", options.format}};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) json[name] = value;
+  };
+  add("user-column", options.read.user_column);
+  add("item-column", options.read.item_column);
+  add("rating-column", options.read.rating_column);
+  if (options.read.min_rating) json["min-rating"] = *options.read.min_rating;
+  return json;
+}
+
+void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
+  const Interactions read = read_interactions(options.input, options.read);
+  options.format = read.format;
+  const Interactions kept = filter(read, options.min_user, options.min_item);
+  fmt::print("{}: format {}{}: {} interactions of {} users with {} items\n", options.input,
+             read.format, read.skipped_header ? ", first line taken for a header" : "", read.size(),
+             read.user_ids.size(), read.item_ids.size());
+  if (read.duplicates > 0) fmt::print("dropped {} repeated interactions\n", read.duplicates);
+  if (read.below_rating > 0)
+    fmt::print("dropped {} interactions below the rating\n", read.below_rating);
+  if (kept.size() == 0) {
+    throw Error(fmt::format("{}: no interactions remain; lower --min-user {} or --min-item {}",
+                            options.input, options.min_user, options.min_item));
+  }
+
+  Dataset dataset = split_leave_one_out(kept, options.seed);
+  draw_candidates(dataset, num_candidates, options.seed);
+  nlohmann::json json = read_options_json(options);
+  json.update({{"input", options.input},
+               {"min-user", options.min_user},
+               {"min-item", options.min_item},
+               {"split-seed", options.seed},
+               {"candidates", num_candidates}});
+  dataset.options = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  write_dataset(dataset, options.output);
+}
+
+void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> num_candidates) {
+  ReadySplit files{options.train, options.valid, options.test, std::nullopt};
+  if (!num_candidates) files.candidates = options.candidates_file;
+  Dataset dataset = read_ready_split(files, options.read);
+  dataset.seed = options.seed;
+  if (dataset.train.num_interactions() == 0) {
+    throw Error(
+        fmt::format("{}: has no interactions; check that it is the right file", options.train));
+  }
+  if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
+  nlohmann::json json = read_options_json(options);
+  json.update({{"train", options.train}, {"valid", options.valid}, {"test", options.test}});
+  if (num_candidates) {
+    json.update({{"split-seed", options.seed}, {"candidates", *num_candidates}});
+  } else {
+    json["candidates-file"] = options.candidates_file;
+  }
+  dataset.options = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  write_dataset(dataset, options.output);
+}
+
+void run(CLI::App& command, PrepareOptions options) {
+  const auto usage = [](const std::string& what) { throw CLI::ValidationError("prepare", what); };
+  options.read.format = format_from_name(options.format);
+  options.read.header = options.header == "yes"  ? Header::kYes
+                        : options.header == "no" ? Header::kNo
+                                                 : Header::kAuto;
+  if (command.count("--min-rating") > 0) {
+    if (!std::isfinite(options.min_rating)) usage("--min-rating has to be a finite number");
+    options.read.min_rating = options.min_rating;
+  }
+
+  const bool ready = !options.train.empty();
+  std::optional<int64_t> num_candidates = count_of(options.candidates);
+  if (!num_candidates) {
+    if (!options.candidates_file.empty()) usage("give one file of candidates, not two");
+    options.candidates_file = options.candidates;
+  } else if (*num_candidates < 1) {
+    usage("--candidates has to be at least 1");
+  }
+  if (!options.candidates_file.empty()) num_candidates.reset();
+
+  if (!ready) {
+    if (options.input.empty()) usage("name an INPUT, or --train, --valid and --test");
+    if (!num_candidates) usage("a file of candidates goes with --train, --valid and --test only");
+    check_outputs({{"INPUT", options.input}}, {{"--output", options.output}});
+    prepare_interactions(std::move(options), *num_candidates);
+    return;
+  }
+  if (!options.input.empty()) usage("give either an INPUT or a ready split, not both");
+  if (command.count("--min-user") + command.count("--min-item") > 0) {
+    usage("a ready split is not filtered; leave --min-user and --min-item out");
+  }
+  check_outputs({{"--train", options.train},
+                 {"--valid", options.valid},
+                 {"--test", options.test},
+                 {"--candidates-file", options.candidates_file}},
+                {{"--output", options.output}});
+  prepare_ready_split(options, num_candidates);
+}
+
+}  // namespace
+
+void add_prepare(CLI::App& app) {
+  auto options = std::make_shared<PrepareOptions>();
+  CLI::App* command =
+      app.add_subcommand("prepare", "Read, filter and split interactions into a data set");
+  add_config_option(*command);
+  command->add_option("input", options->input, "File of interactions")->type_name("INPUT");
+  command->add_option("-o,--output", options->output, "Data set to write")
+      ->required()
+      ->check(file_name())
+      ->type_name("FILE");
+  command
+      ->add_option("--format", options->format,
+                   "auto, citeulike (a line per user: count, items), adjacency (user, items), tsv, "
+                   "csv (user, item[, rating[, time]]), inter (RecBole), movielens "
+                   "(user::item::rating::time)")
+      ->check(CLI::IsMember({"auto", "citeulike", "adjacency", "tsv", "csv", "inter", "movielens"}))
+      ->capture_default_str();
+  command->add_option("--user-column", options->read.user_column,
+                      "Number (from 1) or name of the user's column [1; inter: user_id]");
+  command->add_option("--item-column", options->read.item_column,
+                      "Of the item's column [2; inter: item_id]");
+  command->add_option("--rating-column", options->read.rating_column,
+                      "Of the rating's column [3; inter: rating]");
+  command->add_option("--min-rating", options->min_rating,
+                      "Drop interactions with a lower rating [keep all]");
+  command
+      ->add_option("--header", options->header,
+                   "Whether the first line names the columns: auto, yes, no")
+      ->check(CLI::IsMember({"auto", "yes", "no"}))
+      ->capture_default_str();
+  command
+      ->add_option("--min-user", options->min_user, "Drop users with fewer items, again and again")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      ->add_option("--min-item", options->min_item, "Drop items with fewer users, again and again")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      ->add_option("--split-seed,--seed", options->seed, "Seed of the split and of the candidates")
+      ->check(seed())
+      ->capture_default_str();
+  command
+      ->add_option("--candidates", options->candidates,
+                   "Number of candidates per user, or for a ready split the file of them")
+      ->capture_default_str();
+  auto* train =
+      command->add_option("--train", options->train, "Ready split: training interactions");
+  auto* valid =
+      command->add_option("--valid", options->valid, "Ready split: an interaction per user");
+  auto* test = command->add_option("--test", options->test, "Ready split: an interaction per user");
+  train->needs(valid, test);
+  valid->needs(train);
+  test->needs(train);
+  command
+      ->add_option("--candidates-file", options->candidates_file,
+                   "Ready split: candidates (user, item)")
+      ->needs(train);
+  command
+      ->add_option("--threads", options->threads,
+                   "Accepted by every command; this one runs on one thread")
+      ->check(count_from(0))
+      ->capture_default_str();
+  command->footer(
+      "Example:\n  derrd prepare users.dat --format citeulike --min-user 5 -o "
+      "citeulike.safetensors");
+  command->callback([command, options] { run(*command, *options); });
+}
+
+}  // namespace derrd

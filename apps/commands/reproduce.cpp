@@ -1,0 +1,305 @@
+#include "apps/commands/reproduce.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "apps/cli/config_option.h"
+#include "apps/cli/interrupt.h"
+#include "apps/cli/option_checks.h"
+#include "apps/cli/output_checks.h"
+#include "apps/commands/experiment_options.h"
+#include "apps/experiments/curves.h"
+#include "apps/experiments/html.h"
+#include "apps/experiments/plan.h"
+#include "apps/experiments/published.h"
+#include "apps/experiments/scheduler.h"
+#include "apps/experiments/tables.h"
+#include "apps/experiments/workspace.h"
+#include "data/error.h"
+#include "data/formats/atomic_file.h"
+#include "data/version.h"
+#include "engine/models/catalogue.h"
+#include "kernels/platform/device.h"
+
+namespace derrd {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReproduceCommand {
+  ExperimentOptions experiment;
+  std::vector<int> tables = {1, 2, 3, 4};
+  std::vector<int> splits = {0, 1, 2, 3, 4};
+  std::vector<std::string> models = {"bpr", "neumf"};
+  std::vector<std::string> methods = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
+  std::string report;
+
+  bool wants(int table) const { return std::ranges::find(tables, table) != tables.end(); }
+};
+
+template <class Value>
+void refuse_repetitions(const char* option, const std::vector<Value>& values) {
+  if (std::set<Value>(values.begin(), values.end()).size() < values.size()) {
+    throw CLI::ValidationError(option, "names something twice");
+  }
+}
+
+/// The models and methods of the command line have to be in the recipes.
+void require_tables(const ReproduceCommand& command, const Study& study) {
+  if (command.tables == std::vector{1}) return;
+  for (const DataSource& source : study.data) {
+    const auto require = [&](const char* option, const std::string& model,
+                             const std::string& method) {
+      const std::string lack = source.recipe.lack_of(model, method);
+      if (!lack.empty()) refuse(option, fmt::format("{}: {}", source.recipe.name(), lack));
+    };
+    for (const std::string& model : study.models) {
+      if (source.recipe.methods(model).empty()) require("--models", model, "teacher");
+      if (!command.wants(2)) continue;
+      for (const std::string& method : study.methods) require("--methods", model, method);
+    }
+  }
+}
+
+/// Every run that the tables need.
+Plan plan_of(const ReproduceCommand& command, const Study& study) {
+  Plan plan(command.experiment.work, command.experiment.seed);
+  for (const DataSource& source : study.data) {
+    if (command.wants(1)) plan.data_set(source, study.splits.front());
+    for (const std::string& model : study.models) {
+      for (const int split : study.splits) {
+        const auto train = [&](const std::string& method, double size = kPaperSize) {
+          plan.training(source, {source.name, split, model, method, size});
+        };
+        if (command.wants(2)) {
+          train("teacher");
+          for (const std::string& method : study.methods) train(method);
+        }
+        if (command.wants(3)) {
+          for (const double size : table3_sizes()) train("de-rrd", size);
+        }
+        if (command.wants(4)) {
+          for (const std::string& method : table4_methods()) train(method);
+        }
+      }
+      if (!command.wants(3)) continue;
+      for (const double size : table3_sizes()) {
+        plan.timing(source, {source.name, study.splits.front(), model, "de-rrd", size});
+      }
+    }
+  }
+  return plan;
+}
+
+/// The statistics of each data set's first split; null where it couldn't be prepared.
+std::vector<ReportTable> statistics_table(const Study& study, Plan& plan,
+                                          const std::vector<Outcome>& outcomes) {
+  std::vector<std::map<std::string, double>> statistics(study.data.size());
+  std::vector<const std::map<std::string, double>*> prepared(study.data.size());
+  for (size_t d = 0; d < study.data.size(); ++d) {
+    const size_t run = plan.data_set(study.data[d], study.splits.front());
+    if (outcomes[run] > Outcome::kFinished) continue;
+    statistics[d] = read_statistics(plan.runs()[run]);
+    prepared[d] = &statistics[d];
+  }
+  return {table1(study, prepared)};
+}
+
+Report report_of(const ReproduceCommand& command, const Study& study, Plan& plan,
+                 const std::vector<Outcome>& outcomes, const Findings& findings) {
+  Report report;
+  report.title = "DE-RRD reproduced";
+  if (command.wants(1)) report.tables = statistics_table(study, plan, outcomes);
+  const auto add = [&](const std::vector<ReportTable>& tables) {
+    report.tables.insert(report.tables.end(), tables.begin(), tables.end());
+  };
+  for (const int number : {2, 3, 4}) {
+    if (!command.wants(number)) continue;
+    for (const DataSource& source : study.data) {
+      for (const std::string& model : study.models) {
+        if (number == 2) add(table2(study, findings, source.name, model));
+        if (number == 3) add({table3(study, findings, source.name, model)});
+        if (number == 4) add({table4(study, findings, source.name, model)});
+      }
+    }
+  }
+  for (const DataSource& source : study.data) {
+    for (const std::string& model : study.models) {
+      for (Chart& chart : learning_curves(study, findings, source.name, model)) {
+        report.charts.push_back(std::move(chart));
+      }
+    }
+    report.facts.push_back(fmt::format("{}: {}, hash {}, hyperparameters of {}.", source.name,
+                                       source.file.filename().string(), source.hash,
+                                       source.recipe.name()));
+  }
+  report.facts.push_back(
+      fmt::format("Seeds of the trainings: {} plus the split's number.", command.experiment.seed));
+  report.facts.push_back(
+      fmt::format("derrd {} on {}; every run is in runs.tsv.", kVersion, device_info().name));
+  return report;
+}
+
+/// A line per training.
+std::string runs_tsv(const Plan& plan, const Findings& findings) {
+  std::string text = "run\tkey\tbest_epoch\tepochs\tvalid_H@5\ttest_H@5\n";
+  for (const auto& [name, i] : plan.trainings()) {
+    const TrainingResult* result = findings.training(name);
+    const Run& run = plan.runs()[i];
+    text += result == nullptr
+                ? fmt::format("{}\t{}\tfailed\t-\t-\t-\n", run.name, run.key)
+                : fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", run.name, run.key, result->best_epoch,
+                              result->epochs, result->valid.at("H@5"), result->test.at("H@5"));
+  }
+  return text;
+}
+
+fs::path table_file(const ReproduceCommand& command, int number, const char* format) {
+  return fs::path(command.report) / fmt::format("table{}.{}", number, format);
+}
+fs::path runs_file(const ReproduceCommand& command) {
+  return fs::path(command.report) / "runs.tsv";
+}
+fs::path page_file(const ReproduceCommand& command) {
+  return fs::path(command.report) / "index.html";
+}
+
+/// All that the report consists of.
+std::vector<NamedFile> outputs_of(const ReproduceCommand& command) {
+  std::vector<NamedFile> files = {{"-o", runs_file(command)}, {"-o", page_file(command)}};
+  for (const int number : command.tables) {
+    for (const char* format : {"md", "tsv"}) {
+      files.push_back({"-o", table_file(command, number, format)});
+    }
+  }
+  return files;
+}
+
+void refuse_overwriting(const ReproduceCommand& command) {
+  std::vector<NamedFile> inputs = command.experiment.inputs();
+  const std::vector<NamedFile> recipes = command.experiment.recipe_files();
+  inputs.insert(inputs.end(), recipes.begin(), recipes.end());
+  refuse_same_files(inputs, {{"-o", command.report}});
+  refuse_same_files(inputs, outputs_of(command));
+}
+
+/// Finds out before the first run whether the report can be written.
+void make_report_folder(const ReproduceCommand& command) {
+  std::error_code error;
+  fs::create_directories(command.report, error);
+  if (error) {
+    throw Error(fmt::format("{}: can't hold the report ({}); name another folder by -o",
+                            command.report, error.message()));
+  }
+  check_outputs({}, outputs_of(command));
+}
+
+void write_report(const ReproduceCommand& command, const Report& report, const std::string& runs) {
+  std::string all;
+  for (const int number : command.tables) {
+    // The tests of Table 2, which have no number, stand behind it.
+    std::vector<ReportTable> tables;
+    int last = 0;
+    for (const ReportTable& table : report.tables) {
+      if (table.number != 0) last = table.number;
+      if (last == number) tables.push_back(table);
+    }
+    std::string text;
+    for (const ReportTable& table : tables) text += markdown(table);
+    all += text;
+    write_text(table_file(command, number, "md"), text);
+    write_text(table_file(command, number, "tsv"), tsv(tables));
+  }
+  write_text(runs_file(command), runs);
+  write_text(page_file(command), html(report));
+  fmt::print("{}", all);
+  fmt::print("wrote {}\n", page_file(command).string());
+}
+
+void run(const ReproduceCommand& command) {
+  refuse_repetitions("--table", command.tables);
+  refuse_repetitions("--splits", command.splits);
+  refuse_repetitions("--models", command.models);
+  refuse_repetitions("--methods", command.methods);
+  refuse_overwriting(command);
+  Study study{command.experiment.sources(), command.splits, command.models, command.methods};
+  std::erase(study.methods, "teacher");  // is always there
+  require_tables(command, study);
+  Plan plan = plan_of(command, study);
+  for (const DataSource& source : study.data) published_curves(source.name);  // can they be read?
+  const ScheduleOptions schedule = command.experiment.schedule();
+  if (command.experiment.dry_run) {
+    fmt::print("{}", describe(plan.runs(), schedule.jobs));
+    return;
+  }
+  make_report_folder(command);
+
+  const InterruptWatch watch;
+  const Workspace workspace(command.experiment.work);
+  const std::vector<Outcome> outcomes = Scheduler(plan.runs(), schedule).carry_out();
+  const Findings findings(plan, outcomes);
+  write_report(command, report_of(command, study, plan, outcomes, findings),
+               runs_tsv(plan, findings));
+  const auto failed = std::ranges::count(outcomes, Outcome::kFailed);
+  const auto skipped = std::ranges::count(outcomes, Outcome::kSkipped);
+  if (failed + skipped > 0) {
+    throw Error(
+        fmt::format("{} of {} runs failed, {} that need them were left out; the tables "
+                    "lack them. The same command tries them again",
+                    failed, outcomes.size(), skipped));
+  }
+}
+
+}  // namespace
+
+void add_reproduce(CLI::App& app) {
+  auto options = std::make_shared<ReproduceCommand>();
+  CLI::App* command = app.add_subcommand(
+      "reproduce", "Train everything that the paper's tables need, and set the figures beside it");
+  add_config_option(*command);
+  add_experiment_options(*command, options->experiment);
+  command
+      ->add_option("-o,--output", options->report,
+                   "Folder for the report: every table as Markdown and TSV, index.html with all of "
+                   "them and the learning curves")
+      ->required()
+      ->type_name("DIR");
+  command
+      ->add_option("--table", options->tables,
+                   "1: data; 2: accuracy of all methods; 3: size and speed; 4: design choices")
+      ->delimiter(',')
+      ->check(between(1, 4))
+      ->capture_default_str();
+  command
+      ->add_option("--splits", options->splits,
+                   "Seeds of the leave-one-out splits; means, standard errors and t-tests are over "
+                   "these")
+      ->delimiter(',')
+      ->check(count_from(0))
+      ->capture_default_str();
+  command->add_option("--models", options->models, "Base models")
+      ->delimiter(',')
+      ->check(CLI::IsMember(model_kinds()))
+      ->capture_default_str();
+  command
+      ->add_option("--methods", options->methods,
+                   "Tables of the recipe, for Table 2 in this order; the teacher is always there")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->footer(
+      "Ctrl-C lets the runs in progress keep their state; the same command goes on from there.\n"
+      "Exit code 1: runs failed; the report lacks them.\n"
+      "DERRD_DATA=DIR: the authors' learning curves are read from DIR/NAME/published_curves.tsv.\n"
+      "Example:\n  derrd reproduce --data citeulike=users.dat --work build/reproduce --table 2 "
+      "--splits 0,1 --models bpr -o report");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace derrd

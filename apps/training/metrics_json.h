@@ -1,0 +1,18 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "engine/evaluation/evaluator.h"
+#include "engine/evaluation/metrics.h"
+
+namespace derrd {
+
+/// Keeps the order in which keys are inserted: records read best that way.
+using Json = nlohmann::ordered_json;
+
+/// {"H@5": ..., "N@5": ..., "M@5": ..., "H@10": ...}
+Json metrics_json(const Metrics& metrics);
+/// {"Recall@10": ..., "NDCG@10": ..., "HR@10": ..., "Recall@20": ...}
+Json metrics_json(const FullRankingMetrics& metrics);
+
+}  // namespace derrd

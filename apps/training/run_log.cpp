@@ -1,0 +1,61 @@
+#include "apps/training/run_log.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "apps/training/metrics_json.h"
+#include "data/error.h"
+#include "data/formats/atomic_file.h"
+
+namespace derrd {
+
+namespace {
+
+/// Whether a line is the whole record of an epoch before `next_epoch`.
+bool stays(const std::string& line, int next_epoch) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.contains("epoch") && json["epoch"].is_number_integer() &&
+         json["epoch"].get<int64_t>() < next_epoch;
+}
+
+void drop_records_from(const std::filesystem::path& path, int next_epoch) {
+  std::ifstream old(path);
+  AtomicFile kept(path);
+  for (std::string line; std::getline(old, line);) {
+    if (stays(line, next_epoch)) kept.write(line + "\n");
+  }
+  kept.commit();
+}
+
+}  // namespace
+
+RunLog::RunLog(std::filesystem::path path, int next_epoch) : path_(std::move(path)) {
+  const bool goes_on = next_epoch > 0 && std::filesystem::is_regular_file(path_);
+  if (goes_on) drop_records_from(path_, next_epoch);
+  file_.open(path_, goes_on ? std::ios::app : std::ios::trunc);
+  if (!file_) {
+    throw Error(fmt::format("{}: can't be written; check --log, its folder and its permissions",
+                            path_.string()));
+  }
+}
+
+void RunLog::write(const EpochRecord& record) {
+  Json json;
+  json["epoch"] = record.epoch;
+  for (const auto& [name, loss] : record.losses) json["loss"][name] = loss;
+  for (const auto& [name, share] : record.shares) json["share"][name] = share;
+  for (const auto& [name, weight] : record.chosen_weights) json["chosen_weight"][name] = weight;
+  for (const auto& [name, value] : record.measurements) json[name] = value;
+  json["valid"] = metrics_json(record.evaluation.valid);
+  json["test"] = metrics_json(record.evaluation.test);
+  json["seconds"] = {{"prepare", record.seconds.prepare},
+                     {"train", record.seconds.train},
+                     {"evaluate", record.seconds.evaluate}};
+  json["best"] = record.best;
+  file_ << json.dump() + "\n" << std::flush;
+  if (!file_) throw Error(fmt::format("{}: can't be written; is the disk full?", path_.string()));
+}
+
+}  // namespace derrd

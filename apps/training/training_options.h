@@ -1,0 +1,57 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/preset.h"
+#include "engine/training/trainer.h"
+
+namespace derrd {
+
+/// What `derrd train` and `derrd distill` have in common.
+struct TrainingOptions {
+  std::string data, output;
+  std::string log, checkpoint;   ///< empty: none
+  double checkpoint_every = 30;  ///< seconds
+  bool resume = false;
+  bool quiet = false;
+
+  double learning_rate = 1e-3;
+  double weight_decay = 1e-3;
+  int64_t batch = 1024;
+  int64_t negatives = 1;
+  int epochs = 1000;
+  std::optional<int> patience;  ///< the preset's without it
+  std::string preset_name = "authors";
+  std::string row_updates_name = "auto";
+  int64_t graph_steps = TrainOptions{}.graph_steps;
+  uint64_t seed = 0;
+  int threads = 0;
+
+  Preset preset() const { return preset_name == "paper" ? Preset::kPaper : Preset::kAuthors; }
+  RowUpdates row_updates() const {
+    if (row_updates_name == "auto") return RowUpdates::kAuto;
+    return row_updates_name == "when-read" ? RowUpdates::kWhenRead : RowUpdates::kEveryStep;
+  }
+  int effective_patience() const { return patience.value_or(preset() == Preset::kPaper ? 30 : 20); }
+};
+
+/// Adds --data, -o, the options of training, of its records, --seed and --threads.
+/// @param options outlives the command.
+void add_training_options(CLI::App& command, TrainingOptions& options);
+
+/// Adds --layers, without which there are `standard` hidden layers.
+void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard);
+/// The complaint about --layers for a kind of model that has none.
+std::string no_layers(const std::string& model);
+
+/// Adds --threads and an unused --seed, for commands that draw no random numbers.
+struct IdleOptions {
+  int threads = 0;
+  uint64_t seed = 0;
+};
+void add_idle_options(CLI::App& command, IdleOptions& options);
+
+}  // namespace derrd

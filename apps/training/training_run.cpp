@@ -1,0 +1,311 @@
+#include "apps/training/training_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "apps/cli/interrupt.h"
+#include "apps/cli/output_checks.h"
+#include "apps/cli/progress.h"
+#include "apps/training/run_log.h"
+#include "data/error.h"
+#include "engine/models/catalogue.h"
+#include "engine/models/model_file.h"
+#include "engine/teacher/teacher.h"
+#include "engine/training/checkpoint.h"
+#include "engine/training/parameters.h"
+
+namespace derrd {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A new run takes the place of an old one's checkpoint, but of no other file.
+void check_checkpoint(const TrainingOptions& options) {
+  const std::string& path = options.checkpoint;
+  if (path.empty() || options.resume || !fs::exists(path) || fs::file_size(path) == 0) return;
+  const auto is_another_file = [&] {
+    try {
+      return !is_checkpoint(SafetensorsFile::read(path));
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  if (is_another_file()) {
+    throw Error(
+        fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own", path));
+  }
+  fmt::print(
+      stderr,
+      "derrd: warning: {} holds a checkpoint, which this run replaces; --resume goes on from it\n",
+      path);
+}
+
+TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
+  inputs.insert(inputs.begin(), {"--data", options.data});
+  check_outputs(
+      inputs,
+      {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
+  check_checkpoint(options);
+  return options;
+}
+
+std::string first_path(const std::vector<NamedFile>& inputs) {
+  for (const NamedFile& input : inputs) {
+    if (!input.path.empty()) return input.path;
+  }
+  return "";
+}
+
+Stream open_device(int threads) {
+  set_threads(threads);
+  return Stream();
+}
+
+void print_metrics(const char* name, const Metrics& metrics) {
+  fmt::print("{:<6}", name);
+  for (size_t n = 0; n < kCutoffs.size(); ++n) {
+    fmt::print(" {:>7.4f} {:>7.4f} {:>7.4f}", metrics.hit[n], metrics.ndcg[n], metrics.mrr[n]);
+  }
+  fmt::print("\n");
+}
+
+void print_report(const Evaluation& report) {
+  fmt::print("{:<6}", "");
+  for (const int n : kCutoffs) {
+    for (const char* metric : {"H@", "N@", "M@"}) {
+      fmt::print(" {:>7}", fmt::format("{}{}", metric, n));
+    }
+  }
+  fmt::print("\n");
+  print_metrics("valid", report.valid);
+  print_metrics("test", report.test);
+}
+
+/// What a model file says of its training so far.
+/// @param balanced whether the losses' weights were chosen
+Json metrics_of(const Trainer& trainer,
+                const std::vector<std::unique_ptr<DistillationLoss>>& losses, bool balanced) {
+  const EarlyStopping& early_stopping = trainer.early_stopping();
+  const Evaluation report = early_stopping.report();
+  Json metrics = {{"best_epoch", early_stopping.best_epoch()},
+                  {"epochs", trainer.next_epoch()},
+                  {"valid", metrics_json(report.valid)},
+                  {"test", metrics_json(report.test)}};
+  if (balanced) {
+    for (const auto& loss : losses) {
+      metrics["weights"][std::string(loss->name())] = loss->weight();
+    }
+  }
+  return metrics;
+}
+
+std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patience) {
+  const int done = trainer.next_epoch();
+  switch (outcome) {
+    case Trainer::Outcome::kFinished:
+      return fmt::format("finished all {} epochs", done);
+    case Trainer::Outcome::kStoppedEarly:
+      return fmt::format("stopped after {} epochs, the last {} without an improvement", done,
+                         patience);
+    case Trainer::Outcome::kInterrupted:
+      break;
+  }
+  return fmt::format("interrupted after {} epochs", done);
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
+    : options_(checked(std::move(options), inputs)),
+      teacher_(first_path(inputs)),
+      stream_(open_device(options_.threads)),
+      dataset_(load_dataset(options_.data)),
+      data_(dataset_, stream_) {}
+
+Json TrainingRun::result_options(const Recipe& recipe) const {
+  Json json = recipe.options;
+  json["dim"] = recipe.dim;
+  if (has_layers(recipe.model)) json["layers"] = recipe.layers;
+  json["lr"] = options_.learning_rate;
+  json["weight-decay"] = options_.weight_decay;
+  json["batch"] = options_.batch;
+  json["negatives"] = options_.negatives;
+  json["epochs"] = options_.epochs;
+  json["patience"] = options_.effective_patience();
+  json["preset"] = options_.preset_name;
+  return json;
+}
+
+std::string TrainingRun::fingerprint(const Recipe& recipe, const std::string& teacher_hash) const {
+  Json options = result_options(recipe);
+  options.erase("epochs");
+  const DeviceInfo device = device_info();
+  Json run = {{"options", options},
+              {"seed", options_.seed},
+              {"dataset", dataset_.hash},
+              {"teacher", teacher_hash},
+              {"executor", device.executor}};
+  // Another GPU's cuBLAS may add in another order.
+  if (device.executor == "cuda") run["device"] = device.name;
+  return run.dump();
+}
+
+TrainOptions TrainingRun::train_options() const {
+  TrainOptions train;
+  train.adam.learning_rate = options_.learning_rate;
+  train.adam.weight_decay = options_.weight_decay;
+  train.row_updates = options_.row_updates();
+  train.graph_steps = options_.graph_steps;
+  const int64_t samples = data_.pairs() * options_.negatives;
+  train.plan = {std::min(options_.batch, samples), options_.negatives, options_.seed};
+  train.epochs = options_.epochs;
+  train.patience = options_.effective_patience();
+  train.preset = options_.preset();
+  return train;
+}
+
+void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const {
+  if (!options_.resume) return;
+  if (!fs::exists(options_.checkpoint)) {
+    fmt::print(stderr, "{}: no checkpoint yet, starting from the beginning\n", options_.checkpoint);
+    return;
+  }
+  const Checkpoint checkpoint = load_checkpoint(options_.checkpoint, fingerprint);
+  if (checkpoint.next_epoch > options_.epochs) {
+    throw Error(
+        fmt::format("{}: is {} epochs on, beyond --epochs {}; raise it, or start anew "
+                    "without --resume",
+                    options_.checkpoint, checkpoint.next_epoch, options_.epochs));
+  }
+  trainer.restore(checkpoint);
+  fmt::print(stderr, "{}: going on after {} epochs\n", options_.checkpoint, checkpoint.next_epoch);
+}
+
+Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint,
+                                         const std::function<ModelInArena()>& model) const {
+  using Clock = std::chrono::steady_clock;
+  const auto save = [&] {
+    if (!options_.checkpoint.empty()) {
+      save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint, model());
+    }
+  };
+  std::optional<RunLog> log;
+  if (!options_.log.empty()) log.emplace(options_.log, trainer.next_epoch());
+  Progress progress({{options_.epochs, options_.effective_patience()}, options_.quiet});
+  Clock::time_point last_save = Clock::now();
+
+  const Trainer::Outcome outcome = trainer.run(
+      [&](const EpochRecord& record) {
+        if (log) log->write(record);
+        progress.show(record, trainer.early_stopping());
+        for (const auto& [name, weight] : record.chosen_weights) {
+          progress.finish();
+          fmt::print(stderr, "chose --lambda-{} {:.3g}\n", name, weight);
+        }
+        const std::chrono::duration<double> since = Clock::now() - last_save;
+        if (since.count() < options_.checkpoint_every) return;
+        save();
+        last_save = Clock::now();
+      },
+      [] { return InterruptWatch::signal() != 0; });
+  progress.finish();
+  save();
+  return outcome;
+}
+
+void TrainingRun::show_worth(Teacher& teacher) {
+  if (std::ranges::all_of(dataset_.valid_item, [](int32_t item) { return item < 0; })) return;
+  Evaluation worth;
+  try {
+    worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
+  } catch (const Error&) {
+    return;  // its scores overflow, which losses of its vectors alone may live with
+  }
+  const double chance = static_cast<double>(kCutoffs[0]) /
+                        static_cast<double>(std::max<int64_t>(1, dataset_.num_candidates));
+  constexpr double kHardlyBetter = 2;
+  fmt::print(stderr, "{}: its own validation H@5 is {:.4f}{}\n", teacher_, worth.valid.hit[0],
+             worth.valid.hit[0] > kHardlyBetter * chance
+                 ? ""
+                 : ", as by chance: do its rows belong to these users and items? "
+                   "--teacher-user-ids and --teacher-item-ids say whose they are");
+}
+
+void TrainingRun::train(Recipe recipe) {
+  Parameters parameters;
+  TrainOptions train = train_options();
+  const int64_t batch = train.plan.batch_size;
+  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
+                                                  {recipe.dim, recipe.layers, batch}, parameters);
+  const int64_t model_parameters = parameters.count();
+  std::vector<std::unique_ptr<DistillationLoss>> losses;
+  std::optional<Teacher> teacher;
+  std::string teacher_hash;
+  if (!recipe.losses.empty()) {
+    teacher_hash = hash_teacher(*recipe.teacher);
+    teacher.emplace(*std::move(recipe.teacher), data_);
+    try {
+      for (const LossFactory* loss : recipe.losses) {
+        losses.push_back(
+            loss->make({*teacher, data_, *model, parameters, batch, options_.preset(), stream_}));
+      }
+    } catch (const Error& e) {
+      throw Error(fmt::format("{}: {}", teacher_, e.what()));
+    }
+  }
+  parameters.allocate(options_.seed, stream_);
+  if (recipe.balance) {
+    for (const LossFactory* loss : recipe.losses) {
+      train.shares.push_back(loss->recommended_share(recipe.model));
+    }
+  }
+  Trainer trainer(data_, parameters, *model, losses, train, stream_);
+
+  const std::string run = fingerprint(recipe, teacher_hash);
+  resume(trainer, run);
+  if (recipe.aligned_model && teacher) show_worth(*teacher);
+
+  const InterruptWatch watch;
+  const auto facts = [&]() -> ModelFacts {
+    const Json metrics = metrics_of(trainer, losses, recipe.balance);
+    return {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash,
+            teacher_hash};
+  };
+  const Trainer::Outcome outcome =
+      run_epochs(trainer, run, [&] { return model_in_arena(*model, parameters, facts()); });
+  const std::string ending = describe(outcome, trainer, options_.effective_patience());
+  const EarlyStopping& early_stopping = trainer.early_stopping();
+  if (early_stopping.best_epoch() < 0) {
+    throw Interrupted(ending + ", nothing to keep yet", InterruptWatch::signal());
+  }
+
+  trainer.restore_best();
+  save_model(options_.output, *model, facts(), stream_);
+
+  fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
+  print_report(early_stopping.report());
+  if (options_.preset() == Preset::kAuthors) {
+    fmt::print(
+        "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
+        "program; derrd evaluate gives the written model's.\n");
+  }
+  fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
+             model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
+  if (outcome == Trainer::Outcome::kInterrupted) {
+    throw Interrupted(
+        fmt::format("{}; {} holds the best model so far{}", ending, options_.output,
+                    options_.checkpoint.empty() ? "" : ", --resume goes on from the checkpoint"),
+        InterruptWatch::signal());
+  }
+}
+
+}  // namespace derrd

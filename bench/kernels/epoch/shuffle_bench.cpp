@@ -1,0 +1,70 @@
+#include "kernels/epoch/shuffle.h"
+
+#include <benchmark/benchmark.h>
+
+#include "bench/kernels/large.h"
+#include "bench/kernels/support.h"
+#include "kernels/platform/sort.h"
+
+namespace derrd::bench {
+namespace {
+
+/// range(0) elements.
+struct Elements {
+  explicit Elements(const benchmark::State& state)
+      : n(state.range(0)),
+        keys(n),
+        sorted_keys(n),
+        values(n),
+        order(n),
+        scratch(sort_pairs_scratch_bytes(n)),
+        in(index_array(n, n, 1)),
+        out(n) {
+    shuffle();
+  }
+  static int64_t bytes(const Arguments& shape) { return 64 * shape[0]; }
+
+  void make_keys() const {
+    shuffle_keys({keys.view(), values.view()}, {0, RandomPurpose::kShuffle, 0}, stream());
+  }
+  void gather() const { gather_values(out.view(), in.view(), order.view(), stream()); }
+  void shuffle() const {
+    make_keys();
+    sort_pairs({sorted_keys.view(), order.view()}, {keys.view(), values.view()}, 64, scratch.view(),
+               stream());
+    gather();
+  }
+
+  int64_t n;
+  DeviceArray<uint64_t> keys, sorted_keys;
+  DeviceArray<uint32_t> values, order;
+  DeviceArray<uint8_t> scratch;
+  DeviceArray<int32_t> in, out;
+};
+
+void keys(benchmark::State& state) {
+  const Elements& e = kept_data<Elements, 1>(state);
+  measure(state, {.bytes = 12.0 * static_cast<double>(e.n)}, [&] { e.make_keys(); });
+}
+
+void gather(benchmark::State& state) {
+  const Elements& e = kept_data<Elements, 1>(state);
+  measure(state, {.bytes = (8 + sectors(4)) * static_cast<double>(e.n)}, [&] { e.gather(); });
+}
+
+void shuffle(benchmark::State& state) {
+  const Elements& e = kept_data<Elements, 1>(state);
+  measure(state, {}, [&] { e.shuffle(); });
+}
+BENCHMARK(shuffle)
+    ->Name("shuffle_keys_sort_gather")
+    ->Apply(wall_clock)
+    ->ArgNames({"n"})
+    ->Arg(115'142);
+
+[[maybe_unused]] const bool large = add_large(
+    {"n"}, {{20'000'000}}, Elements::bytes,
+    {{"shuffle_keys", keys}, {"gather_values", gather}, {"shuffle_keys_sort_gather", shuffle}});
+
+}  // namespace
+}  // namespace derrd::bench

@@ -1,0 +1,255 @@
+#include "data/formats/npy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "data/error.h"
+#include "data/formats/atomic_file.h"
+#include "data/formats/checked_size.h"
+#include "data/formats/file_bytes.h"
+#include "data/formats/half.h"
+#include "data/joined.h"
+#include "data/printable.h"
+
+namespace derrd {
+
+static_assert(std::endian::native == std::endian::little, "the arrays are little-endian");
+
+namespace {
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+/// A header describes one type and one shape; NumPy itself refuses more than 10,000 bytes.
+constexpr size_t kMaxHeaderBytes = 10'000;
+constexpr size_t kMaxRank = 32;  // NumPy's own limit
+constexpr size_t kAlignment = 64;
+
+/// What the header says.
+struct Header {
+  std::optional<std::string> descr;
+  std::optional<bool> fortran_order;
+  std::optional<std::vector<int64_t>> shape;
+};
+
+/// Reads the header's text, a Python dictionary such as
+/// {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
+class HeaderParser {
+ public:
+  HeaderParser(std::string_view text, std::string_view file) : rest_(text), file_(file) {}
+
+  Header parse() {
+    Header header;
+    expect('{');
+    while (!take('}')) {
+      const std::string key = string();
+      expect(':');
+      if (key == "descr" && !header.descr) {
+        if (next() != '\'' && next() != '"') {
+          fail("holds records instead of numbers; save its vectors alone, as float32");
+        }
+        header.descr = string();
+      } else if (key == "fortran_order" && !header.fortran_order) {
+        header.fortran_order = boolean();
+      } else if (key == "shape" && !header.shape) {
+        header.shape = tuple();
+      } else {
+        fail(fmt::format("the header has the key {} where none is allowed; save the array again",
+                         printable(key)));
+      }
+      if (!take(',') && next() != '}') malformed();
+    }
+    next();
+    if (!rest_.empty()) malformed();
+    if (!header.descr || !header.fortran_order || !header.shape) {
+      fail("the header lacks descr, fortran_order or shape; save the array again");
+    }
+    return header;
+  }
+
+ private:
+  [[noreturn]] void fail(std::string_view what) const {
+    throw Error(fmt::format("{}: {}", file_, what));
+  }
+  [[noreturn]] void malformed() const {
+    fail(fmt::format("the header is malformed at {}; fetch the file or save the array again",
+                     printable(rest_.substr(0, 20))));
+  }
+
+  /// The first character that is not blank, or '\0' at the end.
+  char next() {
+    const size_t begin = std::min(rest_.find_first_not_of(" \n"), rest_.size());
+    rest_.remove_prefix(begin);
+    return rest_.empty() ? '\0' : rest_.front();
+  }
+  bool take(char wanted) {
+    if (next() != wanted) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  void expect(char wanted) {
+    if (!take(wanted)) malformed();
+  }
+
+  /// A string without escapes: no key and no type has any.
+  std::string string() {
+    const char quote = next();
+    if (quote != '\'' && quote != '"') malformed();
+    const size_t end = rest_.find(quote, 1);
+    if (end == std::string_view::npos) malformed();
+    const std::string text(rest_.substr(1, end - 1));
+    if (text.find('\\') != std::string::npos) malformed();
+    rest_.remove_prefix(end + 1);
+    return text;
+  }
+
+  bool boolean() {
+    next();
+    for (const bool value : {false, true}) {
+      const std::string_view word = value ? "True" : "False";
+      if (!rest_.starts_with(word)) continue;
+      rest_.remove_prefix(word.size());
+      return value;
+    }
+    malformed();
+  }
+
+  std::vector<int64_t> tuple() {
+    std::vector<int64_t> extents;
+    expect('(');
+    while (!take(')')) {
+      next();
+      int64_t extent = 0;
+      const char* end = rest_.data() + rest_.size();
+      const auto [stop, error] = std::from_chars(rest_.data(), end, extent);
+      if (error != std::errc() || extent < 0) malformed();
+      if (extents.size() == kMaxRank) fail("has too many dimensions; save it as a matrix");
+      extents.push_back(extent);
+      rest_.remove_prefix(static_cast<size_t>(stop - rest_.data()));
+      const bool separated = take(',');
+      if (next() != ')' ? !separated : extents.size() == 1 && !separated) malformed();
+    }
+    return extents;
+  }
+
+  std::string_view rest_;
+  std::string_view file_;
+};
+
+template <class T>
+T load(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof(T));
+  return value;
+}
+
+std::vector<float> floats(std::span<const std::byte> bytes, int64_t element_size) {
+  std::vector<float> values(bytes.size() / static_cast<size_t>(element_size));
+  const std::byte* source = bytes.data();
+  for (float& value : values) {
+    if (element_size == 2) {
+      value = half_to_float(load<uint16_t>(source));
+    } else if (element_size == 4) {
+      value = load<float>(source);
+    } else {
+      value = static_cast<float>(load<double>(source));
+    }
+    source += element_size;
+  }
+  return values;
+}
+
+}  // namespace
+
+NpyArray read_npy(const std::filesystem::path& path) {
+  return parse_npy(read_file(path), path.string());
+}
+
+NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(fmt::format("{}: {}", name, what));
+  };
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!text.starts_with(kMagic) || bytes.size() < kMagic.size() + 2) {
+    refuse("is no .npy file; write it with numpy.save");
+  }
+  const auto version = static_cast<unsigned>(bytes[kMagic.size()]);
+  const auto minor = static_cast<unsigned>(bytes[kMagic.size() + 1]);
+  if (version < 1 || version > 3 || minor != 0) {
+    refuse(
+        fmt::format("is of version {}.{} of the format, and 1.0 to 3.0 are known; save it with "
+                    "numpy.save of a plain array",
+                    version, minor));
+  }
+  const size_t length_size = version == 1 ? sizeof(uint16_t) : sizeof(uint32_t);
+  const size_t header_begin = kMagic.size() + 2 + length_size;
+  if (bytes.size() < header_begin) refuse("is truncated; fetch or save it again");
+  const std::byte* length = bytes.data() + kMagic.size() + 2;
+  const size_t header_bytes = version == 1 ? load<uint16_t>(length) : load<uint32_t>(length);
+  if (header_bytes > kMaxHeaderBytes) {
+    refuse(
+        fmt::format("its header would be {} bytes long, and {} are allowed; save it as a plain "
+                    "array",
+                    header_bytes, kMaxHeaderBytes));
+  }
+  if (header_bytes > bytes.size() - header_begin) {
+    refuse(
+        fmt::format("is truncated: its header is {} bytes long, the whole file {}; fetch or save "
+                    "it again",
+                    header_bytes, bytes.size()));
+  }
+  const Header header = HeaderParser(text.substr(header_begin, header_bytes), name).parse();
+
+  const std::string& type = *header.descr;
+  if (type != "<f2" && type != "<f4" && type != "<f8") {
+    refuse(
+        fmt::format("holds the type {} instead of float16, float32 or float64, little-endian; save "
+                    "array.astype('<f4')",
+                    printable(type)));
+  }
+  if (*header.fortran_order) {
+    refuse(
+        "holds its columns one after the other (Fortran order); save "
+        "numpy.ascontiguousarray(array)");
+  }
+  const int64_t element_size = type[2] - '0';
+  const std::span<const std::byte> data = bytes.subspan(header_begin + header_bytes);
+  const std::optional<int64_t> elements = checked_elements(*header.shape);
+  const auto size = elements ? checked_product(*elements, element_size) : std::nullopt;
+  if (!size || *size != static_cast<int64_t>(data.size())) {
+    refuse(fmt::format(
+        "{} bytes of numbers do not fill the shape ({}) of {}: the file is {}; fetch or save it "
+        "again",
+        data.size(), joined(*header.shape), type,
+        size && *size < static_cast<int64_t>(data.size()) ? "longer than that" : "truncated"));
+  }
+  return {*header.shape, floats(data, element_size)};
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const float> values,
+               const std::vector<int64_t>& shape) {
+  const std::optional<int64_t> elements = checked_elements(shape);
+  if (!elements || *elements != static_cast<int64_t>(values.size()) || shape.size() > kMaxRank) {
+    throw Error(fmt::format("{}: {} numbers do not fill the shape ({}); pass the matching shape",
+                            path.string(), values.size(), joined(shape)));
+  }
+  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{}), }}",
+                                   joined(shape), shape.size() == 1 ? "," : "");
+  const size_t before = kMagic.size() + 2 + sizeof(uint16_t);
+  header.append((kAlignment - (before + header.size() + 1) % kAlignment) % kAlignment, ' ');
+  header += '\n';
+  const auto header_bytes = static_cast<uint16_t>(header.size());
+
+  AtomicFile file(path);
+  file.write(kMagic);
+  file.write(std::string_view("\x01\x00", 2));
+  file.write(std::as_bytes(std::span(&header_bytes, 1)));
+  file.write(header);
+  file.write(std::as_bytes(values));
+  file.commit();
+}
+
+}  // namespace derrd

@@ -1,0 +1,170 @@
+#include "engine/distill/de/expert_mixture.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "kernels/common/sum.h"
+#include "kernels/distill/gumbel_softmax.h"
+#include "kernels/models/linear.h"
+
+namespace derrd {
+
+namespace {
+
+/// PyTorch's default for linear layers: uniform in +-1/sqrt(fan_in), weights and biases alike.
+Parameters::Initial linear_initial(int64_t fan_in) {
+  return {Parameters::Initial::Kind::kUniform, 1.0f / std::sqrt(static_cast<float>(fan_in))};
+}
+
+Vector<float> as_vector(Matrix<float> row) { return row.flat(); }
+
+template <class T>
+void grow(DeviceArray<T>& array, int64_t size) {
+  if (array.size() < size) array = DeviceArray<T>(size);
+}
+
+}  // namespace
+
+int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim) {
+  return student_dim == teacher_dim ? student_dim / 2 : (student_dim + teacher_dim) / 2;
+}
+
+double expected_live_part(float temperature, float floor, int64_t experts) {
+  // A weight vanishes once its log-score trails the best by x = -log(floor) tau. Of E scores with
+  // Gumbel noise, E P(G > max - x) live; as E e^-max is distributed exponentially, that is
+  // E e^x / (E + e^x) in the mean.
+  const double threshold = std::max(floor, std::numeric_limits<float>::min());
+  return 1 / (1 + static_cast<double>(experts) / std::exp(-std::log(threshold) * temperature));
+}
+
+ExpertPath expert_path(double live_part) {
+  // What routing gathers and scatters costs about a fifth of a product more (measured on the CPU,
+  // E = 30).
+  constexpr double kRoutingPays = 0.8;
+  return live_part < kRoutingPays ? ExpertPath::kRouted : ExpertPath::kStacked;
+}
+
+void ExpertBuffers::reserve(const ExpertShape& shape) {
+  for (auto* array : {&reconstruction_, &grad_reconstruction_}) {
+    grow(*array, shape.capacity * shape.teacher);
+  }
+  for (auto* array : {&logits_, &probability_, &selection_, &grad_selection_, &grad_logits_}) {
+    grow(*array, shape.capacity * shape.experts);
+  }
+  grow(loss_terms_, shape.capacity);
+  grow(workspace_floats_, experts_workspace_floats(shape));
+  grow(workspace_integers_, experts_workspace_integers(shape));
+}
+
+ExpertMixture::ExpertMixture(const std::string& name, ExpertOptions options, int64_t student_dim,
+                             int64_t teacher_dim, int64_t capacity, ExpertBuffers& buffers,
+                             Parameters& parameters)
+    : options_(options),
+      shape_{options.experts, student_dim, expert_hidden_size(student_dim, teacher_dim),
+             teacher_dim, capacity},
+      buffers_(buffers),
+      parameters_(parameters),
+      epoch_(1),
+      pairs_(1) {
+  const auto [experts, student, hidden, teacher, entities] = shape_;
+  buffers.reserve(shape_);
+  if (options.gate != Gate::kMean) {
+    gate_weight_ =
+        parameters.declare(name + ".gate.weight", experts, teacher, linear_initial(teacher));
+    gate_bias_ = parameters.declare(name + ".gate.bias", 1, experts, linear_initial(teacher));
+  }
+  weight1_ = parameters.declare(name + ".expert.weight1", experts * hidden, student,
+                                linear_initial(student));
+  bias1_ = parameters.declare(name + ".expert.bias1", 1, experts * hidden, linear_initial(student));
+  weight2_ = parameters.declare(name + ".expert.weight2", experts * hidden, teacher,
+                                linear_initial(hidden));
+  bias2_ = parameters.declare(name + ".expert.bias2", experts, teacher, linear_initial(hidden));
+}
+
+float ExpertMixture::temperature(int epoch) const {
+  return options_.gate == Gate::kGumbel ? options_.temperature.at(epoch) : 1.0f;
+}
+
+bool ExpertMixture::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+  const EpochState state = {static_cast<uint32_t>(plan.epoch()), temperature(plan.epoch())};
+  set_epoch(epoch_.data(), state, stream);
+  const double expected =
+      expected_live_part(state.temperature, static_cast<float>(options_.floor), shape_.experts);
+  pairs_.zero(stream);
+  const ExpertPath before = std::exchange(
+      path_, expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0)));
+  return path_ != before;
+}
+
+void ExpertMixture::end_epoch(const Stream& stream) {
+  live_part_ = pairs_.to_host(stream)[0].live_part();
+}
+
+void ExpertMixture::select(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
+  const int64_t n = pass.rows.capacity;
+  const Matrix<float> logits = buffers_.logits_.matrix(n, shape_.experts);
+  const GumbelOptions gumbel = {plan.seed(), pass.noise, static_cast<float>(options_.floor),
+                                options_.gate == Gate::kGumbel, pass.included};
+  if (options_.gate == Gate::kMean) {
+    fill_zero(logits.data, logits.size() * static_cast<int64_t>(sizeof(float)), stream);
+  } else {
+    linear_forward(logits, pass.teacher, parameters_.value(gate_weight_),
+                   as_vector(parameters_.value(gate_bias_)), Activation::kNone,
+                   &pass.rows.batch->count, stream);
+  }
+  gumbel_softmax_forward(buffers_.selection_.matrix(n, shape_.experts),
+                         buffers_.probability_.matrix(n, shape_.experts), logits, pass.rows, gumbel,
+                         epoch_.data(), stream);
+}
+
+void ExpertMixture::select_backward(const Pass& pass, const Stream& stream) {
+  if (options_.gate == Gate::kMean) return;
+  const int64_t n = pass.rows.capacity;
+  const Matrix<float> grad_logits = buffers_.grad_logits_.matrix(n, shape_.experts);
+  gumbel_softmax_backward(grad_logits, buffers_.grad_selection_.matrix(n, shape_.experts),
+                          buffers_.selection_.matrix(n, shape_.experts),
+                          buffers_.probability_.matrix(n, shape_.experts), pass.rows, epoch_.data(),
+                          stream);
+  linear_backward({}, parameters_.gradient(gate_weight_),
+                  as_vector(parameters_.gradient(gate_bias_)), grad_logits, pass.teacher,
+                  buffers_.logits_.matrix(n, shape_.experts), parameters_.value(gate_weight_),
+                  Activation::kNone, &pass.rows.batch->count, stream);
+}
+
+void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
+                                  const EpochPlan& plan, double* loss, const Stream& stream) {
+  const int64_t n = pass.rows.capacity;
+  const int32_t* live = &pass.rows.batch->count;
+  ExpertShape shape = shape_;
+  shape.capacity = n;
+  const ExpertsWorkspace workspace = make_experts_workspace(
+      shape, buffers_.workspace_floats_.view(), buffers_.workspace_integers_.view());
+  const ExpertParameters experts = {parameters_.value(weight1_),
+                                    as_vector(parameters_.value(bias1_)),
+                                    parameters_.value(weight2_), parameters_.value(bias2_)};
+  const ExpertGradients grad_experts = {
+      parameters_.gradient(weight1_), as_vector(parameters_.gradient(bias1_)),
+      parameters_.gradient(weight2_), parameters_.gradient(bias2_)};
+  const Matrix<float> s = buffers_.selection_.matrix(n, shape.experts);
+  const Matrix<float> reconstruction = buffers_.reconstruction_.matrix(n, shape.teacher);
+  const Matrix<float> grad_reconstruction = buffers_.grad_reconstruction_.matrix(n, shape.teacher);
+  const Matrix<float> grad_s = buffers_.grad_selection_.matrix(n, shape.experts);
+  const Vector<float> loss_terms = buffers_.loss_terms_.view().slice(0, n);
+  const ReconstructionOptions reconstruction_options = {options_.norm, pass.loss_weight,
+                                                        pass.gradient_scale};
+
+  select(pass, plan, stream);
+  count_pairs(pairs_.data(), s, live, stream);
+  experts_forward(reconstruction, pass.student, s, experts, workspace, path_, live, stream);
+  reconstruction_loss(loss_terms, grad_reconstruction, reconstruction, pass.teacher,
+                      reconstruction_options, live, stream);
+  accumulate_sum(loss, loss_terms, stream);
+
+  experts_backward(grad_student, grad_s, grad_experts, grad_reconstruction, pass.student, s,
+                   experts, workspace, path_, live, stream);
+  select_backward(pass, stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/distill/temperature.h"
+#include "engine/preset.h"
+#include "engine/training/epoch_plan.h"
+#include "engine/training/parameters.h"
+#include "kernels/common/random_key.h"
+#include "kernels/distill/experts.h"
+#include "kernels/platform/memory.h"
+
+namespace derrd {
+
+/// How the experts' outputs are mixed for an entity.
+enum class Gate {
+  kGumbel,     ///< selected by Gumbel-Softmax on the teacher's vector (equations 5 and 7)
+  kAttention,  ///< s = alpha: the same gate without noise (ablation (a) of Table 4)
+  kMean,       ///< all alike, without a gate: one large expert (ablation (b))
+};
+
+struct ExpertOptions {
+  int64_t experts = 30;  ///< M
+  Gate gate = Gate::kGumbel;
+  TemperatureSchedule temperature;
+  /// Selection weights below it count as 0 and their experts are skipped: an approximation. A
+  /// user's weights add up to 1, and 1 + 2^-24 is 1 in float32, but a skipped expert's gate also
+  /// loses its share of the gradient. At 0 only weights that underflow are skipped, exactly.
+  double floor = 0x1p-24;
+  ReconstructionNorm norm = ReconstructionNorm::kSquared;
+};
+
+/// Width of an expert's hidden layer: floor((D + T) / 2), or floor(D / 2) where student and teacher
+/// are of one size.
+int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim);
+
+/// Part of the selection weights that reaches the floor at a temperature, in the mean, while the
+/// gate prefers none of its many experts. As it learns to, more of them vanish.
+double expected_live_part(float temperature, float floor, int64_t experts);
+
+/// How the experts are best computed if this part of the pairs (entity, expert) is live.
+ExpertPath expert_path(double live_part);
+
+/// Device memory that mixtures use one after the other, sized for the largest of them.
+class ExpertBuffers {
+ public:
+  /// Makes room for a mixture of this shape; while losses are made.
+  void reserve(const ExpertShape& shape);
+
+ private:
+  friend class ExpertMixture;
+  DeviceArray<float> reconstruction_, grad_reconstruction_;  // [N, T]
+  DeviceArray<float> logits_, probability_, selection_;      // [N, E]
+  DeviceArray<float> grad_selection_, grad_logits_;          // [N, E]
+  DeviceArray<float> loss_terms_;                            // [N]
+  DeviceArray<float> workspace_floats_;
+  DeviceArray<int32_t> workspace_integers_;
+};
+
+/// A gate with its M experts: rebuilds the teacher's vectors of one kind of entity from the
+/// student's (Section 4.1).
+class ExpertMixture {
+ public:
+  /// Declares "<name>.gate.weight", ..., "<name>.expert.bias2".
+  /// @param capacity no batch has more entities
+  ExpertMixture(const std::string& name, ExpertOptions options, int64_t student_dim,
+                int64_t teacher_dim, int64_t capacity, ExpertBuffers& buffers,
+                Parameters& parameters);
+
+  /// Entities of a batch that are rebuilt together.
+  struct Pass {
+    Matrix<const float> student;  ///< [N, D], finite also behind the batch's
+    Matrix<const float> teacher;  ///< [N, T], likewise
+    RowSegments rows;             ///< the entities, which number their noise
+    RandomPurpose noise;
+    float loss_weight = 1.0f;     ///< of an entity, in loss and gradient
+    float gradient_scale = 1.0f;  ///< in the gradient alone
+    /// Of the table of the entities; empty: all. Where it is 0, teacher's row has to be 0 too, and
+    /// the entity has neither loss nor gradients.
+    Vector<const uint8_t> included = {};
+  };
+  /// Queues forward and backward: gradients of gate and experts accumulate, *loss grows.
+  /// @param grad_student [N, D] overwritten; rows behind the batch's hold no result
+  void add_gradients(Matrix<float> grad_student, const Pass& pass, const EpochPlan& plan,
+                     double* loss, const Stream& stream);
+
+  /// Takes the epoch's temperature, and chooses the experts' path by the live part of the last
+  /// epoch, before the first by what is expected of it. True if it is another path than before.
+  bool begin_epoch(const EpochPlan& plan, const Stream& stream);
+  /// Reads the live part; waits for it.
+  void end_epoch(const Stream& stream);
+
+  const ExpertShape& shape() const { return shape_; }
+  /// Part of the pairs (entity, expert) that had a weight in the last epoch; none before the first.
+  std::optional<double> live_part() const { return live_part_; }
+  void set_live_part(std::optional<double> part) { live_part_ = part; }
+
+ private:
+  /// Temperature of attention and mean is 1: there is nothing to anneal.
+  float temperature(int epoch) const;
+  void select(const Pass& pass, const EpochPlan& plan, const Stream& stream);
+  void select_backward(const Pass& pass, const Stream& stream);
+
+  ExpertOptions options_;
+  ExpertShape shape_;
+  ExpertBuffers& buffers_;
+  const Parameters& parameters_;
+  ParameterId gate_weight_, gate_bias_;            // [E, T], [1, E]; not with Gate::kMean
+  ParameterId weight1_, bias1_, weight2_, bias2_;  // stacked: kernels/distill/experts.h
+  DeviceArray<EpochState> epoch_;                  // [1]
+  DeviceArray<PairCount> pairs_;                   // [1] of the current epoch
+  std::optional<double> live_part_;                // of the last epoch
+  ExpertPath path_ = ExpertPath::kStacked;
+};
+
+}  // namespace derrd

@@ -1,0 +1,68 @@
+#include "engine/distill/de/pair_de.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "data/error.h"
+#include "kernels/models/columns.h"
+
+namespace derrd {
+
+PairDeLoss::PairDeLoss(DeOptions options, JointVectors& teacher, const Model& student,
+                       Columns student_columns, Columns teacher_columns, Parameters& parameters)
+    : DistillationLoss(options.weight),
+      teacher_(teacher),
+      student_columns_(student_columns),
+      teacher_columns_(teacher_columns),
+      experts_("de.pair", options.experts, student_columns.count, teacher_columns.count,
+               student.representations().pairs->vectors.value.rows, buffers_, parameters),
+      capacity_(experts_.shape().capacity),
+      student_(capacity_ * student_columns.count),
+      grad_student_(student_.size()),
+      teacher_joint_(capacity_ * teacher.joint_dim()),
+      teacher_part_(capacity_ * teacher_columns.count) {
+  teacher.reserve_pairs(capacity_);
+}
+
+void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+                               const Stream& stream) {
+  const PairVectors pairs = *student.representations().pairs;
+  const Matrix<float> h_s = student_.matrix(capacity_, student_columns_.count);
+  const Matrix<float> grad_h_s = grad_student_.matrix(capacity_, student_columns_.count);
+  const Matrix<float> joint = teacher_joint_.matrix(capacity_, teacher_.joint_dim());
+  const Matrix<float> h_t = teacher_part_.matrix(capacity_, teacher_columns_.count);
+  RowSegments entities;  // a pair is numbered by its place in the epoch
+  entities.batch = pairs.batch;
+  entities.capacity = capacity_;
+
+  teacher_.joint_vectors(joint, pairs.rows, stream);
+  copy_columns(h_t, joint, teacher_columns_.first, stream);
+  copy_columns(h_s, pairs.vectors.value, student_columns_.first, stream);
+  experts_.add_gradients(
+      grad_h_s,
+      {h_s, h_t, entities, RandomPurpose::kGumbelPairs, 1.0f, static_cast<float>(weight())}, plan,
+      loss, stream);
+  add_columns(pairs.vectors.grad, grad_h_s, student_columns_.first, &pairs.batch->count, stream);
+}
+
+std::vector<double> PairDeLoss::state() const {
+  if (!experts_.live_part()) return {};
+  return {*experts_.live_part()};
+}
+
+void PairDeLoss::restore(const std::vector<double>& state) {
+  if (state.size() > 1) {
+    throw Error(
+        fmt::format("the checkpoint holds {} live parts of experts instead of 1", state.size()));
+  }
+  experts_.set_live_part(state.empty() ? std::nullopt : std::optional(state[0]));
+}
+
+std::vector<std::pair<std::string, double>> PairDeLoss::measurements() const {
+  if (!experts_.live_part()) return {};
+  return {
+      {"live_experts_pair", *experts_.live_part() * static_cast<double>(experts_.shape().experts)}};
+}
+
+}  // namespace derrd

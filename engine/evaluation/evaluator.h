@@ -1,0 +1,29 @@
+#pragma once
+
+#include "engine/device_dataset.h"
+#include "engine/evaluation/metrics.h"
+#include "engine/models/model.h"
+#include "kernels/platform/memory.h"
+
+namespace derrd {
+
+struct Evaluation {
+  Metrics valid, test;
+};
+
+/// Leave-one-out evaluation of all users: the ranks are found on the device, only they come back.
+class Evaluator {
+ public:
+  explicit Evaluator(const DeviceDataset& data);
+  /// @throws Error if a score is not finite.
+  Evaluation evaluate(const Scorer& scorer, const Stream& stream);
+  Evaluation evaluate(Model& model, const Stream& stream) {
+    return evaluate(model.scorer(stream), stream);
+  }
+
+ private:
+  const DeviceDataset& data_;
+  DeviceArray<int32_t> ranks_;  // [2, U]: validation, test
+};
+
+}  // namespace derrd

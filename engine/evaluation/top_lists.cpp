@@ -1,0 +1,126 @@
+#include "engine/evaluation/top_lists.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "data/error.h"
+#include "kernels/common/shapes.h"
+#include "kernels/evaluate/ranking.h"
+
+namespace derrd {
+
+namespace {
+
+/// Scores of a tile: enough users for an efficient product and for every processor to have some,
+/// few enough to matter little beside the embeddings.
+constexpr int64_t kTileElements = int64_t{8} << 20;
+constexpr int64_t kMinUsers = 32;
+constexpr int64_t kMaxUsers = 512;
+
+int64_t users_of_tile(int64_t items) {
+  return std::clamp(kTileElements / std::max<int64_t>(items, 1) / kMinUsers * kMinUsers, kMinUsers,
+                    kMaxUsers);
+}
+
+void require_inputs(const char* operation, const Scorer& scorer, SparseRows observed,
+                    int64_t items) {
+  if (scorer.items() != items) {
+    throw std::invalid_argument(std::string(operation) + ": the scorer has " +
+                                std::to_string(scorer.items()) + " items, expected " +
+                                std::to_string(items));
+  }
+  require_size(operation, "the offsets of observed", observed.offsets, scorer.users() + 1);
+}
+
+}  // namespace
+
+TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
+    : user_(user),
+      items_(items),
+      list_length_(list_length),
+      tile_users_(users_of_tile(items)),
+      scores_(tile_users_ * items),
+      status_(tile_users_),
+      offsets_(tile_users_ + 1),
+      unsorted_keys_(tile_users_ * list_length),
+      sorted_keys_(tile_users_ * list_length),
+      unsorted_values_(tile_users_ * list_length),
+      sorted_values_(tile_users_ * list_length),
+      scratch_(segmented_sort_scratch_bytes(tile_users_ * list_length, tile_users_)) {}
+
+Matrix<float> TopLists::score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
+                                   int64_t users, const Stream& stream) {
+  const Matrix<float> scores = scores_.matrix(users, items_);
+  scorer.score_users(scores, first_user, stream);
+  finite_rows(status_.view().slice(0, users), scores, stream);
+  std::vector<int32_t> finite(static_cast<size_t>(users));
+  copy_to_host(finite.data(), status_.data(), users * static_cast<int64_t>(sizeof(int32_t)),
+               stream);
+  const auto bad = std::find(finite.begin(), finite.end(), 0);
+  if (bad != finite.end()) {
+    throw Error(std::string("the scores of ") + user_ + " " +
+                std::to_string(first_user + (bad - finite.begin())) +
+                " (counted from 0) are not all finite: the model holds NaN, infinity or numbers too"
+                " large for float32; train the model again, with a lower learning rate if this"
+                " one diverged");
+  }
+  mask_items(scores, observed, first_user, stream);
+  return scores;
+}
+
+void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer,
+                    SparseRows observed, int64_t first_user, const Stream& stream) {
+  constexpr const char* kOperation = "TopLists::best";
+  require_inputs(kOperation, scorer, observed, items_);
+  if (scores.data != nullptr) require_shape(kOperation, "scores", scores, items.rows, items.cols);
+  if (items.cols > list_length_ || first_user < 0 || first_user + items.rows > scorer.users()) {
+    throw std::invalid_argument(
+        "TopLists::best: lists of " + std::to_string(items.cols) + " (at most " +
+        std::to_string(list_length_) + ") of users " + std::to_string(first_user) + " to " +
+        std::to_string(first_user + items.rows) + " of " + std::to_string(scorer.users()));
+  }
+  if (items.size() == 0) return;
+  const int64_t r = items.cols;
+  std::vector<int64_t> offsets(static_cast<size_t>(tile_users_ + 1));
+  for (int64_t u = 0; u <= tile_users_; ++u) offsets[static_cast<size_t>(u)] = u * r;
+  copy_to_device(offsets_.data(), offsets.data(), offsets_.bytes(), stream);
+  for (int64_t begin = 0; begin < items.rows; begin += tile_users_) {
+    const int64_t users = std::min(tile_users_, items.rows - begin);
+    const Matrix<const float> tile =
+        score_tile(scorer, observed, first_user + begin, users, stream);
+    const int64_t pairs = users * r;
+    const SortBuffers unsorted = {unsorted_keys_.view().slice(0, pairs),
+                                  unsorted_values_.view().slice(0, pairs)};
+    const SortBuffers sorted = {sorted_keys_.view().slice(0, pairs),
+                                sorted_values_.view().slice(0, pairs)};
+    select_top(unsorted, tile, status_.view().slice(0, users), r, stream);
+    segmented_sort_pairs(sorted, unsorted, offsets_.view().slice(0, users + 1), scratch_.view(),
+                         stream);
+    const Matrix<float> tile_scores =
+        scores.data == nullptr ? Matrix<float>{} : scores.slice(begin, users);
+    write_top(items.slice(begin, users), tile_scores, sorted, tile, stream);
+  }
+}
+
+void TopLists::ranks(std::span<const RankedTargets> targets, const Scorer& scorer,
+                     SparseRows observed, const Stream& stream) {
+  require_inputs("TopLists::ranks", scorer, observed, items_);
+  for (const RankedTargets& t : targets) {
+    require_size("TopLists::ranks", "rank", t.rank, scorer.users());
+  }
+  for (int64_t begin = 0; begin < scorer.users(); begin += tile_users_) {
+    const int64_t users = std::min(tile_users_, scorer.users() - begin);
+    const Matrix<const float> tile = score_tile(scorer, observed, begin, users, stream);
+    for (const RankedTargets& t : targets) full_ranks(t.rank, tile, t.target, begin, stream);
+  }
+}
+
+int64_t TopLists::bytes() const {
+  return scores_.bytes() + status_.bytes() + offsets_.bytes() + unsorted_keys_.bytes() +
+         sorted_keys_.bytes() + unsorted_values_.bytes() + sorted_values_.bytes() +
+         scratch_.bytes();
+}
+
+}  // namespace derrd

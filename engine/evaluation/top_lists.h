@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/models/scorer.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/memory.h"
+#include "kernels/platform/sort.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+/// Items to rank among all, one per user, and where their ranks go.
+struct RankedTargets {
+  Vector<int32_t> rank;          ///< [U], overwritten: 1 .. I, or 0: the user has no target
+  Vector<const int32_t> target;  ///< [U] item numbers or -1: none
+};
+
+/// Ranks all items for all users, a tile of users at a time, so that users x items scores are never
+/// in memory. The items in `observed` are left out. The workspace, about 32 MiB of scores, is
+/// allocated once, here.
+class TopLists {
+ public:
+  /// @param items I.
+  /// @param list_length R, the longest list that will be asked for; 0 if only ranks are.
+  /// @param user what messages call a user, where users and items have changed places
+  TopLists(int64_t items, int64_t list_length, const char* user = "user");
+
+  /// The best items of each user, by score falling and then item number rising: the teacher's
+  /// ranking lists (section 4.2 of the paper), recommendations.
+  /// @param items [n, R] of users first_user .. first_user + n - 1, overwritten; -1 behind the last
+  ///   item that the user has not observed.
+  /// @param scores [n, R] or empty, overwritten; -infinity where there is no item.
+  /// @param scorer of U users and I items; observed: rows of U users.
+  /// @throws Error naming the first user with a score that is not finite.
+  /// @throws std::invalid_argument if the shapes do not fit.
+  void best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer, SparseRows observed,
+            int64_t first_user, const Stream& stream);
+
+  /// For each of `targets` and all users: 1 + the number of other unobserved items that score
+  /// higher or equal. A target must not be observed.
+  /// @throws as best().
+  void ranks(std::span<const RankedTargets> targets, const Scorer& scorer, SparseRows observed,
+             const Stream& stream);
+
+  /// Device memory of the workspace.
+  int64_t bytes() const;
+
+ private:
+  /// Masked scores of the users from first_user on, as many as `users`.
+  /// @throws Error if one is not finite.
+  Matrix<float> score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
+                           int64_t users, const Stream& stream);
+
+  const char* user_;
+  int64_t items_;
+  int64_t list_length_;
+  int64_t tile_users_;
+  DeviceArray<float> scores_;                              // [tile users, I]
+  DeviceArray<int32_t> status_;                            // [tile users]
+  DeviceArray<int64_t> offsets_;                           // [tile users + 1]
+  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;      // [tile users * R]
+  DeviceArray<uint32_t> unsorted_values_, sorted_values_;  // [tile users * R]
+  DeviceArray<uint8_t> scratch_;
+};
+
+}  // namespace derrd

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/formats/safetensors.h"
+#include "engine/models/model.h"
+#include "kernels/platform/device.h"
+
+namespace derrd {
+
+/// A matrix in host memory; a vector has one row.
+struct HostMatrix {
+  std::vector<float> values;  ///< [rows, cols]
+  int64_t rows = 0, cols = 0;
+};
+
+/// A finished model in host memory: a teacher, or a model to evaluate or recommend with.
+struct SavedModel {
+  std::string kind;  ///< as Model::kind(); "bpr" for any model that scores by inner products
+  std::map<std::string, HostMatrix, std::less<>> tensors;
+  Metadata metadata;  ///< of the file; empty if another program wrote it
+
+  /// There has to be one of this name.
+  const HostMatrix& tensor(std::string_view name) const { return tensors.find(name)->second; }
+  /// Numbers in all tensors together.
+  int64_t parameters() const;
+};
+
+/// The kind of the model in a file: what derrd's metadata names, of other files "bpr".
+std::string kind_of_model_file(const SafetensorsFile& file);
+
+/// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whoever trained it: of the
+/// kind that its metadata names, else user_embedding [U, D] and item_embedding [I, D].
+/// @param users,items of the data set that it goes with.
+/// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
+/// finite.
+SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
+/// The same from a file in memory.
+SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
+
+/// What a model file says about its origin, so that it can be made again. Nothing in it depends on
+/// paths, threads or time: the same run gives the same bytes.
+struct ModelFacts {
+  std::string options;  ///< JSON: everything that determines the result beside seed and data
+  uint64_t seed = 0;
+  std::string metrics;       ///< JSON: what validation and test gave
+  std::string dataset_hash;  ///< of the data set that it was trained on
+  std::string teacher_hash;  ///< hash_teacher of what its losses learned from; empty: none
+};
+
+/// The metadata of a model file.
+Metadata model_metadata(std::string_view kind, const ModelFacts& facts);
+
+/// Writes the model's tensors with their origin, aside and renamed: never a part of it. Waits for
+/// the stream.
+/// @throws Error if it can't be written.
+void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
+                const Stream& stream);
+
+/// Writes a model with the metadata that it has.
+/// @param more further tensors of the file
+/// @throws as above
+void save_model(const std::filesystem::path& path, const SavedModel& model,
+                const TensorMap& more = {});
+
+/// Hash of the tensors, as hash_tensors gives it for an F32 model file.
+std::string hash_model(const SavedModel& model);
+
+}  // namespace derrd

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/formats/safetensors.h"
+#include "engine/models/model.h"
+#include "engine/models/model_file.h"
+#include "engine/training/early_stopping.h"
+#include "engine/training/parameters.h"
+
+namespace derrd {
+
+/// What a loss carries from epoch to epoch besides its parameters.
+struct LossState {
+  double weight = 0;           ///< DistillationLoss::weight()
+  std::vector<double> values;  ///< DistillationLoss::state()
+  bool operator==(const LossState&) const = default;
+};
+
+/// Everything that a run needs to go on as if it had not been interrupted; random numbers need no
+/// state.
+struct Checkpoint {
+  int next_epoch = 0;
+  int64_t optimizer_steps = 0;
+  EarlyStopping::State early_stopping;
+  std::map<std::string, LossState> losses;                   ///< by name
+  std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
+  std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
+};
+
+/// Where the arena holds what a model file does, and what that file would say of itself.
+struct ModelInArena {
+  struct Part {
+    std::string name;
+    int64_t offset = 0;  ///< of the matrix in the arena, in numbers
+    int64_t rows = 0, cols = 0;
+  };
+  std::vector<Part> tensors;
+  Metadata metadata;
+};
+
+/// @throws std::logic_error if a tensor of the model lies elsewhere.
+ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
+                            const ModelFacts& facts);
+
+/// Writes aside and renames: the old file or the whole new one. `fingerprint` says what the run is
+/// (options, seed, data), `model` where the model to keep lies in best_values.
+/// @throws Error if it can't be written.
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const std::string& fingerprint, const ModelInArena& model);
+
+/// @throws Error if the file is damaged (its checksum says so), or belongs to a run with another
+/// fingerprint.
+Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint);
+
+/// Whether a file says that it is a checkpoint.
+bool is_checkpoint(const SafetensorsFile& file);
+
+/// The model of a checkpoint's best epoch, as the run's model file would hold it.
+/// @throws Error if the file is damaged, or has no such model.
+SavedModel load_best_model(const SafetensorsFile& file);
+
+}  // namespace derrd

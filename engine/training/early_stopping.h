@@ -1,0 +1,48 @@
+#pragma once
+
+#include <array>
+
+#include "engine/evaluation/evaluator.h"
+#include "engine/preset.h"
+
+namespace derrd {
+
+/// Watches the validation metrics: which epoch is best, and when to stop (Section 5.1).
+///   paper:   H@5 decides; everything is reported at its best epoch.
+///   authors: an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
+///            metrics at N are reported at the epoch that is best for that N.
+class EarlyStopping {
+ public:
+  /// The epoch that is best by H\@N, for one N of kCutoffs.
+  struct Best {
+    int epoch = -1;
+    double hit = -1.0;  ///< validation H\@N, as compared
+    Evaluation evaluation;
+  };
+  struct State {
+    std::array<Best, kCutoffs.size()> best;
+    int last_improvement = -1;  ///< epoch
+  };
+
+  EarlyStopping(Preset preset, int patience) : preset_(preset), patience_(patience) {}
+
+  /// Takes note of an epoch. True if it is the best by H@5 so far: the model to keep.
+  bool update(int epoch, const Evaluation& evaluation);
+  /// Whether `epoch` was one too many without an improvement.
+  bool should_stop(int epoch) const { return epoch - state_.last_improvement >= patience_; }
+
+  /// The metrics to report: those at each N from the epoch that counts for that N.
+  Evaluation report() const;
+  /// The epoch whose model is kept; -1 before the first.
+  int best_epoch() const { return state_.best[0].epoch; }
+
+  const State& state() const { return state_; }
+  void restore(const State& state) { state_ = state; }
+
+ private:
+  Preset preset_;
+  int patience_;
+  State state_;
+};
+
+}  // namespace derrd

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+
+#include "engine/device_dataset.h"
+#include "kernels/epoch/segments.h"
+#include "kernels/platform/memory.h"
+
+namespace derrd {
+
+struct BatchOptions {
+  int64_t batch_size = 1024;  ///< samples (user, positive, negative) in a batch
+  int64_t negatives = 1;      ///< samples per training interaction and epoch
+  uint64_t seed = 0;
+};
+
+/// The plan of an epoch, on the device: its samples in shuffled order, and for every batch the
+/// distinct users, positive items and negative items with their occurrences. Made once an epoch; a
+/// step only moves the cursors.
+class EpochPlan {
+ public:
+  /// @throws Error for more samples than 2^30.
+  EpochPlan(const DeviceDataset& data, BatchOptions options, const Stream& stream);
+
+  /// Draws negatives, shuffles and plans.
+  void begin_epoch(int epoch, const Stream& stream);
+  /// Moves on to the next batch (the first after begin_epoch). Neither allocates nor waits.
+  void next(const Stream& stream);
+
+  int64_t batches() const { return batches_; }
+  int64_t batch_size() const { return options_.batch_size; }
+  uint64_t seed() const { return options_.seed; }
+  int epoch() const { return epoch_; }
+
+  /// The epoch's samples [n] in order.
+  Vector<const int32_t> users() const { return users_.view(); }
+  Vector<const int32_t> positives() const { return positives_.view(); }
+  Vector<const int32_t> negatives() const { return negatives_.view(); }
+  /// Which of them the current batch holds; device memory.
+  const BatchCursor* cursor() const { return cursors_.data(); }
+
+  RowSegments distinct_users() const { return users_plan_.segments; }
+  RowSegments distinct_positives() const { return positives_plan_.segments; }
+  RowSegments distinct_negatives() const { return negatives_plan_.segments; }
+
+ private:
+  /// The segments of one kind of row.
+  struct Plan {
+    DeviceArray<int32_t> rows, offsets, occurrences, batch_offsets;
+    RowSegments segments;
+    int64_t table_rows = 0;
+  };
+  /// The cursors with what they move over.
+  SampleCursor sample_cursor() const { return {cursors_.data(), samples_, options_.batch_size}; }
+  SegmentCursor cursor_of(const Plan& plan, int64_t number) const {
+    return {cursors_.data() + number, plan.batch_offsets.view()};
+  }
+  Plan make_plan(int64_t table_rows, const BatchCursor* cursor) const;
+  void build(Plan& plan, Vector<const int32_t> row_of_sample, const Stream& stream);
+
+  const DeviceDataset& data_;
+  BatchOptions options_;
+  int64_t samples_;
+  int64_t batches_;
+  int epoch_ = -1;
+
+  DeviceArray<int32_t> pair_users_, pair_items_;  // [n], an interaction repeated `negatives` times
+  DeviceArray<int32_t> pair_negatives_;           // [n], in the same order
+  DeviceArray<int32_t> users_, positives_, negatives_;
+  DeviceArray<BatchCursor> cursors_;  // samples, users, positives, negatives
+  Plan users_plan_, positives_plan_, negatives_plan_;
+
+  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;
+  DeviceArray<uint32_t> unsorted_values_, sorted_values_;
+  DeviceArray<int32_t> heads_;
+  DeviceArray<uint8_t> scratch_;
+};
+
+}  // namespace derrd

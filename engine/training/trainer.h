@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/device_dataset.h"
+#include "engine/distill/loss.h"
+#include "engine/evaluation/evaluator.h"
+#include "engine/models/model.h"
+#include "engine/preset.h"
+#include "engine/training/checkpoint.h"
+#include "engine/training/early_stopping.h"
+#include "engine/training/epoch_plan.h"
+#include "engine/training/optimizer.h"
+#include "engine/training/parameters.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/graph.h"
+
+namespace derrd {
+
+struct TrainOptions {
+  AdamOptions adam = {.weight_decay = 1e-3f};
+  RowUpdates row_updates = RowUpdates::kAuto;
+  /// Steps that are recorded once and queued together from then on, a CUDA graph; 0: every launch
+  /// is queued by itself. The same bits come out.
+  int64_t graph_steps = 16;
+  BatchOptions plan;
+  int epochs = 1000;
+  int patience = 20;
+  Preset preset = Preset::kAuthors;
+  /// For each loss the part of the base loss that its weighted loss shall be: from epoch
+  /// `balance_epochs` on its weight is the one that would have given this part in the epoch before.
+  /// Empty, or 0: its weight stays.
+  std::vector<double> shares;
+  int balance_epochs = 3;
+};
+
+/// What one epoch did.
+struct EpochRecord {
+  int epoch = 0;
+  /// Sum over the epoch of each unweighted loss, the base loss first.
+  std::vector<std::pair<std::string, double>> losses;
+  /// Of each loss: its weighted loss as a part of the base loss.
+  std::vector<std::pair<std::string, double>> shares;
+  /// Weights that were chosen after this epoch, by the loss's name.
+  std::vector<std::pair<std::string, double>> chosen_weights;
+  /// What the losses measured besides.
+  std::vector<std::pair<std::string, double>> measurements;
+  Evaluation evaluation;
+  bool best = false;  ///< the best by validation H@5 so far
+  struct Seconds {
+    double prepare = 0, train = 0, evaluate = 0;
+  } seconds;
+};
+
+/// Trains a model, with or without losses: epochs of plan, steps and evaluation, early
+/// stopping, the best model kept. Refers to what it is given; all of it must outlive the trainer.
+class Trainer {
+ public:
+  Trainer(const DeviceDataset& data, Parameters& parameters, Model& model,
+          const std::vector<std::unique_ptr<DistillationLoss>>& losses, TrainOptions options,
+          const Stream& stream);
+
+  enum class Outcome { kFinished, kStoppedEarly, kInterrupted };
+
+  /// Trains until the last epoch, until nothing improves any more, or until `interrupted`, asked
+  /// before every epoch, answers true. `on_epoch` sees every epoch after it is complete.
+  /// @throws Error if a loss or a score is not finite.
+  Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
+              const std::function<bool()>& interrupted);
+
+  /// One training step: the next batch of the epoch, forward, backward, Adam; no more of them than
+  /// batches between two calls of begin_epoch(). Neither allocates nor waits.
+  void step();
+  /// Begins an epoch; run() does both.
+  void begin_epoch(int epoch);
+
+  /// Makes the kept model's values (the best epoch's) the current ones. There must have been one.
+  void restore_best();
+
+  /// The whole state between epochs, for a checkpoint, and back.
+  Checkpoint checkpoint() const;
+  /// @throws Error if the checkpoint's arena has another size.
+  void restore(const Checkpoint& checkpoint);
+
+  const EarlyStopping& early_stopping() const { return early_stopping_; }
+  int next_epoch() const { return next_epoch_; }
+  const EpochPlan& plan() const { return plan_; }
+
+ private:
+  EpochRecord run_epoch();
+  void run_steps();
+  int64_t revision() const;
+  void balance(EpochRecord& record);
+
+  Parameters& parameters_;
+  Model& model_;
+  const std::vector<std::unique_ptr<DistillationLoss>>& losses_;
+  TrainOptions options_;
+  const Stream& stream_;
+  EpochPlan plan_;
+  Optimizer optimizer_;
+  Evaluator evaluator_;
+  EarlyStopping early_stopping_;
+  DeviceArray<double> loss_sums_;   // the base loss, then each loss's
+  DeviceArray<float> best_values_;  // the arena at the best epoch
+  int next_epoch_ = 0;
+  TimeMark epoch_began_, steps_began_;
+  LaunchGraph graph_;          // options_.graph_steps steps
+  int64_t recorded_revision_;  // of the losses, when they were recorded
+};
+
+}  // namespace derrd

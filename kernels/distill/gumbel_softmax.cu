@@ -1,0 +1,210 @@
+// Gumbel-Softmax gate of Distillation Experts (DE-RRD, equations 5 and 7): from the gate's logits l
+// to the weights s of an entity's E experts.
+//
+//   alpha = softmax(l)            z = log(alpha + 1e-10) + g            s = softmax(z / tau)
+//
+//   q_m = dL/dz_m = s_m sum_i s_i (G_m - G_i) / tau                  with G = dL/ds
+//   dL/dl_m = r_m q_m - alpha_m sum_i r_i q_i                        with r = alpha / (alpha +
+//   1e-10)
+//
+// Shapes: everything is [capacity, E], of which the batch's `count` rows are live.
+// Threads: a tile owns an entity, its lanes stride the experts (forward: the quadruples of experts
+// that share one Philox call, then the experts).
+// Bytes: 12 N E forward, 16 N E backward. Arithmetic counts, not traffic: a Philox call per four
+// experts, three logarithms and two exponentials per expert; on a CPU they must vectorise
+// (kernels/common/elementary.h), about 10 ns per expert instead of 50.
+//
+// Traps. tau goes down to 1e-10: the largest z is subtracted before the division, so the quotients
+// run from 0 down to -1e12 and underflow to weights of exactly 0. In the backward pass the factor
+// 1 / tau multiplies every rounding error of a difference that should cancel; so G is taken
+// relative to the G of the heaviest expert (the differences do not change), whose own terms are
+// then exact zeros: with one expert left the gradient is exactly 0. No 1 / alpha occurs: r is at
+// most 1.
+
+#include "kernels/distill/gumbel_softmax.h"
+
+#include <stdexcept>
+
+#include "kernels/common/elementary.h"
+#include "kernels/common/random.h"
+#include "kernels/platform/execution.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr float kEpsilon = 1e-10f;
+constexpr int64_t kWordsPerCall = 4;  ///< of Philox
+
+__device__ __forceinline__ void fill_row(WarpTile tile, float* row, int64_t size, float value) {
+  for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) row[k] = value;
+}
+
+/// The largest of `row`, for all lanes; what a NaN does to it is open. Read as an integer (negative
+/// floats with their low bits flipped) a float keeps its order, and the maximum of integers
+/// vectorises.
+__device__ __forceinline__ float row_maximum(WarpTile tile, const float* row, int64_t size) {
+  const auto flip = [](int32_t bits) { return bits ^ ((bits >> 31) & 0x7fffffff); };
+  int32_t top = flip(bits_of_float(-INFINITY));
+  for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) {
+    const int32_t key = flip(bits_of_float(row[k]));
+    top = key > top ? key : top;
+  }
+  return float_of_bits(flip(cg::reduce(tile, top, cg::greater<int32_t>())));
+}
+
+/// out = softmax(in / tau), weights below `floor` as 0. `out` may be `in`.
+__device__ __forceinline__ void softmax_row(WarpTile tile, float* out, const float* in,
+                                            int64_t size, float tau, float floor) {
+  const float top = row_maximum(tile, in, size);
+  float sum = 0;
+  for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) {
+    const float e = exp_vectorized((in[k] - top) / tau);
+    out[k] = e;
+    sum += e;
+  }
+  sum = cg::reduce(tile, sum, cg::plus<float>());
+  for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) {
+    const float share = out[k] / sum;
+    out[k] = share < floor ? 0.0f : share;  // false for NaN, which stays
+  }
+}
+
+/// row[m] = the uniform number of expert m, from the bits of element `first_call` + m / 4.
+__device__ __forceinline__ void uniform_row(WarpTile tile, float* row, int64_t size, RandomKey key,
+                                            uint64_t first_call) {
+  const int64_t calls = (size + kWordsPerCall - 1) / kWordsPerCall;
+  for (int64_t call = tile.thread_rank(); call < calls; call += tile.size()) {
+    const Philox4 bits = random_bits(key, first_call + static_cast<uint64_t>(call));
+    const int64_t m = call * kWordsPerCall;
+    row[m] = uniform_open(bits.x);
+    if (m + 1 < size) row[m + 1] = uniform_open(bits.y);
+    if (m + 2 < size) row[m + 2] = uniform_open(bits.z);
+    if (m + 3 < size) row[m + 3] = uniform_open(bits.w);
+  }
+}
+
+__global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float> probability,
+                                              Matrix<const float> logits,
+                                              Vector<const int32_t> rows, const BatchCursor* batch,
+                                              GumbelOptions options, const EpochState* epoch) {
+  const WarpTile tile = warp_tile();
+  const int64_t experts = weight.cols;
+  const auto calls = static_cast<uint64_t>((experts + kWordsPerCall - 1) / kWordsPerCall);
+  const RandomKey key = {options.seed, options.purpose, epoch->epoch};
+  const float floor = options.floor > kSmallestNormal ? options.floor : kSmallestNormal;
+  for (const int64_t n : units_of(tile, weight.rows)) {
+    float* s = weight.row(n);
+    float* __restrict__ alpha = probability.row(n);
+    if (n >= batch->count ||
+        (options.included.size > 0 && options.included[rows[batch->begin + n]] == 0)) {
+      fill_row(tile, s, experts, 0.0f);
+      fill_row(tile, alpha, experts, 0.0f);
+      continue;
+    }
+    softmax_row(tile, alpha, logits.row(n), experts, 1.0f, 0.0f);
+    if (options.noise) {
+      // The row of s holds its uniform numbers, then the perturbed logarithms, then the weights.
+      uniform_row(tile, s, experts, key, (static_cast<uint64_t>(batch->begin) + n) * calls);
+      tile.sync();
+      float* __restrict__ own = s;  // from here on each lane keeps to its elements
+      for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+        own[m] = log_vectorized(alpha[m] + kEpsilon) - log_vectorized(-log_vectorized(own[m]));
+      }
+    } else {
+      for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+        s[m] = log_vectorized(alpha[m] + kEpsilon);
+      }
+    }
+    softmax_row(tile, s, s, experts, epoch->temperature, floor);
+  }
+}
+
+__global__ void gumbel_softmax_backward_kernel(Matrix<float> grad_logits,
+                                               Matrix<const float> grad_weight,
+                                               Matrix<const float> weight,
+                                               Matrix<const float> probability,
+                                               const BatchCursor* batch, const EpochState* epoch) {
+  const WarpTile tile = warp_tile();
+  const int64_t experts = weight.cols;
+  for (const int64_t n : units_of(tile, weight.rows)) {
+    float* __restrict__ grad_l = grad_logits.row(n);
+    if (n >= batch->count) {
+      fill_row(tile, grad_l, experts, 0.0f);
+      continue;
+    }
+    const float* grad_s = grad_weight.row(n);
+    const float* s = weight.row(n);
+    const float* alpha = probability.row(n);
+
+    const float top = row_maximum(tile, s, experts);
+    int32_t heaviest = static_cast<int32_t>(experts) - 1;
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+      const auto candidate = static_cast<int32_t>(m);
+      heaviest = s[m] == top && candidate < heaviest ? candidate : heaviest;
+    }
+    heaviest = cg::reduce(tile, heaviest, cg::less<int32_t>());
+    const float reference = grad_s[heaviest];
+
+    float total = 0;
+    float mean = 0;
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+      total += s[m];
+      mean += s[m] * (grad_s[m] - reference);
+    }
+    total = cg::reduce(tile, total, cg::plus<float>());
+    mean = cg::reduce(tile, mean, cg::plus<float>());
+
+    const float inverse_tau = 1.0f / epoch->temperature;
+    float sum = 0;
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+      const float difference = (grad_s[m] - reference) * total - mean;
+      const float rq = alpha[m] / (alpha[m] + kEpsilon) * (s[m] * difference * inverse_tau);
+      grad_l[m] = rq;
+      sum += rq;
+    }
+    sum = cg::reduce(tile, sum, cg::plus<float>());
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+      grad_l[m] -= alpha[m] * sum;
+    }
+  }
+}
+
+void check_shapes(const char* operation, Matrix<const float> a, Matrix<const float> b,
+                  Matrix<const float> c, const RowSegments& rows) {
+  if (a.rows != rows.capacity || b.rows != a.rows || c.rows != a.rows || b.cols != a.cols ||
+      c.cols != a.cols) {
+    throw std::invalid_argument(std::string(operation) + ": every matrix must be [" +
+                                std::to_string(rows.capacity) + ", experts]; one is [" +
+                                std::to_string(a.rows) + ", " + std::to_string(a.cols) + "]");
+  }
+}
+
+/// Scalar operations per expert of a row, for the geometry.
+constexpr int64_t kForwardOperations = 32;
+constexpr int64_t kBackwardOperations = 8;
+
+}  // namespace
+
+void gumbel_softmax_forward(Matrix<float> weight, Matrix<float> probability,
+                            Matrix<const float> logits, RowSegments rows, GumbelOptions options,
+                            const EpochState* epoch, const Stream& stream) {
+  check_shapes("gumbel_softmax_forward", weight, probability, logits, rows);
+  if (weight.size() == 0) return;
+  launch("gumbel_softmax_forward", tiles_for(weight.rows, weight.cols * kForwardOperations), stream,
+         gumbel_softmax_forward_kernel, weight, probability, logits, rows.rows, rows.batch, options,
+         epoch);
+}
+
+void gumbel_softmax_backward(Matrix<float> grad_logits, Matrix<const float> grad_weight,
+                             Matrix<const float> weight, Matrix<const float> probability,
+                             RowSegments rows, const EpochState* epoch, const Stream& stream) {
+  check_shapes("gumbel_softmax_backward", grad_logits, grad_weight, weight, rows);
+  check_shapes("gumbel_softmax_backward", grad_logits, probability, weight, rows);
+  if (weight.size() == 0) return;
+  launch("gumbel_softmax_backward", tiles_for(weight.rows, weight.cols * kBackwardOperations),
+         stream, gumbel_softmax_backward_kernel, grad_logits, grad_weight, weight, probability,
+         rows.batch, epoch);
+}
+
+}  // namespace derrd

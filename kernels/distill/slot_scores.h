@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/epoch/segments.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+/// Rows of one table (the anchors: users, or items) with sampled rows of the other table, of which
+/// the batch takes those of its anchors. A view.
+struct SlotBatch {
+  Matrix<const int32_t> samples;  ///< [anchor rows, S] rows of the other table; -1: the slot is
+                                  ///< empty and takes no part
+  RowSegments anchors;            ///< the distinct anchors of the batch
+};
+
+/// The inverse of SlotBatch::samples, valid as long as they are, and the batch's anchors. A view.
+struct SlotIndex {
+  Vector<const int32_t> offsets;       ///< [other rows + 1] row r is held by the slots
+                                       ///< occurrences[offsets[r] .. offsets[r + 1])
+  Vector<const uint32_t> occurrences;  ///< [anchor rows * S] slot_code(S) of anchor and slot
+  Vector<const int32_t> position;      ///< [anchor rows] of locate_rows: where each anchor stands
+                                       ///< in anchors.rows, if it occurs in the batch
+};
+
+/// What becomes of the anchors' losses in a batch.
+enum class AnchorReduction {
+  kSum,   ///< added up, the authors' convention
+  kMean,  ///< divided by the number of the batch's anchors, as Section 4.2.3 prints it
+};
+
+/// Inner products of the batch's anchors with their slots' rows:
+///   score[n, slot] = anchor_embedding[anchor n] . other_embedding[samples[anchor n, slot]].
+/// @param score [anchors.capacity, S] 0 for an empty slot; rows beyond the batch's anchors are left
+///   alone. Overwritten.
+/// @param anchor_embedding [anchor rows, D], other_embedding [other rows, D]
+/// @throws std::invalid_argument if the shapes do not fit.
+void slot_scores_forward(Matrix<float> score, Matrix<const float> anchor_embedding,
+                         Matrix<const float> other_embedding, SlotBatch batch,
+                         const Stream& stream);
+
+/// The gradients of both tables. Each row is summed by one tile in a fixed order.
+///   grad_anchor[a] += sum over a's slots of grad_score[n, slot] * other_embedding[sample]
+///   grad_other[r]  += sum over the batch's slots that hold r of grad_score[n, slot] * anchor
+/// @param grad_anchor [anchor rows, D], grad_other [other rows, D]; accumulated
+/// @param grad_score [anchors.capacity, S]; read where a slot is not empty
+/// @throws std::invalid_argument if the shapes do not fit, or anchors and slots exceed 32 bits.
+void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
+                          Matrix<const float> grad_score, Matrix<const float> anchor_embedding,
+                          Matrix<const float> other_embedding, SlotBatch batch, SlotIndex index,
+                          const Stream& stream);
+
+/// score[r, j] = user[r] . item_embedding[item[r, j]]: the same for the adjacent rows of a table.
+/// @param score [n, S] 0 where the item is -1; overwritten
+/// @param user [n, D], item_embedding [I, D], item [n, S]
+/// @throws std::invalid_argument if the shapes do not fit.
+void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const float> item_embedding,
+                 Matrix<const int32_t> item, const Stream& stream);
+
+}  // namespace derrd

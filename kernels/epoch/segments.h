@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/platform/device.h"
+#include "kernels/platform/sort.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+/// Where a training step stands, in device memory, so that a step's launches are the same for every
+/// batch.
+struct BatchCursor {
+  int32_t number = -1;  ///< of the batch within the epoch
+  int32_t begin = 0;    ///< its first element in an epoch-long list
+  int32_t count = 0;    ///< its number of elements
+};
+
+/// What a step knows of its epoch, in device memory.
+struct EpochState {
+  uint32_t epoch = 0;
+  float temperature = 1.0f;  ///< tau of the Gumbel-Softmax
+};
+
+/// The distinct rows (users or items) of every batch of an epoch, each with the samples in which it
+/// occurs: row rows[i] occurs in samples occurrences[offsets[i] .. offsets[i + 1]), ascending. The
+/// current batch owns i in [batch->begin, batch->begin + batch->count), its rows ascending. This is
+/// what makes gradients deterministic: one tile owns a row and sums its occurrences in order. A
+/// view.
+struct RowSegments {
+  Vector<const int32_t> rows;          ///< [n] of which the first batch_offsets[batches] are set
+  Vector<const int32_t> offsets;       ///< [n + 1]
+  Vector<const int32_t> occurrences;   ///< [n] sample numbers within the epoch
+  const BatchCursor* batch = nullptr;  ///< device memory
+  int64_t capacity =
+      0;  ///< no batch has more distinct rows (host memory: sizes launches and buffers)
+};
+
+/// The memory that build_segments writes, for n samples in `batches` = ceil(n / batch_size)
+/// batches.
+struct SegmentBuffers {
+  Vector<int32_t> rows;           ///< [n]
+  Vector<int32_t> offsets;        ///< [n + 1]
+  Vector<int32_t> occurrences;    ///< [n]
+  Vector<int32_t> batch_offsets;  ///< [batches + 1]: batch b owns rows [batch_offsets[b],
+                                  ///< batch_offsets[b + 1])
+  SortBuffers unsorted, sorted;   ///< [n], scratch
+  Vector<int32_t> heads;          ///< [n] at least, scratch
+  Vector<uint8_t> scratch;        ///< [segments_scratch_bytes(n)] at least
+};
+
+/// Bytes of SegmentBuffers::scratch for n samples.
+int64_t segments_scratch_bytes(int64_t n);
+
+/// Groups the samples of every batch by their row. Sample i belongs to batch i / batch_size and to
+/// row row_of_sample[i] of a table of `table_rows` rows. Everything in `out` is overwritten; of
+/// `rows` and `offsets` the part that the distinct rows need.
+/// @param row_of_sample [n], each in [0, table_rows).
+/// @throws std::invalid_argument if the shapes do not fit, or n or table_rows exceeds 2^31 - 1.
+void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int64_t batch_size,
+                    int64_t table_rows, const Stream& stream);
+
+/// The cursor over an epoch's `n` samples, for advance_batch.
+struct SampleCursor {
+  BatchCursor* cursor = nullptr;  ///< device memory
+  int64_t n = 0;
+  int64_t batch_size = 1;
+};
+
+/// A RowSegments' cursor and the boundaries of all its batches, for advance_batch.
+struct SegmentCursor {
+  BatchCursor* cursor = nullptr;        ///< device memory; null: there is no such list
+  Vector<const int32_t> batch_offsets;  ///< [batches + 1]
+};
+
+/// Moves all cursors to the next batch, from the last one to the first: number, begin and count of
+/// the samples and of each list's distinct rows. One launch without a host value that depends on
+/// the batch, so that a step can be captured as a graph. Without samples the cursors become empty.
+/// @throws std::invalid_argument if a batch_offsets does not have ceil(n / batch_size) + 1
+/// elements.
+void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
+                   SegmentCursor negatives, const Stream& stream);
+
+/// Puts all cursors before the first batch.
+void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
+                    SegmentCursor negatives, const Stream& stream);
+
+/// *state = value, without the host's waiting for what is queued before.
+/// @param state device memory, overwritten
+void set_epoch(EpochState* state, EpochState value, const Stream& stream);
+
+/// The inverse of the current batch's rows: position[rows[i]] = i for the i that the batch owns, -1
+/// for every other row of the table.
+/// @param position [table rows], overwritten.
+void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream);
+
+}  // namespace derrd

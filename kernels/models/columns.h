@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/platform/device.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+// Some adjacent columns of a matrix as a matrix of their own.
+
+/// out[r] = in[r, first_column ...].
+/// @param out [N, C] overwritten
+/// @param in [N, >= first_column + C]
+/// @throws std::invalid_argument if the shapes do not fit.
+void copy_columns(Matrix<float> out, Matrix<const float> in, int64_t first_column,
+                  const Stream& stream);
+
+/// Its backward: grad_in[r, first_column ...] += grad_out[r].
+/// @param grad_in [N, >= first_column + C], C columns accumulated
+/// @param grad_out [N, C]
+/// @param live_rows device memory, how many rows have a gradient; null: all
+/// @throws std::invalid_argument if the shapes do not fit.
+void add_columns(Matrix<float> grad_in, Matrix<const float> grad_out, int64_t first_column,
+                 const int32_t* live_rows, const Stream& stream);
+
+}  // namespace derrd

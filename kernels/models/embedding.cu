@@ -1,0 +1,108 @@
+// Picks embedding rows for a batch, and reduces gradients back into the table without atomics.
+//
+//   gather:      out[i]      = table[row_i]
+//   add:         grad[row_i] += grad_out[i]                                (its backward)
+//   accumulate:  grad[row_i] += scale * sum over the samples s of row_i of c_s source[source_row_s]
+//
+// Shapes: table and grad [rows, D], out [capacity, D], c [B]; row_i are the batch's distinct rows.
+//
+// Mapping: a tile owns a distinct row, its lanes stride over the D columns. Because nobody else
+// writes that row, no atomics are needed, and because the samples come in ascending order the sum
+// is the same on every run.
+//
+// Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row (a row's
+// sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
+// computed to speak of: the limit is memory bandwidth, or, for tables that fit, the cache's.
+//
+// Trap: float atomics would be shorter, but they make the sum depend on the schedule and collide on
+// popular items. The occurrences are sorted once an epoch instead (segments.cu).
+
+#include "kernels/models/embedding.h"
+
+#include "kernels/common/shapes.h"
+#include "kernels/platform/execution.h"
+
+namespace derrd {
+
+namespace {
+
+__global__ void gather_rows_kernel(Matrix<float> out, int64_t first_column,
+                                   Matrix<const float> table, RowSegments rows) {
+  const WarpTile tile = warp_tile();
+  const BatchCursor batch = *rows.batch;
+  for (const int64_t i : units_of(tile, out.rows)) {
+    float* __restrict__ to = out.row(i) + first_column;
+    if (i < batch.count) {
+      const float* __restrict__ from = table.row(rows.rows[batch.begin + i]);
+      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = from[k];
+    } else {
+      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = 0.0f;
+    }
+  }
+}
+
+__global__ void add_rows_kernel(Matrix<float> grad_table, Matrix<const float> grad_rows,
+                                int64_t first_column, RowSegments rows) {
+  const WarpTile tile = warp_tile();
+  const BatchCursor batch = *rows.batch;
+  for (const int64_t i : units_of(tile, batch.count)) {
+    float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
+    const float* __restrict__ from = grad_rows.row(i) + first_column;
+    for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) grad[k] += from[k];
+  }
+}
+
+__global__ void accumulate_rows_kernel(Matrix<float> grad_table, Matrix<const float> source,
+                                       Vector<const int32_t> source_rows,
+                                       Vector<const float> coefficient, const BatchCursor* samples,
+                                       float scale, RowSegments rows) {
+  const WarpTile tile = warp_tile();
+  const BatchCursor batch = *rows.batch;
+  const int64_t first_sample = samples->begin;
+  for (const int64_t i : units_of(tile, batch.count)) {
+    float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
+    const int64_t end = rows.offsets[batch.begin + i + 1];
+    for (int64_t o = rows.offsets[batch.begin + i]; o < end; ++o) {
+      const int64_t sample = rows.occurrences[o];
+      const float c = scale * coefficient[sample - first_sample];
+      const float* __restrict__ from = source.row(source_rows[sample]);
+      for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) {
+        grad[k] += c * from[k];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> table,
+                 RowSegments rows, const Stream& stream) {
+  require_shape("gather_rows", "out", out, rows.capacity, out.cols);
+  require_columns("gather_rows", "out", out, first_column, table.cols);
+  if (out.rows * table.cols == 0) return;
+  launch("gather_rows", tiles_for(out.rows, table.cols), stream, gather_rows_kernel, out,
+         first_column, table, rows);
+}
+
+void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
+              RowSegments rows, const Stream& stream) {
+  require_shape("add_rows", "grad_rows", grad_rows, rows.capacity, grad_rows.cols);
+  require_columns("add_rows", "grad_rows", grad_rows, first_column, grad_table.cols);
+  if (grad_rows.rows * grad_table.cols == 0) return;
+  launch("add_rows", tiles_for(grad_rows.rows, grad_table.cols), stream, add_rows_kernel,
+         grad_table, grad_rows, first_column, rows);
+}
+
+void accumulate_rows(Matrix<float> grad_table, Matrix<const float> source,
+                     Vector<const int32_t> source_rows, Vector<const float> coefficient,
+                     const BatchCursor* samples, float scale, RowSegments rows,
+                     const Stream& stream) {
+  require_shape("accumulate_rows", "source", source, source.rows, grad_table.cols);
+  require_size("accumulate_rows", "occurrences", rows.occurrences, source_rows.size);
+  if (rows.capacity == 0 || grad_table.cols == 0) return;
+  launch("accumulate_rows", tiles_for(coefficient.size, grad_table.cols), stream,
+         accumulate_rows_kernel, grad_table, source, source_rows, coefficient, samples, scale,
+         rows);
+}
+
+}  // namespace derrd

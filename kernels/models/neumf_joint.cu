@@ -1,0 +1,162 @@
+// NeuMF's joint vector of a pair: matrix factorisation's product beside the perceptron's output
+// (He et al., WWW'17, equation 12), and its score. The output layer's gradients are those of a
+// `linear` of one column.
+//
+//   forward    x_p = [u * i; h_p]          score_p = w . x_p + b
+//   backward   dL/du += sum over the pairs p of u of (dL/dx_p)[:D] * i_p;  dL/di likewise
+//              dL/dh_p = (dL/dx_p)[D:]
+//
+// Shapes: u [U, D], i [I, D], h [N, H], x [N, D + H].
+// Mapping: a tile per pair (forward, dL/dh), or per distinct row, which adds its pairs in order.
+// Lanes stride over the columns. Items take two launches, positives and negatives, because an item
+// may be both and only one tile at a time may add to its row.
+// Bytes: per pair 12 D + 8 H forward, 16 D + 8 H backward, and 8 D per distinct row: bandwidth, the
+// cache's for the pairs, the table's memory for the rows.
+//
+// Trap: x of pairs beyond the live ones is 0, not left alone: the output layer's products may sum
+// over it.
+
+#include "kernels/models/neumf_joint.h"
+
+#include "kernels/common/shapes.h"
+#include "kernels/platform/execution.h"
+
+namespace derrd {
+
+namespace {
+
+__global__ void neumf_joint_forward_kernel(Matrix<float> joint, Matrix<const float> user_table,
+                                           Matrix<const float> item_table,
+                                           Matrix<const float> hidden, PairRows pairs) {
+  const WarpTile tile = warp_tile();
+  const int64_t live = pairs.live == nullptr ? joint.rows : *pairs.live;
+  const int64_t dims = user_table.cols;
+  for (const int64_t p : units_of(tile, joint.rows)) {
+    float* __restrict__ x = joint.row(p);
+    if (p >= live || pairs.users[p] < 0 || pairs.items[p] < 0) {
+      for (int64_t k = tile.thread_rank(); k < joint.cols; k += tile.size()) x[k] = 0.0f;
+      continue;
+    }
+    const float* __restrict__ user = user_table.row(pairs.users[p]);
+    const float* __restrict__ item = item_table.row(pairs.items[p]);
+    const float* __restrict__ h = hidden.row(p);
+    for (int64_t k = tile.thread_rank(); k < dims; k += tile.size()) x[k] = user[k] * item[k];
+    for (int64_t k = tile.thread_rank(); k < hidden.cols; k += tile.size()) x[dims + k] = h[k];
+  }
+}
+
+__global__ void neumf_joint_score_kernel(Vector<float> score, Matrix<const float> joint,
+                                         Vector<const float> weight, Vector<const float> bias,
+                                         PairRows pairs) {
+  const WarpTile tile = warp_tile();
+  const int64_t live = pairs.live == nullptr ? joint.rows : *pairs.live;
+  const float* __restrict__ w = weight.data;
+  for (const int64_t p : units_of(tile, score.size)) {
+    const bool counts = p < live && pairs.users[p] >= 0 && pairs.items[p] >= 0;
+    const float* __restrict__ x = joint.row(p);
+    float sum = 0.0f;
+    for (int64_t k = tile.thread_rank(); k < joint.cols; k += tile.size()) sum += w[k] * x[k];
+    sum = cg::reduce(tile, sum, cg::plus<float>());
+    if (tile.thread_rank() == 0) score[p] = counts ? sum + bias[0] : 0.0f;
+  }
+}
+
+/// For one of the two tables: `other` is the other one, other_rows its rows in the pairs.
+__global__ void neumf_joint_backward_rows_kernel(Matrix<float> grad_table,
+                                                 Matrix<const float> grad_joint,
+                                                 Matrix<const float> other,
+                                                 Vector<const int32_t> other_rows,
+                                                 PairSegments segments) {
+  const WarpTile tile = warp_tile();
+  const BatchCursor batch = *segments.rows.batch;
+  const int64_t first_sample = segments.samples->begin;
+  const int64_t dims = grad_table.cols;
+  for (const int64_t i : units_of(tile, batch.count)) {
+    float* __restrict__ grad = grad_table.row(segments.rows.rows[batch.begin + i]);
+    const int64_t end = segments.rows.offsets[batch.begin + i + 1];
+    for (int64_t o = segments.rows.offsets[batch.begin + i]; o < end; ++o) {
+      const int64_t sample = segments.rows.occurrences[o] - first_sample;
+      for (int64_t j = segments.first; j < segments.last; ++j) {
+        const int64_t pair = 2 * sample + j;
+        const float* __restrict__ grad_x = grad_joint.row(pair);
+        const float* __restrict__ row = other.row(other_rows[pair]);
+        for (int64_t k = tile.thread_rank(); k < dims; k += tile.size()) {
+          grad[k] += grad_x[k] * row[k];
+        }
+      }
+    }
+  }
+}
+
+__global__ void neumf_joint_backward_hidden_kernel(Matrix<float> grad_hidden,
+                                                   Matrix<const float> grad_joint,
+                                                   const int32_t* live) {
+  const WarpTile tile = warp_tile();
+  const int64_t live_pairs = live == nullptr ? grad_joint.rows : *live;
+  const int64_t dims = grad_joint.cols - grad_hidden.cols;
+  for (const int64_t p : units_of(tile, grad_hidden.rows)) {
+    float* __restrict__ grad = grad_hidden.row(p);
+    if (p >= live_pairs) {
+      for (int64_t k = tile.thread_rank(); k < grad_hidden.cols; k += tile.size()) grad[k] = 0.0f;
+      continue;
+    }
+    const float* __restrict__ from = grad_joint.row(p) + dims;
+    for (int64_t k = tile.thread_rank(); k < grad_hidden.cols; k += tile.size()) grad[k] = from[k];
+  }
+}
+
+void check_shapes(const char* operation, Matrix<const float> joint, Matrix<const float> hidden,
+                  Matrix<const float> user_table, Matrix<const float> item_table,
+                  const PairRows& pairs) {
+  require_shape(operation, "item_table", item_table, item_table.rows, user_table.cols);
+  require_shape(operation, "joint vectors", joint, hidden.rows, user_table.cols + hidden.cols);
+  require_size(operation, "users of the pairs", pairs.users, joint.rows);
+  require_size(operation, "items of the pairs", pairs.items, joint.rows);
+}
+
+}  // namespace
+
+void neumf_joint_forward(Matrix<float> joint, Matrix<const float> user_table,
+                         Matrix<const float> item_table, Matrix<const float> hidden, PairRows pairs,
+                         const Stream& stream) {
+  check_shapes("neumf_joint_forward", joint, hidden, user_table, item_table, pairs);
+  if (joint.size() == 0) return;
+  launch("neumf_joint_forward", tiles_for(joint.rows, joint.cols), stream,
+         neumf_joint_forward_kernel, joint, user_table, item_table, hidden, pairs);
+}
+
+void neumf_joint_score(Vector<float> score, Matrix<const float> joint, Vector<const float> weight,
+                       Vector<const float> bias, PairRows pairs, const Stream& stream) {
+  constexpr const char* kName = "neumf_joint_score";
+  require_shape(kName, "joint vectors", joint, score.size, weight.size);
+  require_size(kName, "bias", bias, 1);
+  require_size(kName, "users of the pairs", pairs.users, joint.rows);
+  require_size(kName, "items of the pairs", pairs.items, joint.rows);
+  if (score.size == 0) return;
+  launch(kName, tiles_for(score.size, joint.cols), stream, neumf_joint_score_kernel, score, joint,
+         weight, bias, pairs);
+}
+
+void neumf_joint_backward(Matrix<float> grad_user, Matrix<float> grad_item,
+                          Matrix<float> grad_hidden, Matrix<const float> grad_joint,
+                          Matrix<const float> user_table, Matrix<const float> item_table,
+                          PairRows pairs, PairBatch batch, const Stream& stream) {
+  constexpr const char* kName = "neumf_joint_backward";
+  check_shapes(kName, grad_joint, grad_hidden, user_table, item_table, pairs);
+  require_shape(kName, "grad_user", grad_user, user_table.rows, user_table.cols);
+  require_shape(kName, "grad_item", grad_item, item_table.rows, item_table.cols);
+  if (grad_joint.rows == 0) return;
+  if (grad_hidden.cols > 0) {
+    launch("neumf_joint_backward_hidden", tiles_for(grad_hidden.rows, grad_hidden.cols), stream,
+           neumf_joint_backward_hidden_kernel, grad_hidden, grad_joint, pairs.live);
+  }
+  const Geometry geometry = tiles_for(grad_joint.rows, user_table.cols);
+  launch("neumf_joint_backward_users", geometry, stream, neumf_joint_backward_rows_kernel,
+         grad_user, grad_joint, item_table, pairs.items, batch.users());
+  for (const PairSegments& items : {batch.positives(), batch.negatives()}) {
+    launch("neumf_joint_backward_items", geometry, stream, neumf_joint_backward_rows_kernel,
+           grad_item, grad_joint, user_table, pairs.users, items);
+  }
+}
+
+}  // namespace derrd

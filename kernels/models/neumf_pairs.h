@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/epoch/segments.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+// A model that scores pairs (user, item) one by one sees a batch of samples (user, positive item,
+// negative item) as pairs: pair 2s is (user, positive) of the batch's sample s, pair 2s + 1 is
+// (user, negative). So the live pairs are the first 2 * count.
+
+/// The rows of two matrices that pairs point to. A view.
+struct PairRows {
+  Vector<const int32_t> users;    ///< [N]
+  Vector<const int32_t> items;    ///< [N]
+  const int32_t* live = nullptr;  ///< device memory, how many pairs count; null: all of them
+};
+
+/// Which pairs a distinct row of the batch has: the pairs 2s + j, first <= j < last, of each of its
+/// samples s, ascending. A view.
+struct PairSegments {
+  RowSegments rows;
+  const BatchCursor* samples = nullptr;  ///< device memory
+  int32_t first = 0;
+  int32_t last = 2;
+};
+
+/// The distinct rows of a batch of samples, and where it lies in the epoch. A view.
+struct PairBatch {
+  const BatchCursor* samples = nullptr;  ///< device memory
+  RowSegments distinct_users, distinct_positives, distinct_negatives;
+
+  DERRD_HOST_DEVICE PairSegments users() const { return {distinct_users, samples, 0, 2}; }
+  DERRD_HOST_DEVICE PairSegments positives() const { return {distinct_positives, samples, 0, 1}; }
+  DERRD_HOST_DEVICE PairSegments negatives() const { return {distinct_negatives, samples, 1, 2}; }
+};
+
+/// What locate_pairs writes, for N pairs.
+struct PairBuffers {
+  Vector<int32_t> user_rows, item_rows;  ///< [N] rows of the tables
+  /// [N] numbers of these rows among the batch's distinct users, and among its distinct positives
+  /// followed, from distinct_positives.capacity on, by its distinct negatives.
+  Vector<int32_t> user_places, item_places;
+  BatchCursor* cursor = nullptr;  ///< device memory: {number, 2 begin, 2 count} of the samples
+
+  /// The pairs as rows of the tables, and as rows of matrices that hold the distinct rows only.
+  PairRows rows() const { return {user_rows, item_rows, &cursor->count}; }
+  PairRows places() const { return {user_places, item_places, &cursor->count}; }
+};
+
+/// Finds the rows of the current batch's pairs. Pairs beyond the live ones point to row 0.
+/// @param out overwritten; N is even and no batch has more than N / 2 samples.
+/// @throws std::invalid_argument if the shapes do not fit.
+void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream);
+
+/// The pairs of adjacent users with the items of a list each, or with all items: pair p is number
+/// n = first_pair + p of them, that of user first_user + n / width.
+/// @param users, items [N], overwritten
+/// @param width S, or the number of items
+/// @param listed [rows * S] the users' lists, -1: no item; empty: item n % width
+/// @throws std::invalid_argument if the shapes do not fit.
+void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, int64_t first_user,
+                     int64_t first_pair, int64_t width, Vector<const int32_t> listed,
+                     const Stream& stream);
+
+}  // namespace derrd

@@ -1,0 +1,87 @@
+// Adam (Kingma and Ba, ICLR'15, algorithm 1) with coupled L2, dense: every parameter moves at every
+// step, because its moments decay and the L2 term acts whether the batch touched it or not.
+//
+//   g  = gradient + weight_decay p
+//   m += (1 - beta1) (g - m)
+//   v  = beta2 v + (1 - beta2) g^2
+//   p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+//   gradient = 0
+//
+// Shapes: p, m, v, gradient [n], a part of the parameters' arena. t and the two corrections lie in
+// device memory (AdamHistory), so that a step's launches are the same every time.
+//
+// Mapping: a thread per element; on the CPU a loop over the vectors of a chunk.
+//
+// Bytes: 16 read and 16 written per element, the zeroing of the gradient included. About 12 flops:
+// the limit is memory bandwidth (divider throughput when all of it sits in the CPU's caches). For
+// the rows of embedding tables, of which a batch touches few, adam_rows.cu moves far fewer bytes to
+// the same result.
+//
+// Trap: 1 - beta2 in float is off by 1e-5, 1 - beta^t by more while t is small: they are taken in
+// double.
+
+#include "kernels/update/adam.h"
+
+#include "kernels/common/shapes.h"
+#include "kernels/platform/execution.h"
+#include "kernels/platform/lane_floats.h"
+#include "kernels/update/adam_element.h"
+
+namespace derrd {
+
+namespace {
+
+__global__ void adam_advance_kernel(AdamHistory history, AdamOptions options) {
+  for ([[maybe_unused]] const int64_t once : units_of(SingleThread{}, 1)) {
+    const int64_t t = *history.steps + 1;
+    const double power = static_cast<double>(t);
+    *history.steps = t;
+    history.corrections[history.place_of(t)] = {
+        static_cast<float>(options.learning_rate / (1.0 - pow(options.beta1, power))),
+        static_cast<float>(1.0 / sqrt(1.0 - pow(options.beta2, power)))};
+  }
+}
+
+__global__ void adam_update_kernel(Vector<float> parameters, Vector<float> first_moment,
+                                   Vector<float> second_moment, Vector<float> gradient,
+                                   AdamFactors factors, AdamHistory history) {
+  const AdamCorrections corrections = history.corrections[history.place_of(*history.steps)];
+  float* __restrict__ p = parameters.data;
+  float* __restrict__ m = first_moment.data;
+  float* __restrict__ v = second_moment.data;
+  float* __restrict__ grad = gradient.data;
+  const int64_t parts = (parameters.size + kLaneWidth - 1) / kLaneWidth;
+  for (const int64_t part : units_of(SingleThread{}, parts)) {
+    const int64_t i = part * kLaneWidth;
+    const int64_t count = parameters.size - i;
+    LaneFloats p_i = load_lanes(p + i, count);
+    LaneFloats m_i = load_lanes(m + i, count);
+    LaneFloats v_i = load_lanes(v + i, count);
+    adam_update(p_i, m_i, v_i, load_lanes(grad + i, count), factors, corrections);
+    store_lanes(p + i, p_i, count);
+    store_lanes(m + i, m_i, count);
+    store_lanes(v + i, v_i, count);
+    store_lanes(grad + i, spread(0.0f), count);
+  }
+}
+
+}  // namespace
+
+void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream) {
+  require_ring("adam_advance", history);
+  launch("adam_advance", threads_for(1), stream, adam_advance_kernel, history, options);
+}
+
+void adam_update(Vector<float> parameters, Vector<float> first_moment, Vector<float> second_moment,
+                 Vector<float> gradient, AdamOptions options, AdamHistory history,
+                 const Stream& stream) {
+  require_size("adam_update", "first_moment", first_moment, parameters.size);
+  require_size("adam_update", "second_moment", second_moment, parameters.size);
+  require_size("adam_update", "gradient", gradient, parameters.size);
+  if (parameters.size == 0) return;
+  const int64_t parts = (parameters.size + kLaneWidth - 1) / kLaneWidth;
+  launch("adam_update", threads_for(parts, kLaneWidth), stream, adam_update_kernel, parameters,
+         first_moment, second_moment, gradient, adam_factors(options), history);
+}
+
+}  // namespace derrd

@@ -1,0 +1,389 @@
+// What comes out of a model: recommendations and evaluations, on easy and on odd data sets.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "data/formats/safetensors.h"
+#include "data/split.h"
+#include "data/version.h"
+#include "tests/apps/program.h"
+
+namespace derrd::test {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<std::string> cells_of(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> cells;
+  for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
+  return cells;
+}
+
+/// Items that user u has not trained with, by score falling and then number, in double.
+std::vector<std::pair<double, int32_t>> expected_list(const Dataset& dataset,
+                                                      const SmallModel& model, int64_t u) {
+  std::vector<std::pair<double, int32_t>> list;
+  for (int32_t i = 0; i < dataset.num_items(); ++i) {
+    if (dataset.train.contains(u, i)) continue;
+    double score = 0;
+    for (int64_t d = 0; d < model.dim; ++d) {
+      score += double{model.user[u * model.dim + d]} * model.item[i * model.dim + d];
+    }
+    list.emplace_back(-score, i);
+  }
+  std::sort(list.begin(), list.end());
+  for (auto& [score, item] : list) score = -score;
+  return list;
+}
+
+class Recommend : public testing::Test {
+ protected:
+  Recommend() : dataset_(write_small_dataset(folder_)), model_(60, 120, 5) {
+    model_.write(path("model"));
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+  Result recommend(const Arguments& arguments) const {
+    return derrd(Arguments{"recommend", "--data", path("data"), "--model", path("model")} +
+                 arguments);
+  }
+
+  TemporaryFolder folder_;
+  Dataset dataset_;
+  SmallModel model_;
+};
+
+TEST_F(Recommend, EveryUsersBestUnobservedItems) {
+  const Result result = recommend({"--top", "7"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines[0], "user\trank\titem\tscore");
+  size_t line = 1;
+  for (int64_t u = 0; u < 60; ++u) {
+    const auto expected = expected_list(dataset_, model_, u);
+    for (size_t k = 0; k < std::min<size_t>(7, expected.size()); ++k) {
+      ASSERT_LT(line, lines.size());
+      const auto cells = cells_of(lines[line++]);
+      ASSERT_EQ(cells.size(), 4u);
+      EXPECT_EQ(cells[0], dataset_.user_ids.text(u));
+      EXPECT_EQ(cells[1], std::to_string(k + 1));
+      EXPECT_EQ(cells[2], dataset_.item_ids.text(expected[k].second)) << "user " << u << " " << k;
+      EXPECT_EQ(std::stod(cells[3]), expected[k].first);  // products of eighths are exact
+    }
+  }
+  EXPECT_EQ(line, lines.size());
+}
+
+TEST_F(Recommend, HeldOutItemsStay) {
+  const Result result = recommend({"--top", "120", "--format", "jsonl"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  ASSERT_EQ(lines.size(), 60u);
+  for (int64_t u = 0; u < 60; ++u) {
+    const auto json = nlohmann::json::parse(lines[u]);
+    EXPECT_EQ(json["user"], dataset_.user_ids.numbers()[u]);
+    std::set<int64_t> items;
+    for (const auto& entry : json["items"]) items.insert(entry["item"].get<int64_t>());
+    EXPECT_EQ(items.size(), 120 - dataset_.train.row(u).size());
+    EXPECT_TRUE(items.contains(dataset_.item_ids.numbers()[dataset_.test_item[u]]));
+    EXPECT_TRUE(items.contains(dataset_.item_ids.numbers()[dataset_.valid_item[u]]));
+    for (const int32_t i : dataset_.train.row(u)) {
+      EXPECT_FALSE(items.contains(dataset_.item_ids.numbers()[i]));
+    }
+  }
+}
+
+TEST_F(Recommend, SelectedUsersInTheirOrder) {
+  const std::string all = recommend({"--top", "2"}).out;
+  write_text(path("users"), "31\r\n 4\n\n31");
+  for (const Arguments& selection :
+       {Arguments{"--users", "31,4,31"}, Arguments{"--users-file", path("users")}}) {
+    const Result result = recommend(Arguments{"--top", "2"} + selection);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const auto lines = lines_of(result.out);
+    const auto expected = lines_of(all);
+    ASSERT_EQ(lines.size(), 7u);
+    for (const auto& [row, user] : {std::pair{1, 31}, {3, 4}, {5, 31}}) {
+      EXPECT_EQ(lines[row], expected[1 + 2 * user]);
+      EXPECT_EQ(lines[row + 1], expected[2 + 2 * user]);
+    }
+  }
+}
+
+TEST_F(Recommend, UnknownUsersAreNamed) {
+  const Result named = recommend({"--users", "3,60", "-o", path("out")});
+  EXPECT_EQ(named.exit_code, 1);
+  EXPECT_NE(named.err.find("\"60\""), std::string::npos) << named.err;
+  write_text(path("users"), "3\nbob\n");
+  const Result listed = recommend({"--users-file", path("users"), "-o", path("out")});
+  EXPECT_EQ(listed.exit_code, 1);
+  EXPECT_NE(listed.err.find(path("users") + ":2: "), std::string::npos) << listed.err;
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+}
+
+TEST_F(Recommend, FileHoldsWhatStandardOutputWould) {
+  const std::string text = recommend({}).out;
+  EXPECT_EQ(recommend({"-o", path("out")}).exit_code, 0);
+  EXPECT_EQ(read_text(path("out")), text);
+}
+
+TEST_F(Recommend, SafetensorsHoldTheSameLists) {
+  constexpr int64_t kTop = 115;  // more than some users have not trained with
+  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "--seed", "7",
+                   "-o", path("model"), "--quiet"})
+                .exit_code,
+            0);
+  const Arguments selection = {"--top", std::to_string(kTop), "--users", "31,4,0,59"};
+  const std::string tsv = recommend(selection).out;
+  const Result result =
+      recommend(selection + Arguments{"--format", "safetensors", "-o", path("lists")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "");
+
+  const SafetensorsFile file = SafetensorsFile::read(path("lists"));
+  const auto users = file.values<int32_t>("users");
+  const auto items = file.values<int32_t>("items");
+  const auto scores = file.values<float>("scores");
+  EXPECT_EQ(users, (std::vector<int32_t>{31, 4, 0, 59}));
+  EXPECT_EQ(file.tensor("items").shape, (std::vector<int64_t>{4, kTop}));
+  EXPECT_EQ(file.tensor("scores").shape, (std::vector<int64_t>{4, kTop}));
+  std::string text = "user\trank\titem\tscore\n";
+  size_t empty = 0;
+  for (size_t u = 0; u < users.size(); ++u) {
+    for (size_t k = 0; k < kTop; ++k) {
+      const int32_t item = items[u * kTop + k];
+      const float score = scores[u * kTop + k];
+      if (item < 0) {
+        EXPECT_EQ(item, -1);
+        EXPECT_EQ(score, -std::numeric_limits<float>::infinity());
+        ++empty;
+        continue;
+      }
+      text += fmt::format("{}\t{}\t{}\t{}\n", dataset_.user_ids.text(users[u]), k + 1,
+                          dataset_.item_ids.text(item), score);
+    }
+  }
+  EXPECT_EQ(text, tsv);
+  EXPECT_GT(empty, 0u) << "choose other users: these have no short list";
+
+  const SafetensorsFile model = SafetensorsFile::read(path("model"));
+  EXPECT_EQ(file.metadata_or("format", ""), "derrd-lists");
+  EXPECT_EQ(file.metadata_or("version", ""), kVersion);
+  EXPECT_EQ(file.metadata_or("dataset_hash", ""), dataset_.hash);
+  EXPECT_EQ(file.metadata_or("model_hash", ""), hash_tensors(model.tensors()));
+  EXPECT_EQ(file.metadata_or("model", ""), "bpr");
+  EXPECT_EQ(file.metadata_or("model_seed", ""), "7");
+  for (const char* fact : {"options", "metrics", "dataset_hash"}) {
+    EXPECT_EQ(file.metadata_or(std::string("model_") + fact, ""), model.metadata_or(fact, "none"));
+  }
+  const auto options = nlohmann::json::parse(file.metadata_or("options", ""));
+  EXPECT_EQ(options, (nlohmann::json{{"command", "recommend"}, {"top", kTop}}));
+}
+
+TEST_F(Recommend, SafetensorsNeedAFile) {
+  const Result result = recommend({"--format", "safetensors"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("-o"), std::string::npos) << result.err;
+}
+
+TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
+  // Users are taken 1,024 at a time.
+  const Dataset dataset = write_dataset(
+      path("data"), {.users = 1100, .items = 150, .interactions = 6000, .candidates = 10});
+  const SmallModel model(1100, 150, 3);
+  model.write(path("model"));
+  const auto all = lines_of(recommend({"--top", "3"}).out);
+  ASSERT_EQ(all.size(), 1u + 3 * 1100);
+  for (const int64_t user : {1023, 1024, 1025, 1099}) {
+    const auto one = lines_of(recommend({"--top", "3", "--users", std::to_string(user)}).out);
+    ASSERT_EQ(one.size(), 4u);
+    const auto expected = expected_list(dataset, model, user);
+    for (size_t k = 0; k < 3; ++k) {
+      EXPECT_EQ(all[1 + 3 * user + k], one[1 + k]);
+      EXPECT_EQ(cells_of(one[1 + k])[0], std::to_string(user));
+      EXPECT_EQ(cells_of(one[1 + k])[2], dataset.item_ids.text(expected[k].second));
+    }
+  }
+}
+
+TEST_F(Recommend, SameAtAnyNumberOfThreads) {
+  EXPECT_EQ(recommend({"--threads", "1"}).out, recommend({"--threads", "2"}).out);
+}
+
+TEST(RecommendIds, StringsAndNumbersBeyond32Bits) {
+  const TemporaryFolder folder;
+  // Users named by strings, items by large numbers; two of each kind look alike.
+  std::string text;
+  for (const char* user : {"anna", "Anna", "o'brien, p.", "zo\xc3\xab"}) {
+    for (int64_t item = 0; item < 6; ++item) {
+      text += std::string(user) + "\t" + std::to_string(3000000000 + item * 4294967296) + "\n";
+    }
+  }
+  text += "anna\t-9\nanna\t0\n";
+  write_text(folder / "text.tsv", text);
+  ASSERT_EQ(derrd({"prepare", folder / "text.tsv", "--format", "tsv", "--header", "no",
+                   "--min-user", "1", "--candidates", "3", "-o", folder / "data"})
+                .exit_code,
+            0);
+  ASSERT_EQ(derrd({"train", "--data", folder / "data", "--dim", "2", "--epochs", "1", "-o",
+                   folder / "model", "--quiet"})
+                .exit_code,
+            0);
+  const Result tsv = derrd({"recommend", "--data", folder / "data", "--model", folder / "model"});
+  ASSERT_EQ(tsv.exit_code, 0) << tsv.err;
+  std::set<std::string> users, items;
+  for (const std::string& line : lines_of(tsv.out)) {
+    const auto cells = cells_of(line);
+    users.insert(cells.at(0));
+    items.insert(cells.at(2));
+  }
+  EXPECT_TRUE(users.contains("anna") && users.contains("Anna") && users.contains("zo\xc3\xab"));
+  EXPECT_TRUE(items.contains("-9") && items.contains("0"));
+  for (const std::string& item : items) {
+    EXPECT_TRUE(item == "item" || item == "-9" || item == "0" || std::stoll(item) >= 3000000000);
+  }
+  write_text(folder / "users", "o'brien, p.\n");
+  const Result jsonl = derrd({"recommend", "--data", folder / "data", "--model", folder / "model",
+                              "--users-file", folder / "users", "--format", "jsonl"});
+  ASSERT_EQ(jsonl.exit_code, 0) << jsonl.err;
+  const auto json = nlohmann::json::parse(jsonl.out);
+  EXPECT_EQ(json["user"], "o'brien, p.");
+  for (const auto& entry : json["items"]) EXPECT_TRUE(entry["item"].is_number_integer());
+}
+
+class Evaluate : public Recommend {};
+
+TEST_F(Evaluate, FiguresAreThoseOfTheDefinition) {
+  const Result result =
+      derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  ASSERT_EQ(json["models"].size(), 1u);
+  const auto& model = json["models"][0];
+  EXPECT_EQ(model["dim"], 5);
+  EXPECT_EQ(model["parameters"], (60 + 120) * 5);
+  EXPECT_GT(model["top10_ms"], 0);
+
+  double hit = 0, full_hit = 0, full_ndcg = 0;
+  for (int64_t u = 0; u < 60; ++u) {
+    const auto score = [&](int32_t i) {
+      return std::inner_product(&model_.user[u * 5], &model_.user[u * 5] + 5, &model_.item[i * 5],
+                                0.0);
+    };
+    const int32_t test = dataset_.test_item[u];
+    const auto beats = [&](int32_t i) { return i >= 0 && i != test && score(i) >= score(test); };
+    const auto candidates = dataset_.candidates_of(u);
+    const auto rank = 1 + std::count_if(candidates.begin(), candidates.end(), beats);
+    hit += rank <= 10;
+    int64_t full = 1;
+    for (int32_t i = 0; i < 120; ++i) full += !dataset_.train.contains(u, i) && beats(i);
+    full_hit += full <= 20;
+    full_ndcg += full <= 20 ? std::log(2.0) / std::log(full + 1.0) : 0.0;
+  }
+  EXPECT_DOUBLE_EQ(model["test"]["H@10"], hit / 60);
+  EXPECT_DOUBLE_EQ(model["full"]["HR@20"], full_hit / 60);
+  EXPECT_DOUBLE_EQ(model["full"]["Recall@20"], full_hit / 60);
+  EXPECT_NEAR(model["full"]["NDCG@20"].get<double>(), full_ndcg / 60, 1e-12);  // order of a sum
+}
+
+TEST_F(Evaluate, TableHasARowPerModel) {
+  SmallModel(60, 120, 3).write(path("smaller"));
+  const Arguments run = {"evaluate", "--data",      path("data"),
+                         "--model",  path("model"), path("smaller")};
+  const Result result = derrd(run);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto lines = lines_of(result.out);
+  const auto rows = [&](const std::string& name) {
+    return std::count_if(lines.begin(), lines.end(),
+                         [&](const std::string& line) { return line.starts_with(name + " "); });
+  };
+  EXPECT_EQ(rows("model"), 3) << result.out;
+  EXPECT_EQ(rows("smaller"), 3) << result.out;
+  for (const char* name : {"H@5", "M@20", "Recall@50", "NDCG@10", "900", "540"}) {
+    EXPECT_NE(result.out.find(name), std::string::npos) << name;
+  }
+  EXPECT_EQ(result.out.find("Validation"), std::string::npos);
+  EXPECT_NE(derrd(run + Arguments{"--valid"}).out.find("Validation"), std::string::npos);
+}
+
+TEST_F(Evaluate, AgreesWithTraining) {
+  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "-o",
+                   path("trained"), "--quiet"})
+                .exit_code,
+            0);
+  const Result result =
+      derrd({"evaluate", "--data", path("data"), "--model", path("trained"), "--json"});
+  const auto evaluated = nlohmann::json::parse(result.out)["models"][0];
+  const auto reported =
+      nlohmann::json::parse(SafetensorsFile::read(path("trained")).metadata_or("metrics", ""));
+  EXPECT_EQ(evaluated["test"], reported["test"]);
+  EXPECT_EQ(evaluated["valid"], reported["valid"]);
+}
+
+/// 6 users, 9 items: one has all of them, one none, one a single item; no candidates for the first.
+Dataset odd_dataset() {
+  Dataset dataset;
+  const std::vector<std::vector<int32_t>> rows = {
+      {0, 1, 2, 3, 4, 5, 6, 7, 8}, {}, {4}, {0, 1, 2}, {1, 5, 6, 7, 8}, {2, 3}};
+  for (const auto& row : rows) {
+    dataset.train.items.insert(dataset.train.items.end(), row.begin(), row.end());
+    dataset.train.offsets.push_back(dataset.train.num_interactions());
+  }
+  dataset.valid_item = {-1, -1, -1, 5, 0, 1};
+  dataset.test_item = {-1, 3, 0, 6, 2, 4};
+  dataset.user_ids = IdTable::identity(6);
+  dataset.item_ids = IdTable::identity(9);
+  draw_candidates(dataset, 499, 0);
+  return dataset;
+}
+
+TEST(OddData, EveryMethodRunsToItsEnd) {
+  const TemporaryFolder folder;
+  save_dataset(odd_dataset(), folder / "data");
+  SmallModel(6, 9, 4).write(folder / "teacher");
+  for (const char* preset : {"authors", "paper"}) {
+    for (const char* method : {"none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {
+      for (const char* interesting : {"sampled", "top"}) {
+        const Result result =
+            derrd({"distill", "--data", folder / "data", "--teacher", folder / "teacher",
+                   "--method", method, "--preset", preset, "--interesting", interesting, "--dim",
+                   "2", "--epochs", "3", "-o", folder / "student", "--quiet"});
+        ASSERT_EQ(result.exit_code, 0) << method << " " << preset << result.err;
+      }
+    }
+  }
+  const Result evaluated =
+      derrd({"evaluate", "--data", folder / "data", "--model", folder / "student", "--json"});
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  // At most 8 items beside the target: it is always among the first 20.
+  EXPECT_EQ(nlohmann::json::parse(evaluated.out)["models"][0]["test"]["H@20"], 1.0);
+
+  const Result recommended = derrd(
+      {"recommend", "--data", folder / "data", "--model", folder / "student", "--format", "jsonl"});
+  ASSERT_EQ(recommended.exit_code, 0) << recommended.err;
+  const auto lines = lines_of(recommended.out);
+  ASSERT_EQ(lines.size(), 6u);
+  const std::vector<size_t> unobserved = {0, 9, 8, 6, 4, 7};
+  for (size_t u = 0; u < 6; ++u) {
+    EXPECT_EQ(nlohmann::json::parse(lines[u])["items"].size(), unobserved[u]) << u;
+  }
+}
+
+}  // namespace
+}  // namespace derrd::test

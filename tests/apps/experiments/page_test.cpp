@@ -1,0 +1,129 @@
+// The report's page as a browser shows it: complete, self-contained, readable on a phone and in the
+// dark. Needs Chromium.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/apps/experiments/experiment_data.h"
+#include "tests/apps/program.h"
+
+namespace derrd::test {
+namespace {
+
+#ifdef DERRD_CHROMIUM
+
+/// Looks at index.html in a frame as wide as a phone, and leaves what it saw as JSON.
+constexpr const char* kLook = R"(<!doctype html><meta charset=utf-8>
+<iframe id=frame src="index.html" style="width: 390px; height: 844px; border: 0"></iframe>
+<script>
+const luminance = color => {
+  const [r, g, b] = color.match(/[\d.]+/g).slice(0, 3).map(c => c / 255)
+      .map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+onload = () => {
+  const page = frame.contentDocument, window = frame.contentWindow;
+  const all = selector => [...page.querySelectorAll(selector)];
+  const style = element => window.getComputedStyle(element);
+  const background = luminance(style(page.body).backgroundColor);
+  const contrast = color => {
+    const one = luminance(color);
+    return (Math.max(one, background) + .05) / (Math.min(one, background) + .05);
+  };
+  const texts = all('h1, h2, th, td, li, p, text');
+  const seen = {
+    title: page.title,
+    resources: window.performance.getEntriesByType('resource').map(entry => entry.name),
+    scripts: page.scripts.length,
+    width: page.documentElement.scrollWidth,
+    wide: all('body *').filter(part => !part.closest('.scroll') && part.clientWidth && part.scrollWidth > part.clientWidth)
+        .map(part => part.outerHTML.slice(0, 200)),
+    tables: all('table').map(table => table.rows.length),
+    uneven: all('tr').filter(row => row.cells.length !== row.closest('table').rows[0].cells.length).length,
+    unnamed: all('.scroll').filter(part => !page.getElementById(part.getAttribute('aria-labelledby'))).length,
+    unscoped: all('th').filter(header => !header.scope).length,
+    broken_links: all('nav a').filter(link => !page.getElementById(link.hash.slice(1))).length,
+    charts: all('figure > svg').map(chart => chart.querySelectorAll('.line').length),
+    outside: all('figure > svg .line').filter(line => {
+      const box = line.getBBox(), view = line.ownerSVGElement.viewBox.baseVal;
+      return !(box.width > 0) || box.x < 0 || box.y < 0 || box.x + box.width > view.width || box.y + box.height > view.height;
+    }).length,
+    dark: background < .5,
+    text_contrast: Math.min(...texts.map(element =>
+        contrast(element.tagName === 'text' ? style(element).fill : style(element).color))),
+    line_contrast: Math.min(...all('.line').map(line => contrast(style(line).stroke))),
+  };
+  document.body.textContent = 'SEEN' + JSON.stringify(seen) + 'END';
+};
+</script>)";
+
+class Page : public testing::Test {
+ protected:
+  Page() {
+    const SmallExperiment experiment(folder_);
+    // The page names its recipe, here by a word that is wider than a phone.
+    const std::string recipe = folder_ / (std::string(80, 'x') + ".toml");
+    write_text(recipe, experiment.text);
+    const Result result =
+        derrd({"reproduce", "--data", experiment.data, "--recipes", recipe, "--work",
+               folder_ / "work", "-o", folder_ / "report", "--models", "bpr", "--splits", "0,1",
+               "--methods", "student,de,rrd,de-rrd", "--table", "1,2,3", "--quiet"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    write_text(folder_ / "report/look.html", kLook);
+  }
+
+  nlohmann::json look(const std::string& flags) const {
+    const std::string command =
+        "HOME='" + (folder_ / "home") +
+        "' timeout 60 " DERRD_CHROMIUM
+        " --headless --no-sandbox --disable-gpu --allow-file-access-from-files"
+        " --virtual-time-budget=5000 --dump-dom " +
+        flags + " 'file://" + (folder_ / "report/look.html") + "' >'" + (folder_ / "dom") +
+        "' 2>'" + (folder_ / "chromium-errors") + "'";
+    EXPECT_EQ(std::system(command.c_str()), 0) << read_text(folder_ / "chromium-errors");
+    const std::string dom = read_text(folder_ / "dom");
+    const size_t begin = dom.find("SEEN{"), end = dom.find("}END");
+    if (begin == std::string::npos || end == std::string::npos) {
+      ADD_FAILURE() << dom << read_text(folder_ / "chromium-errors");
+      return {};
+    }
+    return nlohmann::json::parse(dom.substr(begin + 4, end + 1 - begin - 4));
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Page, IsCompleteSelfContainedAndReadable) {
+  for (const bool dark : {false, true}) {
+    const nlohmann::json seen = look(dark ? "--blink-settings=preferredColorScheme=0"
+                                          : "--blink-settings=preferredColorScheme=1");
+    ASSERT_TRUE(seen.is_object());
+    EXPECT_EQ(seen["title"], "DE-RRD reproduced");
+    EXPECT_EQ(seen["dark"], dark);
+    EXPECT_EQ(seen["resources"], nlohmann::json::array());
+    EXPECT_EQ(seen["scripts"], 0);
+    EXPECT_LE(seen["width"], 390) << "the page scrolls sideways on a phone: " << seen["wide"];
+    // Table 1: a row and the paper's two. Table 2: five of these, Improv.s. Its tests. Table 3.
+    EXPECT_EQ(seen["tables"], (nlohmann::json{4, 1 + 5 * 3 + 3, 1 + 3, 1 + 3 * 3}));
+    EXPECT_EQ(seen["charts"].size(), 2u);
+    EXPECT_GE(seen["charts"][0], 5);
+    for (const char* fault : {"uneven", "unnamed", "unscoped", "broken_links", "outside"}) {
+      EXPECT_EQ(seen[fault], 0) << fault;
+    }
+    EXPECT_GE(seen["text_contrast"], 4.5) << "WCAG AA for text, dark: " << dark;
+    EXPECT_GE(seen["line_contrast"], 3.0) << "WCAG AA for graphics, dark: " << dark;
+  }
+}
+
+#else
+
+TEST(Page, IsCompleteSelfContainedAndReadable) {
+  GTEST_SKIP() << "there was no chromium (package chromium) when this was configured";
+}
+
+#endif
+
+}  // namespace
+}  // namespace derrd::test

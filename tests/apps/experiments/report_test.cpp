@@ -1,0 +1,218 @@
+// Tables 1 to 4 from the files of finished runs; figures beside the paper's; Markdown, TSV, curves.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/experiments/chart.h"
+#include "apps/experiments/curves.h"
+#include "apps/experiments/published.h"
+#include "apps/experiments/tables.h"
+#include "data/formats/safetensors.h"
+#include "tests/apps/program.h"
+
+namespace derrd::test {
+namespace {
+
+TEST(Published, FiguresAreThePapers) {
+  const PublishedRow row = published_row({2, "citeulike", "neumf", "de-rrd"});
+  EXPECT_EQ(row.marks, "****");
+  EXPECT_EQ(row.figure("H@5"), .4758);
+  EXPECT_EQ(row.figure("N@20"), .4099);
+  EXPECT_FALSE(row.figure("H@7"));
+  EXPECT_EQ(published_row({1, "-", "-", "foursquare"}).figure("train"), 609655);
+  EXPECT_EQ(published_row({3, "foursquare", "bpr", "phi-0.5"}).figure("seconds"), 249.19);
+  EXPECT_EQ(published_row({4, "foursquare", "neumf", "rrd-full"}).figure("N@10"), .3949);
+  EXPECT_FALSE(published_row({4, "citeulike", "bpr", "de"}).figure("H@5"));
+  // The paper computed its improvements before it rounded: they agree to the last digit but one.
+  const double competitor = *published_row({2, "citeulike", "bpr", "cd"}).figure("M@20");
+  const double best = *published_row({2, "citeulike", "bpr", "de-rrd"}).figure("M@20");
+  EXPECT_NEAR(100 * (best / competitor - 1), 6.4, .05);
+}
+
+TEST(Figure, IsMarkedOutsideTwoStandardErrors) {
+  Figure figure{Style::kMetric, {.48, .50}, std::nullopt};  // mean .49, standard error .01
+  EXPECT_FALSE(figure.difference());
+  EXPECT_FALSE(figure.outside());
+  figure.paper = .511;
+  EXPECT_TRUE(figure.outside());
+  figure.paper = .469;
+  EXPECT_TRUE(figure.outside());
+  figure.paper = .509;
+  EXPECT_FALSE(figure.outside());
+  figure.values = {.48};
+  EXPECT_FALSE(figure.outside()) << "a single value has no standard error";
+  EXPECT_EQ(format_with_error({Style::kMetric, {.48, .50}, {}}), "0.4900 ± 0.0100");
+  EXPECT_EQ(format_with_error({Style::kMetric, {.48}, {}}), "0.4800");
+  EXPECT_EQ(format_with_error({Style::kMetric, {}, {}}), "–");
+  EXPECT_EQ(format_figure(125580, Style::kCount), "125,580");
+  EXPECT_EQ(format_difference(-1, Style::kCount), "-1");
+  EXPECT_EQ(format_difference(1234567, Style::kCount), "+1,234,567");
+  EXPECT_EQ(format_figure(6.08, Style::kMillions), "6.08M");
+  EXPECT_EQ(format_difference(-.00731, Style::kMetric), "-0.0073");
+}
+
+/// Runs whose files are made up: each method's metrics are its number / 10 + split / 100.
+class Tables : public testing::Test {
+ protected:
+  Tables() {
+    std::string recipe = "[bpr.teacher]\ndim = 20\n";
+    for (const std::string& method : methods_) recipe += "[bpr." + method + "]\n";
+    study_.data.push_back(
+        {"citeulike", "users.dat", RecipeFile::parse(recipe, "recipe", nullptr), "hash"});
+    study_.splits = {0, 1, 2};
+    study_.models = {"bpr"};
+    study_.methods = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
+  }
+
+  void finish(const std::string& method, int split, double hit, double size = kPaperSize) {
+    const TrainingName name{"citeulike", split, "bpr", method, size};
+    const derrd::Run& run = plan_.runs()[plan_.training(study_.data[0], name)];
+    std::filesystem::create_directories(run.folder);
+    nlohmann::json metrics = {{"best_epoch", 3}, {"epochs", 9}};
+    for (const char* part : {"valid", "test"}) {
+      for (const int n : {5, 10, 20}) {
+        for (const char* metric : {"H", "N", "M"}) {
+          metrics[part][fmt::format("{}@{}", metric, n)] = hit;
+        }
+      }
+    }
+    write_safetensors(run.file(kModelFile), {}, {{"metrics", metrics.dump()}});
+    write_text(run.file(kLogFile).string(), R"({"epoch":0,"valid":{"H@5":0.1},"test":{"H@5":0.2}})"
+                                            "\n"
+                                            R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})"
+                                            "\n");
+  }
+  Findings findings() const {
+    return {plan_, std::vector<Outcome>(plan_.runs().size(), Outcome::kFinished)};
+  }
+  static const ReportRow& row_of(const ReportTable& table, const std::string& id) {
+    const auto row = std::ranges::find(table.rows, id, &ReportRow::id);
+    EXPECT_NE(row, table.rows.end()) << id;
+    return *row;
+  }
+
+  const std::vector<std::string> methods_ = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
+  TemporaryFolder folder_;
+  Study study_;
+  Plan plan_{folder_ / "work", 0};
+};
+
+TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
+  // Differences of .1 with a spread of .001, .002: t = .1 / (.001 / sqrt 3).
+  const std::vector<std::vector<double>> hits = {{.40, .41, .42},    {.45, .46, .47},
+                                                 {.44, .47, .44},    {.50, .511, .522},
+                                                 {.449, .461, .469}, {.55, .561, .569}};
+  for (size_t m = 0; m < methods_.size(); ++m) {
+    for (const int split : study_.splits) finish(methods_[m], split, hits[m][split]);
+  }
+  for (const int split : study_.splits) finish("teacher", split, .6);
+  const auto tables = table2(study_, findings(), "citeulike", "bpr");
+  ASSERT_EQ(tables.size(), 2u);
+  const ReportTable& table = tables[0];
+  EXPECT_EQ(table.columns.size(), 9u);
+  EXPECT_EQ(row_of(table, "teacher").marks, "");
+  EXPECT_EQ(row_of(table, "student").marks, "");
+  EXPECT_EQ(row_of(table, "rd").marks, "");
+  EXPECT_EQ(row_of(table, "cd").marks, "");
+  EXPECT_EQ(row_of(table, "de").marks, "****") << "equal differences to the student but rounding";
+  EXPECT_EQ(row_of(table, "rrd").marks, "") << "not better than RD";
+  EXPECT_EQ(row_of(table, "de-rrd").marks, "****");
+  EXPECT_EQ(row_of(table, "de-rrd").paper_marks, "***");
+
+  const Figure& hit = row_of(table, "de-rrd").figures[0];
+  EXPECT_EQ(hit.values, hits[5]);
+  EXPECT_EQ(hit.paper, .4843);
+  EXPECT_TRUE(hit.outside());
+  EXPECT_NEAR(*row_of(table, "Improv.b").figures[0].mean(), 100 * (.56 / .46 - 1), 1e-9);
+  EXPECT_NEAR(*row_of(table, "Improv.b").figures[0].paper, 6.44, .005);
+  EXPECT_NEAR(*row_of(table, "Improv.s").figures[0].mean(), 100 * (.56 / .41 - 1), 1e-9);
+
+  const ReportRow& tests = row_of(tables[1], "de-rrd");
+  EXPECT_EQ(tables[1].columns[0], "difference to RD");
+  EXPECT_NEAR(*tests.figures[0].mean(), .1, 1e-12);
+  EXPECT_TRUE(row_of(tables[1], "rd").figures[0].values.empty());
+  study_.splits = {0};
+  EXPECT_EQ(table2(study_, findings(), "citeulike", "bpr").size(), 1u) << "nothing to test";
+}
+
+TEST_F(Tables, RunsThatFailedLeaveHoles) {
+  finish("teacher", 0, .6);
+  finish("teacher", 1, .6);
+  finish("de-rrd", 1, .55);
+  finish("student", 1, .4);
+  study_.methods = {"student", "de", "de-rrd"};
+  const ReportTable table = table2(study_, findings(), "citeulike", "bpr")[0];
+  EXPECT_EQ(row_of(table, "de-rrd").figures[0].values.size(), 1u);
+  EXPECT_TRUE(row_of(table, "de").figures[0].values.empty());
+  EXPECT_NE(markdown(table).find("Teacher: 2 of 3 splits"), std::string::npos) << markdown(table);
+  EXPECT_NE(markdown(table).find("| DE | – |"), std::string::npos) << markdown(table);
+  EXPECT_EQ(std::ranges::find(table.rows, "Improv.b", &ReportRow::id), table.rows.end());
+}
+
+TEST_F(Tables, Table3RelatesDeRrdToTheTeacher) {
+  for (const int split : study_.splits) {
+    finish("teacher", split, .5 + .1 * split);
+    finish("de-rrd", split, .4 + .1 * split);
+    finish("de-rrd", split, .55, 0.5);
+  }
+  const ReportTable table = table3(study_, findings(), "citeulike", "bpr");
+  ASSERT_EQ(table.rows.size(), 3u);
+  EXPECT_EQ(table.rows[0].id, "phi-1");
+  EXPECT_TRUE(table.rows[0].figures[2].values.empty());
+  EXPECT_EQ(table.rows[1].figures[2].paper, 1.01);
+  EXPECT_NEAR(table.rows[2].figures[2].values[1], .5 / .6, 1e-12);
+  EXPECT_NEAR(table.rows[1].figures[2].values[2], .55 / .7, 1e-12);
+}
+
+TEST_F(Tables, MarkdownAndTsvHoldEveryFigure) {
+  ReportTable table;
+  table.title = "T";
+  table.data_set = "d";
+  table.model = "m";
+  table.first_column = "Method";
+  table.columns = {"H@5"};
+  table.rows = {{"de", "DE", "*", "**", {{Style::kMetric, {.48, .50}, .52}}}};
+  table.notes = {"n"};
+  EXPECT_EQ(markdown(table),
+            "### T\n\n| Method | H@5 |\n|---|---:|\n| DE \\* | 0.4900 ± 0.0100 |\n"
+            "| &nbsp; paper \\*\\* | 0.5200 |\n| &nbsp; difference | -0.0300 † |\n\n- n\n\n");
+  const auto lines = lines_of(tsv({table}));
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[1].starts_with("d\tm\tde\t*\tH@5\t0.49\t0.01")) << lines[1];
+  EXPECT_TRUE(lines[1].ends_with("\tyes")) << lines[1];
+}
+
+TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
+  for (const char* method : {"teacher", "student", "de"}) finish(method, 0, .5);
+  std::filesystem::create_directories(folder_ / "data/citeulike");
+  write_text(folder_ / "data/citeulike/published_curves.tsv",
+             "method\tepoch\tvalid_H@5\ttest_H@5\nde\t0\t0.11\t0.12\nde\t1\t0.21\t0.22\n");
+  const char* before = std::getenv("DERRD_DATA");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("DERRD_DATA", (folder_ / "data").c_str(), 1);
+  const auto charts = learning_curves(study_, findings(), "citeulike", "bpr");
+  ASSERT_EQ(charts.size(), 2u);
+  ASSERT_EQ(charts[0].series.size(), 4u);
+  EXPECT_EQ(charts[0].series[2].values, (std::vector<double>{.2, .4}));
+  EXPECT_EQ(charts[0].series[3].values, (std::vector<double>{.12, .22}));
+  EXPECT_TRUE(charts[0].series[3].published);
+  EXPECT_EQ(charts[0].series[3].color, charts[0].series[2].color);
+  EXPECT_EQ(charts[1].series[2].values, (std::vector<double>{.1, .3}));
+  EXPECT_NE(svg(charts[0]).find("line c4 published"), std::string::npos) << svg(charts[0]);
+
+  ::setenv("DERRD_DATA", (folder_ / "no").c_str(), 1);
+  const auto alone = learning_curves(study_, findings(), "citeulike", "bpr");
+  EXPECT_EQ(alone[0].series.size(), 3u);
+  EXPECT_NE(alone[0].note.find("no published curves"), std::string::npos) << alone[0].note;
+  kept.empty() ? ::unsetenv("DERRD_DATA") : ::setenv("DERRD_DATA", kept.c_str(), 1);
+}
+
+}  // namespace
+}  // namespace derrd::test

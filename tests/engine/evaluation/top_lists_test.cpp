@@ -1,0 +1,202 @@
+#include "engine/evaluation/top_lists.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "data/error.h"
+#include "tests/kernels/support.h"
+#include "tests/oracles/ranking.h"
+
+namespace derrd::test {
+namespace {
+
+/// Embeddings of small whole numbers, whose scores are exact, and observed items.
+struct Case {
+  int64_t users, items, dims;
+  std::vector<float> user_embedding, item_embedding;
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> observed;
+
+  Case(int64_t u, int64_t i, int64_t d) : users(u), items(i), dims(d) {
+    for (const int32_t v : random_below(u * d, 7, 1)) user_embedding.push_back(float(v - 3));
+    for (const int32_t v : random_below(i * d, 7, 2)) item_embedding.push_back(float(v - 3));
+    for (int64_t user = 0; user < u; ++user) {
+      for (int64_t item = user % 5; item < i; item += 1 + user % 7) {
+        if (user % 7 == 1) observed.push_back(static_cast<int32_t>(item));
+        if (user % 7 == 0 && item > 2) observed.push_back(static_cast<int32_t>(item));
+      }
+      offsets.push_back(static_cast<int64_t>(observed.size()));
+    }
+  }
+
+  /// Exact, -infinity where observed.
+  std::vector<float> scores_of(int64_t user) const {
+    const auto row = std::span(user_embedding)
+                         .subspan(static_cast<size_t>(user * dims), static_cast<size_t>(dims));
+    const std::vector<double> exact = oracle::inner_products(row, item_embedding, dims);
+    std::vector<float> scores(exact.begin(), exact.end());
+    for (int64_t e = offsets[static_cast<size_t>(user)]; e < offsets[static_cast<size_t>(user + 1)];
+         ++e) {
+      scores[static_cast<size_t>(observed[static_cast<size_t>(e)])] =
+          -std::numeric_limits<float>::infinity();
+    }
+    return scores;
+  }
+
+  struct OnDevice {
+    Guarded<float> user, item;
+    Guarded<int64_t> offsets;
+    Guarded<int32_t> observed;
+    Matrix<const float> user_embedding, item_embedding;
+    SparseRows rows() const { return {offsets.const_view(), observed.const_view()}; }
+    InnerProductScorer scorer() const { return {user_embedding, item_embedding}; }
+  };
+  OnDevice on_device() const {
+    OnDevice d = {Guarded<float>(user_embedding),
+                  Guarded<float>(item_embedding),
+                  Guarded<int64_t>(offsets),
+                  Guarded<int32_t>(observed),
+                  {},
+                  {}};
+    d.user_embedding = d.user.matrix(users, dims);
+    d.item_embedding = d.item.matrix(items, dims);
+    return d;
+  }
+
+  void expect_best(TopLists& lists, int64_t r, int64_t first_user, int64_t count) const {
+    SCOPED_TRACE("users " + std::to_string(first_user) + " + " + std::to_string(count) +
+                 ", lists of " + std::to_string(r));
+    const OnDevice d = on_device();
+    const Guarded<int32_t> list(count * r);
+    const Guarded<float> list_scores(count * r);
+    lists.best(list.matrix(count, r), list_scores.matrix(count, r), d.scorer(), d.rows(),
+               first_user, stream());
+    const std::vector<int32_t> actual = list.host();
+    const std::vector<float> actual_scores = list_scores.host();
+    for (int64_t n = 0; n < count; ++n) {
+      const std::vector<float> scores = scores_of(first_user + n);
+      std::vector<int32_t> expected = oracle::top_items(scores, r);
+      expected.resize(static_cast<size_t>(r), -1);
+      const auto begin = actual.begin() + n * r;
+      ASSERT_EQ(std::vector<int32_t>(begin, begin + r), expected) << "user " << first_user + n;
+      for (int64_t k = 0; k < r; ++k) {
+        const int32_t item = expected[static_cast<size_t>(k)];
+        ASSERT_EQ(
+            actual_scores[static_cast<size_t>(n * r + k)],
+            item < 0 ? -std::numeric_limits<float>::infinity() : scores[static_cast<size_t>(item)]);
+      }
+    }
+    expect_intact(list, "items");
+    expect_intact(list_scores, "scores");
+  }
+};
+
+TEST(TopLists, BestItemsAgreeWithTheOracle) {
+  const Case c(40, 90, 6);
+  TopLists lists(c.items, 100);
+  for (const int64_t r : {1, 33, 100}) c.expect_best(lists, r, 0, c.users);
+}
+
+TEST(TopLists, AnyRangeOfUsers) {
+  const Case c(40, 50, 4);
+  TopLists lists(c.items, 10);
+  c.expect_best(lists, 10, 0, 0);
+  c.expect_best(lists, 10, 7, 1);
+  c.expect_best(lists, 10, 39, 1);
+  c.expect_best(lists, 10, 3, 30);
+}
+
+TEST(TopLists, ManyTiles) {
+  const Case c(540, 20, 2);  // a tile holds at most 512 users
+  TopLists lists(c.items, 5);
+  c.expect_best(lists, 5, 0, c.users);
+  c.expect_best(lists, 5, 10, 525);
+}
+
+TEST(TopLists, RanksAgreeWithTheOracleAcrossTiles) {
+  const Case c(540, 20, 2);
+  std::vector<int32_t> targets(static_cast<size_t>(c.users), -1), expected;
+  for (int64_t u = 0; u < c.users; ++u) {
+    const std::vector<float> scores = c.scores_of(u);
+    const std::vector<int32_t> unobserved = oracle::top_items(scores, c.items);
+    if (u % 3 == 0 || unobserved.empty()) {
+      expected.push_back(0);
+      continue;
+    }
+    const int32_t target = unobserved[static_cast<size_t>(u) % unobserved.size()];
+    targets[static_cast<size_t>(u)] = target;
+    expected.push_back(oracle::full_rank(to_double(scores), target));
+  }
+  const Case::OnDevice d = c.on_device();
+  const Guarded<int32_t> target(targets), rank(c.users), again(c.users);
+  const RankedTargets both[] = {{rank.view(), target.const_view()},
+                                {again.view(), target.const_view()}};
+  TopLists(c.items, 0).ranks(both, d.scorer(), d.rows(), stream());
+  EXPECT_EQ(rank.host(), expected);
+  EXPECT_EQ(again.host(), expected);
+  expect_intact(rank, "rank");
+}
+
+/// The message of the Error that best() throws, or "".
+std::string refusal(const Case& c, const char* user = "user") {
+  const Case::OnDevice d = c.on_device();
+  const Guarded<int32_t> list(c.users);
+  try {
+    TopLists(c.items, 1, user).best(list.matrix(c.users, 1), {}, d.scorer(), d.rows(), 0, stream());
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(TopLists, NamesTheFirstUserWhoseScoresAreNotFinite) {
+  EXPECT_EQ(refusal(Case(8, 20, 2)), "");
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {std::nanf(""), infinity, -infinity, 3e38f}) {
+    Case user(540, 20, 2);
+    user.user_embedding[530 * 2] = user.user_embedding[539 * 2] = bad;
+    user.item_embedding[0] = 3;
+    EXPECT_NE(refusal(user).find("user 530 "), std::string::npos) << refusal(user);
+    EXPECT_NE(refusal(user, "item").find("of item 530 "), std::string::npos);
+
+    // Found although the item is masked for users 0 to 6, and although its score may be -infinity.
+    Case item(8, 20, 1);
+    std::fill(item.user_embedding.begin(), item.user_embedding.end(), -2.0f);
+    item.item_embedding[5] = bad;
+    EXPECT_NE(refusal(item).find("user 0 "), std::string::npos) << refusal(item);
+  }
+}
+
+TEST(TopLists, AllocatesOnlyItsWorkspace) {
+  const Case c(540, 20, 2);
+  const Case::OnDevice d = c.on_device();
+  const Guarded<int32_t> list(c.users * 5);
+  TopLists lists(c.items, 5);
+  const int64_t before = counters().allocations;
+  lists.best(list.matrix(c.users, 5), {}, d.scorer(), d.rows(), 0, stream());
+  EXPECT_EQ(counters().allocations, before);
+  EXPECT_GT(lists.bytes(), 0);
+}
+
+TEST(TopLists, WorkspaceOfCiteULikeIsSmall) {
+  EXPECT_LT(TopLists(25'181, 500).bytes(), int64_t{64} << 20);
+}
+
+TEST(TopLists, RefusesShapesThatDoNotFit) {
+  const Case c(10, 20, 2);
+  const Case::OnDevice d = c.on_device();
+  const Guarded<int32_t> list(100);
+  TopLists lists(c.items, 5);
+  const auto best = [&](int64_t rows, int64_t r, Matrix<const float> item, int64_t first_user) {
+    lists.best(list.matrix(rows, r), {}, InnerProductScorer(d.user_embedding, item), d.rows(),
+               first_user, stream());
+  };
+  EXPECT_THROW(best(10, 6, d.item_embedding, 0), std::invalid_argument);
+  EXPECT_THROW(best(10, 5, d.item_embedding, 1), std::invalid_argument);
+  EXPECT_THROW(best(10, 5, d.item_embedding, -1), std::invalid_argument);
+  EXPECT_THROW(best(10, 5, d.item_embedding.slice(0, 19), 0), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace derrd::test

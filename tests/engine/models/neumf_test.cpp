@@ -1,0 +1,497 @@
+// NeuMF as a whole against its oracle: a training step, the slots of ranking losses, frozen scores.
+
+#include "engine/models/neumf.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/error.h"
+#include "engine/evaluation/top_lists.h"
+#include "engine/models/catalogue.h"
+#include "engine/models/model_file.h"
+#include "engine/models/neumf_scorer.h"
+#include "engine/training/trainer.h"
+#include "kernels/epoch/ranking_slots.h"
+#include "tests/engine/losses.h"
+#include "tests/engine/small_data.h"
+#include "tests/oracles/neumf.h"
+#include "tests/oracles/ranking.h"
+
+namespace derrd {
+namespace {
+
+using test::stream;
+
+struct Size {
+  int64_t dim, layers;
+};
+
+std::string size_name(const ::testing::TestParamInfo<Size>& info) {
+  return "D" + std::to_string(info.param.dim) + "L" + std::to_string(info.param.layers);
+}
+
+template <class T>
+std::vector<T> host(Vector<const T> v) {
+  std::vector<T> out(static_cast<size_t>(v.size));
+  copy_to_host(out.data(), v.data, v.size * static_cast<int64_t>(sizeof(T)), stream());
+  return out;
+}
+
+class Neumf : public ::testing::TestWithParam<Size> {
+ protected:
+  static constexpr int32_t kUsers = 9, kItems = 14;
+  static constexpr int64_t kBatch = 16;
+  static constexpr uint64_t kSeed = 12345678901ull;
+
+  void SetUp() override {
+    const auto& [dim, layers] = GetParam();
+    oracle_ = {kUsers, kItems, dim, layers, {}};
+    model_ =
+        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, dim, layers}, kBatch, parameters_);
+  }
+  /// Once everything is declared.
+  void allocate() {
+    parameters_.allocate(kSeed, stream());
+    test::set_random_values(parameters_, 7);
+    oracle_.parameters = flat(parameters_.values());
+    ASSERT_EQ(static_cast<int64_t>(oracle_.parameters.size()), oracle_.count());
+  }
+  void zero_gradients() const {
+    fill_zero(parameters_.gradients().data, parameters_.gradients().size * 4, stream());
+  }
+
+  /// The model's matrices in the order of their declaration, without the arena's padding.
+  std::vector<double> flat(Vector<const float> arena) const {
+    const std::vector<float> all = host(arena);
+    std::vector<double> out;
+    const auto matrices = static_cast<int64_t>(model_->tensors().size());
+    for (int64_t i = 0; i < matrices; ++i) {
+      const Matrix<float> m = parameters_.value({i});
+      const auto begin = all.begin() + (m.data - parameters_.values().data);
+      out.insert(out.end(), begin, begin + m.size());
+    }
+    return out;
+  }
+
+  /// The gradients in the arena against central differences of what they should be of.
+  void expect_gradients_of(const std::function<double(const oracle::Neumf&)>& loss) const {
+    const std::vector<double> actual = flat(parameters_.gradients());
+    constexpr double kStep = 1e-6;  // smaller than the distance to the nearest kink of a relu
+    oracle::Neumf moved = oracle_;
+    std::vector<double> expected;
+    for (double& value : moved.parameters) {
+      const double centre = value;
+      value = centre + kStep;
+      const double above = loss(moved);
+      value = centre - kStep;
+      expected.push_back((above - loss(moved)) / (2 * kStep));
+      value = centre;
+    }
+    double largest = 0;
+    for (const double g : expected) largest = std::max(largest, std::abs(g));
+    ASSERT_GT(largest, 0.1);
+    // float32 sums of some hundred terms with partial cancellation, relative to the largest
+    // gradient.
+    const double bound = 2e-5 * largest;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(actual[i], expected[i], bound) << "parameter " << i << " of " << expected.size();
+    }
+  }
+
+  struct Pair {
+    int32_t user, item;
+    double target;
+  };
+  /// The current batch's pairs in order.
+  static std::vector<Pair> pairs_of(const EpochPlan& plan) {
+    BatchCursor cursor;
+    copy_to_host(&cursor, plan.cursor(), sizeof cursor, stream());
+    const auto part = [&](Vector<const int32_t> column) {
+      return host(column.slice(cursor.begin, cursor.count));
+    };
+    const auto users = part(plan.users());
+    const auto positives = part(plan.positives());
+    const auto negatives = part(plan.negatives());
+    std::vector<Pair> pairs;
+    for (size_t s = 0; s < users.size(); ++s) {
+      pairs.push_back({users[s], positives[s], 1});
+      pairs.push_back({users[s], negatives[s], 0});
+    }
+    return pairs;
+  }
+
+  const DeviceDataset data_{test::small_dataset(kUsers, kItems, 5, 3), stream()};
+  Parameters parameters_;
+  oracle::Neumf oracle_;
+  std::unique_ptr<NeumfModel> model_;
+};
+
+// The gradient that a loss adds to the joint vectors is part of it.
+TEST_P(Neumf, LossAndGradientsOfAStepAgreeWithTheOracle) {
+  allocate();
+  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  ASSERT_EQ(plan.batches(), 3);  // the last one is not full
+  plan.begin_epoch(4, stream());
+  const DeviceArray<double> loss(1);
+  for (int64_t b = 0; b < plan.batches(); ++b) {
+    SCOPED_TRACE("batch " + std::to_string(b));
+    zero_gradients();
+    loss.zero(stream());
+    plan.next(stream());
+    model_->forward(plan, loss.data(), stream());
+
+    const std::vector<Pair> pairs = pairs_of(plan);
+    const PairVectors joint = *model_->representations().pairs;
+    ASSERT_EQ(joint.vectors.value.rows, 2 * kBatch);
+    ASSERT_EQ(joint.vectors.value.cols, oracle_.joint_dim());
+    const auto width = static_cast<size_t>(oracle_.joint_dim());
+    const std::vector<float> added = test::random_normal(joint.vectors.grad.size(), 8, 0.3f);
+    std::vector<float> grad = host<float>(joint.vectors.grad.flat());
+    for (size_t i = 0; i < pairs.size() * width; ++i) grad[i] += added[i];
+    copy_to_device(joint.vectors.grad.data, grad.data(), joint.vectors.grad.size() * 4, stream());
+
+    const std::vector<int32_t> users = host(joint.rows.users), items = host(joint.rows.items);
+    const std::vector<float> vectors = host(joint.vectors.value.flat());
+    for (size_t p = 0; p < pairs.size(); ++p) {
+      EXPECT_EQ(users[p], pairs[p].user);
+      EXPECT_EQ(items[p], pairs[p].item);
+      const std::vector<double> expected = oracle_.joint(users[p], items[p]);
+      for (size_t k = 0; k < width; ++k) {
+        // Sums of up to 66 products of numbers of size 0.25 and their sums.
+        EXPECT_NEAR(vectors[p * width + k], expected[k], 2e-5) << "pair " << p << ", " << k;
+      }
+    }
+
+    model_->backward(plan, stream());
+    const auto base = [&](const oracle::Neumf& m) {
+      double sum = 0;
+      for (const Pair& p : pairs) {
+        sum += oracle::binary_cross_entropy(m.score(p.user, p.item), p.target);
+      }
+      return sum;
+    };
+    EXPECT_NEAR(loss.to_host(stream())[0], base(oracle_), 1e-5 * base(oracle_));
+    expect_gradients_of([&](const oracle::Neumf& m) {
+      double sum = base(m);
+      for (size_t p = 0; p < pairs.size(); ++p) {
+        const std::vector<double> x = m.joint(pairs[p].user, pairs[p].item);
+        for (size_t k = 0; k < width; ++k) sum += added[p * width + k] * x[k];
+      }
+      return sum;
+    });
+  }
+}
+
+/// Samples of every row of a table, some slots empty, with their index.
+struct Slots {
+  Slots(int32_t anchors, int32_t others, int64_t slots_each, const EpochPlan& plan, Anchor anchor)
+      : slots(slots_each),
+        rows(anchor == Anchor::kUser ? plan.distinct_users() : plan.distinct_positives()) {
+    std::mt19937_64 generator(21);
+    for (int64_t i = 0; i < anchors * slots; ++i) {
+      const bool empty = generator() % 5 == 0;
+      samples.push_back(empty ? -1 : static_cast<int32_t>(generator() % others));
+    }
+    std::vector<int32_t> offsets = {0};
+    std::vector<uint32_t> occurrences;
+    for (int32_t row = 0; row <= others; ++row) {
+      for (size_t i = 0; i < samples.size(); ++i) {
+        if (samples[i] != (row < others ? row : -1)) continue;
+        const auto place = static_cast<int64_t>(i);
+        occurrences.push_back(slot_code(slots).pack(place / slots, place % slots));
+      }
+      if (row < others) offsets.push_back(static_cast<int32_t>(occurrences.size()));
+    }
+    device_samples = DeviceArray<int32_t>(samples, stream());
+    device_offsets = DeviceArray<int32_t>(offsets, stream());
+    device_occurrences = DeviceArray<uint32_t>(occurrences, stream());
+    position = DeviceArray<int32_t>(anchors);
+    locate_rows(position.view(), rows, stream());
+  }
+  SlotBatch batch() const { return {{device_samples.data(), position.size(), slots}, rows}; }
+  SlotIndex index() const {
+    return {device_offsets.view(), device_occurrences.view(), position.view()};
+  }
+  /// The batch's anchors, in order.
+  std::vector<int32_t> anchors() const {
+    BatchCursor cursor;
+    copy_to_host(&cursor, rows.batch, sizeof cursor, stream());
+    return host(rows.rows.slice(cursor.begin, cursor.count));
+  }
+
+  int64_t slots;
+  RowSegments rows;
+  std::vector<int32_t> samples;
+  DeviceArray<int32_t> device_samples, device_offsets, position;
+  DeviceArray<uint32_t> device_occurrences;
+};
+
+TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
+  constexpr int64_t kSlots = 5;
+  model_->reserve_slots(kBatch, 2);
+  model_->reserve_slots(3, kSlots);
+  model_->reserve_slots(kBatch, kSlots);
+  allocate();
+  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  plan.begin_epoch(4, stream());
+  for (int64_t b = 0; b < plan.batches(); ++b) {
+    plan.next(stream());
+    for (const Anchor anchor : {Anchor::kUser, Anchor::kItem}) {
+      const bool users = anchor == Anchor::kUser;
+      SCOPED_TRACE("batch " + std::to_string(b) + (users ? ", users" : ", items"));
+      const Slots slots(users ? kUsers : kItems, users ? kItems : kUsers, kSlots, plan, anchor);
+      const int64_t size = slots.rows.capacity * kSlots;
+      const std::vector<float> weight = test::random_normal(size, 9, 1.0f);
+      const DeviceArray<float> score(std::vector<float>(weight.size(), 7.0f), stream());
+      const DeviceArray<float> grad_score(weight, stream());
+      zero_gradients();
+      model_->score_slots(score.matrix(slots.rows.capacity, kSlots), slots.batch(), anchor,
+                          stream());
+      model_->add_slot_gradients(grad_score.matrix(slots.rows.capacity, kSlots), slots.batch(),
+                                 slots.index(), anchor, stream());
+
+      const std::vector<int32_t> anchors = slots.anchors();
+      const auto sample = [&](size_t n, size_t s) {
+        return slots.samples[static_cast<size_t>(anchors[n]) * kSlots + s];
+      };
+      const auto score_of = [&](const oracle::Neumf& m, size_t n, size_t s) {
+        return users ? m.score(anchors[n], sample(n, s)) : m.score(sample(n, s), anchors[n]);
+      };
+      const std::vector<float> actual = score.to_host(stream());
+      for (size_t i = 0; i < actual.size(); ++i) {
+        const size_t n = i / kSlots, s = i % kSlots;
+        const double expected = n >= anchors.size() ? 7
+                                : sample(n, s) < 0  ? 0
+                                                    : score_of(oracle_, n, s);
+        EXPECT_NEAR(actual[i], expected, 5e-5) << "anchor " << n << ", slot " << s;
+      }
+      expect_gradients_of([&](const oracle::Neumf& m) {
+        double sum = 0;
+        for (size_t n = 0; n < anchors.size(); ++n) {
+          for (size_t s = 0; s < kSlots; ++s) {
+            if (sample(n, s) >= 0) sum += weight[n * kSlots + s] * score_of(m, n, s);
+          }
+        }
+        return sum;
+      });
+    }
+  }
+}
+
+TEST_P(Neumf, FrozenScoresAgreeWithTheOracle) {
+  allocate();
+  const Scorer& scorer = model_->scorer(stream());
+  ASSERT_EQ(scorer.users(), kUsers);
+  ASSERT_EQ(scorer.items(), kItems);
+  // A score sums up to 67 products, each of sums of as many.
+  constexpr double kTolerance = 5e-5;
+  constexpr int64_t kFirst = 2, kCount = 5;
+  const DeviceArray<float> all(kCount * kItems);
+  scorer.score_users(all.matrix(kCount, kItems), kFirst, stream());
+  const std::vector<float> scores = all.to_host(stream());
+  for (int64_t u = 0; u < kCount; ++u) {
+    for (int64_t i = 0; i < kItems; ++i) {
+      EXPECT_NEAR(scores[static_cast<size_t>(u * kItems + i)], oracle_.score(kFirst + u, i),
+                  kTolerance);
+    }
+  }
+
+  const std::vector<int32_t> lists = {3, -1, 13, 0, 0, 7, 7, 1, -1, -1, 12, 4, 2, 5, 6};
+  const DeviceArray<int32_t> items(lists, stream());
+  const DeviceArray<float> listed(kCount * 3);
+  scorer.score_items(listed.matrix(kCount, 3), items.matrix(kCount, 3), kFirst, stream());
+  const std::vector<float> list_scores = listed.to_host(stream());
+  for (size_t n = 0; n < lists.size(); ++n) {
+    const double expected =
+        lists[n] < 0 ? 0 : oracle_.score(kFirst + static_cast<int64_t>(n) / 3, lists[n]);
+    EXPECT_NEAR(list_scores[n], expected, kTolerance) << "place " << n;
+  }
+  EXPECT_EQ(list_scores[3], list_scores[4]);  // the same item twice
+
+  const std::unique_ptr<Scorer> transposed = scorer.transposed(stream());
+  ASSERT_EQ(transposed->users(), kItems);
+  const DeviceArray<float> of_items(kItems * kUsers);
+  transposed->score_users(of_items.matrix(kItems, kUsers), 0, stream());
+  const std::vector<float> item_scores = of_items.to_host(stream());
+  for (int64_t i = 0; i < kItems; ++i) {
+    for (int64_t u = 0; u < kUsers; ++u) {
+      EXPECT_NEAR(item_scores[static_cast<size_t>(i * kUsers + u)], oracle_.score(u, i),
+                  kTolerance);
+    }
+  }
+}
+
+TEST_P(Neumf, JointVectorsOfGivenPairsAgreeWithTheOracle) {
+  allocate();
+  model_->scorer(stream());
+  auto& scorer =
+      const_cast<NeumfScorer&>(dynamic_cast<const NeumfScorer&>(model_->scorer(stream())));
+  const DeviceArray<int32_t> users(std::vector<int32_t>{0, 8, 3, 3, 1}, stream());
+  const DeviceArray<int32_t> items(std::vector<int32_t>{13, 0, 5, 5, 2}, stream());
+  const DeviceArray<int32_t> live(std::vector<int32_t>{4}, stream());
+  scorer.reserve_pairs(5);
+  const auto width = static_cast<size_t>(scorer.joint_dim());
+  ASSERT_EQ(scorer.joint_dim(), oracle_.joint_dim());
+  const DeviceArray<float> joint(5 * scorer.joint_dim());
+  scorer.joint_vectors(joint.matrix(5, scorer.joint_dim()),
+                       {users.view(), items.view(), live.data()}, stream());
+  const std::vector<float> actual = joint.to_host(stream());
+  const std::vector<int32_t> u = users.to_host(stream()), i = items.to_host(stream());
+  for (size_t p = 0; p < 5; ++p) {
+    const std::vector<double> expected =
+        p < 4 ? oracle_.joint(u[p], i[p]) : std::vector<double>(width);
+    for (size_t k = 0; k < width; ++k) EXPECT_NEAR(actual[p * width + k], expected[k], 2e-5);
+  }
+}
+
+// Ranks are those of the very scores that score_items gives, and full rankings agree with them.
+TEST_P(Neumf, RanksFollowTheScores) {
+  allocate();
+  const Scorer& scorer = model_->scorer(stream());
+  const DeviceArray<int32_t> valid(kUsers), test(kUsers), full(kUsers);
+  scorer.leave_one_out({valid.view(), test.view()}, data_, stream());
+  const RankedTargets target = {full.view(), data_.test_item()};
+  TopLists(kItems, 0).ranks({&target, 1}, scorer, data_.train(), stream());
+  const std::vector<int32_t> valid_rank = valid.to_host(stream()),
+                             test_rank = test.to_host(stream());
+  const std::vector<int32_t> full_rank = full.to_host(stream());
+  const std::vector<int32_t> valid_item = host(data_.valid_item()),
+                             test_item = host(data_.test_item());
+  const std::vector<int32_t> candidates = host(data_.candidates().flat());
+  const auto count = static_cast<size_t>(data_.candidates().cols);
+  for (size_t u = 0; u < kUsers; ++u) {
+    std::vector<double> scores;
+    for (int64_t i = 0; i < kItems; ++i) {
+      scores.push_back(oracle_.score(static_cast<int64_t>(u), i));
+    }
+    const auto list = std::span(candidates).subspan(u * count, count);
+    EXPECT_EQ(valid_rank[u], oracle::leave_one_out_rank(scores, valid_item[u], list));
+    EXPECT_EQ(test_rank[u], oracle::leave_one_out_rank(scores, test_item[u], list));
+    // The only item beside the candidates is the validation item.
+    const auto held_out = static_cast<size_t>(valid_item[u]);
+    const bool above = scores[held_out] >= scores[static_cast<size_t>(test_item[u])];
+    EXPECT_EQ(full_rank[u], test_rank[u] + (above ? 1 : 0));
+  }
+}
+
+TEST_P(Neumf, AFileKeepsTheScores) {
+  allocate();
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      ("derrd-neumf-" + size_name({GetParam(), 0}) + std::to_string(getpid()));
+  save_model(path, *model_, {"{}", 1, "{}", "", ""}, stream());
+  SavedModel saved = load_model_file(path, kUsers, kItems);
+  EXPECT_EQ(saved.kind, "neumf");
+  EXPECT_EQ(saved.parameters(), oracle_.count());
+  EXPECT_EQ(model_dim(saved), GetParam().dim);
+  EXPECT_EQ(model_layers(saved), GetParam().layers);
+  EXPECT_THROW(load_model_file(path, kUsers + 1, kItems), Error);
+  EXPECT_THROW(load_model_file(path, kUsers, kItems - 1), Error);
+  std::filesystem::remove(path);
+
+  const auto scores_of = [](const Scorer& scorer, int64_t user) {
+    const DeviceArray<float> scores(kItems);
+    scorer.score_users(scores.matrix(1, kItems), user, stream());
+    return scores.to_host(stream());
+  };
+  const Scorer& trained = model_->scorer(stream());
+  EXPECT_EQ(scores_of(*make_scorer(saved, stream()), 4), scores_of(trained, 4));
+  const std::vector<int32_t> some = {4, 2};
+  select_users(saved, some);
+  const std::unique_ptr<Scorer> selection = make_scorer(saved, stream());
+  EXPECT_EQ(selection->users(), 2);
+  // A product of another shape may round otherwise.
+  const std::vector<float> expected = scores_of(trained, 2);
+  const std::vector<float> actual = scores_of(*selection, 1);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 5e-5);
+}
+
+TEST_P(Neumf, AStepNeitherAllocatesNorWaits) {
+  Teacher teacher(test::small_teacher(kUsers, kItems, 4, 5), data_);
+  const auto losses =
+      test::make_losses("rrd", {{"k", 3.0}, {"l", 2.0}, {"list", 5.0}},
+                        {teacher, data_, *model_, parameters_, kBatch, Preset::kAuthors, stream()});
+  allocate();
+  TrainOptions options;
+  options.plan = {kBatch, 1, kSeed};
+  Trainer trainer(data_, parameters_, *model_, losses, options, stream());
+  trainer.begin_epoch(0);
+  trainer.step();  // libraries set themselves up at their first use
+  const Counters before = counters();
+  trainer.step();
+  trainer.step();
+  const Counters after = counters();
+  EXPECT_EQ(after.allocations, before.allocations);
+  EXPECT_EQ(after.synchronizations, before.synchronizations);
+  EXPECT_GT(after.launches, before.launches);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Neumf,
+                         ::testing::Values(Size{1, 1}, Size{3, 1}, Size{33, 1}, Size{7, 2},
+                                           Size{10, 3}, Size{13, 4}),
+                         size_name);
+
+// Table 3, with its one user and item beyond those of the data.
+TEST(NeumfSize, IsThePapers) {
+  const auto count = [](int64_t users, int64_t items, int64_t dim) {
+    Parameters parameters;
+    const NeumfModel model({users, items, dim, 1}, 1, parameters);
+    return parameters.count();
+  };
+  EXPECT_EQ(count(5220, 25182, 250), 15'326'751);
+  EXPECT_EQ(count(5220, 25182, 125), 7'632'126);
+  EXPECT_EQ(count(5220, 25182, 25), 1'521'426);
+  EXPECT_EQ(count(19466, 28594, 250), 24'155'751);
+  EXPECT_EQ(count(19466, 28594, 125), 12'046'626);
+  EXPECT_EQ(count(19466, 28594, 25), 2'404'326);
+}
+
+TEST(NeumfSize, ALayerWithoutUnitsIsAnError) {
+  Parameters parameters;
+  EXPECT_NO_THROW(NeumfModel({3, 4, 8, 4}, 2, parameters));
+  EXPECT_THROW(NeumfModel({3, 4, 7, 4}, 2, parameters), Error);
+}
+
+TEST(NeumfStart, IsThePapers) {
+  Parameters parameters;
+  const NeumfModel model({300, 400, 40, 2}, 4, parameters);
+  parameters.allocate(5, stream());
+  for (const NamedMatrix& tensor : model.tensors()) {
+    const std::vector<float> values = host(tensor.value.flat());
+    double squares = 0;
+    float largest = 0;
+    for (const float v : values) {
+      squares += static_cast<double>(v) * v;
+      largest = std::max(largest, std::abs(v));
+    }
+    const double deviation = std::sqrt(squares / static_cast<double>(values.size()));
+    const auto expect_uniform = [&](double bound) {
+      EXPECT_LE(largest, bound) << tensor.name;
+      // Of n uniform numbers: the deviation's own relative error is below 1 / sqrt(n).
+      EXPECT_NEAR(deviation, bound / std::sqrt(3.0),
+                  3 * bound / std::sqrt(static_cast<double>(values.size())))
+          << tensor.name;
+    };
+    if (tensor.name.ends_with("bias")) {
+      EXPECT_EQ(largest, 0.0f) << tensor.name;
+    } else if (tensor.name.starts_with("hidden.1")) {
+      expect_uniform(std::sqrt(6.0 / (80 + 40)));
+    } else if (tensor.name.starts_with("hidden.2")) {
+      expect_uniform(std::sqrt(6.0 / (40 + 20)));
+    } else if (tensor.name == "output.weight") {
+      expect_uniform(std::sqrt(6.0 / 60));
+    } else {
+      EXPECT_NEAR(deviation, 0.01, 3e-4) << tensor.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace derrd

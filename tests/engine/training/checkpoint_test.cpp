@@ -1,0 +1,118 @@
+#include "engine/training/checkpoint.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "data/error.h"
+
+namespace derrd {
+namespace {
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        std::filesystem::temp_directory_path() / ("checkpoint-test-" + std::to_string(getpid()));
+    std::filesystem::create_directory(folder_);
+    path_ = folder_ / "run.checkpoint";
+    original_.next_epoch = 7;
+    original_.optimizer_steps = 791;
+    original_.early_stopping.last_improvement = 5;
+    original_.early_stopping.best[1].epoch = 5;
+    original_.early_stopping.best[1].hit = 0.1 + 0.2;
+    original_.early_stopping.best[1].evaluation.test.mrr[2] = 1.0 / 3;
+    original_.losses = {{"de", {1e-2 / 3, {0.1 + 0.7, 1}}}, {"rrd", {1e-3, {}}}};
+    original_.values = {1.5f, -0.0f, 1e-40f};
+    original_.first_moments = {1, 2, 3};
+    original_.second_moments = {4, 5, 6};
+    original_.best_values = {7, 8, 9};
+    save_checkpoint(path_, original_, "run A", model_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path folder_, path_;
+  const ModelInArena model_ = {{{"user", 0, 1, 1}, {"item", 1, 1, 2}},
+                               {{"format", "derrd-model"}, {"model", "kind"}}};
+  Checkpoint original_;
+};
+
+TEST_F(CheckpointTest, ComesBackExactly) {
+  const Checkpoint c = load_checkpoint(path_, "run A");
+  EXPECT_EQ(c.next_epoch, 7);
+  EXPECT_EQ(c.optimizer_steps, 791);
+  EXPECT_EQ(c.early_stopping.last_improvement, 5);
+  EXPECT_EQ(c.early_stopping.best[1].hit, 0.1 + 0.2);
+  EXPECT_EQ(c.early_stopping.best[1].evaluation.test.mrr[2], 1.0 / 3);
+  EXPECT_EQ(c.early_stopping.best[2].epoch, -1);
+  EXPECT_EQ(c.losses, original_.losses);
+  EXPECT_EQ(c.values, original_.values);
+  EXPECT_EQ(c.first_moments, original_.first_moments);
+  EXPECT_EQ(c.second_moments, original_.second_moments);
+  EXPECT_EQ(c.best_values, original_.best_values);
+}
+
+TEST_F(CheckpointTest, OfAnotherRunIsRefused) {
+  EXPECT_THROW(load_checkpoint(path_, "run B"), Error);
+}
+
+TEST_F(CheckpointTest, EveryFlippedByteOfTheTensorsIsNoticed) {
+  std::ifstream in(path_, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const size_t tensor_bytes = 4 * 3 * sizeof(float);
+  for (size_t i = bytes.size() - tensor_bytes; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ 1);
+    std::ofstream(path_, std::ios::binary) << damaged;
+    EXPECT_THROW(load_checkpoint(path_, "run A"), Error) << "byte " << i;
+  }
+}
+
+TEST_F(CheckpointTest, OverwritesAsAWholeAndLeavesNothingBeside) {
+  original_.next_epoch = 8;
+  save_checkpoint(path_, original_, "run A", model_);
+  EXPECT_EQ(load_checkpoint(path_, "run A").next_epoch, 8);
+  const auto files = std::filesystem::directory_iterator(folder_);
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+TEST_F(CheckpointTest, HoldsTheModelOfTheBestEpoch) {
+  EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);  // of no epoch yet
+  original_.early_stopping.best[0].epoch = 3;
+  save_checkpoint(path_, original_, "run A", model_);
+  const SavedModel model = load_best_model(SafetensorsFile::read(path_));
+  EXPECT_EQ(model.kind, "kind");
+  EXPECT_EQ(model.metadata, model_.metadata);
+  ASSERT_EQ(model.tensors.size(), 2u);
+  EXPECT_EQ(model.tensor("user").values, (std::vector<float>{7}));
+  EXPECT_EQ(model.tensor("item").values, (std::vector<float>{8, 9}));
+  EXPECT_EQ(model.tensor("item").cols, 2);
+}
+
+TEST_F(CheckpointTest, ModelsOutsideOfTheArenaAreRefused) {
+  original_.early_stopping.best[0].epoch = 3;
+  for (const ModelInArena::Part& part : {ModelInArena::Part{"a", 2, 1, 2},
+                                         {"a", -1, 1, 1},
+                                         {"a", 4, 0, 0},
+                                         {"a", 0, int64_t{1} << 40, int64_t{1} << 40},
+                                         {"a", 0, -1, -3}}) {
+    save_checkpoint(path_, original_, "run A", {{part}, {}});
+    EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error) << part.offset;
+  }
+}
+
+TEST_F(CheckpointTest, WhatItSaysOfTheModelIsChecked) {
+  original_.early_stopping.best[0].epoch = 3;
+  save_checkpoint(path_, original_, "run A", model_);
+  std::ifstream in(path_, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  bytes[bytes.find("kind")] = 'm';
+  std::ofstream(path_, std::ios::binary) << bytes;
+  EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);
+  EXPECT_THROW(load_checkpoint(path_, "run A"), Error);
+}
+
+}  // namespace
+}  // namespace derrd

@@ -1,0 +1,59 @@
+#include "engine/training/early_stopping.h"
+
+#include <gtest/gtest.h>
+
+namespace derrd {
+namespace {
+
+Evaluation evaluation(double h5, double h10, double h20, double test) {
+  Evaluation e;
+  e.valid.hit = {h5, h10, h20};
+  e.test.hit = {test, test, test};
+  return e;
+}
+
+TEST(EarlyStopping, PaperWatchesHitAt5Alone) {
+  EarlyStopping stopping(Preset::kPaper, 2);
+  EXPECT_TRUE(stopping.update(0, evaluation(.4, .5, .6, 0)));
+  EXPECT_FALSE(stopping.update(1, evaluation(.3, .7, .8, 1)));
+  EXPECT_FALSE(stopping.should_stop(1));
+  EXPECT_FALSE(stopping.update(2, evaluation(.4, .8, .9, 2)));  // equal is not better
+  EXPECT_TRUE(stopping.should_stop(2));
+  EXPECT_EQ(stopping.best_epoch(), 0);
+  EXPECT_EQ(stopping.report().test.hit[2], 0);
+}
+
+TEST(EarlyStopping, AuthorsReportEachCutoffAtItsOwnEpoch) {
+  EarlyStopping stopping(Preset::kAuthors, 2);
+  EXPECT_TRUE(stopping.update(0, evaluation(.4, .5, .6, 0)));
+  EXPECT_FALSE(stopping.update(1, evaluation(.3, .7, .6, 1)));
+  EXPECT_FALSE(stopping.should_stop(2));  // H@10 rose in epoch 1
+  EXPECT_TRUE(stopping.should_stop(3));
+  const Evaluation report = stopping.report();
+  EXPECT_EQ(report.test.hit[0], 0);
+  EXPECT_EQ(report.test.hit[1], 1);
+  EXPECT_EQ(report.test.hit[2], 0);
+}
+
+TEST(EarlyStopping, AuthorsCompareFourDecimals) {
+  EarlyStopping stopping(Preset::kAuthors, 5);
+  stopping.update(0, evaluation(.40000, .5, .6, 0));
+  EXPECT_FALSE(stopping.update(1, evaluation(.40004, .5, .6, 1)));
+  EXPECT_TRUE(stopping.update(2, evaluation(.40006, .5, .6, 2)));
+  EarlyStopping exact(Preset::kPaper, 5);
+  exact.update(0, evaluation(.40000, .5, .6, 0));
+  EXPECT_TRUE(exact.update(1, evaluation(.40004, .5, .6, 1)));
+}
+
+TEST(EarlyStopping, RestoredStateGoesOn) {
+  EarlyStopping stopping(Preset::kAuthors, 2);
+  stopping.update(0, evaluation(.4, .5, .6, 0));
+  EarlyStopping resumed(Preset::kAuthors, 2);
+  resumed.restore(stopping.state());
+  EXPECT_FALSE(resumed.update(1, evaluation(.4, .5, .6, 1)));
+  EXPECT_EQ(resumed.best_epoch(), 0);
+  EXPECT_TRUE(resumed.should_stop(2));
+}
+
+}  // namespace
+}  // namespace derrd

@@ -1,0 +1,404 @@
+#include "kernels/epoch/sampling.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "tests/kernels/epoch/sampling_support.h"
+#include "tests/kernels/support.h"
+#include "tests/oracles/sampling.h"
+
+namespace derrd {
+namespace {
+
+using test::Guarded;
+using test::HostRows;
+using test::plausible;
+using test::stream;
+
+constexpr RandomKey kKey = {20, RandomPurpose::kInteresting, 3};
+
+/// `users` lists of `length` items, each list 100, 101, ... with the last `padding` entries -1.
+std::vector<int32_t> lists_of(int64_t users, int64_t length, int64_t padding = 0) {
+  std::vector<int32_t> lists;
+  for (int64_t user = 0; user < users; ++user) {
+    for (int64_t i = 0; i < length; ++i) {
+      lists.push_back(i < length - padding ? static_cast<int32_t>(100 + i) : -1);
+    }
+  }
+  return lists;
+}
+
+/// Positions of each list by ascending key.
+std::vector<uint32_t> drawn_order(const Guarded<int32_t>& lists, int64_t users, int64_t length,
+                                  float t, RandomKey key) {
+  const int64_t n = users * length;
+  const Guarded<uint64_t> keys(n), sorted_keys(n);
+  const Guarded<uint32_t> values(n), sorted_values(n);
+  interesting_keys({keys.view(), values.view()}, lists.matrix(users, length), t, key, stream());
+  test::expect_intact(keys, "keys");
+  test::expect_intact(values, "values");
+  std::vector<int64_t> offsets;
+  for (int64_t user = 0; user <= users; ++user) offsets.push_back(user * length);
+  const Guarded<int64_t> device_offsets(offsets);
+  const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(n, users));
+  segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
+                       device_offsets.const_view(), scratch.view(), stream());
+  return sorted_values.host();
+}
+
+TEST(InterestingKeys, DrawsWithTheExactProbabilities) {
+  constexpr int64_t kUsers = 3000;
+  constexpr int64_t kLength = 5;
+  constexpr int64_t kDrawn = 2;
+  const Guarded<int32_t> lists(lists_of(kUsers, kLength));
+  for (const float t : {0.8f, 3.0f}) {
+    const std::vector<uint32_t> order = drawn_order(lists, kUsers, kLength, t, kKey);
+    std::vector<int64_t> included(kLength, 0), first(kLength, 0);
+    for (int64_t user = 0; user < kUsers; ++user) {
+      const uint32_t* row = order.data() + user * kLength;
+      ++first[row[0]];
+      for (int64_t i = 0; i < kDrawn; ++i) ++included[row[i]];
+    }
+    const auto expected = oracle::inclusion_probabilities(kLength, kDrawn, t);
+    for (size_t k = 0; k < kLength; ++k) {
+      EXPECT_TRUE(plausible(included[k], kUsers, expected.included[k])) << "rank " << k + 1;
+      EXPECT_TRUE(plausible(first[k], kUsers, expected.first[k])) << "rank " << k + 1;
+    }
+  }
+}
+
+TEST(InterestingKeys, EveryOrderIsAPermutation) {
+  for (const int64_t length : {1, 3, 4, 31, 32, 33, 257}) {
+    const Guarded<int32_t> lists(lists_of(3, length));
+    const std::vector<uint32_t> order = drawn_order(lists, 3, length, 10.0f, kKey);
+    for (int64_t user = 0; user < 3; ++user) {
+      std::vector<uint32_t> row(order.begin() + user * length, order.begin() + (user + 1) * length);
+      std::sort(row.begin(), row.end());
+      for (size_t i = 0; i < row.size(); ++i) EXPECT_EQ(row[i], i);
+    }
+  }
+}
+
+// With t = 0.05 neighbours differ by 20, and the noise of 23-bit uniforms spans 19.5: nothing can
+// change places, down to weights of e^-12000. Keys on both sides of zero are in order.
+TEST(InterestingKeys, LongListsAndTinyWeightsStayInOrder) {
+  constexpr int64_t kLength = 600;
+  const Guarded<int32_t> lists(lists_of(2, kLength));
+  const std::vector<uint32_t> order = drawn_order(lists, 2, kLength, 0.05f, kKey);
+  for (size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], i % kLength);
+}
+
+TEST(InterestingKeys, PaddingComesLast) {
+  const Guarded<int32_t> lists(lists_of(40, 7, 3));
+  const std::vector<uint32_t> order = drawn_order(lists, 40, 7, 1e6f, kKey);
+  for (int64_t user = 0; user < 40; ++user) {
+    for (int64_t i = 0; i < 7; ++i) EXPECT_EQ(order[user * 7 + i] >= 4, i >= 4);
+  }
+}
+
+TEST(InterestingKeys, DependOnSeedAndEpochAndUserAlone) {
+  const Guarded<int32_t> lists(lists_of(2, 20));
+  const auto order = [&](RandomKey key) { return drawn_order(lists, 2, 20, 1e6f, key); };
+  const std::vector<uint32_t> one = order(kKey);
+  EXPECT_EQ(one, order(kKey));
+  EXPECT_NE(one, order({kKey.seed + 1, kKey.purpose, kKey.epoch}));
+  EXPECT_NE(one, order({kKey.seed, kKey.purpose, kKey.epoch + 1}));
+  EXPECT_FALSE(std::equal(one.begin(), one.begin() + 20, one.begin() + 20));
+}
+
+TEST(InterestingItems, MatchOracle) {
+  for (const int64_t k : {0, 1, 5, 33, 40}) {
+    for (const int64_t padding : {0, 2, 30, 34}) {
+      SCOPED_TRACE(testing::Message() << "K " << k << ", padding " << padding);
+      constexpr int64_t kUsers = 4;
+      constexpr int64_t kLength = 34;
+      const Guarded<int32_t> lists(lists_of(kUsers, kLength, padding));
+      const std::vector<uint32_t> order = drawn_order(lists, kUsers, kLength, 10.0f, kKey);
+      const Guarded<uint32_t> positions(order);
+      const Guarded<int32_t> samples(std::vector<int32_t>(kUsers * (k + 2), 7));
+      const Guarded<int32_t> lowest(kUsers);
+      interesting_items(samples.matrix(kUsers, k + 2), lowest.view(), lists.matrix(kUsers, kLength),
+                        positions.const_view(), k, stream());
+      const std::vector<int32_t> list = lists.host();
+      const std::vector<int32_t> taken = samples.host();
+      for (int64_t user = 0; user < kUsers; ++user) {
+        const auto begin = user * kLength;
+        const auto expected =
+            oracle::take_items({list.begin() + begin, list.begin() + begin + kLength},
+                               {order.begin() + begin, order.begin() + begin + kLength}, k);
+        const std::vector<int32_t> row(taken.begin() + user * (k + 2),
+                                       taken.begin() + user * (k + 2) + k);
+        EXPECT_EQ(row, expected.items);
+        EXPECT_EQ(lowest.host()[static_cast<size_t>(user)], expected.lowest);
+        EXPECT_EQ(taken[static_cast<size_t>(user * (k + 2) + k)], 7) << "columns from K on";
+      }
+      test::expect_intact(samples, "samples");
+      test::expect_intact(lowest, "lowest");
+    }
+  }
+}
+
+TEST(InterestingPositions, MatchOracleAndGiveTheSameItems) {
+  for (const int64_t k : {0, 1, 5, 33, 40}) {
+    for (const int64_t padding : {0, 2, 30, 34}) {
+      SCOPED_TRACE(testing::Message() << "K " << k << ", padding " << padding);
+      constexpr int64_t kUsers = 4;
+      constexpr int64_t kLength = 34;
+      const Guarded<int32_t> lists(lists_of(kUsers, kLength, padding));
+      const std::vector<uint32_t> order = drawn_order(lists, kUsers, kLength, 10.0f, kKey);
+      const Guarded<uint32_t> sorted(order);
+      const Guarded<int32_t> positions(kUsers * k), taken(kUsers * k), samples(kUsers * k);
+      const Guarded<int32_t> lowest(kUsers);
+      interesting_positions(positions.matrix(kUsers, k), lists.matrix(kUsers, kLength),
+                            sorted.const_view(), stream());
+      gather_at(taken.matrix(kUsers, k), lists.matrix(kUsers, kLength), positions.matrix(kUsers, k),
+                -1, stream());
+      interesting_items(samples.matrix(kUsers, k), lowest.view(), lists.matrix(kUsers, kLength),
+                        sorted.const_view(), k, stream());
+      EXPECT_EQ(taken.host(), samples.host());
+      const std::vector<int32_t> list = lists.host();
+      std::vector<int32_t> expected;
+      for (int64_t begin = 0; begin < kUsers * kLength; begin += kLength) {
+        const auto row =
+            oracle::take_items({list.begin() + begin, list.begin() + begin + kLength},
+                               {order.begin() + begin, order.begin() + begin + kLength}, k);
+        expected.insert(expected.end(), row.positions.begin(), row.positions.end());
+      }
+      EXPECT_EQ(positions.host(), expected);
+      test::expect_intact(positions, "positions");
+      test::expect_intact(taken, "taken");
+    }
+  }
+}
+
+TEST(TakeAt, PicksWhatStandsBesideTheItems) {
+  const Guarded<float> scores({9, 8, 7, 6, 5, 4});
+  const Guarded<int32_t> positions({2, 0, -1, -1, 1, 1, 1, 2});
+  const Guarded<float> taken(8);
+  gather_at(taken.matrix(2, 4), scores.matrix(2, 3), positions.matrix(2, 4), 0.5f, stream());
+  EXPECT_EQ(taken.host(), (std::vector<float>{7, 9, 0.5f, 0.5f, 5, 5, 5, 4}));
+  test::expect_intact(taken, "taken");
+}
+
+TEST(TopItems, AreTheFirstOfTheList) {
+  const Guarded<int32_t> lists({5, 3, 8, 4, -1, -1, -1, -1, -1});
+  const Guarded<int32_t> samples(std::vector<int32_t>(15, 9));
+  const Guarded<int32_t> lowest(3), lengths(3);
+  top_items(samples.matrix(3, 5), lowest.view(), lists.matrix(3, 3), 4, stream());
+  EXPECT_EQ(samples.host(),
+            (std::vector<int32_t>{5, 3, 8, -1, 9, 4, -1, -1, -1, 9, -1, -1, -1, -1, 9}));
+  EXPECT_EQ(lowest.host(), (std::vector<int32_t>{3, 1, 0}));
+  top_items(samples.matrix(3, 5), lowest.view(), lists.matrix(3, 3), 2, stream());
+  EXPECT_EQ(lowest.host(), (std::vector<int32_t>{2, 1, 0}));
+  list_lengths(lengths.view(), lists.matrix(3, 3), stream());
+  EXPECT_EQ(lengths.host(), (std::vector<int32_t>{3, 1, 0}));
+  test::expect_intact(samples, "samples");
+}
+
+/// Excluded rows of three users whose lists are cut at `lengths`.
+std::vector<std::vector<int32_t>> excluded_rows(const std::vector<int32_t>& lengths) {
+  const HostRows observed({{2, 9}, {}, {0, 1, 40}});
+  const Guarded<int32_t> lists({7, 3, 8, 30, 20, 10, 41, 5, -1});
+  const Guarded<int32_t> device_lengths(lengths);
+  const Guarded<int64_t> offsets(4);
+  const DeviceArray<uint8_t> sum_scratch(exclusive_sum_scratch_bytes(4));
+  exclusion_sizes(offsets.view(), observed.view(), device_lengths.const_view(), stream());
+  exclusive_sum(offsets.view(), Vector<const int64_t>(offsets.view()), sum_scratch.view(),
+                stream());
+  constexpr int64_t kRoom = 14;  // all observed items and whole lists
+  const Guarded<uint64_t> keys(kRoom), sorted_keys(kRoom);
+  const Guarded<uint32_t> values(kRoom), sorted_values(kRoom);
+  exclusion_keys({keys.view(), values.view()}, offsets.const_view(), observed.view(),
+                 lists.matrix(3, 3), device_lengths.const_view(), stream());
+  test::expect_intact(keys, "keys");
+  test::expect_intact(values, "values");
+  const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(kRoom, 3));
+  segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
+                       offsets.const_view(), scratch.view(), stream());
+  const std::vector<int64_t> bounds = offsets.host();
+  const std::vector<uint32_t> sorted = sorted_values.host();
+  std::vector<std::vector<int32_t>> rows;
+  for (size_t user = 0; user < 3; ++user) {
+    rows.emplace_back(sorted.begin() + bounds[user], sorted.begin() + bounds[user + 1]);
+  }
+  return rows;
+}
+
+TEST(Exclusions, WholeLists) {
+  EXPECT_EQ(excluded_rows({3, 3, 2}),
+            (std::vector<std::vector<int32_t>>{{2, 3, 7, 8, 9}, {10, 20, 30}, {0, 1, 5, 40, 41}}));
+}
+
+TEST(Exclusions, Prefixes) {
+  EXPECT_EQ(excluded_rows({1, 2, 0}),
+            (std::vector<std::vector<int32_t>>{{2, 7, 9}, {20, 30}, {0, 1, 40}}));
+  EXPECT_EQ(excluded_rows({0, 0, 0}), (std::vector<std::vector<int32_t>>{{2, 9}, {}, {0, 1, 40}}));
+}
+
+TEST(RankingOccurrences, InvertTheSamples) {
+  for (const int64_t slots : {1, 3, 4, 33}) {
+    constexpr int64_t kUsers = 9;
+    constexpr int32_t kItems = 11;
+    std::vector<int32_t> samples = test::random_below(kUsers * slots, kItems + 1, 5);
+    for (int32_t& item : samples) --item;  // -1: empty
+    const int64_t n = kUsers * slots;
+    const Guarded<int32_t> device_samples(samples);
+    const Guarded<uint64_t> keys(n), sorted_keys(n);
+    const Guarded<uint32_t> values(n), sorted(n);
+    const Guarded<int32_t> offsets(kItems + 1);
+    const DeviceArray<uint8_t> scratch(sort_pairs_scratch_bytes(n));
+    ranking_occurrence_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
+                            stream());
+    sort_pairs({sorted_keys.view(), sorted.view()}, {keys.view(), values.view()}, 32,
+               scratch.view(), stream());
+    row_offsets(offsets.view(), sorted_keys.const_view(), stream());
+    test::expect_intact(keys, "keys");
+    test::expect_intact(values, "values");
+    test::expect_intact(offsets, "offsets");
+
+    const SlotCode code = slot_code(slots);
+    const std::vector<uint32_t> occurrences = sorted.host();
+    const std::vector<int32_t> bounds = offsets.host();
+    for (int32_t item = 0; item < kItems; ++item) {
+      std::vector<int64_t> expected, actual;
+      for (int64_t i = 0; i < n; ++i) {
+        if (samples[static_cast<size_t>(i)] == item) expected.push_back(i);
+      }
+      for (int32_t o = bounds[item]; o < bounds[item + 1]; ++o) {
+        const uint32_t occurrence = occurrences[static_cast<size_t>(o)];
+        actual.push_back(code.anchor(occurrence) * slots + code.slot(occurrence));
+      }
+      EXPECT_EQ(actual, expected) << "item " << item << " of " << slots << " slots";
+    }
+  }
+}
+
+TEST(RankingOccurrences, CodesFillThirtyTwoBits) {
+  EXPECT_TRUE(slot_code_fits(int64_t{1} << 25, 80));
+  EXPECT_FALSE(slot_code_fits((int64_t{1} << 25) + 1, 80));
+  const SlotCode code = slot_code(80);
+  const uint32_t last = code.pack((int64_t{1} << 25) - 1, 79);
+  EXPECT_EQ(code.anchor(last), (int64_t{1} << 25) - 1);
+  EXPECT_EQ(code.slot(last), 79);
+  EXPECT_EQ(slot_code(1).anchor(slot_code(1).pack(12, 0)), 12);
+}
+
+TEST(RowOffsets, CountTheKeysBelowEachRow) {
+  const Guarded<uint64_t> keys({1, 1, 1, 4, kNoItemKey, kNoItemKey});
+  const Guarded<int32_t> offsets(7);
+  row_offsets(offsets.view(), keys.const_view(), stream());
+  EXPECT_EQ(offsets.host(), (std::vector<int32_t>{0, 0, 3, 3, 3, 4, 4}));
+  const Guarded<uint64_t> none(0);
+  row_offsets(offsets.view(), none.const_view(), stream());
+  EXPECT_EQ(offsets.host(), std::vector<int32_t>(7, 0));
+}
+
+TEST(Sampling, EmptyInputs) {
+  const Guarded<int32_t> nothing(0);
+  const Guarded<uint64_t> keys(0);
+  const Guarded<uint32_t> values(0);
+  const SortBuffers pairs = {keys.view(), values.view()};
+  EXPECT_NO_THROW(interesting_keys(pairs, nothing.matrix(0, 5), 1.0f, kKey, stream()));
+  EXPECT_NO_THROW(interesting_keys(pairs, nothing.matrix(5, 0), 1.0f, kKey, stream()));
+  EXPECT_NO_THROW(ranking_occurrence_keys(pairs, nothing.matrix(0, 4), stream()));
+  const Guarded<int32_t> samples(4), lowest(2);
+  top_items(samples.matrix(2, 2), lowest.view(), nothing.matrix(2, 0), 2, stream());
+  EXPECT_EQ(samples.host(), std::vector<int32_t>(4, -1));
+  interesting_items(samples.matrix(2, 2), lowest.view(), nothing.matrix(2, 0), values.const_view(),
+                    2, stream());
+  EXPECT_EQ(samples.host(), std::vector<int32_t>(4, -1));
+  EXPECT_EQ(lowest.host(), std::vector<int32_t>(2, 0));
+  const Guarded<int32_t> positions(4);
+  interesting_positions(positions.matrix(2, 2), nothing.matrix(2, 0), values.const_view(),
+                        stream());
+  EXPECT_EQ(positions.host(), std::vector<int32_t>(4, -1));
+  gather_at(samples.matrix(2, 2), nothing.matrix(2, 0), positions.matrix(2, 2), 3, stream());
+  EXPECT_EQ(samples.host(), std::vector<int32_t>(4, 3));
+  EXPECT_NO_THROW(
+      gather_at(nothing.matrix(0, 2), nothing.matrix(0, 3), nothing.matrix(0, 2), -1, stream()));
+}
+
+TEST(Sampling, RejectsWhatDoesNotFit) {
+  const Guarded<int32_t> lists(6), samples(8), lowest(2);
+  const Guarded<uint64_t> keys(6);
+  const Guarded<uint32_t> values(6);
+  const auto draw = [&](int64_t n, float t) {
+    interesting_keys({keys.view().slice(0, n), values.view()}, lists.matrix(2, 3), t, kKey,
+                     stream());
+  };
+  EXPECT_NO_THROW(draw(6, 1.0f));
+  EXPECT_THROW(draw(5, 1.0f), std::invalid_argument);
+  EXPECT_THROW(draw(6, 0.0f), std::invalid_argument);
+  EXPECT_THROW(draw(6, std::numeric_limits<float>::quiet_NaN()), std::invalid_argument);
+  EXPECT_THROW(top_items(samples.matrix(2, 4), lowest.view(), lists.matrix(2, 3), 5, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(top_items(samples.matrix(4, 2), lowest.view(), lists.matrix(2, 3), 1, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(interesting_items(samples.matrix(2, 4), lowest.view(), lists.matrix(2, 3),
+                                 values.const_view().slice(0, 5), 2, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(interesting_positions(samples.matrix(2, 2), lists.matrix(2, 3),
+                                     values.const_view().slice(0, 5), stream()),
+               std::invalid_argument);
+  EXPECT_THROW(interesting_positions(samples.matrix(4, 2), lists.matrix(2, 3), values.const_view(),
+                                     stream()),
+               std::invalid_argument);
+  EXPECT_THROW(
+      gather_at(samples.matrix(2, 4), lists.matrix(3, 2), samples.matrix(2, 4), -1, stream()),
+      std::invalid_argument);
+  EXPECT_THROW(
+      gather_at(samples.matrix(2, 4), lists.matrix(2, 3), samples.matrix(2, 3), -1, stream()),
+      std::invalid_argument);
+  EXPECT_THROW(list_lengths(lowest.view(), lists.matrix(3, 2), stream()), std::invalid_argument);
+  EXPECT_THROW(
+      ranking_occurrence_keys({keys.view(), values.view()}, samples.matrix(2, 4), stream()),
+      std::invalid_argument);
+  const HostRows observed({{1}, {2}});
+  const Guarded<int64_t> sizes(2);
+  EXPECT_THROW(exclusion_sizes(sizes.view(), observed.view(), lowest.const_view(), stream()),
+               std::invalid_argument);
+  EXPECT_THROW(exclusion_keys({keys.view(), values.view()}, sizes.const_view(), observed.view(),
+                              lists.matrix(2, 3), lowest.const_view(), stream()),
+               std::invalid_argument);
+}
+
+TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
+  for (const int64_t slots : {0, 1, 31, 32, 33, 257}) {
+    constexpr int64_t kUsers = 3;
+    const int64_t n = kUsers * slots;
+    std::vector<int32_t> samples = test::random_below(n, 50, 1);
+    std::vector<float> scores(static_cast<size_t>(n));
+    const std::vector<int32_t> steps = test::random_below(n, 9, 2);  // many ties
+    for (size_t i = 0; i < scores.size(); ++i) {
+      scores[i] = 20.0f * static_cast<float>(steps[i] - 4);
+      if (i % 5 == 2) samples[i] = -1;
+    }
+    const Guarded<int32_t> device_samples(samples);
+    const Guarded<float> device_scores(scores);
+    const Guarded<uint64_t> keys(n), sorted_keys(n);
+    const Guarded<uint32_t> values(n), sorted_values(n);
+    slot_order_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
+                    device_scores.matrix(kUsers, slots), stream());
+    test::expect_intact(keys, "keys");
+    test::expect_intact(values, "values");
+    const Guarded<int64_t> offsets({0, slots, 2 * slots, 3 * slots});
+    const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(n, kUsers));
+    segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
+                         offsets.const_view(), scratch.view(), stream());
+    std::vector<uint32_t> expected;
+    for (int64_t user = 0; user < kUsers; ++user) {
+      std::vector<size_t> order(static_cast<size_t>(slots));
+      std::iota(order.begin(), order.end(), static_cast<size_t>(user * slots));
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        if ((samples[a] < 0) != (samples[b] < 0)) return samples[b] < 0;
+        return samples[a] >= 0 && scores[a] > scores[b];
+      });
+      for (const size_t i : order) expected.push_back(static_cast<uint32_t>(samples[i]));
+    }
+    EXPECT_EQ(sorted_values.host(), expected) << slots << " slots";
+  }
+}
+
+}  // namespace
+}  // namespace derrd

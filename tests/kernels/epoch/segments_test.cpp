@@ -1,0 +1,243 @@
+#include "kernels/epoch/segments.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "tests/kernels/epoch/host_segments.h"
+#include "tests/kernels/support.h"
+
+namespace derrd::test {
+namespace {
+
+/// The buffers of build_segments for n samples, each guarded.
+struct Buffers {
+  Buffers(int64_t n, int64_t batch_size)
+      : rows(n),
+        offsets(n + 1),
+        occurrences(n),
+        batch_offsets((n + batch_size - 1) / batch_size + 1),
+        unsorted_keys(n),
+        sorted_keys(n),
+        unsorted_values(n),
+        sorted_values(n),
+        heads(n),
+        scratch(segments_scratch_bytes(n)) {}
+
+  SegmentBuffers view() const {
+    return {rows.view(),
+            offsets.view(),
+            occurrences.view(),
+            batch_offsets.view(),
+            {unsorted_keys.view(), unsorted_values.view()},
+            {sorted_keys.view(), sorted_values.view()},
+            heads.view(),
+            scratch.view()};
+  }
+  void expect_all_intact() const {
+    expect_intact(rows, "rows");
+    expect_intact(offsets, "offsets");
+    expect_intact(occurrences, "occurrences");
+    expect_intact(batch_offsets, "batch_offsets");
+    expect_intact(unsorted_keys, "unsorted keys");
+    expect_intact(sorted_keys, "sorted keys");
+    expect_intact(unsorted_values, "unsorted values");
+    expect_intact(sorted_values, "sorted values");
+    expect_intact(heads, "heads");
+    expect_intact(scratch, "scratch");
+  }
+
+  Guarded<int32_t> rows, offsets, occurrences, batch_offsets;
+  Guarded<uint64_t> unsorted_keys, sorted_keys;
+  Guarded<uint32_t> unsorted_values, sorted_values;
+  Guarded<int32_t> heads;
+  Guarded<uint8_t> scratch;
+};
+
+template <class T>
+std::vector<T> first(std::vector<T> values, size_t count) {
+  values.resize(count);
+  return values;
+}
+
+void expect_segments(const std::vector<int32_t>& row_of_sample, int64_t batch_size,
+                     int64_t table_rows) {
+  SCOPED_TRACE(std::to_string(row_of_sample.size()) + " samples, batches of " +
+               std::to_string(batch_size) + ", " + std::to_string(table_rows) + " rows");
+  const auto n = static_cast<int64_t>(row_of_sample.size());
+  const Guarded<int32_t> samples(row_of_sample);
+  const Buffers buffers(n, batch_size);
+  build_segments(buffers.view(), samples.const_view(), batch_size, table_rows, stream());
+
+  const HostSegments expected(row_of_sample, batch_size, stream());
+  std::vector<int32_t> batch_offsets = {0};
+  for (const BatchCursor& b : expected.batches) batch_offsets.push_back(b.begin + b.count);
+  EXPECT_EQ(buffers.batch_offsets.host(), batch_offsets);
+  EXPECT_EQ(first(buffers.rows.host(), expected.rows.size()), expected.rows);
+  EXPECT_EQ(first(buffers.offsets.host(), expected.offsets.size()), expected.offsets);
+  EXPECT_EQ(buffers.occurrences.host(), expected.occurrences);
+  buffers.expect_all_intact();
+}
+
+TEST(Segments, AgreeWithTheOracleOnEdgeSizes) {
+  for (const int64_t n : kEdgeSizes) {
+    for (const int64_t batch_size : {1, 32, 1000}) {
+      expect_segments(random_below(n, 20, 1), batch_size, 20);  // duplicates
+    }
+  }
+}
+
+TEST(Segments, LastBatchMayBePartialOrFull) {
+  for (const int64_t n : {63, 64, 65}) expect_segments(random_below(n, 7, 2), 32, 7);
+}
+
+TEST(Segments, AllSamplesOfOneRow) {
+  expect_segments(std::vector<int32_t>(100, 6), 33, 7);
+  expect_segments(std::vector<int32_t>(100, 0), 33, 1);
+}
+
+TEST(Segments, DistinctRowsInFallingOrder) {
+  std::vector<int32_t> rows(100);
+  std::iota(rows.rbegin(), rows.rend(), 0);
+  expect_segments(rows, 40, 100);
+}
+
+TEST(Segments, KeysMayNeedMoreThan32Bits) {
+  constexpr int32_t kRows = 2'000'000'000;
+  std::vector<int32_t> rows = random_below(64, kRows, 3);
+  rows[5] = rows[6] = kRows - 1;
+  expect_segments(rows, 2, kRows);
+}
+
+TEST(Segments, RefuseShapesThatDoNotFit) {
+  const Guarded<int32_t> samples(std::vector<int32_t>(10, 0));
+  const Buffers buffers(10, 4);
+  const auto build = [&](SegmentBuffers out, int64_t batch_size, int64_t table_rows) {
+    build_segments(out, samples.const_view(), batch_size, table_rows, stream());
+  };
+  build(buffers.view(), 4, 1);
+  EXPECT_THROW(build(buffers.view(), 0, 1), std::invalid_argument);
+  EXPECT_THROW(build(buffers.view(), 3, 1), std::invalid_argument);  // four batches, not three
+  EXPECT_THROW(build(buffers.view(), 4, int64_t{1} << 31), std::invalid_argument);
+  SegmentBuffers out = buffers.view();
+  out.offsets.size = 10;
+  EXPECT_THROW(build(out, 4, 1), std::invalid_argument);
+}
+
+/// The cursors of the samples and of three lists of rows.
+struct Cursors {
+  Cursors() : memory(std::vector<BatchCursor>(4)) {}
+  BatchCursor* samples() const { return memory.data(); }
+  BatchCursor* list(int64_t i) const { return memory.data() + 1 + i; }
+  Guarded<BatchCursor> memory;
+};
+
+void expect_cursor(const BatchCursor& actual, const BatchCursor& expected) {
+  EXPECT_EQ(actual.number, expected.number);
+  EXPECT_EQ(actual.begin, expected.begin);
+  EXPECT_EQ(actual.count, expected.count);
+}
+
+TEST(AdvanceBatch, WalksThroughTheEpochAndStartsAgain) {
+  constexpr int64_t kSamples = 70, kBatchSize = 32;
+  const Cursors cursors;
+  const Guarded<int32_t> users = {0, 30, 61, 66}, positives = {0, 1, 2, 3},
+                         negatives = {0, 32, 64, 70};
+  const auto advance = [&] {
+    advance_batch({cursors.samples(), kSamples, kBatchSize}, {cursors.list(0), users.const_view()},
+                  {cursors.list(1), positives.const_view()},
+                  {cursors.list(2), negatives.const_view()}, stream());
+    return cursors.memory.host();
+  };
+  const std::vector<std::vector<BatchCursor>> expected = {
+      {{0, 0, 32}, {0, 0, 30}, {0, 0, 1}, {0, 0, 32}},
+      {{1, 32, 32}, {1, 30, 31}, {1, 1, 1}, {1, 32, 32}},
+      {{2, 64, 6}, {2, 61, 5}, {2, 2, 1}, {2, 64, 6}},
+      {{0, 0, 32}, {0, 0, 30}, {0, 0, 1}, {0, 0, 32}}};
+  for (const std::vector<BatchCursor>& step : expected) {
+    const std::vector<BatchCursor> actual = advance();
+    for (size_t i = 0; i < step.size(); ++i) expect_cursor(actual[i], step[i]);
+  }
+  expect_intact(cursors.memory, "cursors");
+}
+
+TEST(AdvanceBatch, ListsMayBeMissing) {
+  const Cursors cursors;
+  advance_batch({cursors.samples(), 5, 8}, {}, {}, {}, stream());
+  const std::vector<BatchCursor> actual = cursors.memory.host();
+  expect_cursor(actual[0], {0, 0, 5});
+  for (size_t i = 1; i < 4; ++i) expect_cursor(actual[i], BatchCursor{});
+}
+
+TEST(AdvanceBatch, WithoutSamplesEverythingIsEmpty) {
+  Cursors cursors;
+  cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
+  const Guarded<int32_t> offsets = {0};
+  const SegmentCursor list = {cursors.list(0), offsets.const_view()};
+  advance_batch({cursors.samples(), 0, 8}, list, {}, {}, stream());
+  const std::vector<BatchCursor> actual = cursors.memory.host();
+  expect_cursor(actual[0], BatchCursor{});
+  expect_cursor(actual[1], BatchCursor{});
+}
+
+TEST(AdvanceBatch, RefusesShapesThatDoNotFit) {
+  const Cursors cursors;
+  const Guarded<int32_t> offsets = {0, 1, 2};
+  const SegmentCursor list = {cursors.list(0), offsets.const_view()};
+  EXPECT_THROW(advance_batch({cursors.samples(), 70, 32}, list, {}, {}, stream()),
+               std::invalid_argument);
+  EXPECT_THROW(advance_batch({cursors.samples(), 64, 0}, list, {}, {}, stream()),
+               std::invalid_argument);
+}
+
+TEST(RewindBatches, PutsCursorsBeforeTheFirstBatch) {
+  Cursors cursors;
+  cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
+  const Guarded<int32_t> offsets = {0, 3, 5};
+  const SegmentCursor list = {cursors.list(1), offsets.const_view()};
+  rewind_batches({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  const std::vector<BatchCursor> rewound = cursors.memory.host();
+  expect_cursor(rewound[0], BatchCursor{});
+  expect_cursor(rewound[1], {3, 5, 7});  // of no list
+  expect_cursor(rewound[2], BatchCursor{});
+  advance_batch({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  const std::vector<BatchCursor> first = cursors.memory.host();
+  expect_cursor(first[0], {0, 0, 8});
+  expect_cursor(first[2], {0, 0, 3});
+  expect_intact(cursors.memory, "cursors");
+}
+
+TEST(SetEpoch, WritesTheState) {
+  const Guarded<EpochState> state(std::vector<EpochState>(1));
+  set_epoch(state.data(), {41, 0.25f}, stream());
+  EXPECT_EQ(state.host()[0].epoch, 41u);
+  EXPECT_EQ(state.host()[0].temperature, 0.25f);
+  expect_intact(state, "state");
+}
+
+TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
+  for (const int32_t table_rows : {1, 33, 257}) {
+    const std::vector<int32_t> row_of_sample = random_below(100, table_rows, 4);
+    const HostSegments segments(row_of_sample, 37, stream());
+    const Guarded<int32_t> position(table_rows);
+    for (const BatchCursor& batch : segments.batches) {
+      std::vector<int32_t> expected(static_cast<size_t>(table_rows), -1);
+      for (int32_t i = batch.begin; i < batch.begin + batch.count; ++i) {
+        expected[static_cast<size_t>(segments.rows[static_cast<size_t>(i)])] = i;
+      }
+      locate_rows(position.view(), segments.view(batch.number), stream());
+      EXPECT_EQ(position.host(), expected) << "batch " << batch.number;
+    }
+    expect_intact(position, "position");
+  }
+}
+
+TEST(LocateRows, EmptyBatchLocatesNothing) {
+  const Guarded<int32_t> position(40);
+  const Guarded<BatchCursor> cursor(std::vector<BatchCursor>(1));
+  locate_rows(position.view(), {{}, {}, {}, cursor.data(), 0}, stream());
+  EXPECT_EQ(position.host(), std::vector<int32_t>(40, -1));
+}
+
+}  // namespace
+}  // namespace derrd::test

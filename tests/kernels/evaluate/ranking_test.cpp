@@ -1,0 +1,240 @@
+#include "kernels/evaluate/ranking.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "tests/kernels/support.h"
+#include "tests/oracles/ranking.h"
+
+namespace derrd::test {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
+
+std::vector<float> row_of(const std::vector<float>& scores, int64_t row, int64_t cols) {
+  const auto begin = scores.begin() + row * cols;
+  return {begin, begin + cols};
+}
+
+/// select_top's pairs, sorted, and what write_top makes of them.
+struct Top {
+  std::vector<int32_t> status, items;
+  std::vector<float> scores;
+};
+
+Top top(const std::vector<float>& scores, int64_t users, int64_t r) {
+  const int64_t cols = users == 0 ? 0 : static_cast<int64_t>(scores.size()) / users;
+  const Guarded<float> device_scores(scores), list_scores(users * r);
+  const Guarded<uint64_t> unsorted_keys(users * r), sorted_keys(users * r);
+  const Guarded<uint32_t> unsorted_values(users * r), sorted_values(users * r);
+  const Guarded<int32_t> status(users), items(users * r);
+  std::vector<int64_t> host_offsets;
+  for (int64_t u = 0; u <= users; ++u) host_offsets.push_back(u * r);
+  const Guarded<int64_t> offsets(host_offsets);
+  const Guarded<uint8_t> scratch(segmented_sort_scratch_bytes(users * r, users));
+
+  const SortBuffers unsorted = {unsorted_keys.view(), unsorted_values.view()};
+  const SortBuffers sorted = {sorted_keys.view(), sorted_values.view()};
+  const Matrix<float> matrix = device_scores.matrix(users, cols);
+  select_top(unsorted, matrix, status.view(), r, stream());
+  expect_intact(unsorted_keys, "keys");
+  expect_intact(unsorted_values, "values");
+  expect_intact(status, "status");
+  segmented_sort_pairs(sorted, unsorted, offsets.view(), scratch.view(), stream());
+  write_top(items.matrix(users, r), list_scores.matrix(users, r), sorted, matrix, stream());
+  expect_intact(items, "items");
+  expect_intact(list_scores, "scores");
+  return {status.host(), items.host(), list_scores.host()};
+}
+
+void expect_top(const std::vector<float>& scores, int64_t users, int64_t r) {
+  SCOPED_TRACE(std::to_string(r) + " of " + std::to_string(scores.size()) + " scores of " +
+               std::to_string(users) + " users");
+  const int64_t cols = users == 0 ? 0 : static_cast<int64_t>(scores.size()) / users;
+  const Top actual = top(scores, users, r);
+  for (int64_t u = 0; u < users; ++u) {
+    const std::vector<float> row = row_of(scores, u, cols);
+    std::vector<int32_t> items = oracle::top_items(row, r);
+    EXPECT_EQ(actual.status[static_cast<size_t>(u)], static_cast<int32_t>(items.size()));
+    items.resize(static_cast<size_t>(r), -1);
+    const auto begin = actual.items.begin() + u * r;
+    EXPECT_EQ(std::vector<int32_t>(begin, begin + r), items) << "user " << u;
+    for (int64_t k = 0; k < r; ++k) {
+      const int32_t item = items[static_cast<size_t>(k)];
+      EXPECT_EQ(actual.scores[static_cast<size_t>(u * r + k)],
+                item < 0 ? -kInfinity : row[static_cast<size_t>(item)]);
+    }
+  }
+}
+
+TEST(SelectTop, AgreesWithTheOracleOnEdgeShapes) {
+  for (const int64_t items : kEdgeSizes) {
+    for (const int64_t r : kEdgeSizes) expect_top(random_normal(3 * items, 1), 3, r);
+  }
+  expect_top({}, 0, 5);
+}
+
+TEST(SelectTop, LongRows) { expect_top(random_normal(2 * 3000, 2), 2, 100); }
+
+TEST(SelectTop, ScoresThatShareTheirHighBits) {
+  std::vector<float> scores(700);
+  for (const float sign : {1.0f, -1.0f}) {
+    for (size_t i = 0; i < scores.size(); ++i) {
+      scores[i] = sign * (80.0f + 1e-5f * static_cast<float>(i * 37 % 700));
+    }
+    for (const int64_t r : {1, 33, 350, 699, 700}) expect_top(scores, 1, r);
+  }
+}
+
+TEST(SelectTop, TiesGoToTheLowerItem) {
+  for (const int64_t r : {1, 32, 33, 100, 256, 257}) {
+    expect_top(std::vector<float>(257, -2.5f), 1, r);
+    std::vector<float> few;
+    for (const int32_t v : random_below(257, 3, 3)) few.push_back(static_cast<float>(v));
+    expect_top(few, 1, r);
+  }
+}
+
+TEST(SelectTop, MinusZeroTiesWithZeroAndDenormalsDoNot) {
+  std::vector<float> scores;
+  for (const int32_t v : random_below(300, 6, 4)) {
+    constexpr float kValues[] = {0.0f, -0.0f, kDenormal, -kDenormal, -2 * kDenormal, -1e-39f};
+    scores.push_back(kValues[v]);
+  }
+  for (int64_t r = 1; r <= 300; r += 13) expect_top(scores, 1, r);
+}
+
+TEST(SelectTop, FullRangeOfScores) {
+  const float largest = std::numeric_limits<float>::max();
+  std::vector<float> scores = random_normal(100, 5, 1e30f);
+  scores.insert(scores.end(), {largest, -largest, 80.0f, -80.0f, 1e-30f, -1e-30f});
+  for (const int64_t r : {1, 2, 50, 105, 106, 107}) expect_top(scores, 1, r);
+}
+
+TEST(SelectTop, MaskedItemsAreNotSelected) {
+  std::vector<float> scores = random_normal(4 * 100, 6);
+  for (size_t i = 0; i < 100; ++i) scores[i] = -kInfinity;
+  for (size_t i = 100; i < 400; i += 3) scores[i] = -kInfinity;
+  for (const int64_t r : {1, 60, 66, 67, 100}) expect_top(scores, 4, r);
+}
+
+TEST(SelectTop, RowsThatAreNotFiniteAreReported) {
+  const float quiet = std::numeric_limits<float>::quiet_NaN();
+  const float signalling = std::numeric_limits<float>::signaling_NaN();
+  for (const float bad : {quiet, -quiet, signalling, -signalling, kInfinity}) {
+    std::vector<float> scores = random_normal(3 * 70, 7);
+    scores[70 + 69] = bad;
+    const Top actual = top(scores, 3, 4);
+    EXPECT_EQ(actual.status, (std::vector<int32_t>{4, -1, 4}));
+    EXPECT_EQ((std::vector<int32_t>{actual.items.begin() + 4, actual.items.begin() + 8}),
+              (std::vector<int32_t>{-1, -1, -1, -1}));
+  }
+}
+
+TEST(SelectTop, RefusesShapesThatDoNotFit) {
+  const Guarded<float> scores(20);
+  const Guarded<uint64_t> keys(8);
+  const Guarded<uint32_t> values(8);
+  const Guarded<int32_t> status(2);
+  const auto select = [&](int64_t rows, int64_t r) {
+    select_top({keys.view(), values.view()}, scores.matrix(rows, 5), status.view(), r, stream());
+  };
+  EXPECT_THROW(select(2, 3), std::invalid_argument);
+  EXPECT_THROW(select(4, 2), std::invalid_argument);
+  EXPECT_THROW(select(2, -4), std::invalid_argument);
+}
+
+TEST(WriteTop, ScoresAreOptional) {
+  const Guarded<float> scores = {1.0f, 2.0f};
+  const Guarded<uint64_t> keys(2);
+  const Guarded<uint32_t> values = {1u, ~0u};
+  const Guarded<int32_t> items(2);
+  write_top(items.matrix(1, 2), {}, {keys.view(), values.view()}, scores.matrix(1, 2), stream());
+  EXPECT_EQ(items.host(), (std::vector<int32_t>{1, -1}));
+  EXPECT_THROW(write_top(items.matrix(2, 1), {}, {keys.view(), values.view()}, scores.matrix(1, 2),
+                         stream()),
+               std::invalid_argument);
+}
+
+TEST(MaskItems, MasksTheTilesUsersAndNothingElse) {
+  const Guarded<int64_t> offsets = {0, 2, 2, 5, 40};
+  std::vector<int32_t> host_items = {1, 3, 0, 33, 39};
+  for (int32_t i = 0; i < 35; ++i) host_items.push_back(i);
+  const Guarded<int32_t> items(host_items);
+  for (const int64_t first_user : {0, 1, 2}) {
+    std::vector<float> expected(2 * 40, 1.5f);
+    const Guarded<float> scores(expected);
+    mask_items(scores.matrix(2, 40), {offsets.const_view(), items.const_view()}, first_user,
+               stream());
+    const std::vector<int64_t> o = offsets.host();
+    for (int64_t r = 0; r < 2; ++r) {
+      const auto u = static_cast<size_t>(first_user + r);
+      for (int64_t e = o[u]; e < o[u + 1]; ++e) {
+        expected[static_cast<size_t>(r * 40 + host_items[static_cast<size_t>(e)])] = -kInfinity;
+      }
+    }
+    EXPECT_EQ(scores.host(), expected);
+    expect_intact(scores, "scores");
+  }
+  const Guarded<float> scores(80);
+  EXPECT_THROW(
+      mask_items(scores.matrix(2, 40), {offsets.const_view(), items.const_view()}, 3, stream()),
+      std::invalid_argument);
+}
+
+TEST(FiniteRows, FindsEveryKindOfBadScore) {
+  for (const float bad : {std::nanf(""), -std::nanf(""), kInfinity, -kInfinity}) {
+    for (const int64_t items : {1, 33, 257}) {
+      std::vector<float> scores = random_normal(3 * items, 8, 1e37f);
+      scores[static_cast<size_t>(2 * items - 1)] = bad;
+      const Guarded<float> device_scores(scores);
+      const Guarded<int32_t> finite(3);
+      finite_rows(finite.view(), device_scores.matrix(3, items), stream());
+      EXPECT_EQ(finite.host(), (std::vector<int32_t>{1, 0, 1}));
+      expect_intact(finite, "finite");
+    }
+  }
+  const Guarded<float> scores(6);
+  const Guarded<int32_t> finite(3);
+  EXPECT_THROW(finite_rows(finite.view(), scores.matrix(2, 3), stream()), std::invalid_argument);
+}
+
+TEST(FullRanks, AgreeWithTheOracle) {
+  for (const int64_t items : {1, 31, 32, 33, 257}) {
+    constexpr int64_t kUsers = 5;
+    std::vector<float> scores;
+    for (const int32_t v : random_below(kUsers * items, 40, 9)) {  // many ties
+      scores.push_back(static_cast<float>(v) * 4.0f - 80.0f);
+    }
+    const std::vector<int32_t> targets = random_below(kUsers + 3, static_cast<int32_t>(items), 10);
+    const Guarded<float> device_scores(scores);
+    const Guarded<int32_t> target(targets), rank(std::vector<int32_t>(kUsers + 3, 77));
+    full_ranks(rank.view(), device_scores.matrix(kUsers, items), target.const_view(), 2, stream());
+    std::vector<int32_t> expected(kUsers + 3, 77);
+    for (int64_t r = 0; r < kUsers; ++r) {
+      const std::vector<float> row = row_of(scores, r, items);
+      expected[static_cast<size_t>(r + 2)] =
+          oracle::full_rank(to_double(row), targets[static_cast<size_t>(r + 2)]);
+    }
+    EXPECT_EQ(rank.host(), expected);
+    expect_intact(rank, "rank");
+  }
+}
+
+TEST(FullRanks, MaskedMissingAndBadScores) {
+  const Guarded<float> scores = {-kInfinity, 1.0f, 0.0f,       //
+                                 -kInfinity, 1.0f, 0.0f,       //
+                                 -kInfinity, 1.0f, 0.0f,       //
+                                 -kInfinity, 1.0f, kInfinity,  //
+                                 0.0f,       1.0f, std::nanf("")};
+  const Guarded<int32_t> target = {2, -1, 0, 1, 1}, rank(5);
+  full_ranks(rank.view(), scores.matrix(5, 3), target.const_view(), 0, stream());
+  EXPECT_EQ(rank.host(), (std::vector<int32_t>{2, 0, -1, -1, -1}));
+  EXPECT_THROW(full_ranks(rank.view(), scores.matrix(5, 3), target.const_view(), 1, stream()),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace derrd::test

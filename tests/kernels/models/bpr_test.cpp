@@ -1,0 +1,279 @@
+#include "kernels/models/bpr.h"
+
+#include <stdexcept>
+
+#include "tests/kernels/epoch/host_segments.h"
+#include "tests/kernels/support.h"
+#include "tests/oracles/bpr.h"
+
+namespace derrd::test {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Sizes {
+  int64_t users, items, samples, batch_size, cols;
+};
+
+/// An epoch of triples over random embeddings, on the host and on the device.
+struct Problem {
+  Problem(Sizes s, std::vector<float> user_values, std::vector<float> item_values,
+          std::vector<int32_t> user_of_sample, std::vector<int32_t> positive_of_sample,
+          std::vector<int32_t> negative_of_sample)
+      : sizes(s),
+        user_embedding(user_values),
+        item_embedding(item_values),
+        users(user_of_sample),
+        positives(positive_of_sample),
+        negatives(negative_of_sample),
+        device_users(users),
+        device_positives(positives),
+        device_negatives(negatives),
+        device_user_embedding(user_embedding),
+        device_item_embedding(item_embedding),
+        cursors(sample_cursors(s.samples, s.batch_size)),
+        device_cursors(cursors),
+        user_rows(users, s.batch_size, stream()),
+        positive_rows(positives, s.batch_size, stream()),
+        negative_rows(negatives, s.batch_size, stream()),
+        loss(s.batch_size),
+        coefficient(s.batch_size) {}
+  explicit Problem(Sizes s, float scale = 1.0f)
+      : Problem(s, random_normal(s.users * s.cols, 1, scale),
+                random_normal(s.items * s.cols, 2, scale),
+                random_below(s.samples, static_cast<int32_t>(s.users), 3),
+                random_below(s.samples, static_cast<int32_t>(s.items), 4),
+                random_below(s.samples, static_cast<int32_t>(s.items), 5)) {}
+
+  Matrix<const float> user_matrix() const {
+    return device_user_embedding.matrix(sizes.users, sizes.cols);
+  }
+  Matrix<const float> item_matrix() const {
+    return device_item_embedding.matrix(sizes.items, sizes.cols);
+  }
+  BprSamples samples(int64_t batch) const {
+    return {device_users.view(), device_positives.view(), device_negatives.view(),
+            device_cursors.data() + batch, sizes.batch_size};
+  }
+  void forward(int64_t batch) const {
+    bpr_forward(loss.view(), coefficient.view(), user_matrix(), item_matrix(), samples(batch),
+                stream());
+  }
+  void backward(int64_t batch, const Guarded<float>& grad_user,
+                const Guarded<float>& grad_item) const {
+    bpr_backward(grad_user.matrix(sizes.users, sizes.cols),
+                 grad_item.matrix(sizes.items, sizes.cols), coefficient.view(), user_matrix(),
+                 item_matrix(), samples(batch), user_rows.view(batch), positive_rows.view(batch),
+                 negative_rows.view(batch), stream());
+  }
+  oracle::BprBatch oracle_batch(int64_t batch) const {
+    const BatchCursor& cursor = cursors[static_cast<size_t>(batch)];
+    const auto part = [&](const std::vector<int32_t>& all) {
+      const auto begin = all.begin() + cursor.begin;
+      return std::vector<int32_t>(begin, begin + cursor.count);
+    };
+    return {to_double(user_embedding),
+            to_double(item_embedding),
+            sizes.cols,
+            part(users),
+            part(positives),
+            part(negatives)};
+  }
+
+  Sizes sizes;
+  std::vector<float> user_embedding, item_embedding;
+  std::vector<int32_t> users, positives, negatives;
+  Guarded<int32_t> device_users, device_positives, device_negatives;
+  Guarded<float> device_user_embedding, device_item_embedding;
+  std::vector<BatchCursor> cursors;
+  Guarded<BatchCursor> device_cursors;
+  HostSegments user_rows, positive_rows, negative_rows;
+  Guarded<float> loss, coefficient;
+};
+
+/// Edge numbers of samples, rows that recur, and items that are positive and negative at once.
+std::vector<Sizes> edge_sizes() {
+  std::vector<Sizes> all;
+  for (const int64_t samples : kEdgeSizes) {
+    for (const int64_t cols : {1, 20, 32, 33}) {
+      all.push_back({7, 11, samples, samples == 0 ? 1 : (samples + 2) * 2 / 3, cols});
+    }
+  }
+  return all;
+}
+
+// Scores sum at most 33 products of size 1: 33 roundings of 2^-24 of a partial sum below 40.
+constexpr double kScoreTolerance = 33 * 40 * 6e-8;
+
+TEST(BprForward, FollowsTheOracle) {
+  for (const Sizes& sizes : edge_sizes()) {
+    const Problem problem(sizes, 0.7f);
+    for (size_t batch = 0; batch < problem.cursors.size(); ++batch) {
+      problem.forward(static_cast<int64_t>(batch));
+      oracle::BprForward expected =
+          oracle::bpr_forward(problem.oracle_batch(static_cast<int64_t>(batch)));
+      // Both are zero beyond the batch's count.
+      expected.loss.resize(static_cast<size_t>(sizes.batch_size));
+      expected.coefficient.resize(static_cast<size_t>(sizes.batch_size));
+      EXPECT_TRUE(close(problem.loss.host(), expected.loss, kScoreTolerance, 1e-6));
+      EXPECT_TRUE(close(problem.coefficient.host(), expected.coefficient, kScoreTolerance, 1e-6));
+      expect_intact(problem.loss, "loss");
+      expect_intact(problem.coefficient, "coefficient");
+    }
+  }
+}
+
+/// One triple per score: user s has the embedding (score s), the positive item (1), the negative 0.
+Problem problem_with_scores(const std::vector<float>& scores) {
+  const auto n = static_cast<int64_t>(scores.size());
+  std::vector<int32_t> users(scores.size());
+  for (size_t s = 0; s < users.size(); ++s) users[s] = static_cast<int32_t>(s);
+  return {{n, 2, n, n, 1},
+          scores,
+          {1.0f, 0.0f},
+          users,
+          std::vector<int32_t>(scores.size(), 0),
+          std::vector<int32_t>(scores.size(), 1)};
+}
+
+TEST(BprForward, IsExactForScoresOfAnySize) {
+  std::vector<float> scores = {0.0f,    1e-6f, -1e-6f, 80.0f, -80.0f, 87.0f,
+                               -104.0f, 1e4f,  -1e4f,  3e38f, -3e38f};
+  for (float x = -20.0f; x <= 20.0f; x += 0.25f) scores.push_back(x);
+  const Problem problem = problem_with_scores(scores);
+  problem.forward(0);
+  const oracle::BprForward expected = oracle::bpr_forward(problem.oracle_batch(0));
+  // exp, log1p and a division, each within a few units of the last place, of the result itself:
+  // even e^-80 keeps its digits. 1e-40 is below float's normal numbers.
+  EXPECT_TRUE(close(problem.loss.host(), expected.loss, 1e-40, 5e-7));
+  EXPECT_TRUE(close(problem.coefficient.host(), expected.coefficient, 1e-40, 5e-7));
+}
+
+TEST(BprForward, PassesOnNanAndInfinity) {
+  const Problem problem =
+      problem_with_scores({std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity});
+  problem.forward(0);
+  const std::vector<float> loss = problem.loss.host();
+  const std::vector<float> coefficient = problem.coefficient.host();
+  EXPECT_TRUE(std::isnan(loss[0]));
+  EXPECT_TRUE(std::isnan(coefficient[0]));
+  EXPECT_EQ(loss[1], 0.0f);
+  EXPECT_EQ(coefficient[1], 0.0f);
+  EXPECT_EQ(loss[2], kInfinity);
+  EXPECT_EQ(coefficient[2], -1.0f);
+}
+
+// A row recurs up to 257 / 7 times, with terms of size 1: 60 roundings of partial sums below 60.
+constexpr double kGradientTolerance = 60 * 60 * 6e-8;
+
+TEST(BprBackward, AddsTheOraclesGradients) {
+  for (const Sizes& sizes : edge_sizes()) {
+    const Problem problem(sizes, 0.7f);
+    const std::vector<float> user_start = random_normal(sizes.users * sizes.cols, 6);
+    const std::vector<float> item_start = random_normal(sizes.items * sizes.cols, 7);
+    for (size_t b = 0; b < problem.cursors.size(); ++b) {
+      const auto batch = static_cast<int64_t>(b);
+      problem.forward(batch);
+      std::vector<double> coefficient = to_double(problem.coefficient.host());
+      const Guarded<float> grad_user(user_start), grad_item(item_start);
+      problem.backward(batch, grad_user, grad_item);
+      oracle::BprGradients expected =
+          oracle::bpr_backward(problem.oracle_batch(batch), coefficient);
+      for (size_t i = 0; i < user_start.size(); ++i) expected.user[i] += user_start[i];
+      for (size_t i = 0; i < item_start.size(); ++i) expected.item[i] += item_start[i];
+      EXPECT_TRUE(close(grad_user.host(), expected.user, kGradientTolerance, 0));
+      EXPECT_TRUE(close(grad_item.host(), expected.item, kGradientTolerance, 0));
+      expect_intact(grad_user, "grad_user");
+      expect_intact(grad_item, "grad_item");
+    }
+  }
+}
+
+TEST(BprBackward, IsTheDerivativeOfTheLoss) {
+  const Sizes sizes = {3, 4, 12, 12, 5};
+  const Problem problem(sizes);
+  problem.forward(0);
+  const Guarded<float> grad_user(std::vector<float>(15)), grad_item(std::vector<float>(20));
+  problem.backward(0, grad_user, grad_item);
+
+  const auto summed_loss = [](const oracle::BprBatch& batch) {
+    double sum = 0;
+    for (const double term : oracle::bpr_forward(batch).loss) sum += term;
+    return sum;
+  };
+  const auto difference = [&](std::vector<double> oracle::BprBatch::*embedding) {
+    constexpr double kStep = 1e-5;  // its square, 1e-10, is the central difference's own error
+    oracle::BprBatch batch = problem.oracle_batch(0);
+    std::vector<double> derivative;
+    for (double& value : batch.*embedding) {
+      const double centre = value;
+      value = centre + kStep;
+      const double above = summed_loss(batch);
+      value = centre - kStep;
+      derivative.push_back((above - summed_loss(batch)) / (2 * kStep));
+      value = centre;
+    }
+    return derivative;
+  };
+  // Up to 12 float terms of size 3: 12 roundings of partial sums below 20.
+  constexpr double kTolerance = 12 * 20 * 6e-8;
+  EXPECT_TRUE(
+      close(grad_user.host(), difference(&oracle::BprBatch::user_embedding), kTolerance, 0));
+  EXPECT_TRUE(
+      close(grad_item.host(), difference(&oracle::BprBatch::item_embedding), kTolerance, 0));
+}
+
+TEST(BprBackward, AnItemAgainstItselfTeachesNothing) {
+  const Problem problem({1, 1, 2, 2, 3}, {1, 2, 3}, {4, 5, 6}, {0, 0}, {0, 0}, {0, 0});
+  problem.forward(0);
+  const Guarded<float> grad_user(std::vector<float>(3)), grad_item(std::vector<float>(3));
+  problem.backward(0, grad_user, grad_item);
+  EXPECT_EQ(grad_user.host(), std::vector<float>(3));
+  EXPECT_EQ(grad_item.host(), std::vector<float>(3));
+}
+
+TEST(BprBackward, SameBitsOnAnyNumberOfThreads) {
+  constexpr int64_t kUsers = 300, kItems = 400, kCols = 96;  // several chunks of work
+  const Problem problem({kUsers, kItems, 600, 600, kCols}, 0.2f);
+  const auto run = [&] {
+    const Guarded<float> grad_user(std::vector<float>(kUsers * kCols));
+    const Guarded<float> grad_item(std::vector<float>(kItems * kCols));
+    problem.forward(0);
+    problem.backward(0, grad_user, grad_item);
+    return std::make_pair(grad_user.host(), grad_item.host());
+  };
+  set_threads(1);
+  const auto one_thread = run();
+  set_threads(0);
+  EXPECT_EQ(run(), one_thread);
+}
+
+TEST(Bpr, RejectsShapesThatDoNotFit) {
+  const Problem p({3, 4, 6, 6, 5});
+  const Guarded<float> memory(100);
+  const auto forward = [&](int64_t losses, int64_t coefficients, int64_t item_cols) {
+    bpr_forward(memory.view().slice(0, losses), memory.view().slice(0, coefficients),
+                p.user_matrix(), memory.matrix(4, item_cols), p.samples(0), stream());
+  };
+  EXPECT_THROW(forward(5, 6, 5), std::invalid_argument);
+  EXPECT_THROW(forward(6, 5, 5), std::invalid_argument);
+  EXPECT_THROW(forward(6, 6, 4), std::invalid_argument);
+  BprSamples short_positives = p.samples(0);
+  short_positives.positives.size = 5;
+  EXPECT_THROW(bpr_forward(p.loss.view(), p.coefficient.view(), p.user_matrix(), p.item_matrix(),
+                           short_positives, stream()),
+               std::invalid_argument);
+
+  const auto backward = [&](int64_t user_rows, int64_t item_rows, int64_t coefficients) {
+    bpr_backward(memory.matrix(user_rows, 5), memory.matrix(item_rows, 5),
+                 memory.view().slice(0, coefficients), p.user_matrix(), p.item_matrix(),
+                 p.samples(0), p.user_rows.view(0), p.positive_rows.view(0),
+                 p.negative_rows.view(0), stream());
+  };
+  EXPECT_THROW(backward(2, 4, 6), std::invalid_argument);
+  EXPECT_THROW(backward(3, 5, 6), std::invalid_argument);
+  EXPECT_THROW(backward(3, 4, 7), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace derrd::test

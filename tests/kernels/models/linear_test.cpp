@@ -1,0 +1,179 @@
+#include "kernels/models/linear.h"
+
+#include <stdexcept>
+
+#include "tests/kernels/support.h"
+#include "tests/oracles/linear.h"
+
+namespace derrd::test {
+namespace {
+
+/// A layer with more rows than are live; the others hold large finite rubbish.
+struct Layer {
+  Layer(int64_t rows, int64_t live_rows, int64_t inputs, int64_t outputs, Activation f)
+      : capacity(rows),
+        live(live_rows),
+        k(inputs),
+        n(outputs),
+        activation(f),
+        in(random_normal(rows * k, 1)),
+        weight(random_normal(n * k, 2)),
+        bias(random_normal(n, 3)),
+        grad_out(random_normal(rows * n, 4)),
+        live_count({static_cast<int32_t>(live)}),
+        out(rows * n) {}
+
+  void forward() {
+    linear_forward(out.matrix(capacity, n), in.matrix(capacity, k), weight.matrix(n, k),
+                   bias.view(), activation, live_count.data(), stream());
+  }
+  void backward(const Guarded<float>& grad_in, const Guarded<float>& grad_weight,
+                const Guarded<float>& grad_bias) {
+    linear_backward(grad_in.matrix(capacity, k), grad_weight.matrix(n, k), grad_bias.view(),
+                    grad_out.matrix(capacity, n), in.matrix(capacity, k), out.matrix(capacity, n),
+                    weight.matrix(n, k), activation, live_count.data(), stream());
+  }
+  oracle::Linear plain() const {
+    std::vector<double> live_in = to_double(in.host());
+    live_in.resize(static_cast<size_t>(live * k));
+    return {live,
+            k,
+            n,
+            live_in,
+            to_double(weight.host()),
+            to_double(bias.host()),
+            activation == Activation::kRelu};
+  }
+
+  int64_t capacity, live, k, n;
+  Activation activation;
+  Guarded<float> in, weight, bias, grad_out;
+  Guarded<int32_t> live_count;
+  Guarded<float> out;
+};
+
+std::vector<float> first(const std::vector<float>& values, int64_t count) {
+  return {values.begin(), values.begin() + count};
+}
+
+void expect_zero_from(const std::vector<float>& values, int64_t begin) {
+  for (size_t i = static_cast<size_t>(begin); i < values.size(); ++i)
+    ASSERT_EQ(values[i], 0.0f) << i;
+}
+
+class LinearShapes : public ::testing::TestWithParam<std::array<int64_t, 4>> {};
+
+// Sums of up to 257 products of normal numbers (size about 16): rounding errors of random sign are
+// far below 257 * 2^-24 * 16, 2.5e-4; 5e-5 holds what occurs.
+constexpr double kTolerance = 5e-5;
+
+TEST_P(LinearShapes, AgreesWithOracle) {
+  const auto [rows, live, inputs, outputs] = GetParam();
+  for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
+    Layer layer(rows, live, inputs, outputs, activation);
+    const oracle::Linear plain = layer.plain();
+    layer.forward();
+    EXPECT_TRUE(close(first(layer.out.host(), live * outputs), oracle::linear_forward(plain),
+                      kTolerance, kTolerance));
+    expect_zero_from(layer.out.host(), live * outputs);
+    expect_intact(layer.out, "out");
+
+    std::vector<double> grad_out = to_double(layer.grad_out.host());
+    grad_out.resize(static_cast<size_t>(live * outputs));
+    oracle::LinearGradients expected = oracle::linear_backward(plain, grad_out);
+    const std::vector<float> weight_before = random_normal(outputs * inputs, 5);
+    const std::vector<float> bias_before = random_normal(outputs, 6);
+    const Guarded<float> grad_in(rows * inputs);
+    const Guarded<float> grad_weight(weight_before);
+    const Guarded<float> grad_bias(bias_before);
+    layer.backward(grad_in, grad_weight, grad_bias);
+    for (size_t i = 0; i < weight_before.size(); ++i) expected.weight[i] += weight_before[i];
+    for (size_t i = 0; i < bias_before.size(); ++i) expected.bias[i] += bias_before[i];
+    EXPECT_TRUE(close(first(grad_in.host(), live * inputs), expected.in, kTolerance, kTolerance));
+    EXPECT_TRUE(close(grad_weight.host(), expected.weight, kTolerance, kTolerance));
+    EXPECT_TRUE(close(grad_bias.host(), expected.bias, kTolerance, kTolerance));
+    expect_zero_from(layer.grad_out.host(), live * outputs);
+    expect_intact(grad_in, "grad_in");
+    expect_intact(grad_weight, "grad_weight");
+    expect_intact(grad_bias, "grad_bias");
+    expect_intact(layer.grad_out, "grad_out");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Sizes, LinearShapes,
+    ::testing::Values(std::array<int64_t, 4>{0, 0, 3, 2}, std::array<int64_t, 4>{1, 1, 1, 1},
+                      std::array<int64_t, 4>{4, 0, 3, 2}, std::array<int64_t, 4>{31, 31, 33, 32},
+                      std::array<int64_t, 4>{33, 31, 32, 31}, std::array<int64_t, 4>{7, 5, 0, 3},
+                      std::array<int64_t, 4>{40, 37, 5, 257},
+                      std::array<int64_t, 4>{257, 250, 20, 33}));
+
+TEST(Linear, BackwardIsTheFiniteDifference) {
+  oracle::Linear layer = Layer(5, 5, 4, 3, Activation::kRelu).plain();
+  const std::vector<double> grad_out = to_double(random_normal(15, 9));
+  const auto loss = [&] {
+    const std::vector<double> out = oracle::linear_forward(layer);
+    double sum = 0;
+    for (size_t i = 0; i < out.size(); ++i) sum += out[i] * grad_out[i];
+    return sum;
+  };
+  const oracle::LinearGradients grad = oracle::linear_backward(layer, grad_out);
+  const auto check = [&](std::vector<double>& values, const std::vector<double>& expected) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      // Linear in each value but at a kink, of which there is none within the step.
+      constexpr double kStep = 1e-4;
+      const double value = values[i];
+      values[i] = value + kStep;
+      const double above = loss();
+      values[i] = value - kStep;
+      const double below = loss();
+      values[i] = value;
+      EXPECT_NEAR((above - below) / (2 * kStep), expected[i], 1e-9);
+    }
+  };
+  check(layer.in, grad.in);
+  check(layer.weight, grad.weight);
+  check(layer.bias, grad.bias);
+}
+
+TEST(Linear, KeepsNaNThroughRelu) {
+  Layer layer(2, 2, 3, 2, Activation::kRelu);
+  std::vector<float> in = layer.in.host();
+  in[1] = std::numeric_limits<float>::quiet_NaN();
+  layer.in.set(in);
+  layer.forward();
+  const std::vector<float> out = layer.out.host();
+  EXPECT_TRUE(std::isnan(out[0]) && std::isnan(out[1]));
+  EXPECT_FALSE(std::isnan(out[2]) || std::isnan(out[3]));
+}
+
+TEST(Linear, WithoutCountAndInputGradient) {
+  Layer layer(9, 9, 4, 3, Activation::kNone);
+  linear_forward(layer.out.matrix(9, 3), layer.in.matrix(9, 4), layer.weight.matrix(3, 4),
+                 layer.bias.view(), Activation::kNone, nullptr, stream());
+  EXPECT_TRUE(
+      close(layer.out.host(), oracle::linear_forward(layer.plain()), kTolerance, kTolerance));
+  const Guarded<float> grad_weight(std::vector<float>(12));
+  const Guarded<float> grad_bias(std::vector<float>(3));
+  const std::vector<double> grad_out = to_double(layer.grad_out.host());
+  linear_backward({}, grad_weight.matrix(3, 4), grad_bias.view(), layer.grad_out.matrix(9, 3),
+                  layer.in.matrix(9, 4), {}, layer.weight.matrix(3, 4), Activation::kNone, nullptr,
+                  stream());
+  EXPECT_TRUE(close(grad_weight.host(), oracle::linear_backward(layer.plain(), grad_out).weight,
+                    kTolerance, kTolerance));
+}
+
+TEST(Linear, RejectsShapesThatDoNotFit) {
+  Layer layer(4, 4, 3, 2, Activation::kNone);
+  EXPECT_THROW(
+      linear_forward(layer.out.matrix(4, 2), layer.in.matrix(3, 4), layer.weight.matrix(2, 3),
+                     layer.bias.view(), Activation::kNone, nullptr, stream()),
+      std::invalid_argument);
+  EXPECT_THROW(
+      linear_forward(layer.out.matrix(4, 2), layer.in.matrix(4, 3), layer.weight.matrix(2, 3),
+                     layer.bias.view().slice(0, 1), Activation::kNone, nullptr, stream()),
+      std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace derrd::test
