@@ -21,12 +21,12 @@ namespace {
 constexpr std::string_view kFormat = "derrd-dataset";
 constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
 
-/// The int64 whose canonical decimal form `text` is.
+/// Value of a text that is the canonical decimal form of an int64.
 std::optional<int64_t> canonical_integer(std::string_view text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  // What does not print as it was written, such as "007" or "-0", would lose its text.
+  // A number that prints otherwise than it was written, such as "007" or "-0", would lose its text.
   if (std::to_string(value) != text) return std::nullopt;
   return value;
 }
@@ -138,7 +138,7 @@ IdTable IdTable::select(std::span<const int32_t> selection) const {
     for (int32_t i : selection) ids.push_back(numbers_[i]);
     return IdTable(std::move(ids));
   }
-  // By way of the texts: without its strings the remaining table may be one of integers.
+  // From texts, because the ids that remain may all be integers.
   std::vector<std::string_view> texts;
   texts.reserve(selection.size());
   for (int32_t i : selection) texts.push_back(string(i));
@@ -154,22 +154,26 @@ void validate_user(const Dataset& dataset, int64_t u, std::string_view name,
   const auto num_items = static_cast<int32_t>(dataset.num_items());
   const auto row = dataset.train.row(u);
   for (size_t k = 0; k < row.size(); ++k) {
-    if (row[k] < 0 || row[k] >= num_items)
+    if (row[k] < 0 || row[k] >= num_items) {
       refuse_user(name, u, fmt::format("there is no item {}", row[k]));
-    if (k > 0 && row[k - 1] >= row[k])
+    }
+    if (k > 0 && row[k - 1] >= row[k]) {
       refuse_user(name, u, "its training items are not ascending and distinct");
+    }
   }
   const int32_t valid = dataset.valid_item[u], test = dataset.test_item[u];
   for (int32_t held_out : {valid, test}) {
-    if (held_out < -1 || held_out >= num_items)
+    if (held_out < -1 || held_out >= num_items) {
       refuse_user(name, u, fmt::format("there is no item {}", held_out));
+    }
     if (dataset.train.contains(u, held_out)) {
       refuse_user(name, u,
                   fmt::format("its held-out item {} is among its training items", held_out));
     }
   }
-  if (valid >= 0 && valid == test)
+  if (valid >= 0 && valid == test) {
     refuse_user(name, u, fmt::format("item {} is both validation and test", valid));
+  }
 
   const auto candidates = dataset.candidates_of(u);
   const auto padding = std::ranges::find(candidates, -1);
@@ -178,12 +182,14 @@ void validate_user(const Dataset& dataset, int64_t u, std::string_view name,
   }
   scratch.assign(candidates.begin(), padding);
   if (!std::ranges::is_sorted(scratch)) std::ranges::sort(scratch);
-  if (std::ranges::adjacent_find(scratch) != scratch.end())
-    refuse_user(name, u, "a candidate is there twice");
+  if (std::ranges::adjacent_find(scratch) != scratch.end()) {
+    refuse_user(name, u, "a candidate occurs twice");
+  }
   auto trained = row.begin();
   for (int32_t candidate : scratch) {
-    if (candidate < 0 || candidate >= num_items)
+    if (candidate < 0 || candidate >= num_items) {
       refuse_user(name, u, fmt::format("there is no item {}", candidate));
+    }
     trained = std::lower_bound(trained, row.end(), candidate);
     if ((trained != row.end() && *trained == candidate) || candidate == valid ||
         candidate == test) {
@@ -205,10 +211,12 @@ void validate(const Dataset& dataset, std::string_view name) {
     refuse("train_offsets do not divide train_items");
   }
   const int64_t users = dataset.num_users();
-  if (users > kMaxCount || dataset.num_items() > kMaxCount)
+  if (users > kMaxCount || dataset.num_items() > kMaxCount) {
     refuse("has more than 2^31 - 1 users or items");
-  if (dataset.user_ids.size() != users)
+  }
+  if (dataset.user_ids.size() != users) {
     refuse(fmt::format("has {} users but {} user ids", users, dataset.user_ids.size()));
+  }
   if (static_cast<int64_t>(dataset.valid_item.size()) != users ||
       static_cast<int64_t>(dataset.test_item.size()) != users) {
     refuse(fmt::format("has {} users, {} validation and {} test items", users,
@@ -218,8 +226,9 @@ void validate(const Dataset& dataset, std::string_view name) {
   const bool divides =
       users == 0 ? num_candidates == 0
                  : num_candidates % users == 0 && num_candidates / users == dataset.num_candidates;
-  if (dataset.num_candidates < 0 || !divides)
+  if (dataset.num_candidates < 0 || !divides) {
     refuse("the candidates are not a matrix with a row for every user");
+  }
 
   std::vector<int32_t> scratch;
   for (int64_t u = 0; u < users; ++u) validate_user(dataset, u, name, scratch);
@@ -243,22 +252,23 @@ Statistics statistics(const Dataset& dataset) {
 }
 
 std::string describe_candidates(const Dataset& dataset) {
-  int64_t least = dataset.num_candidates, most = 0;
+  int64_t fewest = dataset.num_candidates, most = 0;
   for (int64_t u = 0; u < dataset.num_users(); ++u) {
     const auto row = dataset.candidates.begin() + u * dataset.num_candidates;
     const int64_t count = std::find(row, row + dataset.num_candidates, -1) - row;
-    least = std::min(least, count);
+    fewest = std::min(fewest, count);
     most = std::max(most, count);
   }
-  if (least >= most) return fmt::format("{} candidates", least);
-  return fmt::format("{} to {} candidates", least, most);
+  if (fewest >= most) return fmt::format("{} candidates", fewest);
+  return fmt::format("{} to {} candidates", fewest, most);
 }
 
 std::string format_statistics(const Statistics& statistics) {
   const auto grouped = [](int64_t count) {
     std::string digits = std::to_string(count);
-    for (auto place = static_cast<int64_t>(digits.size()) - 3; place > 0; place -= 3)
-      digits.insert(static_cast<size_t>(place), 1, ',');
+    for (auto end = static_cast<int64_t>(digits.size()) - 3; end > 0; end -= 3) {
+      digits.insert(static_cast<size_t>(end), 1, ',');
+    }
     return digits;
   };
   const auto line = [&](std::string_view part, int64_t interactions, double sparsity) {

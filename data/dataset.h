@@ -12,7 +12,7 @@
 
 namespace derrd {
 
-/// Items per user in compressed rows; within a row ascending and distinct.
+/// Items of every user in compressed rows: ascending and distinct within a row.
 struct InteractionRows {
   std::vector<int64_t> offsets{0};  ///< [U+1]
   std::vector<int32_t> items;       ///< [offsets[U]]
@@ -26,35 +26,36 @@ struct InteractionRows {
   bool contains(int64_t u, int32_t i) const;
 };
 
-/// The original ids behind the numbers 0..n-1: all of them 64-bit integers, or all of them strings.
-/// Integers keep their text: an id such as "007" or "+7" makes the table one of strings.
+/// Original ids of the numbers 0..n-1: all of them 64-bit integers, or all of them strings. An id
+/// such as "007" or "+7" makes a table of strings, so that every id keeps its text.
 class IdTable {
  public:
   IdTable() = default;
-  /// \throws Error if an id occurs twice (as do the other constructors).
+  /// Table of integers. @throws Error if an id occurs twice.
   explicit IdTable(std::vector<int64_t> ids);
-  /// Integers if every text is the canonical decimal form of an int64, else strings.
+  /// Table of integers if every text is the canonical decimal form of an int64, else of strings.
+  /// @throws Error if an id occurs twice.
   static IdTable from_texts(std::span<const std::string_view> texts);
-  /// String i is bytes[offsets[i], offsets[i+1]). \throws Error as well if the offsets are not
-  /// ascending within the bytes.
+  /// Table of strings; id i is bytes[offsets[i], offsets[i+1]).
+  /// @throws Error if an id occurs twice or the offsets do not ascend within the bytes.
   static IdTable from_bytes(std::vector<uint8_t> bytes, std::vector<int64_t> offsets);
-  /// The ids 0..n-1.
+  /// Table of the ids 0..n-1.
   static IdTable identity(int64_t n);
 
   int64_t size() const { return static_cast<int64_t>(order_.size()); }
   bool numeric() const { return offsets_.empty(); }
-  /// The id of number i as text.
+  /// Id of number i as text.
   std::string text(int64_t i) const;
-  /// The number of the id with this text, if there is one. O(log n).
+  /// Number of the id with this text, if there is one. O(log n).
   std::optional<int32_t> find(std::string_view text) const;
 
-  /// The integers [n]; empty unless numeric().
+  /// Integers [n]; empty unless numeric().
   const std::vector<int64_t>& numbers() const { return numbers_; }
-  /// The strings, back to back, and where they start [n+1]; empty if numeric().
+  /// Strings, back to back, and where they start [n+1]; empty if numeric().
   const std::vector<uint8_t>& bytes() const { return bytes_; }
   const std::vector<int64_t>& offsets() const { return offsets_; }
 
-  /// The ids `selection[0], selection[1], ...` of this table as a table of their own.
+  /// Table of the ids `selection[0], selection[1], ...` of this one.
   IdTable select(std::span<const int32_t> selection) const;
 
  private:
@@ -67,7 +68,7 @@ class IdTable {
   std::vector<int32_t> order_;  // numbers in ascending order of their ids, for find()
 };
 
-/// The figures of the paper's Table 1, for all parts together and for the training part alone.
+/// Figures of the paper's Table 1, for all parts together and for the training part alone.
 struct Statistics {
   int64_t users = 0;
   int64_t items = 0;
@@ -81,7 +82,7 @@ struct Statistics {
   double train_sparsity() const;
 };
 
-/// A leave-one-out data set: what training and evaluation need, and the original ids.
+/// Leave-one-out data set: what training and evaluation need, and the original ids.
 struct Dataset {
   InteractionRows train;            ///< training items of each user
   std::vector<int32_t> valid_item;  ///< [U], -1: none
@@ -93,10 +94,10 @@ struct Dataset {
   IdTable user_ids;            ///< [U]
   IdTable item_ids;            ///< [I]
 
-  uint64_t seed = 0;           ///< of the split and the candidates
+  uint64_t seed = 0;           ///< seed of the split and the candidates
   std::string options = "{}";  ///< JSON: the options that made it
-  std::string version;         ///< of the program that made it; save_dataset writes its own
-  std::string hash;            ///< of its tensors; set by load_dataset
+  std::string version;         ///< version of the program that wrote it; set by load_dataset
+  std::string hash;            ///< hash of its tensors; set by load_dataset
 
   int64_t num_users() const { return train.num_rows(); }
   int64_t num_items() const { return item_ids.size(); }
@@ -105,38 +106,39 @@ struct Dataset {
   }
 };
 
-/// \throws Error, naming `name` and the first user concerned, unless every field is as documented:
-/// sizes agree, items are in range, rows ascending, parts disjoint, candidates distinct and never
-/// interacted with.
+/// Checks that every field is as documented: sizes agree, items are in range, rows ascend, parts
+/// are disjoint, candidates distinct and never interacted with.
+/// @throws Error that names `name` and the first user concerned.
 void validate(const Dataset& dataset, std::string_view name);
 
+/// Counts of a data set.
 Statistics statistics(const Dataset& dataset);
-/// How many candidates users have, in words: "499 candidates", "12 to 20 candidates".
+/// Number of candidates of a user, in words: "499 candidates", "12 to 20 candidates".
 std::string describe_candidates(const Dataset& dataset);
-/// A few lines of text, like Table 1 of the paper, that end with a newline.
+/// Statistics as a few lines of text, like the paper's Table 1, with a newline at the end.
 std::string format_statistics(const Statistics& statistics);
 
-/// The hash that save_dataset writes.
+/// Hash of the tensors, as save_dataset writes it.
 std::string hash_dataset(const Dataset& dataset);
 
 /// Writes the data set, atomically; data/README.md documents the tensors. Returns its hash.
-/// \throws Error if it isn't valid or can't be written.
+/// @throws Error if it isn't valid or can't be written.
 std::string save_dataset(const Dataset& dataset, const std::filesystem::path& path);
 
-/// Reads and validates a data set. \throws Error if the file is no data set, its contents aren't
+/// Reads and validates a data set. @throws Error if the file is no data set, its contents aren't
 /// valid, or differ from the hash in its metadata.
 Dataset load_dataset(const std::filesystem::path& path);
-/// The same from a file in memory.
+/// Reads and validates a data set that is in memory. @throws Error as above.
 Dataset load_dataset(const SafetensorsFile& file);
 
-/// The ids of a kind ("user" or "item") as a data set's file holds them, in tensors such as
-/// user_ids, or user_id_bytes and user_id_offsets. \throws Error that names the file.
+/// Ids of a kind ("user" or "item") in a file: the tensor user_ids, or user_id_bytes and
+/// user_id_offsets. @throws Error that names the file.
 IdTable read_ids(const SafetensorsFile& file, const std::string& kind);
-/// Adds them to the tensors of a file; views of `ids`.
+/// Adds ids of a kind to the tensors of a file, as views of `ids`.
 void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids);
-/// Whether the file has such ids.
+/// Whether the file has ids of a kind.
 bool has_ids(const SafetensorsFile& file, const std::string& kind);
-/// Whether a tensor of this name belongs to such ids.
+/// Whether a tensor of this name holds ids.
 bool is_id_tensor(std::string_view name);
 
 }  // namespace derrd

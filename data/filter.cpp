@@ -8,7 +8,8 @@ namespace {
 
 constexpr int32_t kRemoved = -1;
 
-/// Numbers the users that stay, in order; kRemoved for the others.
+/// New number of every user in order, kRemoved for a user who goes; lists those who stay in
+/// `selection`.
 std::vector<int32_t> number_kept(const std::vector<bool>& kept, std::vector<int32_t>& selection) {
   std::vector<int32_t> numbers(kept.size(), kRemoved);
   for (size_t i = 0; i < kept.size(); ++i) {

@@ -11,16 +11,16 @@
 
 namespace derrd {
 
-/// What a reader found in a file, before filtering and splitting: pairs of user and item in file
-/// order, each pair once.
+/// Content of a file before filtering and splitting: pairs of user and item in file order, each
+/// pair once.
 struct Interactions {
   std::vector<int32_t> users;   ///< [n] number of the interaction's user in user_ids
   std::vector<int32_t> items;   ///< [n] number of the interaction's item in item_ids
-  std::vector<int64_t> lines;   ///< [n] its line in the file, or empty: synthetic or filtered
+  std::vector<int64_t> lines;   ///< [n] line in the file; empty if synthetic or filtered
   IdTable user_ids;             ///< by first appearance; may have users without interactions
   IdTable item_ids;             ///< by first appearance
   int64_t duplicates = 0;       ///< repeated pairs that were dropped
-  int64_t below_rating = 0;     ///< rows that were dropped for their rating
+  int64_t below_rating = 0;     ///< lines that were dropped for their rating
   bool skipped_header = false;  ///< whether the first line was taken for column names
   std::string format;           ///< name of the format it was read as
 
@@ -30,9 +30,9 @@ struct Interactions {
 /// Numbers ids by first appearance.
 class IdNumbering {
  public:
-  /// The number of an id whose text outlives this object.
+  /// Number of an id. The text must outlive this object.
   int32_t number(std::string_view text);
-  /// The same for a text that does not; it is copied.
+  /// Number of an id whose text is copied.
   int32_t number_copy(std::string text);
 
   int64_t size() const { return static_cast<int64_t>(texts_.size()); }
@@ -44,14 +44,15 @@ class IdNumbering {
   std::deque<std::string> copies_;  // a deque does not move its elements as it grows
 };
 
-/// Collects interactions; every reader ends here.
+/// Collects the interactions that a reader finds.
 class InteractionsBuilder {
  public:
   IdNumbering users;
   IdNumbering items;
 
+  /// Adds the interaction of a line.
   void add(int32_t user, int32_t item, int64_t line);
-  /// The interactions with the first of each repeated pair.
+  /// All interactions, without the repetitions of a pair.
   Interactions finish();
 
  private:

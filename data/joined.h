@@ -6,7 +6,7 @@
 
 namespace derrd {
 
-/// The elements of a range with ", " between them.
+/// Elements of a range as text, with ", " between them.
 template <class Range>
 std::string joined(const Range& range) {
   std::string text;

@@ -5,10 +5,11 @@
 
 namespace derrd {
 
-/// A line per user: the number of items, then the items. User ids are line numbers, from 0.
+/// Reads a line per user: the number of items, then the items. User ids are line numbers, from 0.
+/// @throws Error `<file>:<line>: <what is wrong>; <cure>`.
 Interactions parse_citeulike(LineReader lines);
 
-/// A line per user: the user, then the items. A user may have several lines.
+/// Reads a line per user: the user, then the items. A user may have several lines.
 Interactions parse_adjacency(LineReader lines);
 
 }  // namespace derrd

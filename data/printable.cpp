@@ -5,10 +5,10 @@
 namespace derrd {
 
 std::string printable(std::string_view text) {
-  constexpr size_t kLongest = 60;
-  const nlohmann::json shown = std::string(text.substr(0, kLongest));
+  constexpr size_t kMaxShown = 60;
+  const nlohmann::json shown = std::string(text.substr(0, kMaxShown));
   std::string escaped = shown.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  if (text.size() > kLongest) escaped.insert(escaped.size() - 1, "...");
+  if (text.size() > kMaxShown) escaped.insert(escaped.size() - 1, "...");
   return escaped;
 }
 

@@ -5,7 +5,7 @@
 
 namespace derrd {
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA'14): a bijection that spreads every bit.
+/// Finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA'14): a bijection that spreads every bit.
 constexpr uint64_t mix64(uint64_t x) {
   x += 0x9E3779B97F4A7C15u;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -13,17 +13,18 @@ constexpr uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// A stream of random bits that depends on (seed, purpose, index) alone: mt19937_64, whose output
+/// Stream of random bits that depends on (seed, purpose, index) alone: mt19937_64, whose output
 /// the C++ standard fixes, seeded by mix64(mix64(mix64(seed) + purpose) + index).
 class RandomStream {
  public:
   RandomStream(uint64_t seed, uint64_t purpose, uint64_t index)
       : bits_(mix64(mix64(mix64(seed) + purpose) + index)) {}
 
+  /// 64 random bits.
   uint64_t bits() { return bits_(); }
 
-  /// Uniform over 0..n-1, without bias; n > 0. The standard's distributions differ between
-  /// libraries, this doesn't.
+  /// Uniform over 0..n-1, without bias; n > 0. The standard's distributions are not used, as they
+  /// differ between libraries.
   uint64_t below(uint64_t n) {
     const uint64_t accepted = UINT64_MAX - UINT64_MAX % n;  // a multiple of n
     uint64_t draw = bits_();
@@ -41,7 +42,7 @@ class RandomStream {
   std::mt19937_64 bits_;
 };
 
-/// What a stream is for; different purposes never share their bits.
+/// Purposes of streams; different purposes never share their bits.
 enum DataStream : uint64_t { kSplitStream = 1, kCandidateStream = 2, kSynthesisStream = 3 };
 
 }  // namespace derrd

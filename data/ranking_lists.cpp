@@ -24,15 +24,16 @@ namespace derrd {
 namespace {
 
 struct Entry {
-  int64_t place;  // in the file: a line, or a position in a tensor
+  int64_t position;  // in the file: a line number, or an index of a tensor
   int32_t user, item;
   float score;
 };
 
-/// Of entries in rank order within each user: the lists.
-/// @param twice called with a second entry of one user and item and the place of the first; throws.
+/// Lists of entries, which are in rank order within each user.
+/// @param refuse_repetition throws; its arguments are the second entry of one user and item, and
+/// the position of the first
 RankingLists lists_of(std::vector<Entry> entries, bool scored, const Dataset& dataset,
-                      const std::function<void(const Entry&, int64_t)>& twice) {
+                      const std::function<void(const Entry&, int64_t)>& refuse_repetition) {
   RankingLists lists;
   std::ranges::stable_sort(entries, {}, &Entry::user);
   std::vector<Entry> by_item;
@@ -43,7 +44,7 @@ RankingLists lists_of(std::vector<Entry> entries, bool scored, const Dataset& da
     by_item.assign(begin, end);
     std::ranges::stable_sort(by_item, {}, &Entry::item);
     const auto repeated = std::ranges::adjacent_find(by_item, {}, &Entry::item);
-    if (repeated != by_item.end()) twice(*(repeated + 1), repeated->place);
+    if (repeated != by_item.end()) refuse_repetition(*(repeated + 1), repeated->position);
 
     for (; begin != end; ++begin) {
       if (dataset.train.contains(u, begin->item)) {
@@ -73,7 +74,7 @@ std::optional<T> number_of(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
-/// Of a score, which may be smaller than the smallest float32.
+/// Number of a score, which may be smaller than the smallest float32.
 template <>
 std::optional<float> number_of<float>(std::string_view text) {
   const std::optional<double> value = number_of<double>(text);
@@ -83,6 +84,7 @@ std::optional<float> number_of<float>(std::string_view text) {
   return static_cast<float>(*value);
 }
 
+/// Reader of lists in text.
 class TextLists {
  public:
   TextLists(std::string_view text, std::string_view name, const Dataset& dataset)
@@ -102,7 +104,7 @@ class TextLists {
         std::move(entries_), score_.has_value(), dataset_, [&](const Entry& entry, int64_t line) {
           throw Error(
               fmt::format("{}:{}: the user {} has the item {} on line {} already; keep one of them",
-                          name, entry.place, printable(dataset_.user_ids.text(entry.user)),
+                          name, entry.position, printable(dataset_.user_ids.text(entry.user)),
                           printable(dataset_.item_ids.text(entry.item)), line));
         });
     lists.unknown_users = static_cast<int64_t>(unknown_users_.size());
@@ -123,7 +125,7 @@ class TextLists {
     }
   }
 
-  /// Finds the columns; whether the first line names them.
+  /// Finds the columns. Returns whether the first line names them.
   bool resolve() {
     const auto column = [&](std::string_view name) -> std::optional<size_t> {
       const auto found = std::ranges::find(cells_, name);
@@ -247,7 +249,7 @@ RankingLists parse_ranking_lists(std::string_view text, std::string_view name,
 
 namespace {
 
-/// The tensors of a file of lists.
+/// Reader of lists in tensors.
 class TensorLists {
  public:
   TensorLists(const SafetensorsFile& file, const RowAlignment& users, const RowAlignment& items)
@@ -278,19 +280,19 @@ class TensorLists {
       const int32_t user = users_.number[user_[r]];
       if (user < 0) ++unknown_users;
       const int64_t length = check_row(r);
-      for (int64_t place = r * shape_[1]; place < r * shape_[1] + length; ++place) {
-        const int32_t item = items_.number[item_[place]];
-        if (item < 0) unknown_items.insert(item_[place]);
+      for (int64_t k = r * shape_[1]; k < r * shape_[1] + length; ++k) {
+        const int32_t item = items_.number[item_[k]];
+        if (item < 0) unknown_items.insert(item_[k]);
         if (user < 0 || item < 0) continue;
-        entries.push_back({place, user, item, score_.empty() ? 0.0f : score_[place]});
+        entries.push_back({k, user, item, score_.empty() ? 0.0f : score_[k]});
       }
     }
     RankingLists lists =
         lists_of(std::move(entries), file_.contains("scores"), dataset,
-                 [&](const Entry& entry, int64_t place) {
+                 [&](const Entry& entry, int64_t first) {
                    refuse(fmt::format("row {} of 'items' has {} in columns {} and {}; keep one",
-                                      place / shape_[1], item_[place], place % shape_[1],
-                                      entry.place % shape_[1]));
+                                      first / shape_[1], item_[first], first % shape_[1],
+                                      entry.position % shape_[1]));
                  });
     lists.unknown_users = unknown_users;
     lists.unknown_items = static_cast<int64_t>(unknown_items.size());
@@ -307,7 +309,7 @@ class TensorLists {
     throw Error(fmt::format("{}: {}", file_.name(), what));
   }
 
-  /// Whose list each row is.
+  /// Number of the user whose list each row is.
   std::vector<int32_t> list_users() const {
     const int64_t rows = shape_[0];
     if (!file_.contains("users")) {
@@ -340,7 +342,7 @@ class TensorLists {
     return users;
   }
 
-  /// The number of items in row r.
+  /// Number of items in row r, all of whose entries are checked.
   int64_t check_row(int64_t r) const {
     const auto items = std::span(item_).subspan(r * shape_[1], shape_[1]);
     const auto end = std::ranges::find(items, -1);
@@ -376,7 +378,7 @@ class TensorLists {
   const std::vector<int64_t> shape_;
   const std::vector<int32_t> item_;
   std::vector<float> score_;
-  std::vector<int32_t> user_;  // [rows] their numbers
+  std::vector<int32_t> user_;  // [rows] number of each row's user
 };
 
 }  // namespace

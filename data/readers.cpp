@@ -2,40 +2,32 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/text_lines.h"
-#include "data/joined.h"
 #include "data/list_readers.h"
-#include "data/printable.h"
 #include "data/table_readers.h"
 
 namespace derrd {
 
 namespace {
 
-// In the order of enum Format.
-constexpr std::array<std::string_view, 7> kFormatNames{"auto", "citeulike", "adjacency", "tsv",
-                                                       "csv",  "inter",     "movielens"};
-
 bool is_table(Format format) {
   return format != Format::kCiteulike && format != Format::kAdjacency;
 }
 
-/// Tells the two formats of one line per user apart: a first word that counts the others, or one
-/// that names a user.
+/// Format of a file with one line per user: in kCiteulike the first word counts the others, in
+/// kAdjacency it names the user.
 Format guess_list_format(LineReader lines) {
-  constexpr int64_t kEnoughLines = 1000;
+  constexpr int64_t kMaxLines = 1000;
   int64_t sampled = 0, counted = 0;
   bool same_width = true;
   size_t width = 0;
   std::vector<std::string_view> words;
-  while (sampled < kEnoughLines && lines.next_filled()) {
+  while (sampled < kMaxLines && lines.next_filled()) {
     split_words(lines.line(), words);
     size_t count = 0;
     const auto parsed = std::from_chars(words[0].data(), words[0].data() + words[0].size(), count);
@@ -44,7 +36,7 @@ Format guess_list_format(LineReader lines) {
     width = words.size();
     ++sampled;
   }
-  // Lines that are all equally wide may as well be a table whose columns are separated by spaces.
+  // Lines of equal width may also be a table whose columns are separated by spaces.
   if (same_width) {
     throw Error(fmt::format("{}: the format can't be told from the contents; name it with --format",
                             lines.file()));
@@ -54,17 +46,6 @@ Format guess_list_format(LineReader lines) {
 
 }  // namespace
 
-Format format_from_name(std::string_view name) {
-  const auto found = std::ranges::find(kFormatNames, name);
-  if (found == kFormatNames.end()) {
-    throw Error(fmt::format("there is no format {}; choose among {}", printable(name),
-                            joined(kFormatNames)));
-  }
-  return static_cast<Format>(found - kFormatNames.begin());
-}
-
-std::string_view format_name(Format format) { return kFormatNames[static_cast<size_t>(format)]; }
-
 Format guess_format(std::string_view text, std::string_view name) {
   for (const auto& [ending, format] :
        {std::pair{".inter", Format::kInter}, {".tsv", Format::kTsv}, {".csv", Format::kCsv}}) {
@@ -72,8 +53,9 @@ Format guess_format(std::string_view text, std::string_view name) {
   }
   LineReader lines(text, name);
   LineReader first = lines;
-  if (!first.next_filled())
+  if (!first.next_filled()) {
     throw Error(fmt::format("{}: is empty; check that it is the right file", name));
+  }
   const auto has = [&](std::string_view mark) {
     return first.line().find(mark) != std::string_view::npos;
   };

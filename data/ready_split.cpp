@@ -10,15 +10,16 @@
 
 #include "data/error.h"
 #include "data/printable.h"
+#include "data/readers.h"
 
 namespace derrd {
 
 namespace {
 
-/// Ids that several files share.
+/// Numbering of the ids that several files share.
 class CommonIds {
  public:
-  /// The common number of each id of a file's table.
+  /// Common number of each id of a file's table.
   std::vector<int32_t> add(const IdTable& ids) {
     std::vector<int32_t> numbers(ids.size());
     for (int64_t i = 0; i < ids.size(); ++i) numbers[i] = numbering_.number_copy(ids.text(i));
@@ -27,14 +28,13 @@ class CommonIds {
 
   int64_t size() const { return numbering_.size(); }
 
-  /// The final table, and the final number of each common one.
+  /// Final table, and the final number of each common one.
   std::pair<IdTable, std::vector<int32_t>> finish() const {
     IdTable table = numbering_.table();
     std::vector<int32_t> numbers(size());
     std::iota(numbers.begin(), numbers.end(), 0);
-    const auto dense = [&](int64_t id) {
-      return id >= 0 && id < size();
-    };  // and distinct: so they are all of 0..n-1
+    // The ids are distinct: those that are all in this range are exactly 0..n-1.
+    const auto dense = [&](int64_t id) { return id >= 0 && id < size(); };
     if (table.numeric() && std::ranges::all_of(table.numbers(), dense)) {
       numbers.assign(table.numbers().begin(), table.numbers().end());
       table = IdTable::identity(size());
@@ -46,6 +46,9 @@ class CommonIds {
   IdNumbering numbering_;
 };
 
+// Order of the parts.
+enum : int64_t { kTrain, kValid, kTest, kCandidates };
+
 struct Part {
   std::string name;
   Interactions interactions;
@@ -54,14 +57,16 @@ struct Part {
 /// Sorted items of every user.
 std::vector<std::vector<int32_t>> rows_of(const Interactions& interactions, int64_t num_users) {
   std::vector<std::vector<int32_t>> rows(num_users);
-  for (int64_t k = 0; k < interactions.size(); ++k)
+  for (int64_t k = 0; k < interactions.size(); ++k) {
     rows[interactions.users[k]].push_back(interactions.items[k]);
+  }
   for (auto& row : rows) std::ranges::sort(row);
   return rows;
 }
 
-/// `<file>:<line>` of the last interaction of a user, or of the last one with an item.
-std::string place_of(const Part& part, int32_t user, std::optional<int32_t> item = std::nullopt) {
+/// Location `<file>:<line>` of a user's last interaction, or of the last one with an item.
+std::string location_of(const Part& part, int32_t user,
+                        std::optional<int32_t> item = std::nullopt) {
   const Interactions& found = part.interactions;
   for (int64_t k = found.size() - 1; k >= 0; --k) {
     if (found.users[k] == user && found.items[k] == item.value_or(found.items[k])) {
@@ -71,23 +76,24 @@ std::string place_of(const Part& part, int32_t user, std::optional<int32_t> item
   return part.name;  // a user without items
 }
 
-[[noreturn]] void refuse(const std::string& place, const std::string& user, std::string_view what) {
-  throw Error(fmt::format("{}: user {} {}", place, printable(user), what));
+[[noreturn]] void refuse(const std::string& location, const std::string& user,
+                         std::string_view what) {
+  throw Error(fmt::format("{}: user {} {}", location, printable(user), what));
 }
 
-/// The one item of each user, or -1.
+/// Held-out item of each user, or -1.
 std::vector<int32_t> held_out_items(const Part& part, const Dataset& dataset) {
   const auto rows = rows_of(part.interactions, dataset.num_users());
   std::vector<int32_t> items(rows.size(), -1);
   for (size_t u = 0; u < rows.size(); ++u) {
     if (rows[u].size() > 1) {
-      refuse(place_of(part, u), dataset.user_ids.text(u),
+      refuse(location_of(part, u), dataset.user_ids.text(u),
              fmt::format("has {} held-out items; keep one of them", rows[u].size()));
     }
     if (rows[u].empty()) continue;
     items[u] = rows[u][0];
     if (dataset.train.contains(u, items[u])) {
-      refuse(place_of(part, u, items[u]), dataset.user_ids.text(u),
+      refuse(location_of(part, u, items[u]), dataset.user_ids.text(u),
              fmt::format("has the item {} for training too; remove it from one of the files",
                          printable(dataset.item_ids.text(items[u]))));
     }
@@ -97,14 +103,16 @@ std::vector<int32_t> held_out_items(const Part& part, const Dataset& dataset) {
 
 void set_candidates(Dataset& dataset, const Part& part) {
   const auto rows = rows_of(part.interactions, dataset.num_users());
-  for (const auto& row : rows)
+  for (const auto& row : rows) {
     dataset.num_candidates = std::max(dataset.num_candidates, static_cast<int64_t>(row.size()));
+  }
   for (size_t u = 0; u < rows.size(); ++u) {
     for (int32_t item : rows[u]) {
       if (!dataset.train.contains(u, item) && item != dataset.valid_item[u] &&
-          item != dataset.test_item[u])
+          item != dataset.test_item[u]) {
         continue;
-      refuse(place_of(part, u, item), dataset.user_ids.text(u),
+      }
+      refuse(location_of(part, u, item), dataset.user_ids.text(u),
              fmt::format("has the candidate {}, an item that it interacted with; remove it",
                          printable(dataset.item_ids.text(item))));
     }
@@ -113,54 +121,65 @@ void set_candidates(Dataset& dataset, const Part& part) {
   }
 }
 
-}  // namespace
-
-Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
+std::vector<Part> read_parts(const ReadySplit& files, const ReadOptions& options) {
+  std::vector<std::filesystem::path> paths{files.train, files.valid, files.test};
+  if (files.candidates) paths.push_back(*files.candidates);
   std::vector<Part> parts;
-  for (const auto& path : {files.train, files.valid, files.test}) {
+  for (const auto& path : paths) {
     parts.push_back({path.string(), read_interactions(path, options)});
   }
-  if (files.candidates)
-    parts.push_back({files.candidates->string(), read_interactions(*files.candidates, options)});
+  return parts;
+}
 
+void renumber(std::vector<int32_t>& values, const std::vector<int32_t>& numbers) {
+  for (int32_t& value : values) value = numbers[value];
+}
+
+/// Numbers users and items of all parts in common, and sets the ids of the data set.
+void number_in_common(std::vector<Part>& parts, Dataset& dataset) {
   CommonIds users, items;
   for (Part& part : parts) {
     const int64_t known_users = users.size();
     const std::vector<int32_t> user_numbers = users.add(part.interactions.user_ids);
-    const std::vector<int32_t> item_numbers = items.add(part.interactions.item_ids);
-    if (&part - parts.data() == 3 && users.size() > known_users) {
+    const bool candidates = &part - parts.data() == kCandidates;
+    if (candidates && users.size() > known_users) {
       const auto unknown =
           std::ranges::find_if(user_numbers, [&](int32_t user) { return user >= known_users; });
       const int32_t user = static_cast<int32_t>(unknown - user_numbers.begin());
-      refuse(place_of(part, user), part.interactions.user_ids.text(user),
+      refuse(location_of(part, user), part.interactions.user_ids.text(user),
              "is in none of the other files; remove its candidates");
     }
-    for (int32_t& user : part.interactions.users) user = user_numbers[user];
-    for (int32_t& item : part.interactions.items) item = item_numbers[item];
+    renumber(part.interactions.users, user_numbers);
+    renumber(part.interactions.items, items.add(part.interactions.item_ids));
   }
-
-  Dataset dataset;
   auto [user_ids, user_numbers] = users.finish();
   auto [item_ids, item_numbers] = items.finish();
   dataset.user_ids = std::move(user_ids);
   dataset.item_ids = std::move(item_ids);
   for (Part& part : parts) {
-    for (int32_t& user : part.interactions.users) user = user_numbers[user];
-    for (int32_t& item : part.interactions.items) item = item_numbers[item];
+    renumber(part.interactions.users, user_numbers);
+    renumber(part.interactions.items, item_numbers);
   }
+}
 
-  for (const auto& row : rows_of(parts[0].interactions, dataset.user_ids.size())) {
+}  // namespace
+
+Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
+  std::vector<Part> parts = read_parts(files, options);
+  Dataset dataset;
+  number_in_common(parts, dataset);
+  for (const auto& row : rows_of(parts[kTrain].interactions, dataset.user_ids.size())) {
     dataset.train.items.insert(dataset.train.items.end(), row.begin(), row.end());
     dataset.train.offsets.push_back(dataset.train.num_interactions());
   }
-  dataset.valid_item = held_out_items(parts[1], dataset);
-  dataset.test_item = held_out_items(parts[2], dataset);
+  dataset.valid_item = held_out_items(parts[kValid], dataset);
+  dataset.test_item = held_out_items(parts[kTest], dataset);
   for (int64_t u = 0; u < dataset.num_users(); ++u) {
     if (dataset.test_item[u] < 0 || dataset.test_item[u] != dataset.valid_item[u]) continue;
-    refuse(place_of(parts[2], u), dataset.user_ids.text(u),
+    refuse(location_of(parts[kTest], u), dataset.user_ids.text(u),
            "has the same item for validation; remove it from one of the files");
   }
-  if (files.candidates) set_candidates(dataset, parts[3]);
+  if (files.candidates) set_candidates(dataset, parts[kCandidates]);
   return dataset;
 }
 

@@ -4,11 +4,11 @@
 #include <optional>
 
 #include "data/dataset.h"
-#include "data/readers.h"
+#include "data/format.h"
 
 namespace derrd {
 
-/// The files of a data set that was split elsewhere, all in the same format.
+/// Files of a data set that was split elsewhere, all in one format.
 struct ReadySplit {
   std::filesystem::path train;
   std::filesystem::path valid;                      ///< at most one item per user
@@ -17,9 +17,9 @@ struct ReadySplit {
 };
 
 /// Reads a ready split. Ids are numbered by first appearance in train, valid, test, candidates, in
-/// this order; but if the ids are just the numbers 0..n-1, each keeps its own. Candidates are
-/// sorted, and padded with -1 to the length of the longest list; without a file of them there are
-/// none. \throws Error if a user has several validation or test items, an interaction is in two
+/// this order; ids that are exactly the numbers 0..n-1 keep their own. Candidates are sorted, and
+/// padded with -1 to the length of the longest list; without a candidates file there are none.
+/// @throws Error if a user has several validation or test items, an interaction is in two
 /// parts, or a candidate is an item that the user interacted with.
 Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options);
 

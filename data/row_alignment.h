@@ -11,10 +11,10 @@
 
 namespace derrd {
 
-/// Of the ids without a partner a report names that many.
+/// Ids without a partner that a report names, at most.
 inline constexpr size_t kExampleIds = 3;
 
-/// Which rows of a foreign matrix belong to the users (or the items) of a data set.
+/// Rows of a foreign matrix beside the users (or the items) of a data set.
 struct RowAlignment {
   std::vector<int32_t> row;          ///< [n] row of each number of the data set, -1: none
   std::vector<int32_t> number;       ///< [rows] number of each row in the data set, -1: none
@@ -26,17 +26,17 @@ struct RowAlignment {
   int64_t rows() const { return static_cast<int64_t>(number.size()); }
 };
 
-/// Row r belongs to the id number r of `theirs`. Ids are compared as text.
+/// Alignment by ids: row r belongs to the id number r of `theirs`. Ids are compared as text.
 RowAlignment align_by_ids(const IdTable& ours, const IdTable& theirs);
 
-/// Row r belongs to the data set's number r.
+/// Alignment by number: row r belongs to the data set's number r.
 RowAlignment align_in_order(int64_t numbers);
 
 /// Reads a text file of ids: id r stands on line r, from 0; blanks at its ends are dropped.
-/// \throws Error naming file and line if a line is empty or an id is there twice.
+/// @throws Error that names file and line if a line is empty or an id occurs twice.
 IdTable read_id_file(const std::filesystem::path& path);
 
-/// The same from memory; `name` stands for the file in messages.
+/// Reads ids from memory, as read_id_file; `name` stands for the file in messages.
 IdTable parse_id_file(std::string_view text, std::string_view name);
 
 }  // namespace derrd

@@ -30,8 +30,9 @@ std::vector<int32_t> sample_distinct(RandomStream& random, int64_t n, int64_t co
 Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed) {
   const int64_t num_users = interactions.user_ids.size();
   std::vector<std::vector<int32_t>> rows(num_users);
-  for (int64_t k = 0; k < interactions.size(); ++k)
+  for (int64_t k = 0; k < interactions.size(); ++k) {
     rows[interactions.users[k]].push_back(interactions.items[k]);
+  }
 
   Dataset dataset;
   dataset.seed = seed;
@@ -80,8 +81,9 @@ void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
     auto output = dataset.candidates.begin() + u * count;
     size_t stepped = 0;
     for (int32_t rank : sample_distinct(random, unseen, std::min(count, unseen))) {
-      while (stepped < seen.size() && seen[stepped] <= rank + static_cast<int32_t>(stepped))
+      while (stepped < seen.size() && seen[stepped] <= rank + static_cast<int32_t>(stepped)) {
         ++stepped;
+      }
       *output++ = rank + static_cast<int32_t>(stepped);
     }
   }

@@ -27,8 +27,9 @@ enum : uint64_t { kUserVectors, kItemVectors, kPopularity, kActivity, kCoverage,
 void check(const SynthesisOptions& options) {
   const auto refuse = [](const std::string& what) { throw Error("synthesize: " + what); };
   constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
-  if (options.users < 1 || options.users > kMaxCount)
+  if (options.users < 1 || options.users > kMaxCount) {
     refuse("the number of users has to be from 1 to 2^31 - 1");
+  }
   if (options.items < kMinItemsPerUser || options.items > kMaxCount) {
     refuse(fmt::format("the number of items has to be from {} to 2^31 - 1", kMinItemsPerUser));
   }
@@ -59,8 +60,9 @@ std::vector<float> unit_vectors(const SynthesisOptions& options, uint64_t stream
       square += x * x;
     }
     const double scale = 1.0 / std::sqrt(square);
-    for (int64_t d = 0; d < options.latent_dimension; ++d)
+    for (int64_t d = 0; d < options.latent_dimension; ++d) {
       vectors[d * count + k] = static_cast<float>(vector[d] * scale);
+    }
   }
   return vectors;
 }
@@ -72,8 +74,9 @@ std::vector<float> popularities(const SynthesisOptions& options) {
   for (int64_t i = 0; i < options.items; ++i) {
     weights[i] = static_cast<float>(std::pow(static_cast<double>(i + 1), -options.skew));
   }
-  for (int64_t i = options.items - 1; i > 0; --i)
+  for (int64_t i = options.items - 1; i > 0; --i) {
     std::swap(weights[i], weights[random.below(i + 1)]);
+  }
   return weights;
 }
 
@@ -128,25 +131,35 @@ class WeightedSampler {
   }
 };
 
-}  // namespace
+/// Users and items in the space of tastes, and what everybody has so far.
+struct Draft {
+  int64_t dimension;
+  std::vector<float> users;                // [dimension, users]
+  std::vector<float> items;                // [dimension, items]
+  std::vector<std::vector<int32_t>> rows;  // items of every user
+  std::vector<int64_t> counts;             // users of every item
 
-Interactions synthesize(const SynthesisOptions& options) {
-  check(options);
-  const int64_t U = options.users, I = options.items, D = options.latent_dimension;
-  const std::vector<float> users = unit_vectors(options, kUserVectors, U);
-  const std::vector<float> items = unit_vectors(options, kItemVectors, I);
+  float affinity(int64_t u, int64_t i) const {
+    float sum = 0.0f;
+    const auto num_users = static_cast<int64_t>(rows.size());
+    for (int64_t d = 0; d < dimension; ++d)
+      sum += users[d * num_users + u] * items[d * static_cast<int64_t>(counts.size()) + i];
+    return sum;
+  }
+};
+
+/// Draws every user's items.
+void draw_items(Draft& draft, const SynthesisOptions& options) {
+  const int64_t U = options.users, I = options.items, D = draft.dimension;
   const std::vector<float> popularity = popularities(options);
   const std::vector<int64_t> sizes = user_sizes(options);
-
-  std::vector<std::vector<int32_t>> rows(U);
-  std::vector<int64_t> counts(I, 0);
   std::vector<float> weights(I);
   RandomStream keys(options.seed, kSynthesisStream, kFirstDraw);
   for (int64_t u = 0; u < U; ++u) {
     std::ranges::fill(weights, 0.0f);
     for (int64_t d = 0; d < D; ++d) {
-      const float x = users[d * U + u];
-      const float* y = &items[d * I];
+      const float x = draft.users[d * U + u];
+      const float* y = &draft.items[d * I];
       for (int64_t i = 0; i < I; ++i) weights[i] += x * y[i];
     }
     for (int64_t i = 0; i < I; ++i) {
@@ -154,48 +167,69 @@ Interactions synthesize(const SynthesisOptions& options) {
       for (int k = 0; k < kTasteDoublings; ++k) taste *= taste;
       weights[i] = popularity[i] * (taste + kTasteFloor);
     }
-    rows[u] = WeightedSampler().draw(weights, sizes[u], keys.bits());
-    for (int32_t i : rows[u]) ++counts[i];
+    draft.rows[u] = WeightedSampler().draw(weights, sizes[u], keys.bits());
+    for (int32_t i : draft.rows[u]) ++draft.counts[i];
   }
+}
 
-  // Every item that nobody has goes to the one of a few random users who likes it best, in place of
-  // a random item that others have too. Such an item exists: interactions are at least as many as
-  // items.
+/// Gives every item that nobody has to the one of a few random users who likes it best, in place of
+/// a random item that others have too. Such an item exists: there are at least as many interactions
+/// as items.
+void cover_items(Draft& draft, const SynthesisOptions& options) {
+  constexpr int kUsersAsked = 64;
   RandomStream random(options.seed, kSynthesisStream, kCoverage);
-  const auto shared = [&](int32_t i) { return counts[i] > 1; };
-  for (int64_t i = 0; i < I; ++i) {
-    if (counts[i] > 0) continue;
+  const auto shared = [&](int32_t i) { return draft.counts[i] > 1; };
+  for (int64_t i = 0; i < options.items; ++i) {
+    if (draft.counts[i] > 0) continue;
     int64_t best = -1;
     float best_affinity = 0.0f;
     const auto consider = [&](int64_t u) {
-      float affinity = 0.0f;
-      for (int64_t d = 0; d < D; ++d) affinity += users[d * U + u] * items[d * I + i];
-      if ((best >= 0 && affinity <= best_affinity) || std::ranges::none_of(rows[u], shared)) return;
+      const float affinity = draft.affinity(u, i);
+      if (best >= 0 && affinity <= best_affinity) return;
+      if (std::ranges::none_of(draft.rows[u], shared)) return;
       best = u;
       best_affinity = affinity;
     };
-    for (int k = 0; k < 64; ++k) consider(static_cast<int64_t>(random.below(U)));
+    for (int k = 0; k < kUsersAsked; ++k) {
+      consider(static_cast<int64_t>(random.below(options.users)));
+    }
     if (best < 0) {
-      for (int64_t u = 0; u < U; ++u) consider(u);
+      for (int64_t u = 0; u < options.users; ++u) consider(u);
     }
     std::vector<int32_t*> replaceable;
-    for (int32_t& item : rows[best]) {
+    for (int32_t& item : draft.rows[best]) {
       if (shared(item)) replaceable.push_back(&item);
     }
     int32_t& item = *replaceable[random.below(replaceable.size())];
-    --counts[item];
-    ++counts[i];
+    --draft.counts[item];
+    ++draft.counts[i];
     item = static_cast<int32_t>(i);
   }
+}
+
+}  // namespace
+
+Interactions synthesize(const SynthesisOptions& options) {
+  check(options);
+  Draft draft{options.latent_dimension,
+              unit_vectors(options, kUserVectors, options.users),
+              unit_vectors(options, kItemVectors, options.items),
+              {},
+              {}};
+  draft.rows.resize(options.users);
+  draft.counts.assign(options.items, 0);
+  draw_items(draft, options);
+  cover_items(draft, options);
 
   Interactions result;
-  for (int64_t u = 0; u < U; ++u) {
-    std::ranges::sort(rows[u]);
-    result.users.insert(result.users.end(), rows[u].size(), static_cast<int32_t>(u));
-    result.items.insert(result.items.end(), rows[u].begin(), rows[u].end());
+  for (int64_t u = 0; u < options.users; ++u) {
+    std::vector<int32_t>& row = draft.rows[u];
+    std::ranges::sort(row);
+    result.users.insert(result.users.end(), row.size(), static_cast<int32_t>(u));
+    result.items.insert(result.items.end(), row.begin(), row.end());
   }
-  result.user_ids = IdTable::identity(U);
-  result.item_ids = IdTable::identity(I);
+  result.user_ids = IdTable::identity(options.users);
+  result.item_ids = IdTable::identity(options.items);
   return result;
 }
 

@@ -13,24 +13,25 @@ struct SynthesisOptions {
   int64_t items = 25181;
   int64_t interactions = 125580;
   double skew = 1.0;  ///< popularity of the r-th most popular item: r^-skew, before taste
-  int64_t latent_dimension = 12;  ///< of the tastes
+  int64_t latent_dimension = 12;  ///< dimension of the tastes
   uint64_t seed = 0;
 };
 
-/// Every user has at least this many items.
+/// Least number of items of a user.
 inline constexpr int64_t kMinItemsPerUser = 5;
 
-/// Makes up interactions with long-tailed items and users, and tastes that a factor model learns.
+/// Makes up interactions with long-tailed items and users, and tastes that a factor model can
+/// learn.
 ///
 /// Users u and items i are random unit vectors; popularities are dealt to items at random. Users
 /// have 5 items and a log-normal share of the rest. A user's items are drawn without replacement
-/// with weight popularity_i * ((1 + u.i) / 2)^64: those along the user's taste by popularity, those
-/// against it hardly ever. Then every item that nobody has goes to a user with a taste for it, in
-/// place of an item that others have too.
+/// with weight popularity_i * ((1 + u.i) / 2)^64: items that suit the user's taste by popularity,
+/// others hardly ever. Then every item that nobody has replaces, for a user who would like it, an
+/// item that others have too.
 ///
 /// O(users * items * latent_dimension) time, O((users + items) * latent_dimension) memory. The same
 /// build gives the same result for the same options.
-/// \throws Error if the numbers don't fit: interactions fewer than 5 per user or than items, more
+/// @throws Error if the numbers don't fit: interactions fewer than 5 per user or than items, more
 /// than users * items, or options out of range.
 Interactions synthesize(const SynthesisOptions& options);
 

@@ -22,12 +22,14 @@ using Cells = std::vector<std::string_view>;
 std::optional<double> number_of(std::string_view text) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || std::isnan(value))
+  if (error != std::errc() || end != text.data() + text.size() || std::isnan(value)) {
     return std::nullopt;
+  }
   return value;
 }
 
-/// Splits lines into cells, which are views of the line, or of this object if quotes were doubled.
+/// Splitter of lines into cells. A cell is a view of the line, or of this object if it holds
+/// doubled quotes.
 class CellSplitter {
  public:
   explicit CellSplitter(Format format)
@@ -54,15 +56,17 @@ class CellSplitter {
   }
 
  private:
-  /// Takes a cell off `rest`, which begins behind its opening quote; leaves nothing or a separator.
+  /// Takes a cell off `rest`, which begins after its opening quote. What is left is empty or begins
+  /// with a separator.
   std::string_view take_quoted(const LineReader& lines, std::string_view& rest) {
     const std::string_view whole = rest;
     size_t end = 0;
     bool doubled = false;
     for (;; end += 2) {
       end = whole.find('"', end);
-      if (end == std::string_view::npos)
+      if (end == std::string_view::npos) {
         lines.fail("has a quote that is not closed on the line; close it");
+      }
       if (end + 1 == whole.size() || whole[end + 1] != '"') break;
       doubled = true;
     }
@@ -86,11 +90,11 @@ class CellSplitter {
   std::deque<std::string> unquoted_;  // ids stay views of these until the file is read
 };
 
-/// A column that is asked for by number or by name.
+/// Column that is chosen by number or by name.
 struct Column {
-  std::string option;    // that chooses it, for messages
+  std::string option;    // option that chooses it, for messages
   std::string wanted;    // number from 1, or name
-  bool required = true;  // the rating is looked at only if there is a threshold
+  bool required = true;  // the rating column only if there is a minimum rating
   size_t index = 0;
 
   std::optional<size_t> number() const {
@@ -151,15 +155,15 @@ class TableParser {
   const Column& item_column() const { return columns_[1]; }
   const Column& rating_column() const { return columns_[2]; }
 
-  /// Whether the first line names the columns. In doubt it doesn't.
+  /// Whether the first line names the columns; false in doubt.
   bool is_header(const Cells& first) {
     if (has_header_) return true;
     if (options_.header == Header::kNo || options_.format == Format::kMovielens) return false;
     const auto by_name = [](const Column& column) { return column.required && !column.number(); };
     if (std::ranges::any_of(columns_, by_name)) return true;
 
-    static constexpr std::array<std::string_view, 7> kUsual{"user",   "userid", "uid",    "item",
-                                                            "itemid", "iid",    "movieid"};
+    static constexpr std::array<std::string_view, 7> kUsualNames{
+        "user", "userid", "uid", "item", "itemid", "iid", "movieid"};
     const auto cell = [](const Cells& cells, const Column& column) {
       const size_t number = column.number().value_or(0);
       return number >= 1 && number <= cells.size() ? cells[number - 1] : std::string_view();
@@ -167,10 +171,11 @@ class TableParser {
     const auto usual = [&](const Column& column) {
       std::string letters;
       for (char c : cell(first, column)) {
-        if (c != '_' && c != ' ' && c != '-')
+        if (c != '_' && c != ' ' && c != '-') {
           letters += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        }
       }
-      return std::ranges::find(kUsual, letters) != kUsual.end();
+      return std::ranges::find(kUsualNames, letters) != kUsualNames.end();
     };
     if (usual(user_column()) || usual(item_column())) return true;
 
@@ -199,8 +204,9 @@ class TableParser {
     for (Column& column : columns_) {
       if (!column.required) continue;
       if (const std::optional<size_t> number = column.number()) {
-        if (*number == 0)
+        if (*number == 0) {
           throw Error(fmt::format("{}: columns are counted from 1; correct it", column.option));
+        }
         column.index = *number - 1;
         continue;
       }
@@ -225,9 +231,10 @@ class TableParser {
 
   std::string_view id(const Cells& cells, const Column& column, std::string_view what) const {
     const std::string_view text = trim(cell(cells, column, what));  // quotes may hold blanks
-    if (text.empty())
+    if (text.empty()) {
       lines_.fail(fmt::format("has an empty {} in column {}; fill it or remove the line", what,
                               column.index + 1));
+    }
     return text;
   }
 

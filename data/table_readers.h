@@ -1,12 +1,13 @@
 #pragma once
 
+#include "data/format.h"
 #include "data/formats/text_lines.h"
 #include "data/interactions.h"
-#include "data/readers.h"
 
 namespace derrd {
 
-/// A line per interaction, in the format of `options` (tsv, csv, inter or movielens).
+/// Reads a line per interaction, in the format of `options`: tsv, csv, inter or movielens.
+/// @throws Error `<file>:<line>: <what is wrong>; <cure>`.
 Interactions parse_table(LineReader lines, const ReadOptions& options);
 
 }  // namespace derrd

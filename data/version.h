@@ -2,7 +2,7 @@
 
 namespace derrd {
 
-/// The project's version, as it is written into the metadata of every file.
+/// Version of the project, written into the metadata of every file.
 inline constexpr const char* kVersion = DERRD_VERSION;
 
 }  // namespace derrd

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -12,9 +13,9 @@ namespace derrd {
 
 namespace {
 
-/// As a sequence of one-byte elements.
-template <typename Bytes>
-Bytes read(const std::filesystem::path& path) {
+/// Bytes: a sequence of one-byte elements.
+template <class Bytes>
+Bytes read(const std::filesystem::path& path, uint64_t at_most) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     throw Error(fmt::format("{}: there is no such file; check the name", path.string()));
@@ -24,7 +25,7 @@ Bytes read(const std::filesystem::path& path) {
   }
   std::ifstream stream(path, std::ios::binary);
   Bytes bytes;
-  if (stream) bytes.resize(std::filesystem::file_size(path));
+  if (stream) bytes.resize(std::min<uint64_t>(std::filesystem::file_size(path), at_most));
   if (!stream ||
       (!bytes.empty() && !stream.read(reinterpret_cast<char*>(bytes.data()), bytes.size()))) {
     throw Error(fmt::format("{}: can't be read: {}; check its permissions", path.string(),
@@ -35,10 +36,12 @@ Bytes read(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::vector<std::byte> read_file(const std::filesystem::path& path) {
-  return read<std::vector<std::byte>>(path);
+std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t at_most) {
+  return read<std::vector<std::byte>>(path, at_most);
 }
 
-std::string read_text(const std::filesystem::path& path) { return read<std::string>(path); }
+std::string read_text(const std::filesystem::path& path) {
+  return read<std::string>(path, UINT64_MAX);
+}
 
 }  // namespace derrd

@@ -1,15 +1,27 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace derrd {
 
-/// The contents of a regular file. \throws Error if there is none or it can't be read.
-std::vector<std::byte> read_file(const std::filesystem::path& path);
-/// The same as text.
+/// Contents of a regular file, or its first `at_most` bytes if it is longer.
+/// @throws Error if there is no such file or it can't be read.
+std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t at_most = UINT64_MAX);
+
+/// Contents of a regular file as text. @throws Error as read_file.
 std::string read_text(const std::filesystem::path& path);
+
+/// Value at an address that need not be aligned.
+template <class T>
+T load(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof(T));
+  return value;
+}
 
 }  // namespace derrd

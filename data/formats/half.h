@@ -5,7 +5,7 @@
 
 namespace derrd {
 
-/// An IEEE 754 binary16 as float, exactly.
+/// Exact float32 value of an IEEE 754 binary16.
 inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t exponent = (half >> 10) & 0x1fu;

@@ -10,7 +10,7 @@
 
 namespace derrd {
 
-/// An array of a NumPy file
+/// Array of a NumPy file
 /// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
 struct NpyArray {
   std::vector<int64_t> shape;
@@ -20,14 +20,14 @@ struct NpyArray {
 /// Reads versions 1 to 3 of the format: float16, float32 or float64, little-endian, in C order.
 /// Half precision converts exactly, double precision is rounded to the nearest float. Reading is
 /// strict, and nothing is allocated beyond a small multiple of the file's own size.
-/// \throws Error that names the file, what is wrong and the cure.
+/// @throws Error that names the file, what is wrong and the cure.
 NpyArray read_npy(const std::filesystem::path& path);
 
-/// The same from memory; `name` stands for the file in messages.
+/// Reads an array from memory, as read_npy; `name` stands for the file in messages.
 NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name);
 
-/// Writes version 1 with float32, atomically (see AtomicFile).
-/// \throws Error if the shape does not have as many elements as `values`, or the file can't be
+/// Writes version 1 of the format with float32 values, atomically (see AtomicFile).
+/// @throws Error if the shape does not have as many elements as `values`, or the file can't be
 /// written.
 void write_npy(const std::filesystem::path& path, std::span<const float> values,
                const std::vector<int64_t>& shape);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "data/error.h"
@@ -63,159 +64,198 @@ std::optional<DType> dtype_from_name(std::string_view name) {
   return static_cast<DType>(found - kDTypes.begin());
 }
 
-/// What the header says of one tensor.
-struct HeaderEntry {
-  std::optional<DType> dtype;
-  std::optional<std::vector<int64_t>> shape;
-  std::optional<std::vector<int64_t>> offsets;  // begin and end within the data
+[[noreturn]] void refuse(std::string_view file, const std::string& what) {
+  throw Error(fmt::format("{}: {}", file, what));
+}
+
+/// A tensor as the header describes it; its bytes are [begin, end) of the data.
+struct Entry {
+  DType dtype;
+  std::vector<int64_t> shape;
+  int64_t begin, end;
 };
 
-/// Reads the header event by event. The grammar is flat, so that no input, however deeply nested,
-/// costs more than its own length: the first value in a wrong place ends it.
-class HeaderParser : public nlohmann::json_sax<Json> {
- public:
-  explicit HeaderParser(std::string_view file) : file_(file) {}
-
-  std::map<std::string, HeaderEntry, std::less<>> entries;
+struct Header {
+  std::map<std::string, Entry, std::less<>> entries;
   Metadata metadata;
+};
 
-  bool null() override { misplaced("null"); }
-  bool boolean(bool) override { misplaced("a boolean"); }
-  bool number_float(double, const std::string& text) override {
-    misplaced("the number " + printable(text));
-  }
-  bool binary(binary_t&) override { misplaced("binary data"); }
+/// A value in the words of an error message.
+std::string described(const Json& value) {
+  if (value.is_null()) return "null";
+  if (value.is_boolean()) return "a boolean";
+  if (value.is_array()) return "an array";
+  if (value.is_object()) return "an object";
+  if (value.is_string()) return "the string " + printable(value.get<std::string>());
+  const bool negative = value.is_number_integer() && !value.is_number_unsigned();
+  return fmt::format("the {}number {}", negative ? "negative " : "", value.dump());
+}
 
-  bool number_integer(int64_t value) override {
-    misplaced(fmt::format("the negative number {}", value));
-  }
+/// Reads the JSON of a header.
+class HeaderReader {
+ public:
+  HeaderReader(std::string_view file, std::string_view text) : file_(file), text_(text) {}
 
-  bool number_unsigned(uint64_t value) override {
-    if (place_ != Place::kArray) misplaced(fmt::format("the number {}", value));
-    if (value > static_cast<uint64_t>(INT64_MAX)) misplaced(fmt::format("the number {}", value));
-    array_->push_back(static_cast<int64_t>(value));
-    return true;
-  }
-
-  bool string(std::string& text) override {
-    if (place_ == Place::kMetadata) {
-      metadata_value_->assign(text);
-    } else if (place_ == Place::kTensor && field_ == "dtype") {
-      entry_->dtype = dtype_from_name(text);
-      if (!entry_->dtype) {
-        fail(fmt::format("tensor {} has the unknown dtype {}; convert it to F32",
-                         printable(tensor_), printable(text)));
-      }
-    } else {
-      misplaced("the string " + printable(text));
+  Header read() const {
+    if (!text_.starts_with('{')) {
+      fail("the header is not a JSON object; check that it is a safetensors file");
     }
-    return true;
-  }
-
-  bool start_object(size_t) override {
-    if (place_ == Place::kStart) {
-      place_ = Place::kTop;
-    } else if (place_ == Place::kTop) {
-      place_ = tensor_ == kMetadataKey ? Place::kMetadata : Place::kTensor;
-    } else {
-      misplaced("an object");
-    }
-    return true;
-  }
-
-  bool end_object() override {
-    if (place_ == Place::kTensor && !(entry_->dtype && entry_->shape && entry_->offsets)) {
-      fail(fmt::format("tensor {} lacks dtype, shape or data_offsets; write the file again",
-                       printable(tensor_)));
-    }
-    place_ = place_ == Place::kTop ? Place::kEnd : Place::kTop;
-    return true;
-  }
-
-  bool start_array(size_t) override {
-    if (place_ != Place::kTensor || (field_ != "shape" && field_ != "data_offsets"))
-      misplaced("an array");
-    array_ = &(field_ == "shape" ? entry_->shape : entry_->offsets).emplace();
-    place_ = Place::kArray;
-    return true;
-  }
-
-  bool end_array() override {
-    place_ = Place::kTensor;
-    return true;
-  }
-
-  bool key(std::string& name) override {
-    if (place_ == Place::kTop) {
-      tensor_ = name;
-      if (name == kMetadataKey ? std::exchange(has_metadata_, true) : entries.contains(name))
-        duplicate(name);
-      if (name != kMetadataKey) entry_ = &entries[name];
-    } else if (place_ == Place::kMetadata) {
-      const auto [position, inserted] = metadata.try_emplace(name);
-      if (!inserted) duplicate(name);
-      metadata_value_ = &position->second;
-    } else {
-      field_ = name;
-      if (name != "dtype" && name != "shape" && name != "data_offsets") {
-        fail(
-            fmt::format("tensor {} has the unknown field {}; write the file again with a plain "
-                        "safetensors library",
-                        printable(tensor_), printable(name)));
-      }
-      if ((name == "dtype" && entry_->dtype) || (name == "shape" && entry_->shape) ||
-          (name == "data_offsets" && entry_->offsets)) {
-        duplicate(name);
+    Header header;
+    const Json json = parse();
+    for (const auto& [name, value] : json.items()) {
+      if (name == kMetadataKey) {
+        header.metadata = metadata(value);
+      } else {
+        header.entries.emplace(name, entry(name, value));
       }
     }
-    return true;
-  }
-
-  bool parse_error(size_t position, const std::string&,
-                   const nlohmann::detail::exception& error) override {
-    (void)error;
-    fail(fmt::format("the header is not valid JSON (at its byte {}); fetch or write the file again",
-                     position));
+    return header;
   }
 
  private:
-  enum class Place { kStart, kTop, kMetadata, kTensor, kArray, kEnd };
+  static constexpr int kMaxDepth = 3;  // file, tensor, shape
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(fmt::format("{}: {}", file_, what));
+  /// Refuses keys that occur twice, and deep nesting, so that an input costs no more than a small
+  /// multiple of its length.
+  Json parse() const {
+    std::array<std::set<std::string>, kMaxDepth> keys;  // of the open object at each depth
+    const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+      using Event = Json::parse_event_t;
+      const bool opens = event == Event::object_start || event == Event::array_start;
+      if (opens && depth == kMaxDepth) {
+        misplaced(event == Event::array_start ? "an array" : "an object", "");
+      }
+      if (event == Event::object_start) keys[depth].clear();
+      if (event == Event::key && !keys[depth - 1].insert(value.get<std::string>()).second) {
+        fail(fmt::format("the header has the key {} twice; write the file again",
+                         printable(value.get<std::string>())));
+      }
+      return true;
+    };
+    try {
+      return Json::parse(text_, check);
+    } catch (const Json::exception&) {
+      fail("the header is not valid JSON; fetch or write the file again");
+    }
   }
 
-  [[noreturn]] void misplaced(const std::string& what) const {
-    const std::string where = tensor_.empty() ? "" : " at " + printable(tensor_);
+  Metadata metadata(const Json& object) const {
+    Metadata result;
+    if (!object.is_object()) misplaced(described(object), kMetadataKey);
+    for (const auto& [key, value] : object.items()) {
+      if (!value.is_string()) misplaced(described(value), kMetadataKey);
+      result.emplace(key, value.get<std::string>());
+    }
+    return result;
+  }
+
+  Entry entry(const std::string& tensor, const Json& object) const {
+    if (!object.is_object()) misplaced(described(object), tensor);
+    for (const auto& [field, value] : object.items()) {
+      if (field == "dtype" || field == "shape" || field == "data_offsets") continue;
+      fail(
+          fmt::format("tensor {} has the unknown field {}; write the file again with a plain "
+                      "safetensors library",
+                      printable(tensor), printable(field)));
+    }
+    if (object.size() != 3) {
+      fail(fmt::format("tensor {} lacks dtype, shape or data_offsets; write the file again",
+                       printable(tensor)));
+    }
+    const std::vector<int64_t> offsets = sizes(tensor, object.at("data_offsets"));
+    if (offsets.size() != 2) {
+      fail(fmt::format("tensor {} has {} data_offsets instead of 2; write the file again",
+                       printable(tensor), offsets.size()));
+    }
+    Entry entry{dtype(tensor, object.at("dtype")), sizes(tensor, object.at("shape")), offsets[0],
+                offsets[1]};
+    check_size(tensor, entry);
+    return entry;
+  }
+
+  DType dtype(const std::string& tensor, const Json& value) const {
+    if (!value.is_string()) misplaced(described(value), tensor);
+    const auto name = value.get<std::string>();
+    const std::optional<DType> dtype = dtype_from_name(name);
+    if (!dtype) {
+      fail(fmt::format("tensor {} has the unknown dtype {}; convert it to F32", printable(tensor),
+                       printable(name)));
+    }
+    return *dtype;
+  }
+
+  /// An array of integers from 0 to 2^63 - 1.
+  std::vector<int64_t> sizes(const std::string& tensor, const Json& array) const {
+    if (!array.is_array()) misplaced(described(array), tensor);
+    std::vector<int64_t> values;
+    for (const Json& value : array) {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{INT64_MAX}) {
+        misplaced(described(value), tensor);
+      }
+      values.push_back(value.get<int64_t>());
+    }
+    return values;
+  }
+
+  void check_size(const std::string& tensor, const Entry& entry) const {
+    if (entry.begin > entry.end) {
+      fail(fmt::format("tensor {} ends at {} before it begins at {}; write the file again",
+                       printable(tensor), entry.end, entry.begin));
+    }
+    if (checked_bytes(entry.shape, dtype_size(entry.dtype)) != entry.end - entry.begin) {
+      fail(fmt::format(
+          "tensor {} of {} has {} bytes, which do not fill its shape; write the file again",
+          printable(tensor), dtype_name(entry.dtype), entry.end - entry.begin));
+    }
+  }
+
+  [[noreturn]] void fail(const std::string& what) const { refuse(file_, what); }
+
+  [[noreturn]] void misplaced(const std::string& what, std::string_view at) const {
     fail(fmt::format("the header has {} where the format allows none{}; write the file again", what,
-                     where));
-  }
-
-  [[noreturn]] void duplicate(const std::string& name) const {
-    fail(fmt::format("the header has the key {} twice; write the file again", printable(name)));
+                     at.empty() ? "" : " at " + printable(at)));
   }
 
   std::string_view file_;
-  Place place_ = Place::kStart;
-  std::string tensor_;  // the last key at the top
-  std::string field_;   // the last key within a tensor
-  bool has_metadata_ = false;
-  HeaderEntry* entry_ = nullptr;
-  std::vector<int64_t>* array_ = nullptr;
-  std::string* metadata_value_ = nullptr;
+  std::string_view text_;
 };
 
-template <class T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(T));
-  return value;
+/// Requires that the tensors cover the data without holes and overlaps.
+void check_cover(std::string_view file, const Header& header, int64_t data_bytes) {
+  using Named = decltype(header.entries)::value_type;
+  std::vector<const Named*> order;
+  for (const Named& entry : header.entries) {
+    if (entry.second.end > data_bytes) {
+      refuse(file, fmt::format("tensor {} ends at byte {}, the data at {}: the file is truncated; "
+                               "fetch or write it again",
+                               printable(entry.first), entry.second.end, data_bytes));
+    }
+    order.push_back(&entry);
+  }
+  std::ranges::sort(order, {}, [](const Named* entry) {
+    return std::pair(entry->second.begin, entry->second.end);
+  });
+  int64_t covered = 0;
+  for (const Named* named : order) {
+    const auto& [tensor, entry] = *named;
+    if (entry.begin != covered) {
+      refuse(file, fmt::format("tensor {} begins at byte {} of the data, where {} is due: {}; "
+                               "write the file again",
+                               printable(tensor), entry.begin, covered,
+                               entry.begin < covered ? "it overlaps another one"
+                                                     : "there is a hole before it"));
+    }
+    covered = entry.end;
+  }
+  if (covered != data_bytes) {
+    refuse(file, fmt::format("has {} bytes after its last tensor; fetch or write it again",
+                             data_bytes - covered));
+  }
 }
 
 void check_view(const std::string& name, const TensorView& view) {
-  const std::optional<int64_t> elements = checked_elements(view.shape);
-  const auto bytes = elements ? checked_product(*elements, dtype_size(view.dtype)) : std::nullopt;
-  if (!bytes || *bytes != static_cast<int64_t>(view.bytes.size())) {
+  if (checked_bytes(view.shape, dtype_size(view.dtype)) !=
+      static_cast<int64_t>(view.bytes.size())) {
     throw Error(fmt::format(
         "tensor {}: {} bytes do not fill the shape [{}] of {}; pass the matching shape",
         printable(name), view.bytes.size(), joined(view.shape), dtype_name(view.dtype)));
@@ -244,13 +284,14 @@ int64_t TensorView::elements() const {
 
 namespace {
 
-/// What to do with a file that is none of ours.
+constexpr size_t kBeginning = 256;  // bytes that tell what a foreign file is
+
+/// What to do with a file of another kind.
 std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\x93NUMPY")) {
     return "it is NumPy's: vectors of a teacher are given by --teacher-user and --teacher-item";
   }
-  constexpr size_t kBeginning = 256;
   const auto is_text = [](unsigned char c) {
     return c >= ' ' || c == '\t' || c == '\n' || c == '\r';
   };
@@ -259,6 +300,38 @@ std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
            "teacher's rankings ends in .tsv or .txt";
   }
   return "check that it is the right file";
+}
+
+/// Bytes of the header, which follows its length.
+/// @param beginning the file's first kBeginning bytes, or more, or the whole file
+uint64_t header_size(std::string_view file, std::span<const std::byte> beginning,
+                     uint64_t file_bytes) {
+  if (file_bytes < sizeof(uint64_t)) {
+    refuse(file, fmt::format("{} bytes are too few for a safetensors file; fetch or write it again",
+                             file_bytes));
+  }
+  const auto header_bytes = load<uint64_t>(beginning.data());
+  if (header_bytes > kMaxHeaderBytes) {
+    refuse(file, fmt::format("is no safetensors file, or a damaged one: its header would be {} "
+                             "bytes long, and {} are allowed; {}",
+                             header_bytes, kMaxHeaderBytes, what_it_looks_like(beginning)));
+  }
+  if (header_bytes > file_bytes - sizeof(uint64_t)) {
+    refuse(file, fmt::format("is truncated: its header is {} bytes long, the whole file {}; fetch "
+                             "or write it again",
+                             header_bytes, file_bytes));
+  }
+  return header_bytes;
+}
+
+/// The checked header of a file of `file_bytes`, whose tensors are not looked at.
+/// @param beginning the file at least to the end of its header
+Header read_header(std::string_view file, std::span<const std::byte> beginning,
+                   uint64_t header_bytes, uint64_t file_bytes) {
+  const char* text = reinterpret_cast<const char*>(beginning.data()) + sizeof(uint64_t);
+  Header header = HeaderReader(file, {text, header_bytes}).read();
+  check_cover(file, header, static_cast<int64_t>(file_bytes - sizeof(uint64_t) - header_bytes));
+  return header;
 }
 
 }  // namespace
@@ -271,82 +344,24 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::byte> bytes, std::string
   SafetensorsFile file;
   file.name_ = std::move(name);
   file.bytes_ = std::move(bytes);
-  const auto refuse = [&](const std::string& what) {
-    throw Error(fmt::format("{}: {}", file.name_, what));
-  };
-
   const std::span<const std::byte> all = file.bytes_;
-  if (all.size() < sizeof(uint64_t)) {
-    refuse(fmt::format("{} bytes are too few for a safetensors file; fetch or write it again",
-                       all.size()));
-  }
-  const auto header_bytes = load<uint64_t>(all.data());
-  if (header_bytes > kMaxHeaderBytes) {
-    refuse(
-        fmt::format("is no safetensors file, or a damaged one: its header would be {} bytes long, "
-                    "and {} are allowed; {}",
-                    header_bytes, kMaxHeaderBytes, what_it_looks_like(all)));
-  }
-  if (header_bytes > all.size() - sizeof(uint64_t)) {
-    refuse(fmt::format(
-        "is truncated: its header is {} bytes long, the whole file {}; fetch or write it again",
-        header_bytes, all.size()));
-  }
-  const char* header = reinterpret_cast<const char*>(all.data()) + sizeof(uint64_t);
-  if (header_bytes == 0 || *header != '{') {
-    refuse("the header is not a JSON object; check that it is a safetensors file");
-  }
-  HeaderParser parser(file.name_);
-  Json::sax_parse(header, header + header_bytes, &parser);
-
+  const uint64_t header_bytes = header_size(file.name_, all, all.size());
+  Header header = read_header(file.name_, all, header_bytes, all.size());
   const std::span<const std::byte> data = all.subspan(sizeof(uint64_t) + header_bytes);
-  std::vector<std::pair<std::pair<int64_t, int64_t>, const std::string*>> extents;
-  for (auto& [tensor, entry] : parser.entries) {
-    if (entry.offsets->size() != 2) {
-      refuse(fmt::format("tensor {} has {} data_offsets instead of 2; write the file again",
-                         printable(tensor), entry.offsets->size()));
-    }
-    const int64_t begin = (*entry.offsets)[0], end = (*entry.offsets)[1];
-    if (begin > end) {
-      refuse(fmt::format("tensor {} ends at {} before it begins at {}; write the file again",
-                         printable(tensor), end, begin));
-    }
-    if (end > static_cast<int64_t>(data.size())) {
-      refuse(
-          fmt::format("tensor {} ends at byte {}, the data at {}: the file is truncated; fetch or "
-                      "write it again",
-                      printable(tensor), end, data.size()));
-    }
-    const std::optional<int64_t> elements = checked_elements(*entry.shape);
-    const auto size =
-        elements ? checked_product(*elements, dtype_size(*entry.dtype)) : std::nullopt;
-    if (!size || *size != end - begin) {
-      refuse(fmt::format(
-          "tensor {} of {} has {} bytes, which do not fill its shape; write the file again",
-          printable(tensor), dtype_name(*entry.dtype), end - begin));
-    }
-    extents.push_back({{begin, end}, &tensor});
-    file.tensors_[tensor] = {*entry.dtype, std::move(*entry.shape),
-                             data.subspan(begin, end - begin)};
+  for (auto& [tensor, entry] : header.entries) {
+    file.tensors_[tensor] = {entry.dtype, std::move(entry.shape),
+                             data.subspan(entry.begin, entry.end - entry.begin)};
   }
-
-  std::ranges::sort(extents, {}, [](const auto& extent) { return extent.first; });
-  int64_t covered = 0;
-  for (const auto& [extent, tensor] : extents) {
-    if (extent.first != covered) {
-      refuse(fmt::format(
-          "tensor {} begins at byte {} of the data, where {} is due: {}; write the file again",
-          printable(*tensor), extent.first, covered,
-          extent.first < covered ? "it overlaps another one" : "there is a hole before it"));
-    }
-    covered = extent.second;
-  }
-  if (covered != static_cast<int64_t>(data.size())) {
-    refuse(fmt::format("has {} bytes after its last tensor; fetch or write it again",
-                       static_cast<int64_t>(data.size()) - covered));
-  }
-  file.metadata_ = std::move(parser.metadata);
+  file.metadata_ = std::move(header.metadata);
   return file;
+}
+
+Metadata read_metadata(const std::filesystem::path& path) {
+  std::vector<std::byte> beginning = read_file(path, kBeginning);
+  const uint64_t file_bytes = std::filesystem::file_size(path);
+  const uint64_t header_bytes = header_size(path.string(), beginning, file_bytes);
+  beginning = read_file(path, sizeof(uint64_t) + header_bytes);
+  return read_header(path.string(), beginning, header_bytes, file_bytes).metadata;
 }
 
 const TensorView& SafetensorsFile::tensor(std::string_view tensor) const {
@@ -449,8 +464,7 @@ std::string hash_tensors(const TensorMap& tensors) {
     XXH3_128bits_update(state.get(), bytes, size);
   };
   const auto update_text = [&](std::string_view text) {
-    const uint64_t size =
-        text.size();  // lengths go in as well, so that no two maps spell the same bytes
+    const uint64_t size = text.size();  // without lengths two maps could spell the same bytes
     update(&size, sizeof size);
     update(text.data(), text.size());
   };

@@ -32,12 +32,12 @@ enum class DType {
   kF64
 };
 
-/// Bytes of one element.
+/// Size of one element in bytes.
 int64_t dtype_size(DType dtype);
-/// The format's spelling: "F32", "BF16", ...
+/// Name of a type in the format: "F32", "BF16", ...
 std::string_view dtype_name(DType dtype);
 
-/// The DType of a C++ arithmetic type.
+/// DType of a C++ arithmetic type.
 template <class T>
 constexpr DType dtype_of() {
   if constexpr (std::is_same_v<T, bool>) return DType::kBool;
@@ -53,7 +53,7 @@ constexpr DType dtype_of() {
   if constexpr (std::is_same_v<T, double>) return DType::kF64;
 }
 
-/// A tensor that lives elsewhere: row-major, little-endian, not necessarily aligned.
+/// View of a tensor: row-major, little-endian, not necessarily aligned. It owns nothing.
 struct TensorView {
   DType dtype = DType::kU8;
   std::vector<int64_t> shape;
@@ -64,7 +64,7 @@ struct TensorView {
 };
 
 /// View of `values` as a tensor of `shape`; the storage must outlive the view.
-/// \throws Error if the shape does not have as many elements as `values`.
+/// @throws Error if the shape does not have as many elements as `values`.
 template <class T>
 TensorView tensor_view(std::span<const T> values, std::vector<int64_t> shape);
 
@@ -77,15 +77,14 @@ TensorView tensor_view(const std::vector<T>& values) {
 using TensorMap = std::map<std::string, TensorView, std::less<>>;
 using Metadata = std::map<std::string, std::string, std::less<>>;
 
-/// A safetensors file in memory. Reading is strict: what the format does not allow is refused, and
-/// nothing is allocated beyond a small multiple of the file's own size.
+/// Safetensors file in memory. Reading is strict: whatever the format does not allow is refused,
+/// and memory use is proportional to the file's size.
 class SafetensorsFile {
  public:
-  /// Reads a whole file.
-  /// \throws Error if it can't be read or is not a well-formed safetensors file.
+  /// Reads a whole file. @throws Error if it can't be read or is not a valid safetensors file.
   static SafetensorsFile read(const std::filesystem::path& path);
 
-  /// Takes over the bytes of a file; `name` stands for it in messages.
+  /// Takes over the bytes of a file; `name` stands for the file in messages. @throws Error as read.
   static SafetensorsFile parse(std::vector<std::byte> bytes, std::string name);
 
   SafetensorsFile(SafetensorsFile&&) = default;
@@ -93,24 +92,25 @@ class SafetensorsFile {
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
+  /// Name of the file, for messages.
   const std::string& name() const { return name_; }
-  /// Views into this object's storage.
+  /// Tensors by name, as views into this object's storage.
   const TensorMap& tensors() const { return tensors_; }
   const Metadata& metadata() const { return metadata_; }
 
   bool contains(std::string_view tensor) const { return tensors_.contains(tensor); }
-  /// \throws Error that lists the tensors which the file does have.
+  /// Tensor of a name. @throws Error that lists the file's tensors if it is none of them.
   const TensorView& tensor(std::string_view tensor) const;
-  /// The value of a metadata key, or `fallback`.
+  /// Value of a metadata key, or `fallback`.
   std::string metadata_or(std::string_view key, std::string_view fallback) const;
 
   /// Copy of a tensor.
-  /// \throws Error unless its dtype is exactly that of T (bool is not supported).
+  /// @throws Error unless its dtype is exactly that of T (bool is not supported).
   template <class T>
   std::vector<T> values(std::string_view tensor) const;
 
   /// Copy of an F32, F16 or BF16 tensor as float; every value converts exactly.
-  /// \throws Error if it has another dtype.
+  /// @throws Error if it has another dtype.
   std::vector<float> floats(std::string_view tensor) const;
 
  private:
@@ -123,19 +123,24 @@ class SafetensorsFile {
   Metadata metadata_;
 };
 
+/// Metadata of a file whose tensors are not read: a file may hold gigabytes of them.
+/// @throws Error as SafetensorsFile::read, also if the file is shorter or longer than its header
+/// says.
+Metadata read_metadata(const std::filesystem::path& path);
+
 /// Writes a safetensors file atomically (see AtomicFile): the old file or the complete new one,
 /// never a part. The same tensors and metadata give the same bytes: the header is in name order,
 /// the data in order of falling element size and then name, which keeps every tensor aligned.
-/// \throws Error if a view's bytes do not match its shape, or if the file can't be written.
+/// @throws Error if a view's bytes do not match its shape, or if the file can't be written.
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                        const Metadata& metadata);
 
-/// XXH3-128, in hex, over the tensors in name order: of each its name, dtype, shape and bytes.
-/// Independent of the order in the file and of the metadata.
+/// XXH3-128, in hex, over the name, dtype, shape and bytes of every tensor, in name order. It does
+/// not depend on the order in the file, nor on metadata.
 std::string hash_tensors(const TensorMap& tensors);
 
 namespace detail {
-/// \throws Error unless `shape` has exactly `elements` elements.
+/// Checks that `shape` has exactly `elements` elements. @throws Error if not.
 void check_elements(const std::vector<int64_t>& shape, size_t elements);
 }  // namespace detail
 

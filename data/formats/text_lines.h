@@ -7,25 +7,29 @@
 
 namespace derrd {
 
-/// Walks over the lines of a text in memory. A byte-order mark and the `\r` of `\r\n` are dropped,
+/// Reader of the lines of a text in memory. A byte-order mark and the `\r` of `\r\n` are dropped,
 /// and the last line may lack its newline.
 class LineReader {
  public:
-  /// Both have to outlive the reader. \throws Error if the text is UTF-16 or binary.
+  /// Reads `text`; messages name `file`. Both must outlive the reader.
+  /// @throws Error if the text is UTF-16 or binary.
   LineReader(std::string_view text, std::string_view file);
 
   /// Moves to the next line; false after the last one.
-  /// \throws Error if a `\r` stands within the line.
+  /// @throws Error if a `\r` stands within the line.
   bool next();
-  /// Like next(), past lines that hold nothing but spaces and tabs.
+  /// Moves to the next line that is not blank; false after the last one. @throws Error as next().
   bool next_filled();
 
+  /// Current line, without its end.
   std::string_view line() const { return line_; }
-  /// Of the current line, from 1.
+  /// Number of the current line, from 1.
   int64_t number() const { return number_; }
+  /// Name of the file, for messages.
   std::string_view file() const { return file_; }
 
-  /// \throws Error `<file>:<line>: <what>`; `what` ends with the cure.
+  /// Reports an error in the current line.
+  /// @throws Error `<file>:<line>: <what>`; `what` ends with the cure.
   [[noreturn]] void fail(std::string_view what) const;
 
  private:
@@ -35,10 +39,10 @@ class LineReader {
   int64_t number_ = 0;
 };
 
-/// Without spaces and tabs at its ends.
+/// Text without the spaces and tabs at its ends.
 std::string_view trim(std::string_view text);
 
-/// The words of a line, which are separated by spaces and tabs, into `words`.
+/// Splits a line at spaces and tabs into `words`, which are overwritten.
 void split_words(std::string_view line, std::vector<std::string_view>& words);
 
 }  // namespace derrd

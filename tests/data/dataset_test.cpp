@@ -36,8 +36,9 @@ TEST(IdTable, NumbersAreNumbersOnlyIfAllPrintAsTheyWereWritten) {
   EXPECT_FALSE(numeric({"5", "x"}));
   EXPECT_FALSE(numeric({"9223372036854775808"}));  // does not fit
   EXPECT_FALSE(numeric({"-9223372036854775809"}));
-  for (const char* text : {"007", "+7", "-0", "1.0", "1e3", " 1", "1 ", ""})
+  for (const char* text : {"007", "+7", "-0", "1.0", "1e3", " 1", "1 ", ""}) {
     EXPECT_FALSE(numeric({text})) << text;
+  }
 }
 
 TEST(IdTable, FindsIdsByTheirText) {
@@ -182,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"FewValid", [](Dataset& d) { d.valid_item.pop_back(); }, "2 validation"},
         Fault{"FewTest", [](Dataset& d) { d.test_item.pop_back(); }, "2 test items"},
         Fault{"CandidateTwice", [](Dataset& d) { d.candidates[1] = 3; },
-              "a candidate is there twice"},
+              "a candidate occurs twice"},
         Fault{"CandidateTrained", [](Dataset& d) { d.candidates[1] = 4; }, "candidate 4"},
         Fault{"CandidateIsTest", [](Dataset& d) { d.candidates[1] = 5; }, "candidate 5"},
         Fault{"CandidateIsValid", [](Dataset& d) { d.candidates[0] = 0; }, "candidate 0"},

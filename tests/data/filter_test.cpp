@@ -76,8 +76,9 @@ TEST_F(CiteULike, HasThePublishedSize) {
 
 TEST_F(CiteULike, HasTheNumbersOfTheAuthorsSplit) {
   const auto folder = real_data() / "citeulike";
-  if (!std::filesystem::exists(folder / "split0.train.tsv"))
+  if (!std::filesystem::exists(folder / "split0.train.tsv")) {
     GTEST_SKIP() << "DERRD_DATA has no split0.*.tsv";
+  }
   const Dataset authors = read_ready_split(
       {folder / "split0.train.tsv", folder / "split0.valid.tsv", folder / "split0.test.tsv", {}},
       ReadOptions());

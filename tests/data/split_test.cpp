@@ -189,8 +189,9 @@ TEST(RandomStream, StreamsDiffer) {
   std::set<uint64_t> firsts;
   for (uint64_t seed = 0; seed < 8; ++seed) {
     for (uint64_t purpose = 0; purpose < 4; ++purpose) {
-      for (uint64_t index = 0; index < 8; ++index)
+      for (uint64_t index = 0; index < 8; ++index) {
         firsts.insert(RandomStream(seed, purpose, index).bits());
+      }
     }
   }
   EXPECT_EQ(firsts.size(), 8u * 4u * 8u);

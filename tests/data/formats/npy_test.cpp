@@ -115,8 +115,10 @@ TEST(Npy, HeaderMayBeWrittenInOtherWays) {
 TEST(Npy, RefusesWhatItCannotRead) {
   const std::string four = data_of(std::vector<float>(4));
   EXPECT_TRUE(contains(refusal(file_of(dictionary(">f4", "(4,)"), four)), "astype('<f4')"));
-  for (const char* type : {"<i4", "<u4", "|b1", "|O", "<c8", "<f3", "<f16", "<U1", "", "f4", "=f4"})
+  for (const char* type :
+       {"<i4", "<u4", "|b1", "|O", "<c8", "<f3", "<f16", "<U1", "", "f4", "=f4"}) {
     EXPECT_TRUE(contains(refusal(file_of(dictionary(type, "(4,)"), four)), "float32")) << type;
+  }
   EXPECT_TRUE(
       contains(refusal(file_of(dictionary("<f4", "(2, 2)", "True"), four)), "ascontiguousarray"));
   EXPECT_TRUE(contains(refusal(file_of("{'descr': [('a', '<f4')], 'fortran_order': False, "
@@ -236,9 +238,11 @@ np.save(folder + 'whole.npy', np.arange(3))
   }
   EXPECT_EQ(read_npy(folder / "tail.npy").values,
             (std::vector<float>{0.375f, 0.5f, 0.75f, 0.875f, 1.125f, 1.25f}));
-  for (const auto& [name, cure] :
-       {std::pair{"transposed.npy", "ascontiguousarray"}, {"big.npy", "<f4"}, {"whole.npy", "<f4"}})
+  for (const auto& [name, cure] : {std::pair{"transposed.npy", "ascontiguousarray"},
+                                   {"big.npy", "<f4"},
+                                   {"whole.npy", "<f4"}}) {
     EXPECT_TRUE(contains(error_of([&] { read_npy(folder / name); }), cure));
+  }
 }
 
 }  // namespace

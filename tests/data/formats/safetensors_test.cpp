@@ -64,6 +64,25 @@ TEST(Safetensors, RoundTrip) {
   EXPECT_EQ(file.metadata_or("c", "none"), "none");
 }
 
+TEST(Safetensors, MetadataAreReadWithoutTheTensors) {
+  const TestFolder folder;
+  const std::vector<float> values(1000, 1.5f);
+  const Metadata metadata{{"a", "b"}};
+  write_safetensors(folder / "f", {{"x", tensor_view(values)}}, metadata);
+  EXPECT_EQ(read_metadata(folder / "f"), metadata);
+
+  const std::string whole = contents(folder / "f");
+  const auto refusal_of = [&](std::string_view name, std::string_view text) {
+    folder.write(name, text);
+    return error_of([&] { read_metadata(folder / name); });
+  };
+  EXPECT_TRUE(contains(refusal_of("short", whole.substr(0, whole.size() - 1)), "truncated"));
+  EXPECT_TRUE(contains(refusal_of("header", whole.substr(0, 40)), "truncated"));
+  EXPECT_TRUE(contains(refusal_of("empty", ""), "too few"));
+  EXPECT_TRUE(contains(refusal_of("long", whole + "x"), "1 bytes after its last tensor"));
+  EXPECT_TRUE(contains(refusal_of("text", std::string(300, 'x')), "looks like text"));
+}
+
 TEST(Safetensors, EveryTensorIsAlignedAndTheBytesAreDeterministic) {
   const TestFolder folder;
   const std::vector<uint8_t> a{1, 2, 3};
@@ -112,10 +131,12 @@ TEST(Safetensors, HalvesConvertExactly) {
       {0x0000, 0.0f},     {0x3C00, 1.0f},     {0xC000, -2.0f},           {0x7BFF, 65504.0f},
       {0x0400, 0x1p-14f}, {0x0001, 0x1p-24f}, {0x03FF, 1023 * 0x1p-24f}, {0x3555, 0.333251953125f}};
   std::string half_data, brain_data;
-  for (const auto& [bits, value] : halves)
+  for (const auto& [bits, value] : halves) {
     half_data.append(reinterpret_cast<const char*>(&bits), 2);
-  for (uint16_t bits : {0x3F80, 0xC049, 0x7F80})
+  }
+  for (uint16_t bits : {0x3F80, 0xC049, 0x7F80}) {
     brain_data.append(reinterpret_cast<const char*>(&bits), 2);
+  }
   const uint16_t specials[] = {0x7C00, 0xFC00, 0x7E00, 0x8000};
   const std::string special_data(reinterpret_cast<const char*>(specials), 8);
   const SafetensorsFile file =
