@@ -14,6 +14,7 @@
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/commands/experiment_options.h"
+#include "apps/experiments/accuracy_picture.h"
 #include "apps/experiments/curves.h"
 #include "apps/experiments/html.h"
 #include "apps/experiments/plan.h"
@@ -171,12 +172,24 @@ fs::path page_file(const ReproduceCommand& command) {
   return fs::path(command.report) / "index.html";
 }
 
+fs::path picture_file(const ReproduceCommand& command, const std::string& data_set,
+                      const std::string& model) {
+  return fs::path(command.report) / fmt::format("table2-{}-{}.svg", data_set, model);
+}
+
 /// All that the report consists of.
 std::vector<NamedFile> outputs_of(const ReproduceCommand& command) {
   std::vector<NamedFile> files = {{"-o", runs_file(command)}, {"-o", page_file(command)}};
   for (const int number : command.tables) {
     for (const char* format : {"md", "tsv"}) {
       files.push_back({"-o", table_file(command, number, format)});
+    }
+  }
+  if (command.wants(2)) {
+    for (const std::string& data : command.experiment.data) {  // NAME=FILE
+      for (const std::string& model : command.models) {
+        files.push_back({"-o", picture_file(command, data.substr(0, data.find('=')), model)});
+      }
     }
   }
   return files;
@@ -216,6 +229,10 @@ void write_report(const ReproduceCommand& command, const Report& report, const s
     all += text;
     write_text(table_file(command, number, "md"), text);
     write_text(table_file(command, number, "tsv"), tsv(tables));
+    for (const ReportTable& table : tables) {
+      if (table.number != 2) continue;
+      write_text(picture_file(command, table.data_set, table.model), accuracy_picture(table));
+    }
   }
   write_text(runs_file(command), runs);
   write_text(page_file(command), html(report));
@@ -267,8 +284,8 @@ void add_reproduce(CLI::App& app) {
   add_experiment_options(*command, options->experiment);
   command
       ->add_option("-o,--output", options->report,
-                   "Folder for the report: every table as Markdown and TSV, index.html with all of "
-                   "them and the learning curves")
+                   "Folder for the report: every table as Markdown and TSV, Table 2 as pictures, "
+                   "index.html with all tables and the learning curves")
       ->required()
       ->type_name("DIR");
   command

@@ -33,7 +33,7 @@ TEST_F(Reproduce, TablesHoldWhatTheRunsFound) {
 
   const auto files = contents(path("report"));
   for (const char* name : {"index.html", "runs.tsv", "table1.md", "table1.tsv", "table2.md",
-                           "table2.tsv", "table3.md", "table3.tsv"}) {
+                           "table2.tsv", "table2-citeulike-bpr.svg", "table3.md", "table3.tsv"}) {
     EXPECT_TRUE(files.contains(name)) << name;
   }
   EXPECT_FALSE(files.contains("table4.md"));
