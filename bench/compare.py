@@ -4,13 +4,13 @@
 The peer comes in two settings of equal results: `plain`, what a good PyTorch user writes first, and
 `tuned`, with all that measuring found. The bounds are on the ratio to plain; both are reported.
 All train on the same data file and, in turn (A B C A B C), on the same machine, with the same
-batch, dimensions and threads. Quoted are seconds per epoch, training (negatives and samples included) and
-leave-one-out evaluation apart: minimum and median over all epochs of all rounds, peak memory of
-the process, and the ratio of the minima. Other work on the machine slows PyTorch's spinning threads
-many times over, so its share of the processors is measured (the column shows the quietest run's),
-and a row without a run that was left alone does not count as met. The distillers' teacher is the
-one of the same kind that derrd has just trained, unless --teacher or --neumf-teacher names another;
-both programs get the same file.
+batch, dimensions and threads. The report has seconds per epoch for training (with negatives and
+samples) and for leave-one-out evaluation: minimum and median over all epochs of all rounds, peak
+memory of the process, and the ratio of the minima. Other work on the machine slows PyTorch's
+spinning threads many times over. Its share of the processors is measured (the column shows the
+quietest run's), and a row without an undisturbed run does not count as met. The teacher is the one
+of the same kind that derrd has just trained, unless --teacher or --neumf-teacher names another.
+Both programs get the same file.
 
     python3 bench/compare.py --data citeulike.safetensors --python /tmp/peer-venv/bin/python
     python3 bench/compare.py --data citeulike.safetensors --side-by-side
@@ -33,10 +33,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PEER = ROOT / "bench" / "peers" / "torch_peer.py"
 STUDENT_DIM, TEACHER_DIM = 20, 200
 NEUMF_STUDENT_DIM, NEUMF_TEACHER_DIM = 25, 250
-SIDE_BY_SIDE_BOUND = 2.5  # two runs at once take at most so many times as long as one
+SIDE_BY_SIDE_BOUND = 2.5  # time of two runs at once, in times of one run
 MEMORY_BOUND_MIB = 1.5 * 1024
 SETTINGS = ["plain", "tuned"]  # of the peer
-DISTURBED = 0.1  # share of the processors' time, beyond which other work makes a figure worthless
+DISTURBED = 0.1  # largest share of the processors' time for other work, else figures do not count
 
 
 @dataclass
@@ -51,9 +51,9 @@ class Case:
 
 @dataclass
 class Bound:
-    """A row of the table: which part of which case's epoch, how long at most, how much faster.
+    """A row of the table: a part of a case's epoch, its most seconds, its least ratio to the peer.
 
-    For CiteULike on two CPU cores; `seconds` on an idle machine. Without bounds a row is only measured.
+    For CiteULike on two idle CPU cores. Without bounds a row is only measured.
     """
 
     title: str
@@ -253,28 +253,22 @@ def row(bound, programs, args):
 
 
 def peer_table(rows, settings):
-    """Markdown; seconds are minimum (median), `plain` and `tuned` the peer's divided by ours."""
-    programs = ["derrd", *settings]
-    heads = ["s per epoch: min (median)"]
-    for program in programs:
-        name = program if program == "derrd" else f"PyTorch {program}"
-        heads += [f"{name} train", "evaluate", "MiB"]
-    heads += ["derrd total, at most"]
-    heads += [setting + (", at least" if setting == "plain" else "") for setting in settings]
-    heads += ["other work", "met"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    """Markdown: each program's minimum (median), then the bounds; ratios are the peer's to ours."""
+    lines = ["| s per epoch: min (median) | program | train | evaluate | MiB |", "|---" * 5 + "|"]
+    for row in rows:
+        for program in ["derrd", *settings]:
+            name = program if program == "derrd" else f"PyTorch {program}"
+            train = quote(row[f"{program}_train_s"]) if row["part"] == "epoch" else ""
+            evaluate, mib = quote(row[f"{program}_evaluate_s"]), f"{row[f'{program}_peak_mib']:.0f}"
+            lines.append(f"| {row['title']} | {name} | {train} | {evaluate} | {mib} |")
+
+    ratios = [setting + (", at least" if setting == "plain" else "") for setting in settings]
+    heads = ["", "derrd s, at most", *ratios, "other work", "met"]
+    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
         bounded = "at_most_s" in row
-        cells = [row["title"]]
-        for program in programs:
-            train = quote(row[f"{program}_train_s"]) if row["part"] == "epoch" else ""
-            cells += [
-                train,
-                quote(row[f"{program}_evaluate_s"]),
-                f"{row[f'{program}_peak_mib']:.0f}",
-            ]
         total = seconds(row[f"derrd_{row['part']}_s"]["min"])
-        cells.append(f"{total}, {row['at_most_s']:g}" if bounded else total)
+        cells = [row["title"], f"{total}, {row['at_most_s']:g}" if bounded else total]
         for setting in settings:
             at_least = f", {row['at_least_ratio']:g}x" if bounded and setting == "plain" else ""
             cells.append(f"{row['ratio'][setting]:.1f}x{at_least}")

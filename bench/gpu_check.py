@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests and measures a CUDA build on this machine's GPU, and writes what came of it.
+"""Tests and measures a CUDA build on this machine's GPU, and writes a report.
 
 Run by `cmake --workflow --preset gpu-check`, which configures and builds first. The steps: all
 tests on the device; small trainings there beside the results that the CPU has for them;
@@ -41,24 +41,24 @@ TOTAL_SECONDS = 530  # from configuration to report
 CHECK_SECONDS = 400  # for the steps, however long the build took
 TAIL_LINES = 15  # of a failed step's output in the report
 EXIT_PARTIAL = 3  # all that ran passed, but steps were left out
-# In the order in which they run: what shows mistakes before what measures.
+# In running order: checks before measurements.
 NAMES = "tests agreement memcheck initcheck synccheck racecheck kernels data peer".split()
-# What only --steps runs: not part of the check, and as long as all of it.
+# Steps that run by name only: they take as long as the whole check.
 EXTRA = "large ladders".split()
 NEEDS = {"peer": {"data"}}
 
 
 @dataclass
 class Step:
-    """One command. `read` turns its output into figures, and raises Unmet if they are not enough."""
+    """One command. `read` turns its output into figures, and raises Unmet if these do not pass."""
 
     name: str
     title: str
-    share: float  # seconds it is sure to have
+    share: float  # guaranteed seconds
     command: list | None = None
-    missing: str = ""  # why there is no command
+    missing: str = ""  # reason why there is no command
     read: Callable[[str], dict] = lambda output: {}
-    writes: Path | None = None  # removed before: what an earlier run left is none of this one's
+    writes: Path | None = None  # output file, removed before the run
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Result:
 
 
 class Unmet(Exception):
-    """A step's output does not show what it has to show."""
+    """A step's output does not show that it passed."""
 
 
 def main():
@@ -91,7 +91,7 @@ def main():
     stem = "partial-report" if left_out else "report"
     written = args.build / f"{stem}.json", args.build / f"{stem}.md"
     for path in written:
-        path.unlink(missing_ok=True)  # or it would pass for this run's if this one is ended
+        path.unlink(missing_ok=True)  # an earlier report must not pass for this run's
     start = time.monotonic()
     results = run_steps(steps(args, logs), time_left(args.started), logs)
 
@@ -146,7 +146,7 @@ def all_steps(args, logs):
         ("synccheck", 40, read_errors),
         ("racecheck", 60, read_racecheck),
     ):
-        # Failed calls of the CUDA interface are what some tests ask for, and the tests check them.
+        # Some tests provoke failed calls of the CUDA interface, and check them.
         options = ["--tool", tool, "--error-exitcode", "99", "--report-api-errors", "no"]
         command = [sanitizer, *options, kernels_test] if sanitizer else None
         yield Step(tool, f"{tool} over the kernels' tests", share, command, missing, read)
@@ -270,7 +270,8 @@ def time_left(started):
 
 # Reading what commands print
 
-# Of tests/engine/training/cross_backend_test.cpp: losses relative to the CPU's, hit rates as they are.
+# Properties that tests/engine/training/cross_backend_test.cpp records: losses relative to the
+# CPU's, hit rates as they are.
 DIFFERENCES = ("first_epoch_losses", "second_epoch_losses", "later_losses", "hit_rate")
 
 
@@ -284,7 +285,7 @@ def read_ctest(output):
 
 
 def read_errors(output):
-    """What memcheck, initcheck and synccheck found."""
+    """Counts of memcheck, initcheck and synccheck."""
     return {**passed_tests(output), **summary(output, r"ERROR SUMMARY: (?P<errors>\d+) error")}
 
 
@@ -305,7 +306,7 @@ def summary(output, pattern):
 
 
 def passed_tests(output):
-    """GoogleTest's count; nothing is shown by a run of no tests."""
+    """GoogleTest's count of passed tests, which must not be zero."""
     found = re.search(r"\[  PASSED  \] (\d+) test", output)
     if not found or found.group(1) == "0":
         raise Unmet("no test passed")
@@ -313,7 +314,7 @@ def passed_tests(output):
 
 
 def read_agreement(output, path):
-    """The tests, and by training the largest differences from what the CPU has for it."""
+    """Number of tests, and each training's largest differences from the CPU's."""
     figures = passed_tests(output)
     for suite in read_json(path).get("testsuites", []):
         for test in suite["testsuite"]:
@@ -335,8 +336,8 @@ def read_json(path):
 
 
 def read_benchmarks(path):
-    """Microseconds and percent of the roof, a copy's or a library's product's, by benchmark; what
-    the machine has no memory for; and the copy itself."""
+    """Microseconds and percent of the roof (a copy, or a library's product) by benchmark, the
+    bandwidth of a copy, and the benchmarks that were skipped for want of memory."""
     report = read_json(path)
     context = report.get("context", {})
     figures = {key: context[key] for key in ("copy_GB/s", "skipped") if context.get(key)}
@@ -375,7 +376,7 @@ def read_peer(path):
 
 
 def find_sanitizer(toolkit_bin):
-    """On PATH or in the toolkit, which keeps it beside its bin too."""
+    """Path of compute-sanitizer: on PATH, in the toolkit's bin, or in a folder beside that."""
     found = shutil.which("compute-sanitizer")
     if found or not toolkit_bin:
         return found
