@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/finite_differences.h"
+
 namespace derrd::test {
 namespace {
 
@@ -96,6 +98,17 @@ TEST(SupportTest, GuardedStartsWithAPattern) {
   const Guarded<float> empty(0);
   EXPECT_TRUE(empty.intact());
   EXPECT_TRUE(empty.host().empty());
+}
+
+TEST(SupportTest, FiniteDifferencesAreTheDerivatives) {
+  const std::vector<double> start = {3, -2};
+  std::vector<double> x = start;
+  const std::vector<double> derivatives =
+      finite_differences(x, [&] { return x[0] * x[0] * x[1] + std::exp(x[1]); });
+  EXPECT_NEAR(derivatives[0], -12, 1e-8);
+  EXPECT_NEAR(derivatives[1], 9 + std::exp(-2), 1e-8);
+  EXPECT_EQ(x, start);
+  EXPECT_EQ(weighted_sum(x, start), 13);
 }
 
 TEST(SupportTest, RandomDataIsRepeatable) {

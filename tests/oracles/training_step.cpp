@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "tests/finite_differences.h"
 #include "tests/oracles/initialize.h"
 #include "tests/oracles/soft_target.h"
 
@@ -201,18 +202,8 @@ double total_loss(const TrainingStep& s, const FlatParameters& parameters) {
 }
 
 FlatParameters gradient(const TrainingStep& s, const FlatParameters& parameters) {
-  constexpr double kStep = 1e-5;
   FlatParameters moved = parameters;
-  FlatParameters result(parameters.size());
-  for (size_t i = 0; i < moved.size(); ++i) {
-    moved[i] = parameters[i] + kStep;
-    const double above = total_loss(s, moved);
-    moved[i] = parameters[i] - kStep;
-    const double below = total_loss(s, moved);
-    moved[i] = parameters[i];
-    result[i] = (above - below) / (2 * kStep);
-  }
-  return result;
+  return test::finite_differences(moved, [&] { return total_loss(s, moved); });
 }
 
 }  // namespace derrd::oracle

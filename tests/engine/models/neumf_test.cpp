@@ -21,6 +21,7 @@
 #include "kernels/epoch/ranking_slots.h"
 #include "tests/engine/losses.h"
 #include "tests/engine/small_data.h"
+#include "tests/finite_differences.h"
 #include "tests/oracles/neumf.h"
 #include "tests/oracles/ranking.h"
 
@@ -85,15 +86,8 @@ class Neumf : public ::testing::TestWithParam<Size> {
     const std::vector<double> actual = flat(parameters_.gradients());
     constexpr double kStep = 1e-6;  // smaller than the distance to the nearest kink of a relu
     oracle::Neumf moved = oracle_;
-    std::vector<double> expected;
-    for (double& value : moved.parameters) {
-      const double centre = value;
-      value = centre + kStep;
-      const double above = loss(moved);
-      value = centre - kStep;
-      expected.push_back((above - loss(moved)) / (2 * kStep));
-      value = centre;
-    }
+    const std::vector<double> expected = test::finite_differences(
+        moved.parameters, [&] { return loss(moved); }, kStep);
     double largest = 0;
     for (const double g : expected) largest = std::max(largest, std::abs(g));
     ASSERT_GT(largest, 0.1);

@@ -5,6 +5,7 @@
 
 #include "kernels/distill/gumbel_softmax.h"
 #include "kernels/models/linear.h"
+#include "tests/finite_differences.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/experts.h"
 #include "tests/oracles/gumbel_softmax.h"
@@ -453,17 +454,8 @@ struct WholeLoss {
 
 void expect_finite_differences(WholeLoss::Plain& plain, std::vector<double>& values,
                                const std::vector<float>& gradient, const char* name) {
-  std::vector<double> expected;
-  for (double& value : values) {
-    constexpr double kStep = 1e-6;
-    const double before = value;
-    value = before + kStep;
-    const double above = plain.loss();
-    value = before - kStep;
-    const double below = plain.loss();
-    value = before;
-    expected.push_back((above - below) / (2 * kStep));
-  }
+  const std::vector<double> expected = finite_differences(
+      values, [&] { return plain.loss(); }, 1e-6);
   // Weights are off by 4e-6 / tau (scores in float32); the differences themselves by 1e-8.
   const double tolerance = 2e-5 / plain.tau;
   EXPECT_TRUE(close(gradient, expected, tolerance * largest(expected), tolerance)) << name;

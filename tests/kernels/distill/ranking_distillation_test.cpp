@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/distill/slot_fixture.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking_distillation.h"
@@ -11,6 +12,7 @@ namespace derrd {
 namespace {
 
 using test::close;
+using test::finite_differences;
 using test::slot_samples;
 using test::SlotFixture;
 using test::stream;
@@ -198,23 +200,16 @@ TEST(RankingDistillation, GradientIsTheLossesDifferenceQuotientAtConstantWeights
     const RankingDistillationOptions options = {
         .top = 5, .sharpness = 4.0f, .items = kItems, .weight = weight};
     run(f, options);
-    // Central differences in double: h^2 of truncation, far below the kernel's rounding.
-    constexpr double kStep = 1e-5;
-    std::vector<double> slopes;
+    std::vector<double> expected;
     for (const int32_t row : f.batch) {
       std::vector<double> scores = f.scores_of(row);
       const std::vector<double> weights = weights_of(f, options, row);
-      for (double& score : scores) {
-        const double kept = score;
-        score = kept + kStep;
-        const double above = oracle::ranking_distillation_loss(weights, scores);
-        score = kept - kStep;
-        slopes.push_back((above - oracle::ranking_distillation_loss(weights, scores)) /
-                         (2 * kStep));
-        score = kept;
+      for (const double d : finite_differences(
+               scores, [&] { return oracle::ranking_distillation_loss(weights, scores); })) {
+        expected.push_back(d);
       }
     }
-    EXPECT_TRUE(close(f.live_gradient(), slopes, 1e-7, 1e-5));
+    EXPECT_TRUE(close(f.live_gradient(), expected, 1e-7, 1e-5));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/ranking_slots.h"
+#include "tests/finite_differences.h"
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/relaxed_ranking.h"
@@ -13,6 +14,7 @@ namespace derrd {
 namespace {
 
 using test::close;
+using test::finite_differences;
 using test::Guarded;
 using test::stream;
 
@@ -280,22 +282,8 @@ TEST(RelaxedRanking, GradientIsTheLossesDifferenceQuotient) {
     for (const int32_t user : batch) sum += c.loss(user);
     return sum;
   };
-  // Central differences in double: h^2 of truncation, far below the kernel's rounding.
-  constexpr double kStep = 1e-5;
-  const auto expect_slopes = [&](std::vector<double>& values, const std::vector<float>& grad) {
-    std::vector<double> slopes;
-    for (double& value : values) {
-      const double kept = value;
-      value = kept + kStep;
-      const double above = total();
-      value = kept - kStep;
-      slopes.push_back((above - total()) / (2 * kStep));
-      value = kept;
-    }
-    EXPECT_TRUE(close(grad, slopes, 1e-5, 1e-5));
-  };
-  expect_slopes(c.user_embedding, grad_user);
-  expect_slopes(c.item_embedding, grad_item);
+  EXPECT_TRUE(close(grad_user, finite_differences(c.user_embedding, total), 1e-5, 1e-5));
+  EXPECT_TRUE(close(grad_item, finite_differences(c.item_embedding, total), 1e-5, 1e-5));
 }
 
 TEST(RelaxedRanking, BackwardAccumulatesAndLeavesOtherUsersAlone) {

@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/distill/slot_fixture.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/soft_target.h"
@@ -11,6 +12,7 @@ namespace derrd {
 namespace {
 
 using test::close;
+using test::finite_differences;
 using test::Guarded;
 using test::slot_samples;
 using test::SlotFixture;
@@ -109,22 +111,16 @@ TEST(SoftTargetLoss, GradientIsTheLossesDifferenceQuotient) {
                       {0, 2});
   const std::vector<float> targets = random_targets(3 * kSlots, 8);
   run(f, targets);
-  // Central differences in double: h^2 of truncation, far below the kernel's rounding.
-  constexpr double kStep = 1e-5;
-  std::vector<double> slopes;
+  std::vector<double> expected;
   for (const int32_t row : f.batch) {
     std::vector<double> scores = f.scores_of(row);
     const std::vector<double> q = row_of(targets, row, kSlots);
-    for (double& score : scores) {
-      const double kept = score;
-      score = kept + kStep;
-      const double above = oracle::soft_target_loss(scores, q, f.present(row));
-      score = kept - kStep;
-      slopes.push_back((above - oracle::soft_target_loss(scores, q, f.present(row))) / (2 * kStep));
-      score = kept;
+    for (const double d : finite_differences(
+             scores, [&] { return oracle::soft_target_loss(scores, q, f.present(row)); })) {
+      expected.push_back(d);
     }
   }
-  EXPECT_TRUE(close(f.live_gradient(), slopes, 1e-6, 0));
+  EXPECT_TRUE(close(f.live_gradient(), expected, 1e-6, 0));
 }
 
 TEST(SoftTargetLoss, EmptyBatch) {

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/bpr.h"
@@ -202,18 +203,8 @@ TEST(BprBackward, IsTheDerivativeOfTheLoss) {
     return sum;
   };
   const auto difference = [&](std::vector<double> oracle::BprBatch::*embedding) {
-    constexpr double kStep = 1e-5;  // its square, 1e-10, is the central difference's own error
     oracle::BprBatch batch = problem.oracle_batch(0);
-    std::vector<double> derivative;
-    for (double& value : batch.*embedding) {
-      const double centre = value;
-      value = centre + kStep;
-      const double above = summed_loss(batch);
-      value = centre - kStep;
-      derivative.push_back((above - summed_loss(batch)) / (2 * kStep));
-      value = centre;
-    }
-    return derivative;
+    return finite_differences(batch.*embedding, [&] { return summed_loss(batch); });
   };
   // Up to 12 float terms of size 3: 12 roundings of partial sums below 20.
   constexpr double kTolerance = 12 * 20 * 6e-8;

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/linear.h"
 
@@ -111,25 +112,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Linear, BackwardIsTheFiniteDifference) {
   oracle::Linear layer = Layer(5, 5, 4, 3, Activation::kRelu).plain();
   const std::vector<double> grad_out = to_double(random_normal(15, 9));
-  const auto loss = [&] {
-    const std::vector<double> out = oracle::linear_forward(layer);
-    double sum = 0;
-    for (size_t i = 0; i < out.size(); ++i) sum += out[i] * grad_out[i];
-    return sum;
-  };
+  const auto loss = [&] { return weighted_sum(oracle::linear_forward(layer), grad_out); };
   const oracle::LinearGradients grad = oracle::linear_backward(layer, grad_out);
   const auto check = [&](std::vector<double>& values, const std::vector<double>& expected) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      // Linear in each value but at a kink, of which there is none within the step.
-      constexpr double kStep = 1e-4;
-      const double value = values[i];
-      values[i] = value + kStep;
-      const double above = loss();
-      values[i] = value - kStep;
-      const double below = loss();
-      values[i] = value;
-      EXPECT_NEAR((above - below) / (2 * kStep), expected[i], 1e-9);
-    }
+    // Linear in each value but at a kink, of which there is none within the step.
+    const std::vector<double> actual = finite_differences(values, loss, 1e-4);
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 1e-9);
   };
   check(layer.in, grad.in);
   check(layer.weight, grad.weight);

@@ -3,6 +3,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/models/pair_fixture.h"
 
 namespace derrd::test {
@@ -92,9 +93,9 @@ TEST(NeumfFirstLayerBackward, IsTheDerivative) {
           const int64_t place = (of_users ? users[p] : items[p]) - first;
           if (place < 0 || place >= rows) continue;
           for (int64_t k = 0; k < c.cols; ++k) {
-            const double z = c.sum(static_cast<size_t>(users[p]), static_cast<size_t>(items[p]), k);
-            const double slope =
-                (std::max(z + kStep, 0.0) - std::max(z - kStep, 0.0)) / (2 * kStep);
+            double z = c.sum(static_cast<size_t>(users[p]), static_cast<size_t>(items[p]), k);
+            const double slope = finite_difference(
+                z, [&] { return std::max(z, 0.0); }, kStep);
             if (std::abs(z) < kStep) return std::vector<double>();  // at a kink
             grad[static_cast<size_t>(place * c.cols + k)] +=
                 weights[p * static_cast<size_t>(c.cols) + static_cast<size_t>(k)] * slope;

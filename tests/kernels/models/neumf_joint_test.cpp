@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/models/pair_fixture.h"
 
 namespace derrd::test {
@@ -124,19 +125,12 @@ TEST(NeumfJointBackward, IsTheDerivative) {
                i[static_cast<size_t>(c.f.item(b, p) * c.dims + k)];
       };
       std::vector<double> u = to_double(c.user), i = to_double(c.item);
-      constexpr double kStep = 0.5;
       for (int64_t p = 0; p < c.f.live(b); ++p) {
         for (int64_t k = 0; k < c.dims; ++k) {
           for (auto& [values, grad, row] :
                {std::tuple{&u, &user, c.f.user(b, p)}, {&i, &item, c.f.item(b, p)}}) {
-            double& value = (*values)[static_cast<size_t>(row * c.dims + k)];
-            const double centre = value;
-            value = centre + kStep;
-            const double above = loss(u, i, p, k);
-            value = centre - kStep;
-            (*grad)[static_cast<size_t>(row * c.dims + k)] +=
-                (above - loss(u, i, p, k)) / (2 * kStep);
-            value = centre;
+            const auto at = static_cast<size_t>(row * c.dims + k);
+            (*grad)[at] += finite_difference((*values)[at], [&] { return loss(u, i, p, k); }, 0.5);
           }
         }
         for (int64_t k = 0; k < c.width; ++k) {

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "tests/finite_differences.h"
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 
@@ -75,24 +76,14 @@ TEST(ScaleColumns, BackwardIsTheDerivative) {
   const Guarded<float> grad_in(std::vector<float>(12)), grad_scale(std::vector<float>(3));
   scale_columns_backward(grad_in.matrix(4, 3), grad_scale.view(), grad_out.matrix(4, 3),
                          in.matrix(4, 3), scale.const_view(), c.segments.view(0), stream());
-  const auto loss = [&](const std::vector<double>& x, const std::vector<double>& w) {
+  std::vector<double> x = to_double(c.x), w = to_double(c.w);
+  const auto loss = [&] {
     double sum = 0;
     for (size_t i = 0; i < x.size(); ++i) sum += c.grad[i] * x[i] * w[i % 3];
     return sum;
   };
-  const auto derivative = [&](bool of_w) {
-    std::vector<double> x = to_double(c.x), w = to_double(c.w), result;
-    for (double& value : of_w ? w : x) {
-      value += 0.5;
-      const double above = loss(x, w);
-      value -= 1.0;
-      result.push_back(above - loss(x, w));
-      value += 0.5;
-    }
-    return result;
-  };
-  EXPECT_TRUE(close(grad_in.host(), derivative(false), 1e-6, 1e-6));
-  EXPECT_TRUE(close(grad_scale.host(), derivative(true), 2e-6, 1e-6));
+  EXPECT_TRUE(close(grad_in.host(), finite_differences(x, loss, 0.5), 1e-6, 1e-6));
+  EXPECT_TRUE(close(grad_scale.host(), finite_differences(w, loss, 0.5), 2e-6, 1e-6));
 }
 
 TEST(ScaleColumns, RejectsShapesThatDoNotFit) {

@@ -17,6 +17,7 @@
 #include "tests/engine/losses.h"
 #include "tests/engine/models/random_neumf.h"
 #include "tests/engine/small_data.h"
+#include "tests/finite_differences.h"
 #include "tests/oracles/training_step.h"
 
 namespace derrd {
@@ -152,30 +153,21 @@ TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
         actual.push_back(static_cast<double>(after[at]) - before[at]);
         expected.push_back(0);
         if (p >= cursor.count || k < first) continue;
-        double& value = h[static_cast<size_t>(k - first)];
-        const double centre = value;
-        value = centre + kStep;
-        const double above = loss_of(p, experts, h);
-        value = centre - kStep;
-        expected.back() = kWeight * (above - loss_of(p, experts, h)) / (2 * kStep);
-        value = centre;
+        expected.back() = kWeight * test::finite_difference(
+                                        h[static_cast<size_t>(k - first)],
+                                        [&] { return loss_of(p, experts, h); }, kStep);
       }
     }
     std::vector<double> moved = experts;
     const std::vector<double> grad_experts = experts_of(parameters_.gradients());
     actual.insert(actual.end(), grad_experts.begin(), grad_experts.end());
-    for (double& value : moved) {
-      const double centre = value;
-      double difference = 0;
-      for (const double sign : {1.0, -1.0}) {
-        value = centre + sign * kStep;
-        for (int64_t p = 0; p < cursor.count; ++p) {
-          difference += sign * loss_of(p, moved, student_of(p));
-        }
-      }
-      value = centre;
-      expected.push_back(kWeight * difference / (2 * kStep));
-    }
+    const auto loss = [&] {
+      double sum = 0;
+      for (int64_t p = 0; p < cursor.count; ++p) sum += loss_of(p, moved, student_of(p));
+      return kWeight * sum;
+    };
+    const std::vector<double> of_experts = test::finite_differences(moved, loss, kStep);
+    expected.insert(expected.end(), of_experts.begin(), of_experts.end());
     double largest = 0;
     for (const double g : expected) largest = std::max(largest, std::abs(g));
     ASSERT_GT(largest, 0.01);
@@ -318,14 +310,8 @@ TEST_F(EmbeddingDe, LossAndGradientsAgreeWithTheOracle) {
   // float32 sums of some hundred terms with partial cancellation, relative to the largest.
   constexpr double kStep = 1e-6, kRelative = 2e-5;
   const std::vector<double> actual = flat(parameters_.gradients());
-  std::vector<double> expected;
-  for (double& value : values) {
-    const double centre = std::exchange(value, value + kStep);
-    const double above = oracle::losses(s, values).de;
-    value = centre - kStep;
-    expected.push_back(kWeight * (above - oracle::losses(s, values).de) / (2 * kStep));
-    value = centre;
-  }
+  const std::vector<double> expected = test::finite_differences(
+      values, [&] { return kWeight * oracle::losses(s, values).de; }, kStep);
   double largest = 0;
   for (const double g : expected) largest = std::max(largest, std::abs(g));
   ASSERT_GT(largest, 0.01);
