@@ -17,8 +17,14 @@ BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size
       coefficient_(batch_size),
       scorer_({}, {}) {}
 
-BprSamples BprModel::samples(const EpochPlan& plan) {
-  return {plan.users(), plan.positives(), plan.negatives(), plan.cursor(), plan.batch_size()};
+BprCall BprModel::call(const EpochPlan& plan) const {
+  return {.user_embedding = parameters_.value(user_),
+          .item_embedding = parameters_.value(item_),
+          .samples = {plan.users(), plan.positives(), plan.negatives(), plan.cursor(),
+                      plan.batch_size()},
+          .users = plan.distinct_users(),
+          .positives = plan.distinct_positives(),
+          .negatives = plan.distinct_negatives()};
 }
 
 void BprModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
@@ -26,15 +32,13 @@ void BprModel::forward(const EpochPlan& plan, double* loss, const Stream& stream
                         {item_, plan.distinct_positives()},
                         {item_, plan.distinct_negatives()}},
                        stream);
-  bpr_forward(loss_terms_.view(), coefficient_.view(), parameters_.value(user_),
-              parameters_.value(item_), samples(plan), stream);
+  bpr_forward(loss_terms_.view(), coefficient_.view(), call(plan), stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
 }
 
 void BprModel::backward(const EpochPlan& plan, const Stream& stream) {
   bpr_backward(parameters_.gradient(user_), parameters_.gradient(item_), coefficient_.view(),
-               parameters_.value(user_), parameters_.value(item_), samples(plan),
-               plan.distinct_users(), plan.distinct_positives(), plan.distinct_negatives(), stream);
+               call(plan), stream);
 }
 
 Representations BprModel::representations() const {

@@ -28,7 +28,7 @@ class BprModel final : public Model {
   const Scorer& scorer(const Stream& stream) override;
 
  private:
-  static BprSamples samples(const EpochPlan& plan);
+  BprCall call(const EpochPlan& plan) const;
 
   const Parameters& parameters_;
   ParameterId user_, item_;

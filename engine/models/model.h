@@ -20,7 +20,7 @@ struct VectorTable {
   Matrix<float> grad;  ///< the same shape; accumulated
 };
 
-/// The vectors of the batch's pairs (user, item), of which rows.live count; the two pairs of each
+/// The vectors of the batch's pairs (user, item), of which rows.active count; the two pairs of each
 /// sample, the positive one first, side by side.
 struct PairVectors {
   VectorTable vectors;                 ///< [N, *] outside the arena, good for this step only

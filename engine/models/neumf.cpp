@@ -111,7 +111,7 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
   const int64_t hidden = widths_.front();
-  const int32_t* live = &pair_cursor_.data()->count;
+  const ActiveRows active = &pair_cursor_.data()->count;
   parameters_.catch_up({{user_.gmf, batch.distinct_users},
                         {user_.mlp, batch.distinct_users},
                         {item_.gmf, batch.distinct_positives},
@@ -133,25 +133,39 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
               stream);
   gather_rows(item_vectors.slice(positives, negatives), 0, model.item.mlp.value,
               batch.distinct_negatives, stream);
-  linear_forward(user_part, user_vectors, model.user.weight.value, model.first_bias.value.flat(),
-                 Activation::kNone, &batch.distinct_users.batch->count, stream);
+  linear_forward(user_part,
+                 {.in = user_vectors,
+                  .weight = model.user.weight.value,
+                  .bias = model.first_bias.value.flat(),
+                  .active = batch.distinct_users.active()},
+                 stream);
   gemm(item_part, item_vectors, Transpose::kNo, model.item.weight.value, Transpose::kYes, {},
        stream);
 
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
   neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
-  hidden_.forward(model.layers, n, live, stream);
-  neumf_joint_forward(joint, model.user.gmf.value, model.item.gmf.value, hidden_.last(n),
-                      buffers.rows(), stream);
+  hidden_.forward(model.layers, n, active, stream);
+  neumf_joint_forward(joint,
+                      {.user_table = model.user.gmf.value,
+                       .item_table = model.item.gmf.value,
+                       .hidden = hidden_.last(n),
+                       .pairs = buffers.rows()},
+                      stream);
   neumf_joint_score(score_.view(), joint, model.output_weight.value.flat(),
                     model.output_bias.value.flat(), buffers.rows(), stream);
-  binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(), live,
-                       stream);
+  binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(),
+                       active, stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
   // Already here, so that losses can add to the joint vectors' gradient.
-  linear_backward(grad_joint_.matrix(n, joint.cols), model.output_weight.grad,
-                  model.output_bias.grad.flat(), grad_score_.matrix(n, 1), joint, {},
-                  model.output_weight.value, Activation::kNone, live, stream);
+  linear_backward({.in = grad_joint_.matrix(n, joint.cols),
+                   .weight = model.output_weight.grad,
+                   .bias = model.output_bias.grad.flat()},
+                  grad_score_.matrix(n, 1), {},
+                  {.in = joint,
+                   .weight = model.output_weight.value,
+                   .bias = model.output_bias.value.flat(),
+                   .active = active},
+                  stream);
 }
 
 void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
@@ -161,9 +175,14 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
   const int64_t hidden = widths_.front();
-  neumf_joint_backward(model.user.gmf.grad, model.item.gmf.grad, hidden_.grad_last(n),
-                       grad_joint_.matrix(n, dim + widths_.back()), model.user.gmf.value,
-                       model.item.gmf.value, buffers.rows(), batch, stream);
+  neumf_joint_backward(
+      {.user = model.user.gmf.grad, .item = model.item.gmf.grad, .hidden = hidden_.grad_last(n)},
+      grad_joint_.matrix(n, dim + widths_.back()),
+      {.user_table = model.user.gmf.value,
+       .item_table = model.item.gmf.value,
+       .hidden = hidden_.last(n),
+       .pairs = buffers.rows()},
+      batch, stream);
   hidden_.backward(model.layers, n, &pair_cursor_.data()->count, stream);
 
   const int64_t users = batch.distinct_users.capacity;
@@ -181,9 +200,14 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
 
   const Matrix<float> grad_user = grad_user_vectors_.matrix(users, dim);
   const Matrix<float> grad_item = grad_item_vectors_.matrix(positives + negatives, dim);
-  linear_backward(grad_user, model.user.weight.grad, model.first_bias.grad.flat(), grad_user_part,
-                  user_vectors_.matrix(users, dim), {}, model.user.weight.value, Activation::kNone,
-                  &batch.distinct_users.batch->count, stream);
+  linear_backward(
+      {.in = grad_user, .weight = model.user.weight.grad, .bias = model.first_bias.grad.flat()},
+      grad_user_part, {},
+      {.in = user_vectors_.matrix(users, dim),
+       .weight = model.user.weight.value,
+       .bias = model.first_bias.value.flat(),
+       .active = batch.distinct_users.active()},
+      stream);
   gemm(model.item.weight.grad, grad_item_part, Transpose::kYes,
        item_vectors_.matrix(positives + negatives, dim), Transpose::kNo, {.beta = 1.0f}, stream);
   gemm(grad_item, grad_item_part, Transpose::kNo, model.item.weight.value, Transpose::kNo, {},

@@ -39,8 +39,10 @@ void NeumfScorer::update(const Stream& stream) {
   const Matrix<float> user_part = user_part_.matrix(users(), hidden);
   scale_columns_forward(user_product_.matrix(users(), dim), tensors_.user.gmf,
                         tensors_.output_weight.slice(0, dim), stream);
-  linear_forward(user_part, tensors_.user.mlp, tensors_.user.weight, tensors_.first_bias,
-                 Activation::kNone, nullptr, stream);
+  linear_forward(
+      user_part,
+      {.in = tensors_.user.mlp, .weight = tensors_.user.weight, .bias = tensors_.first_bias},
+      stream);
   gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, Transpose::kNo, tensors_.item.weight,
        Transpose::kYes, {}, stream);
   is_packed_ = false;
@@ -82,9 +84,14 @@ void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> li
                     scores.cols, listed, stream);
     neumf_first_layer_forward(hidden.first(n), user_part_.matrix(this->users(), widths_.front()),
                               item_part_.matrix(this->items(), widths_.front()), pairs, stream);
-    hidden.forward(tensors_.layers, n, nullptr, stream);
+    hidden.forward(tensors_.layers, n, {}, stream);
     const Matrix<float> x = joint.matrix(n, joint_dim());
-    neumf_joint_forward(x, tensors_.user.gmf, tensors_.item.gmf, hidden.last(n), pairs, stream);
+    neumf_joint_forward(x,
+                        {.user_table = tensors_.user.gmf,
+                         .item_table = tensors_.item.gmf,
+                         .hidden = hidden.last(n),
+                         .pairs = pairs},
+                        stream);
     neumf_joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight,
                       tensors_.output_bias, pairs, stream);
   }
@@ -145,8 +152,13 @@ void NeumfScorer::joint_vectors(Matrix<float> joint, PairRows pairs, const Strea
   const int64_t n = joint.rows;
   neumf_first_layer_forward(hidden_.first(n), user_part_.matrix(users(), widths_.front()),
                             item_part_.matrix(items(), widths_.front()), pairs, stream);
-  hidden_.forward(tensors_.layers, n, pairs.live, stream);
-  neumf_joint_forward(joint, tensors_.user.gmf, tensors_.item.gmf, hidden_.last(n), pairs, stream);
+  hidden_.forward(tensors_.layers, n, pairs.active, stream);
+  neumf_joint_forward(joint,
+                      {.user_table = tensors_.user.gmf,
+                       .item_table = tensors_.item.gmf,
+                       .hidden = hidden_.last(n),
+                       .pairs = pairs},
+                      stream);
 }
 
 }  // namespace derrd

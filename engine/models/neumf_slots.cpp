@@ -44,6 +44,13 @@ SlotPairs NeumfSlots::pairs(const SlotBatch& batch) {
   return {anchor_places_.view().slice(0, count), other_rows_.view().slice(0, count), live_.data()};
 }
 
+SlotOutputCall NeumfSlots::output_call(const TrainedNeumf& model, const SlotBatch& batch) const {
+  return {.hidden = hidden_.last(batch.anchors.capacity * batch.samples.cols),
+          .weight = model.output_weight.value.flat().slice(dim_, widths_.back()),
+          .bias = model.output_bias.value.flat(),
+          .batch = batch};
+}
+
 void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
                          const TrainedSide& other, const SlotBatch& batch, const Stream& stream) {
   const Matrix<float> scaled = scaled_.matrix(anchor.gmf.value.rows, dim_);
@@ -55,8 +62,12 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
   const Matrix<float> anchor_part = anchor_part_.matrix(anchors, widths_.front());
   const Matrix<float> other_part = other_part_.matrix(other.mlp.value.rows, widths_.front());
   gather_rows(vectors, 0, anchor.mlp.value, batch.anchors, stream);
-  linear_forward(anchor_part, vectors, anchor.weight.value, model.first_bias.value.flat(),
-                 Activation::kNone, &batch.anchors.batch->count, stream);
+  linear_forward(anchor_part,
+                 {.in = vectors,
+                  .weight = anchor.weight.value,
+                  .bias = model.first_bias.value.flat(),
+                  .active = batch.anchors.active()},
+                 stream);
   gemm(other_part, other.mlp.value, Transpose::kNo, other.weight.value, Transpose::kYes, {},
        stream);
 
@@ -64,10 +75,8 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
   const int64_t rows = slots.anchor_places.size;
   locate_slots(slots, batch, stream);
   neumf_first_layer_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
-  hidden_.forward(model.layers, rows, slots.live, stream);
-  slot_output_forward(score, hidden_.last(rows),
-                      model.output_weight.value.flat().slice(dim_, widths_.back()),
-                      model.output_bias.value.flat(), batch, stream);
+  hidden_.forward(model.layers, rows, slots.active, stream);
+  slot_output_forward(score, output_call(model, batch), stream);
 }
 
 void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& model,
@@ -87,11 +96,12 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
   const int64_t rows = slots.anchor_places.size;
   const int64_t anchors = batch.anchors.capacity;
   const int64_t last = widths_.back();
-  slot_output_backward(hidden_.grad_last(rows), model.output_weight.grad.flat().slice(dim_, last),
-                       model.output_bias.grad.flat(), output_sums_.matrix(anchors, last + 1),
-                       grad_score, hidden_.last(rows),
-                       model.output_weight.value.flat().slice(dim_, last), batch, stream);
-  hidden_.backward(model.layers, rows, slots.live, stream);
+  slot_output_backward({.hidden = hidden_.grad_last(rows),
+                        .weight = model.output_weight.grad.flat().slice(dim_, last),
+                        .bias = model.output_bias.grad.flat(),
+                        .sums = output_sums_.matrix(anchors, last + 1)},
+                       grad_score, output_call(model, batch), stream);
+  hidden_.backward(model.layers, rows, slots.active, stream);
   const int64_t first = widths_.front();
   const Matrix<float> grad_anchor_part = grad_anchor_part_.matrix(anchors, first);
   const Matrix<float> grad_other_part = grad_other_part_.matrix(other.mlp.value.rows, first);
@@ -99,9 +109,14 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
                        hidden_.first(rows), batch, index, stream);
 
   const Matrix<float> grad_vectors = grad_anchor_.matrix(anchors, dim_);
-  linear_backward(grad_vectors, anchor.weight.grad, model.first_bias.grad.flat(), grad_anchor_part,
-                  anchor_.matrix(anchors, dim_), {}, anchor.weight.value, Activation::kNone,
-                  &batch.anchors.batch->count, stream);
+  linear_backward(
+      {.in = grad_vectors, .weight = anchor.weight.grad, .bias = model.first_bias.grad.flat()},
+      grad_anchor_part, {},
+      {.in = anchor_.matrix(anchors, dim_),
+       .weight = anchor.weight.value,
+       .bias = model.first_bias.value.flat(),
+       .active = batch.anchors.active()},
+      stream);
   add_rows(anchor.mlp.grad, grad_vectors, 0, batch.anchors, stream);
   // Of rows that no slot holds the gradient is 0: whatever state they are in, and they may lag
   // behind (Parameters), neither sum changes.

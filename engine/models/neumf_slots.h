@@ -52,6 +52,7 @@ class NeumfSlots {
 
  private:
   SlotPairs pairs(const SlotBatch& batch);
+  SlotOutputCall output_call(const TrainedNeumf& model, const SlotBatch& batch) const;
 
   int64_t rows_, dim_;
   std::vector<int64_t> widths_;

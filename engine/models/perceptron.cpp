@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "data/error.h"
-#include "kernels/models/linear.h"
 
 namespace derrd {
 
@@ -31,22 +30,32 @@ HiddenRows::HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose pu
   }
 }
 
-void HiddenRows::forward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+LinearCall HiddenRows::call(const HiddenLayer& layer, size_t l, int64_t rows,
+                            ActiveRows active) const {
+  return {.in = values_[l].matrix(rows, widths_[l]),
+          .weight = layer.weight,
+          .bias = layer.bias,
+          .activation = Activation::kRelu,
+          .active = active};
+}
+
+void HiddenRows::forward(const std::vector<HiddenLayer>& layers, int64_t rows, ActiveRows active,
                          const Stream& stream) const {
   for (size_t l = 0; l < layers.size(); ++l) {
-    linear_forward(values_[l + 1].matrix(rows, widths_[l + 1]), values_[l].matrix(rows, widths_[l]),
-                   layers[l].weight, layers[l].bias, Activation::kRelu, live, stream);
+    linear_forward(values_[l + 1].matrix(rows, widths_[l + 1]), call(layers[l], l, rows, active),
+                   stream);
   }
 }
 
-void HiddenRows::backward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+void HiddenRows::backward(const std::vector<HiddenLayer>& layers, int64_t rows, ActiveRows active,
                           const Stream& stream) const {
   for (size_t l = layers.size(); l-- > 0;) {
-    linear_backward(gradients_[l].matrix(rows, widths_[l]), layers[l].grad_weight,
-                    layers[l].grad_bias, gradients_[l + 1].matrix(rows, widths_[l + 1]),
-                    values_[l].matrix(rows, widths_[l]),
-                    values_[l + 1].matrix(rows, widths_[l + 1]), layers[l].weight,
-                    Activation::kRelu, live, stream);
+    linear_backward({.in = gradients_[l].matrix(rows, widths_[l]),
+                     .weight = layers[l].grad_weight,
+                     .bias = layers[l].grad_bias},
+                    gradients_[l + 1].matrix(rows, widths_[l + 1]),
+                    values_[l + 1].matrix(rows, widths_[l + 1]), call(layers[l], l, rows, active),
+                    stream);
   }
 }
 

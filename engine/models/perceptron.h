@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/models/linear.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/views.h"
 
@@ -41,15 +42,18 @@ class HiddenRows {
     return gradients_.back().matrix(rows, widths_.back());
   }
 
-  /// first() to last(). @param layers those behind the first; @param live device memory, how many
-  /// of the rows count; null: all.
-  void forward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+  /// Computes last() from first().
+  /// @param layers the layers behind the first
+  void forward(const std::vector<HiddenLayer>& layers, int64_t rows, ActiveRows active,
                const Stream& stream) const;
-  /// grad_last() to grad_first(), by the layers' outputs; the layers' gradients accumulate.
-  void backward(const std::vector<HiddenLayer>& layers, int64_t rows, const int32_t* live,
+  /// Computes grad_first() from grad_last(), by the layers' outputs; the layers' gradients
+  /// accumulate.
+  void backward(const std::vector<HiddenLayer>& layers, int64_t rows, ActiveRows active,
                 const Stream& stream) const;
 
  private:
+  LinearCall call(const HiddenLayer& layer, size_t l, int64_t rows, ActiveRows active) const;
+
   int64_t capacity_ = 0;
   std::vector<int64_t> widths_;
   std::vector<DeviceArray<float>> values_, gradients_;  // [capacity, width] by layer

@@ -28,7 +28,7 @@ class JointVectors {
   /// Allocates what joint_vectors() needs for so many pairs at most.
   virtual void reserve_pairs(int64_t pairs) = 0;
   /// The vectors of pairs. Neither allocates nor waits.
-  /// @param joint [N, joint_dim()], overwritten; 0 for pairs that are not live
+  /// @param joint [N, joint_dim()], overwritten; 0 for inactive pairs
   virtual void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const = 0;
 };
 

@@ -39,7 +39,7 @@ __global__ void locate_slots_kernel(SlotPairs out, SlotBatch batch) {
   const int64_t slots = batch.samples.cols;
   for (const int64_t n : units_of(tile, batch.anchors.capacity)) {
     if (n == 0 && tile.thread_rank() == 0) {
-      *out.live = static_cast<int32_t>(anchors.count * slots);
+      *out.active = static_cast<int32_t>(anchors.count * slots);
     }
     if (n >= anchors.count) continue;
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
@@ -180,36 +180,35 @@ void locate_slots(SlotPairs out, SlotBatch batch, const Stream& stream) {
          locate_slots_kernel, out, batch);
 }
 
-void slot_output_forward(Matrix<float> score, Matrix<const float> hidden,
-                         Vector<const float> weight, Vector<const float> bias, SlotBatch batch,
-                         const Stream& stream) {
+void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const Stream& stream) {
   constexpr const char* kName = "slot_output_forward";
-  require_shape(kName, "score", score, batch.anchors.capacity, batch.samples.cols);
-  require_shape(kName, "hidden", hidden, score.size(), weight.size);
-  require_size(kName, "bias", bias, 1);
+  const int64_t cols = call.weight.size;
+  require_shape(kName, "score", score, call.batch.anchors.capacity, call.batch.samples.cols);
+  require_shape(kName, "hidden", call.hidden, score.size(), cols);
+  require_size(kName, "bias", call.bias, 1);
   if (score.size() == 0) return;
-  launch(kName, tiles_for(score.rows, score.cols * (hidden.cols + 1)), stream,
-         slot_output_forward_kernel, score, hidden, weight, bias, batch);
+  launch(kName, tiles_for(score.rows, score.cols * (cols + 1)), stream, slot_output_forward_kernel,
+         score, call.hidden, call.weight, call.bias, call.batch);
 }
 
-void slot_output_backward(Matrix<float> grad_hidden, Vector<float> grad_weight,
-                          Vector<float> grad_bias, Matrix<float> sums,
-                          Matrix<const float> grad_score, Matrix<const float> hidden,
-                          Vector<const float> weight, SlotBatch batch, const Stream& stream) {
+void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,
+                          const SlotOutputCall& call, const Stream& stream) {
   constexpr const char* kName = "slot_output_backward";
-  const int64_t cols = weight.size;
-  require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, batch.samples.cols);
-  require_shape(kName, "hidden", hidden, grad_score.size(), cols);
-  require_shape(kName, "grad_hidden", grad_hidden, grad_score.size(), cols);
-  require_shape(kName, "sums", sums, batch.anchors.capacity, cols + 1);
-  require_size(kName, "grad_weight", grad_weight, cols);
-  require_size(kName, "grad_bias", grad_bias, 1);
+  const int64_t anchors = call.batch.anchors.capacity;
+  const int64_t cols = call.weight.size;
+  require_shape(kName, "grad_score", grad_score, anchors, call.batch.samples.cols);
+  require_shape(kName, "hidden", call.hidden, grad_score.size(), cols);
+  require_shape(kName, "gradients.hidden", gradients.hidden, grad_score.size(), cols);
+  require_shape(kName, "gradients.sums", gradients.sums, anchors, cols + 1);
+  require_size(kName, "gradients.weight", gradients.weight, cols);
+  require_size(kName, "gradients.bias", gradients.bias, 1);
   if (grad_score.size() == 0) return;
-  launch(kName, tiles_for(grad_score.rows, grad_score.cols * (cols + 1)), stream,
-         slot_output_backward_kernel, grad_hidden, sums, grad_score, hidden, weight, batch);
-  launch("slot_output_backward_weights",
-         blocks_for(sum_strips(cols) + 1, batch.anchors.capacity * kSumColumns), stream,
-         slot_output_backward_weights_kernel, grad_weight, grad_bias, sums, batch);
+  launch(kName, tiles_for(anchors, grad_score.cols * (cols + 1)), stream,
+         slot_output_backward_kernel, gradients.hidden, gradients.sums, grad_score, call.hidden,
+         call.weight, call.batch);
+  launch("slot_output_backward_weights", blocks_for(sum_strips(cols) + 1, anchors * kSumColumns),
+         stream, slot_output_backward_weights_kernel, gradients.weight, gradients.bias,
+         gradients.sums, call.batch);
 }
 
 void slot_hidden_backward(Matrix<float> grad_anchor_part, Matrix<float> grad_other_part,

@@ -10,44 +10,51 @@
 namespace derrd {
 
 // The slots of a ranking loss as pairs for a perceptron: slot s of the batch's n-th anchor is pair
-// n * S + s; the live ones are the first count * S. An empty slot is a pair without a row.
+// n * S + s; the active ones are the first count * S. An empty slot is a pair without a row.
 
 /// What locate_slots writes, for anchors.capacity * S pairs.
 struct SlotPairs {
   Vector<int32_t> anchor_places;  ///< n, the place among the batch's distinct anchors
   Vector<int32_t> other_rows;     ///< the sample: a row of the other table, or -1
-  int32_t* live = nullptr;        ///< device memory: count * S
+  int32_t* active = nullptr;      ///< device memory: count * S
 
   /// As neumf_first_layer_forward takes them, with the anchors in the users' place.
-  PairRows rows() const { return {anchor_places, other_rows, live}; }
+  PairRows rows() const { return {anchor_places, other_rows, {active}}; }
 };
 
-/// @param out overwritten; of the vectors the live pairs
+/// @param out overwritten; of the vectors the active pairs
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_slots(SlotPairs out, SlotBatch batch, const Stream& stream);
 
-/// The output layer's part of what the perceptron made of each slot:
-///   score[n, s] += weight . hidden[n * S + s] + bias   where the slot is not empty.
-/// @param score [anchors.capacity, S] accumulated; rows beyond the batch's anchors are left alone
-/// @param hidden [anchors.capacity * S, H]
-/// @param weight [H], @param bias [1]
-/// @throws std::invalid_argument if the shapes do not fit.
-void slot_output_forward(Matrix<float> score, Matrix<const float> hidden,
-                         Vector<const float> weight, Vector<const float> bias, SlotBatch batch,
-                         const Stream& stream);
+/// One pass of the output layer over the slots: the same value for forward and backward. A view.
+struct SlotOutputCall {
+  Matrix<const float> hidden;  ///< [anchors.capacity * S, H] the perceptron's last layer
+  Vector<const float> weight;  ///< [H]
+  Vector<const float> bias;    ///< [1]; the backward pass does not read it
+  SlotBatch batch;
+};
 
-/// Its gradients, over the slots that are not empty, g = grad_score:
+/// Results of the output layer's backward pass, and scratch. A view.
+struct SlotOutputGradients {
+  Matrix<float> hidden;  ///< [anchors.capacity * S, H] overwritten; 0 for an empty slot
+  Vector<float> weight;  ///< [H] accumulated
+  Vector<float> bias;    ///< [1] accumulated
+  Matrix<float> sums;    ///< [anchors.capacity, H + 1] scratch
+};
+
+/// Output layer's part of the slots' scores:
+///   score[n, s] += weight . hidden[n * S + s] + bias   where the slot is not empty.
+/// @param score [anchors.capacity, S] accumulated; inactive rows are left alone
+/// @throws std::invalid_argument if the shapes do not fit.
+void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const Stream& stream);
+
+/// Gradients of slot_output_forward over the slots that are not empty, with g = grad_score:
 ///   grad_hidden = g weight,  grad_weight += sum of g hidden,  grad_bias += sum of g.
-/// @param grad_hidden [anchors.capacity * S, H] overwritten, 0 for an empty slot; rows beyond the
-///   live ones are left alone
-/// @param grad_weight [H], grad_bias [1]; accumulated
-/// @param sums [anchors.capacity, H + 1] scratch
+/// @param gradients inactive rows of gradients.hidden are left alone
 /// @param grad_score [anchors.capacity, S]; read where a slot is not empty
 /// @throws std::invalid_argument if the shapes do not fit.
-void slot_output_backward(Matrix<float> grad_hidden, Vector<float> grad_weight,
-                          Vector<float> grad_bias, Matrix<float> sums,
-                          Matrix<const float> grad_score, Matrix<const float> hidden,
-                          Vector<const float> weight, SlotBatch batch, const Stream& stream);
+void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,
+                          const SlotOutputCall& call, const Stream& stream);
 
 /// The gradients of neumf_first_layer_forward by its two parts, over the slots that are not empty:
 ///   grad_anchor_part[n] = sum over n's slots p, ascending, of grad_hidden_p where hidden_p > 0

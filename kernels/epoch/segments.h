@@ -34,6 +34,9 @@ struct RowSegments {
   const BatchCursor* batch = nullptr;  ///< device memory
   int64_t capacity =
       0;  ///< no batch has more distinct rows (host memory: sizes launches and buffers)
+
+  /// Active rows of a matrix [capacity, ...] with a row for each of the batch's distinct rows.
+  ActiveRows active() const { return {&batch->count}; }
 };
 
 /// The memory that build_segments writes, for n samples in `batches` = ceil(n / batch_size)

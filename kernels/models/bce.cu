@@ -24,8 +24,8 @@ namespace {
 
 __global__ void binary_cross_entropy_kernel(Vector<float> loss, Vector<float> grad_score,
                                             Vector<const float> score, Vector<const float> target,
-                                            const int32_t* live) {
-  const int64_t count = live == nullptr ? score.size : *live;
+                                            ActiveRows active) {
+  const int64_t count = active.of(score.size);
   for (const int64_t i : units_of(SingleThread{}, loss.size)) {
     float own_loss = 0.0f;
     float derivative = 0.0f;
@@ -45,7 +45,7 @@ __global__ void binary_cross_entropy_kernel(Vector<float> loss, Vector<float> gr
 }  // namespace
 
 void binary_cross_entropy(Vector<float> loss, Vector<float> grad_score, Vector<const float> score,
-                          Vector<const float> target, const int32_t* live, const Stream& stream) {
+                          Vector<const float> target, ActiveRows active, const Stream& stream) {
   constexpr const char* kName = "binary_cross_entropy";
   require_size(kName, "grad_score", grad_score, loss.size);
   require_size(kName, "score", score, loss.size);
@@ -53,7 +53,7 @@ void binary_cross_entropy(Vector<float> loss, Vector<float> grad_score, Vector<c
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerScore = 40;
   launch(kName, threads_for(loss.size, kOperationsPerScore), stream, binary_cross_entropy_kernel,
-         loss, grad_score, score, target, live);
+         loss, grad_score, score, target, active);
 }
 
 }  // namespace derrd

@@ -11,11 +11,11 @@ namespace derrd {
 /// [0, 1]:
 ///   loss = -t log sigmoid(x) - (1 - t) log sigmoid(-x),   grad_score = sigmoid(x) - t.
 /// Exact for scores of any size; a NaN score gives NaN in both outputs.
-/// @param loss, grad_score [N] overwritten; 0 from *live on
+/// @param loss, grad_score [N] overwritten, cleared
 /// @param score, target [N]
-/// @param live device memory, how many of them count; null: all
+/// @param active scores of the batch
 /// @throws std::invalid_argument if the shapes do not fit.
 void binary_cross_entropy(Vector<float> loss, Vector<float> grad_score, Vector<const float> score,
-                          Vector<const float> target, const int32_t* live, const Stream& stream);
+                          Vector<const float> target, ActiveRows active, const Stream& stream);
 
 }  // namespace derrd

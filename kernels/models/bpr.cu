@@ -89,43 +89,46 @@ __global__ void bpr_backward_users_kernel(Matrix<float> grad_user, Vector<const 
   }
 }
 
-void require_samples(const char* operation, const BprSamples& samples) {
+void check_call(const char* operation, const BprCall& call) {
+  const BprSamples& samples = call.samples;
   require_size(operation, "positives", samples.positives, samples.users.size);
   require_size(operation, "negatives", samples.negatives, samples.users.size);
+  require_shape(operation, "item_embedding", call.item_embedding, call.item_embedding.rows,
+                call.user_embedding.cols);
 }
 
 }  // namespace
 
-void bpr_forward(Vector<float> loss, Vector<float> coefficient, Matrix<const float> user_embedding,
-                 Matrix<const float> item_embedding, BprSamples samples, const Stream& stream) {
-  require_samples("bpr_forward", samples);
-  require_size("bpr_forward", "loss", loss, samples.capacity);
-  require_size("bpr_forward", "coefficient", coefficient, samples.capacity);
-  require_shape("bpr_forward", "item_embedding", item_embedding, item_embedding.rows,
-                user_embedding.cols);
-  if (samples.capacity == 0) return;
-  launch("bpr_forward", tiles_for(samples.capacity, user_embedding.cols), stream,
-         bpr_forward_kernel, loss, coefficient, user_embedding, item_embedding, samples);
+void bpr_forward(Vector<float> loss, Vector<float> coefficient, const BprCall& call,
+                 const Stream& stream) {
+  constexpr const char* kName = "bpr_forward";
+  const int64_t capacity = call.samples.capacity;
+  check_call(kName, call);
+  require_size(kName, "loss", loss, capacity);
+  require_size(kName, "coefficient", coefficient, capacity);
+  if (capacity == 0) return;
+  launch(kName, tiles_for(capacity, call.user_embedding.cols), stream, bpr_forward_kernel, loss,
+         coefficient, call.user_embedding, call.item_embedding, call.samples);
 }
 
 void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const float> coefficient,
-                  Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                  BprSamples samples, RowSegments users, RowSegments positives,
-                  RowSegments negatives, const Stream& stream) {
-  require_samples("bpr_backward", samples);
-  require_size("bpr_backward", "coefficient", coefficient, samples.capacity);
-  require_shape("bpr_backward", "grad_user", grad_user, user_embedding.rows, user_embedding.cols);
-  require_shape("bpr_backward", "grad_item", grad_item, item_embedding.rows, item_embedding.cols);
-  require_shape("bpr_backward", "item_embedding", item_embedding, item_embedding.rows,
-                user_embedding.cols);
-  require_size("bpr_backward", "users.occurrences", users.occurrences, samples.users.size);
+                  const BprCall& call, const Stream& stream) {
+  constexpr const char* kName = "bpr_backward";
+  const BprSamples& samples = call.samples;
+  const Matrix<const float> users = call.user_embedding;
+  const Matrix<const float> items = call.item_embedding;
+  check_call(kName, call);
+  require_size(kName, "coefficient", coefficient, samples.capacity);
+  require_shape(kName, "grad_user", grad_user, users.rows, users.cols);
+  require_shape(kName, "grad_item", grad_item, items.rows, items.cols);
+  require_size(kName, "users.occurrences", call.users.occurrences, samples.users.size);
   if (samples.capacity == 0 || grad_user.cols == 0) return;
   launch("bpr_backward_users", tiles_for(samples.capacity, grad_user.cols), stream,
-         bpr_backward_users_kernel, grad_user, coefficient, item_embedding, samples, users);
-  accumulate_rows(grad_item, user_embedding, samples.users, coefficient, samples.batch, 1.0f,
-                  positives, stream);
-  accumulate_rows(grad_item, user_embedding, samples.users, coefficient, samples.batch, -1.0f,
-                  negatives, stream);
+         bpr_backward_users_kernel, grad_user, coefficient, items, samples, call.users);
+  accumulate_rows(grad_item, users, samples.users, coefficient, samples.batch, 1.0f, call.positives,
+                  stream);
+  accumulate_rows(grad_item, users, samples.users, coefficient, samples.batch, -1.0f,
+                  call.negatives, stream);
 }
 
 }  // namespace derrd

@@ -18,16 +18,24 @@ struct BprSamples {
   int64_t capacity = 0;                ///< no batch has more triples
 };
 
+/// One pass over a batch of triples: the same value for forward and backward. A view.
+struct BprCall {
+  Matrix<const float> user_embedding;  ///< [U, D]
+  Matrix<const float> item_embedding;  ///< [I, D]
+  BprSamples samples;
+  /// Distinct rows of the batch in each of the samples' columns; the forward pass does not read
+  /// them.
+  RowSegments users, positives, negatives;
+};
+
 /// Bayesian personalised ranking (Rendle et al., UAI'09): loss of the batch's triples,
 ///   x = u . (v+ - v-),  loss = -log sigmoid(x),  coefficient = d loss / dx = -sigmoid(-x).
 /// Exact for scores of any size; a NaN score gives NaN in both outputs.
 /// @param loss [capacity], overwritten; zero beyond batch->count
 /// @param coefficient [capacity], overwritten; zero beyond batch->count
-/// @param user_embedding [U, D]
-/// @param item_embedding [I, D]
 /// @throws std::invalid_argument if the shapes do not fit.
-void bpr_forward(Vector<float> loss, Vector<float> coefficient, Matrix<const float> user_embedding,
-                 Matrix<const float> item_embedding, BprSamples samples, const Stream& stream);
+void bpr_forward(Vector<float> loss, Vector<float> coefficient, const BprCall& call,
+                 const Stream& stream);
 
 /// Gradients of the summed loss: grad_user[u] += c (v+ - v-), grad_item[v+] += c u,
 /// grad_item[v-] -= c u, with c the coefficient that bpr_forward wrote. A row's samples are added
@@ -35,11 +43,8 @@ void bpr_forward(Vector<float> loss, Vector<float> coefficient, Matrix<const flo
 /// @param grad_user [U, D], accumulated
 /// @param grad_item [I, D], accumulated
 /// @param coefficient [capacity]
-/// @param users, positives, negatives the batch's distinct rows of each of the samples' columns
 /// @throws std::invalid_argument if the shapes do not fit.
 void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const float> coefficient,
-                  Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                  BprSamples samples, RowSegments users, RowSegments positives,
-                  RowSegments negatives, const Stream& stream);
+                  const BprCall& call, const Stream& stream);
 
 }  // namespace derrd

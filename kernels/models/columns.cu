@@ -28,10 +28,9 @@ __global__ void copy_columns_kernel(Matrix<float> out, Matrix<const float> in,
 }
 
 __global__ void add_columns_kernel(Matrix<float> grad_in, Matrix<const float> grad_out,
-                                   int64_t first_column, const int32_t* live_rows) {
+                                   int64_t first_column, ActiveRows active) {
   const WarpTile tile = warp_tile();
-  const int64_t live = live_rows == nullptr ? grad_out.rows : *live_rows;
-  for (const int64_t r : units_of(tile, live)) {
+  for (const int64_t r : units_of(tile, active.of(grad_out.rows))) {
     float* __restrict__ to = grad_in.row(r) + first_column;
     const float* __restrict__ from = grad_out.row(r);
     for (int64_t c = tile.thread_rank(); c < grad_out.cols; c += tile.size()) to[c] += from[c];
@@ -50,12 +49,12 @@ void copy_columns(Matrix<float> out, Matrix<const float> in, int64_t first_colum
 }
 
 void add_columns(Matrix<float> grad_in, Matrix<const float> grad_out, int64_t first_column,
-                 const int32_t* live_rows, const Stream& stream) {
+                 ActiveRows active, const Stream& stream) {
   require_shape("add_columns", "grad_out", grad_out, grad_in.rows, grad_out.cols);
   require_columns("add_columns", "grad_in", grad_in, first_column, grad_out.cols);
   if (grad_out.size() == 0) return;
   launch("add_columns", tiles_for(grad_out.rows, grad_out.cols), stream, add_columns_kernel,
-         grad_in, grad_out, first_column, live_rows);
+         grad_in, grad_out, first_column, active);
 }
 
 }  // namespace derrd

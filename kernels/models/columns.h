@@ -19,9 +19,9 @@ void copy_columns(Matrix<float> out, Matrix<const float> in, int64_t first_colum
 /// Its backward: grad_in[r, first_column ...] += grad_out[r].
 /// @param grad_in [N, >= first_column + C], C columns accumulated
 /// @param grad_out [N, C]
-/// @param live_rows device memory, how many rows have a gradient; null: all
+/// @param active rows that have a gradient
 /// @throws std::invalid_argument if the shapes do not fit.
 void add_columns(Matrix<float> grad_in, Matrix<const float> grad_out, int64_t first_column,
-                 const int32_t* live_rows, const Stream& stream);
+                 ActiveRows active, const Stream& stream);
 
 }  // namespace derrd

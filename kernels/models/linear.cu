@@ -4,14 +4,14 @@
 //   backward   Z = dL/dY where f let it through (Y > 0 for ReLU), else 0
 //              dL/dX = Z W        dL/dW += Z^T X        dL/db += column sums of Z
 //
-// Shapes: X [N, k], W [n, k], b [n], Y [N, n], of which `live_rows` rows count.
+// Shapes: X [N, k], W [n, k], b [n], Y [N, n], of whose rows the first ones are active.
 // The products are the BLAS library's (kernels/platform/gemm.h); here are the bias, the activation
 // and the column sums. Threads: a tile owns a row (bias, mask); a block owns a strip of columns
 // (sums; column_sums.h), its tiles interleave the rows and their partial sums are added in order:
 // no atomics. Bytes, besides the products': 8 N n forward, 12 N n for the mask (ReLU), 4 N n for
 // the sums; all bound by memory.
 //
-// Trap: a product may leave anything, NaN included, in rows beyond the live ones, and the products
+// Trap: a product may leave anything, NaN included, in inactive rows, and the products
 // of the backward pass may sum over them. So every pass here sets them to 0.
 
 #include "kernels/models/linear.h"
@@ -27,18 +27,14 @@ namespace derrd {
 
 namespace {
 
-__device__ __forceinline__ int64_t live_count(const int32_t* live_rows, int64_t rows) {
-  return live_rows == nullptr ? rows : *live_rows;
-}
-
 __global__ void linear_forward_kernel(Matrix<float> out, Vector<const float> bias,
-                                      Activation activation, const int32_t* live_rows) {
+                                      Activation activation, ActiveRows active_rows) {
   const WarpTile tile = warp_tile();
-  const int64_t live = live_count(live_rows, out.rows);
+  const int64_t active = active_rows.of(out.rows);
   for (const int64_t n : units_of(tile, out.rows)) {
     float* __restrict__ y = out.row(n);
     const float* __restrict__ b = bias.data;
-    if (n >= live) {
+    if (n >= active) {
       for (int64_t c = tile.thread_rank(); c < out.cols; c += tile.size()) y[c] = 0;
     } else if (activation == Activation::kRelu) {
       for (int64_t c = tile.thread_rank(); c < out.cols; c += tile.size()) {
@@ -52,12 +48,12 @@ __global__ void linear_forward_kernel(Matrix<float> out, Vector<const float> bia
 }
 
 __global__ void linear_backward_mask_kernel(Matrix<float> grad_out, Matrix<const float> out,
-                                            Activation activation, const int32_t* live_rows) {
+                                            Activation activation, ActiveRows active_rows) {
   const WarpTile tile = warp_tile();
-  const int64_t live = live_count(live_rows, grad_out.rows);
+  const int64_t active = active_rows.of(grad_out.rows);
   for (const int64_t n : units_of(tile, grad_out.rows)) {
     float* __restrict__ z = grad_out.row(n);
-    if (n >= live) {
+    if (n >= active) {
       for (int64_t c = tile.thread_rank(); c < grad_out.cols; c += tile.size()) z[c] = 0;
     } else if (activation == Activation::kRelu) {
       const float* __restrict__ y = out.row(n);
@@ -69,11 +65,11 @@ __global__ void linear_backward_mask_kernel(Matrix<float> grad_out, Matrix<const
 }
 
 __global__ void linear_backward_bias_kernel(Vector<float> grad_bias, Matrix<const float> grad_out,
-                                            const int32_t* live_rows) {
+                                            ActiveRows active_rows) {
   __shared__ ColumnPartials partials;
-  const int64_t live = live_count(live_rows, grad_out.rows);
+  const int64_t active = active_rows.of(grad_out.rows);
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_column_sums(partials, grad_bias.data, grad_out, 0, live, strip,
+    accumulate_column_sums(partials, grad_bias.data, grad_out, 0, active, strip,
                            [](int64_t) { return 1.0f; });
   }
 }
@@ -93,40 +89,36 @@ void check_shapes(const char* operation, Matrix<const float> out, Matrix<const f
 
 }  // namespace
 
-void linear_forward(Matrix<float> out, Matrix<const float> in, Matrix<const float> weight,
-                    Vector<const float> bias, Activation activation, const int32_t* live_rows,
-                    const Stream& stream) {
-  check_shapes("linear_forward", out, in, weight, bias.size);
+void linear_forward(Matrix<float> out, const LinearCall& call, const Stream& stream) {
+  check_shapes("linear_forward", out, call.in, call.weight, call.bias.size);
   if (out.size() == 0) return;
-  gemm(out, in, Transpose::kNo, weight, Transpose::kYes, {.live_rows = live_rows}, stream);
-  launch("linear_forward", tiles_for(out.rows, out.cols), stream, linear_forward_kernel, out, bias,
-         activation, live_rows);
+  gemm(out, call.in, Transpose::kNo, call.weight, Transpose::kYes, {.active = call.active}, stream);
+  launch("linear_forward", tiles_for(out.rows, out.cols), stream, linear_forward_kernel, out,
+         call.bias, call.activation, call.active);
 }
 
-void linear_backward(Matrix<float> grad_in, Matrix<float> grad_weight, Vector<float> grad_bias,
-                     Matrix<float> grad_out, Matrix<const float> in, Matrix<const float> out,
-                     Matrix<const float> weight, Activation activation, const int32_t* live_rows,
-                     const Stream& stream) {
-  check_shapes("linear_backward", grad_out, in, weight, grad_bias.size);
-  check_shapes("linear_backward", grad_out, in, grad_weight, grad_bias.size);
-  if (activation == Activation::kRelu) {
-    check_shapes("linear_backward", out, in, weight, grad_bias.size);
+void linear_backward(const LinearGradients& gradients, Matrix<float> grad_out,
+                     Matrix<const float> out, const LinearCall& call, const Stream& stream) {
+  constexpr const char* kName = "linear_backward";
+  const auto [grad_in, grad_weight, grad_bias] = gradients;
+  check_shapes(kName, grad_out, call.in, call.weight, grad_bias.size);
+  check_shapes(kName, grad_out, call.in, grad_weight, grad_bias.size);
+  if (call.activation == Activation::kRelu) {
+    check_shapes(kName, out, call.in, call.weight, grad_bias.size);
   }
-  if (grad_in.size() != 0) {
-    check_shapes("linear_backward", grad_out, grad_in, weight, grad_bias.size);
-  }
+  if (grad_in.size() != 0) check_shapes(kName, grad_out, grad_in, call.weight, grad_bias.size);
   if (grad_out.size() == 0) {
     fill_zero(grad_in.data, grad_in.size() * static_cast<int64_t>(sizeof(float)), stream);
     return;
   }
   launch("linear_backward_mask", tiles_for(grad_out.rows, grad_out.cols), stream,
-         linear_backward_mask_kernel, grad_out, out, activation, live_rows);
+         linear_backward_mask_kernel, grad_out, out, call.activation, call.active);
   launch("linear_backward_bias", blocks_for(sum_strips(grad_out.cols), grad_out.rows * kSumColumns),
-         stream, linear_backward_bias_kernel, grad_bias, grad_out, live_rows);
-  gemm(grad_weight, grad_out, Transpose::kYes, in, Transpose::kNo,
-       {.beta = 1.0f, .live_rows = live_rows}, stream);
+         stream, linear_backward_bias_kernel, grad_bias, grad_out, call.active);
+  gemm(grad_weight, grad_out, Transpose::kYes, call.in, Transpose::kNo,
+       {.beta = 1.0f, .active = call.active}, stream);
   if (grad_in.size() != 0) {
-    gemm(grad_in, grad_out, Transpose::kNo, weight, Transpose::kNo, {.live_rows = live_rows},
+    gemm(grad_in, grad_out, Transpose::kNo, call.weight, Transpose::kNo, {.active = call.active},
          stream);
   }
 }

@@ -30,11 +30,11 @@ __global__ void neumf_first_layer_forward_kernel(Matrix<float> hidden,
                                                  Matrix<const float> user_part,
                                                  Matrix<const float> item_part, PairRows pairs) {
   const WarpTile tile = warp_tile();
-  const int64_t live = pairs.live == nullptr ? hidden.rows : *pairs.live;
+  const int64_t active = pairs.active.of(hidden.rows);
   const int64_t cols = hidden.cols;
   for (const int64_t p : units_of(tile, hidden.rows)) {
     float* __restrict__ h = hidden.row(p);
-    if (p >= live || pairs.users[p] < 0 || pairs.items[p] < 0) {
+    if (p >= active || pairs.users[p] < 0 || pairs.items[p] < 0) {
       for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) h[k] = 0.0f;
       continue;
     }

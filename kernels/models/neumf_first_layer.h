@@ -10,7 +10,7 @@ namespace derrd {
 /// al., WWW'17, equation 10), for pairs, from what the layer makes of each row:
 ///   h_p = relu(user_part[user of p] + item_part[item of p]) = relu(W [u; i] + b)
 /// with user_part = u W_u^T + b, item_part = i W_i^T and W = [W_u W_i].
-/// @param hidden [N, H] overwritten; 0 for pairs beyond the live ones and those with a row of -1
+/// @param hidden [N, H] overwritten; 0 for inactive pairs and those with a row of -1
 /// @param user_part, item_part [*, H]
 /// @throws std::invalid_argument if the shapes do not fit.
 void neumf_first_layer_forward(Matrix<float> hidden, Matrix<const float> user_part,

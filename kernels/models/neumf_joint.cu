@@ -13,7 +13,7 @@
 // Bytes: per pair 12 D + 8 H forward, 16 D + 8 H backward, and 8 D per distinct row: bandwidth, the
 // cache's for the pairs, the table's memory for the rows.
 //
-// Trap: x of pairs beyond the live ones is 0, not left alone: the output layer's products may sum
+// Trap: x of inactive pairs is 0, not left alone: the output layer's products may sum
 // over it.
 
 #include "kernels/models/neumf_joint.h"
@@ -29,11 +29,11 @@ __global__ void neumf_joint_forward_kernel(Matrix<float> joint, Matrix<const flo
                                            Matrix<const float> item_table,
                                            Matrix<const float> hidden, PairRows pairs) {
   const WarpTile tile = warp_tile();
-  const int64_t live = pairs.live == nullptr ? joint.rows : *pairs.live;
+  const int64_t active = pairs.active.of(joint.rows);
   const int64_t dims = user_table.cols;
   for (const int64_t p : units_of(tile, joint.rows)) {
     float* __restrict__ x = joint.row(p);
-    if (p >= live || pairs.users[p] < 0 || pairs.items[p] < 0) {
+    if (p >= active || pairs.users[p] < 0 || pairs.items[p] < 0) {
       for (int64_t k = tile.thread_rank(); k < joint.cols; k += tile.size()) x[k] = 0.0f;
       continue;
     }
@@ -49,10 +49,10 @@ __global__ void neumf_joint_score_kernel(Vector<float> score, Matrix<const float
                                          Vector<const float> weight, Vector<const float> bias,
                                          PairRows pairs) {
   const WarpTile tile = warp_tile();
-  const int64_t live = pairs.live == nullptr ? joint.rows : *pairs.live;
+  const int64_t active = pairs.active.of(joint.rows);
   const float* __restrict__ w = weight.data;
   for (const int64_t p : units_of(tile, score.size)) {
-    const bool counts = p < live && pairs.users[p] >= 0 && pairs.items[p] >= 0;
+    const bool counts = p < active && pairs.users[p] >= 0 && pairs.items[p] >= 0;
     const float* __restrict__ x = joint.row(p);
     float sum = 0.0f;
     for (int64_t k = tile.thread_rank(); k < joint.cols; k += tile.size()) sum += w[k] * x[k];
@@ -90,13 +90,13 @@ __global__ void neumf_joint_backward_rows_kernel(Matrix<float> grad_table,
 
 __global__ void neumf_joint_backward_hidden_kernel(Matrix<float> grad_hidden,
                                                    Matrix<const float> grad_joint,
-                                                   const int32_t* live) {
+                                                   ActiveRows active) {
   const WarpTile tile = warp_tile();
-  const int64_t live_pairs = live == nullptr ? grad_joint.rows : *live;
+  const int64_t active_pairs = active.of(grad_joint.rows);
   const int64_t dims = grad_joint.cols - grad_hidden.cols;
   for (const int64_t p : units_of(tile, grad_hidden.rows)) {
     float* __restrict__ grad = grad_hidden.row(p);
-    if (p >= live_pairs) {
+    if (p >= active_pairs) {
       for (int64_t k = tile.thread_rank(); k < grad_hidden.cols; k += tile.size()) grad[k] = 0.0f;
       continue;
     }
@@ -105,24 +105,24 @@ __global__ void neumf_joint_backward_hidden_kernel(Matrix<float> grad_hidden,
   }
 }
 
-void check_shapes(const char* operation, Matrix<const float> joint, Matrix<const float> hidden,
-                  Matrix<const float> user_table, Matrix<const float> item_table,
-                  const PairRows& pairs) {
-  require_shape(operation, "item_table", item_table, item_table.rows, user_table.cols);
-  require_shape(operation, "joint vectors", joint, hidden.rows, user_table.cols + hidden.cols);
-  require_size(operation, "users of the pairs", pairs.users, joint.rows);
-  require_size(operation, "items of the pairs", pairs.items, joint.rows);
+void check_shapes(const char* operation, Matrix<const float> joint, int64_t hidden,
+                  const NeumfJointCall& call) {
+  const int64_t dims = call.user_table.cols;
+  require_shape(operation, "item_table", call.item_table, call.item_table.rows, dims);
+  require_shape(operation, "joint vectors", joint, joint.rows, dims + hidden);
+  require_size(operation, "users of the pairs", call.pairs.users, joint.rows);
+  require_size(operation, "items of the pairs", call.pairs.items, joint.rows);
 }
 
 }  // namespace
 
-void neumf_joint_forward(Matrix<float> joint, Matrix<const float> user_table,
-                         Matrix<const float> item_table, Matrix<const float> hidden, PairRows pairs,
-                         const Stream& stream) {
-  check_shapes("neumf_joint_forward", joint, hidden, user_table, item_table, pairs);
+void neumf_joint_forward(Matrix<float> joint, const NeumfJointCall& call, const Stream& stream) {
+  constexpr const char* kName = "neumf_joint_forward";
+  check_shapes(kName, joint, call.hidden.cols, call);
+  require_shape(kName, "hidden", call.hidden, joint.rows, call.hidden.cols);
   if (joint.size() == 0) return;
-  launch("neumf_joint_forward", tiles_for(joint.rows, joint.cols), stream,
-         neumf_joint_forward_kernel, joint, user_table, item_table, hidden, pairs);
+  launch(kName, tiles_for(joint.rows, joint.cols), stream, neumf_joint_forward_kernel, joint,
+         call.user_table, call.item_table, call.hidden, call.pairs);
 }
 
 void neumf_joint_score(Vector<float> score, Matrix<const float> joint, Vector<const float> weight,
@@ -137,25 +137,28 @@ void neumf_joint_score(Vector<float> score, Matrix<const float> joint, Vector<co
          weight, bias, pairs);
 }
 
-void neumf_joint_backward(Matrix<float> grad_user, Matrix<float> grad_item,
-                          Matrix<float> grad_hidden, Matrix<const float> grad_joint,
-                          Matrix<const float> user_table, Matrix<const float> item_table,
-                          PairRows pairs, PairBatch batch, const Stream& stream) {
+void neumf_joint_backward(const NeumfJointGradients& gradients, Matrix<const float> grad_joint,
+                          const NeumfJointCall& call, const PairBatch& batch,
+                          const Stream& stream) {
   constexpr const char* kName = "neumf_joint_backward";
-  check_shapes(kName, grad_joint, grad_hidden, user_table, item_table, pairs);
-  require_shape(kName, "grad_user", grad_user, user_table.rows, user_table.cols);
-  require_shape(kName, "grad_item", grad_item, item_table.rows, item_table.cols);
+  const Matrix<const float> users = call.user_table;
+  const Matrix<const float> items = call.item_table;
+  const Matrix<float> hidden = gradients.hidden;
+  check_shapes(kName, grad_joint, hidden.cols, call);
+  require_shape(kName, "gradients.hidden", hidden, grad_joint.rows, hidden.cols);
+  require_shape(kName, "gradients.user", gradients.user, users.rows, users.cols);
+  require_shape(kName, "gradients.item", gradients.item, items.rows, items.cols);
   if (grad_joint.rows == 0) return;
-  if (grad_hidden.cols > 0) {
-    launch("neumf_joint_backward_hidden", tiles_for(grad_hidden.rows, grad_hidden.cols), stream,
-           neumf_joint_backward_hidden_kernel, grad_hidden, grad_joint, pairs.live);
+  if (hidden.cols > 0) {
+    launch("neumf_joint_backward_hidden", tiles_for(hidden.rows, hidden.cols), stream,
+           neumf_joint_backward_hidden_kernel, hidden, grad_joint, call.pairs.active);
   }
-  const Geometry geometry = tiles_for(grad_joint.rows, user_table.cols);
+  const Geometry geometry = tiles_for(grad_joint.rows, users.cols);
   launch("neumf_joint_backward_users", geometry, stream, neumf_joint_backward_rows_kernel,
-         grad_user, grad_joint, item_table, pairs.items, batch.users());
-  for (const PairSegments& items : {batch.positives(), batch.negatives()}) {
+         gradients.user, grad_joint, items, call.pairs.items, batch.users());
+  for (const PairSegments& segments : {batch.positives(), batch.negatives()}) {
     launch("neumf_joint_backward_items", geometry, stream, neumf_joint_backward_rows_kernel,
-           grad_item, grad_joint, user_table, pairs.users, items);
+           gradients.item, grad_joint, users, call.pairs.users, segments);
   }
 }
 

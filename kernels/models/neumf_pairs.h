@@ -10,13 +10,13 @@ namespace derrd {
 
 // A model that scores pairs (user, item) one by one sees a batch of samples (user, positive item,
 // negative item) as pairs: pair 2s is (user, positive) of the batch's sample s, pair 2s + 1 is
-// (user, negative). So the live pairs are the first 2 * count.
+// (user, negative). So the active pairs are the first 2 * count.
 
 /// The rows of two matrices that pairs point to. A view.
 struct PairRows {
-  Vector<const int32_t> users;    ///< [N]
-  Vector<const int32_t> items;    ///< [N]
-  const int32_t* live = nullptr;  ///< device memory, how many pairs count; null: all of them
+  Vector<const int32_t> users;  ///< [N]
+  Vector<const int32_t> items;  ///< [N]
+  ActiveRows active = {};       ///< pairs of the batch
 };
 
 /// Which pairs a distinct row of the batch has: the pairs 2s + j, first <= j < last, of each of its
@@ -47,11 +47,11 @@ struct PairBuffers {
   BatchCursor* cursor = nullptr;  ///< device memory: {number, 2 begin, 2 count} of the samples
 
   /// The pairs as rows of the tables, and as rows of matrices that hold the distinct rows only.
-  PairRows rows() const { return {user_rows, item_rows, &cursor->count}; }
-  PairRows places() const { return {user_places, item_places, &cursor->count}; }
+  PairRows rows() const { return {user_rows, item_rows, {&cursor->count}}; }
+  PairRows places() const { return {user_places, item_places, {&cursor->count}}; }
 };
 
-/// Finds the rows of the current batch's pairs. Pairs beyond the live ones point to row 0.
+/// Finds the rows of the current batch's pairs. Inactive pairs point to row 0.
 /// @param out overwritten; N is even and no batch has more than N / 2 samples.
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream);

@@ -12,12 +12,11 @@ enum class Transpose { kNo, kYes };
 struct GemmOptions {
   float beta =
       0.0f;  ///< 0: c is overwritten (its old content, even NaN, is not read); 1: accumulated
-  /// Number of live rows of `a`, in device memory; null: all. With `a` untransposed it limits the
-  /// rows of the product, with `a` transposed the length of its sums. Rows beyond it may be
-  /// computed or not, so: rows of `a` and, where they are summed over, of `b` beyond it must be
-  /// finite, and zero in `a` where `a` is transposed.
-  const int32_t* live_rows = nullptr;
-  /// Where `a` is a slice of a longer matrix whose live rows are counted: its first row there.
+  /// Active rows of `a`. With `a` untransposed they limit the rows of the product, with `a`
+  /// transposed the length of its sums. Inactive rows may or may not be computed: a transposed `a`
+  /// is cleared.
+  ActiveRows active = {};
+  /// First row of `a` in a longer matrix whose active rows are counted, if `a` is a slice of one.
   int64_t first_row = 0;
 };
 

@@ -24,22 +24,21 @@ struct Slice {
 /// [0, total) in slices of equal size, `preferred` at most; on CUDA a single one.
 class Slices {
  public:
-  /// @param live_rows device memory, null: all. The slices are equal in what they hold of the first
-  /// *live_rows numbers; the last one takes the rest too.
-  Slices(int64_t total, int64_t preferred, const int32_t* live_rows = nullptr)
+  /// @param active the numbers that the slices share equally; the last slice takes the rest too
+  Slices(int64_t total, int64_t preferred, ActiveRows active = {})
       : total_(total),
-        live_(live_part(total, live_rows)),
-        count_(total == 0 ? 0 : std::max<int64_t>(1, slice_count(live_, preferred))) {}
+        active_(active_part(total, active)),
+        count_(total == 0 ? 0 : std::max<int64_t>(1, slice_count(active_, preferred))) {}
   int64_t count() const { return count_; }
   Slice operator[](int64_t i) const {
-    const int64_t begin = live_ * i / count_;
-    const int64_t end = i + 1 == count_ ? total_ : live_ * (i + 1) / count_;
+    const int64_t begin = active_ * i / count_;
+    const int64_t end = i + 1 == count_ ? total_ : active_ * (i + 1) / count_;
     return {begin, end - begin};
   }
 
  private:
   int64_t total_;
-  int64_t live_;
+  int64_t active_;
   int64_t count_;
 };
 

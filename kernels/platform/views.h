@@ -56,6 +56,26 @@ struct Matrix {
   }
 };
 
+/// The number of active rows of a batch's matrices, [N, ...] each, where N is what the largest
+/// batch needs. It lies in device memory, so that the launches of a step are the same for every
+/// batch.
+///
+/// Rows 0 .. count - 1 are active: they hold the batch. The contract for the inactive rows behind
+/// them, which every operation that takes an ActiveRows keeps unless it says otherwise:
+///   - an input is finite there, its value does not matter;
+///   - an output holds no result there, not even a finite one.
+/// Where an operation says "cleared", these rows are 0: an output's on return, an input's before.
+struct ActiveRows {
+  const int32_t* count = nullptr;  ///< device memory, 0 .. N; null: all rows are active
+
+  ActiveRows() = default;
+  /// A count in device memory stands for its active rows.
+  DERRD_HOST_DEVICE ActiveRows(const int32_t* device_count) : count(device_count) {}
+
+  /// The number of active ones of N rows. For kernels: `count` is the device's.
+  DERRD_HOST_DEVICE int64_t of(int64_t rows) const { return count == nullptr ? rows : *count; }
+};
+
 /// Compressed sparse rows: row r holds items[offsets[r] .. offsets[r + 1]), ascending and distinct.
 struct SparseRows {
   Vector<const int64_t> offsets;  ///< [rows + 1]

@@ -4,6 +4,7 @@
 
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
+#include "kernels/distill/reconstruction.h"
 
 namespace derrd::bench {
 namespace {
@@ -33,7 +34,7 @@ struct Mixture {
         grad_student(zero_array<float>(student.size())),
         grad_selection(zero_array<float>(selection.size())),
         loss(zero_array<float>(shape.capacity)),
-        live_rows(to_device(std::vector<int32_t>{static_cast<int32_t>(shape.capacity)})) {}
+        active_rows(to_device(std::vector<int32_t>{static_cast<int32_t>(shape.capacity)})) {}
 
   static ExpertShape shape_of(int64_t entities) {
     return {.experts = 30, .student = 20, .hidden = 110, .teacher = 200, .capacity = entities};
@@ -62,21 +63,26 @@ struct Mixture {
     const int64_t n = shape.capacity;
     const Matrix<float> r = reconstruction.matrix(n, shape.teacher);
     const Matrix<float> grad_r = grad_reconstruction.matrix(n, shape.teacher);
-    const Matrix<const float> h = student.matrix(n, shape.student);
-    const Matrix<const float> s = selection.matrix(n, shape.experts);
-    const ExpertParameters parameters = {weight1.matrix(hidden(), shape.student), bias1.view(),
-                                         weight2.matrix(hidden(), shape.teacher),
-                                         bias2.matrix(shape.experts, shape.teacher)};
-    const ExpertGradients gradients = {grad_weight1.matrix(hidden(), shape.student),
-                                       grad_bias1.view(),
-                                       grad_weight2.matrix(hidden(), shape.teacher),
-                                       grad_bias2.matrix(shape.experts, shape.teacher)};
-    experts_forward(r, h, s, parameters, workspace, path, live_rows.data(), stream());
-    reconstruction_loss(loss.view(), grad_r, r, teacher.matrix(n, shape.teacher), {},
-                        live_rows.data(), stream());
-    experts_backward(grad_student.matrix(n, shape.student), grad_selection.matrix(n, shape.experts),
-                     gradients, grad_r, h, s, parameters, workspace, path, live_rows.data(),
-                     stream());
+    const ExpertsCall call = {.student = student.matrix(n, shape.student),
+                              .selection = selection.matrix(n, shape.experts),
+                              .parameters = {weight1.matrix(hidden(), shape.student), bias1.view(),
+                                             weight2.matrix(hidden(), shape.teacher),
+                                             bias2.matrix(shape.experts, shape.teacher)},
+                              .workspace = workspace,
+                              .path = path,
+                              .active = active_rows.data()};
+    experts_forward(r, call, stream());
+    reconstruction_loss(
+        loss.view(), grad_r,
+        {.reconstruction = r, .teacher = teacher.matrix(n, shape.teacher), .active = call.active},
+        stream());
+    experts_backward(
+        {.student = grad_student.matrix(n, shape.student),
+         .selection = grad_selection.matrix(n, shape.experts),
+         .parameters = {grad_weight1.matrix(hidden(), shape.student), grad_bias1.view(),
+                        grad_weight2.matrix(hidden(), shape.teacher),
+                        grad_bias2.matrix(shape.experts, shape.teacher)}},
+        grad_r, call, stream());
   }
   /// The products alone, three of each layer, over `rows` pairs.
   Work work(int64_t rows) const {
@@ -92,7 +98,7 @@ struct Mixture {
   DeviceArray<float> student, teacher, selection, weight1, bias1, weight2, bias2, grad_weight1,
       grad_bias1, grad_weight2, grad_bias2, reconstruction, grad_reconstruction, grad_student,
       grad_selection, loss;
-  DeviceArray<int32_t> live_rows;
+  DeviceArray<int32_t> active_rows;
 };
 
 void stacked(benchmark::State& state) {
@@ -128,11 +134,11 @@ void count(benchmark::State& state) {
   const int64_t entities = state.range(0);
   constexpr int64_t kExperts = 30;
   const DeviceArray<float> selection = random_array(entities * kExperts, 1);
-  const DeviceArray<int32_t> live_rows =
+  const DeviceArray<int32_t> active_rows =
       to_device(std::vector<int32_t>{static_cast<int32_t>(entities)});
   const DeviceArray<PairCount> counted = zero_array<PairCount>(1);
   measure(state, {.bytes = 4.0 * static_cast<double>(entities * kExperts)}, [&] {
-    count_pairs(counted.data(), selection.matrix(entities, kExperts), live_rows.data(), stream());
+    count_pairs(counted.data(), selection.matrix(entities, kExperts), active_rows.data(), stream());
   });
 }
 BENCHMARK(count)->Name("count_pairs")->ArgNames({"N"})->Arg(1000)->Apply(wall_clock);
@@ -145,12 +151,14 @@ void loss(benchmark::State& state) {
   const DeviceArray<float> reconstruction = random_array(rows * width, 1);
   const DeviceArray<float> teacher = random_array(rows * width, 2);
   const DeviceArray<float> gradient(rows * width), losses(rows);
-  const DeviceArray<int32_t> live_rows =
+  const DeviceArray<int32_t> active_rows =
       to_device(std::vector<int32_t>{static_cast<int32_t>(rows)});
   measure(state, {.bytes = static_cast<double>(rows * (12 * width + 4))}, [&] {
     reconstruction_loss(losses.view(), gradient.matrix(rows, width),
-                        reconstruction.matrix(rows, width), teacher.matrix(rows, width), {},
-                        live_rows.data(), stream());
+                        {.reconstruction = reconstruction.matrix(rows, width),
+                         .teacher = teacher.matrix(rows, width),
+                         .active = active_rows.data()},
+                        stream());
   });
 }
 BENCHMARK(loss)

@@ -176,7 +176,13 @@ struct HiddenBatch : Batch {
     const int64_t pairs = 2 * shape[2] * shape[3];
     return Batch::bytes(shape) + 8 * shape[4] * (pairs + shape[2]) + 8 * pairs;
   }
-  /// Of the vectors of all slots.
+  SlotOutputCall output_call() const {
+    return {.hidden = hidden.matrix(pairs, cols),
+            .weight = weight.view(),
+            .bias = bias.view(),
+            .batch = view()};
+  }
+  /// Bytes of the vectors of all slots.
   double vector_bytes() const { return 4 * static_cast<double>(pairs * cols); }
 
   int64_t pairs;
@@ -194,17 +200,18 @@ void slots_located(benchmark::State& state) {
 void output_forward(benchmark::State& state) {
   const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
   measure(state, {b.vector_bytes() + 12 * b.scores(), b.vector_bytes() / 2}, [&] {
-    slot_output_forward(b.score.matrix(b.batch, b.slots), b.hidden.matrix(b.pairs, b.cols),
-                        b.weight.view(), b.bias.view(), b.view(), stream());
+    slot_output_forward(b.score.matrix(b.batch, b.slots), b.output_call(), stream());
   });
 }
 
 void output_backward(benchmark::State& state) {
   const HiddenBatch& b = kept_data<HiddenBatch, 5>(state);
   measure(state, {2 * b.vector_bytes() + 8 * b.scores(), 0.75 * b.vector_bytes()}, [&] {
-    slot_output_backward(b.grad_hidden.matrix(b.pairs, b.cols), b.grad_weight.view(), b.bias.view(),
-                         b.sums.matrix(b.batch, b.cols + 1), b.grad_score.matrix(b.batch, b.slots),
-                         b.hidden.matrix(b.pairs, b.cols), b.weight.view(), b.view(), stream());
+    slot_output_backward({.hidden = b.grad_hidden.matrix(b.pairs, b.cols),
+                          .weight = b.grad_weight.view(),
+                          .bias = b.bias.view(),
+                          .sums = b.sums.matrix(b.batch, b.cols + 1)},
+                         b.grad_score.matrix(b.batch, b.slots), b.output_call(), stream());
   });
 }
 

@@ -34,18 +34,19 @@ struct Step {
     return 8 * cols * (users + items) + kBatchRowBytes * batch;
   }
 
-  void forward() const {
-    bpr_forward(loss.view(), coefficient.view(), user_embedding.matrix(users, cols),
-                item_embedding.matrix(items, cols), samples(), stream());
-  }
+  void forward() const { bpr_forward(loss.view(), coefficient.view(), call(), stream()); }
   void backward() const {
     bpr_backward(grad_user.matrix(users, cols), grad_item.matrix(items, cols), coefficient.view(),
-                 user_embedding.matrix(users, cols), item_embedding.matrix(items, cols), samples(),
-                 user_rows.view(), positive_rows.view(), negative_rows.view(), stream());
+                 call(), stream());
   }
-  BprSamples samples() const {
-    return {user_of_sample.view(), positive_of_sample.view(), negative_of_sample.view(),
-            cursor.data(), batch};
+  BprCall call() const {
+    return {.user_embedding = user_embedding.matrix(users, cols),
+            .item_embedding = item_embedding.matrix(items, cols),
+            .samples = {user_of_sample.view(), positive_of_sample.view(), negative_of_sample.view(),
+                        cursor.data(), batch},
+            .users = user_rows.view(),
+            .positives = positive_rows.view(),
+            .negatives = negative_rows.view()};
   }
   Work forward_work() const {
     return {.bytes = static_cast<double>(batch * (12 * cols + 20)),

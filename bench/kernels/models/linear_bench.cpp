@@ -27,14 +27,18 @@ struct Layer {
   Matrix<float> out_matrix() const { return out.matrix(rows, outputs); }
   Matrix<float> grad_out_matrix() const { return grad_out.matrix(rows, outputs); }
 
-  void forward() const {
-    linear_forward(out_matrix(), in_matrix(), weight_matrix(), bias.view(), Activation::kRelu,
-                   nullptr, stream());
+  LinearCall call() const {
+    return {.in = in_matrix(),
+            .weight = weight_matrix(),
+            .bias = bias.view(),
+            .activation = Activation::kRelu};
   }
+  void forward() const { linear_forward(out_matrix(), call(), stream()); }
   void backward() const {
-    linear_backward(grad_in.matrix(rows, inputs), grad_weight.matrix(outputs, inputs),
-                    grad_bias.view(), grad_out_matrix(), in_matrix(), out_matrix(), weight_matrix(),
-                    Activation::kRelu, nullptr, stream());
+    linear_backward({.in = grad_in.matrix(rows, inputs),
+                     .weight = grad_weight.matrix(outputs, inputs),
+                     .bias = grad_bias.view()},
+                    grad_out_matrix(), out_matrix(), call(), stream());
   }
   double flops() const { return 2.0 * static_cast<double>(rows * inputs * outputs); }
   // The library's product has no epilogue, so that the bias and the activation are passes of their

@@ -46,6 +46,12 @@ struct Step {
     return 4 * cols * (3 * users + 2 * items + 11 * samples) + (kBatchRowBytes + 100) * samples;
   }
 
+  NeumfJointCall joint_call() const {
+    return {.user_table = user_table.matrix(users, cols),
+            .item_table = item_table.matrix(items, cols),
+            .hidden = hidden.matrix(pairs, cols),
+            .pairs = buffers().rows()};
+  }
   PairBatch batch() const {
     return {cursor.data(), user_rows.view(), positive_rows.view(), negative_rows.view()};
   }
@@ -98,11 +104,8 @@ void hidden_backward(benchmark::State& state) {
 
 void forward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const PairRows rows = s.buffers().rows();
   measure(state, {(5 * s.row_bytes() + 8) * s.count(), 0.25 * s.row_bytes() * s.count()}, [&] {
-    neumf_joint_forward(s.joint.matrix(s.pairs, 2 * s.cols), s.user_table.matrix(s.users, s.cols),
-                        s.item_table.matrix(s.items, s.cols), s.hidden.matrix(s.pairs, s.cols),
-                        rows, stream());
+    neumf_joint_forward(s.joint.matrix(s.pairs, 2 * s.cols), s.joint_call(), stream());
   });
 }
 
@@ -118,13 +121,12 @@ void score(benchmark::State& state) {
 
 void backward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const PairRows rows = s.buffers().rows();
   const double bytes = s.row_bytes() * (6 * s.count() + 2 * s.distinct());
   measure(state, {bytes, s.row_bytes() * s.count()}, [&] {
-    neumf_joint_backward(s.grad_user.matrix(s.users, s.cols), s.grad_item.matrix(s.items, s.cols),
-                         s.grad_hidden.matrix(s.pairs, s.cols), s.joint.matrix(s.pairs, 2 * s.cols),
-                         s.user_table.matrix(s.users, s.cols), s.item_table.matrix(s.items, s.cols),
-                         rows, s.batch(), stream());
+    neumf_joint_backward({.user = s.grad_user.matrix(s.users, s.cols),
+                          .item = s.grad_item.matrix(s.items, s.cols),
+                          .hidden = s.grad_hidden.matrix(s.pairs, s.cols)},
+                         s.joint.matrix(s.pairs, 2 * s.cols), s.joint_call(), s.batch(), stream());
   });
 }
 

@@ -7,7 +7,6 @@
 
 #include "kernels/common/sum.h"
 #include "kernels/distill/gumbel_softmax.h"
-#include "kernels/models/linear.h"
 
 namespace derrd {
 
@@ -99,7 +98,14 @@ bool ExpertMixture::begin_epoch(const EpochPlan& plan, const Stream& stream) {
 }
 
 void ExpertMixture::end_epoch(const Stream& stream) {
-  live_part_ = pairs_.to_host(stream)[0].live_part();
+  live_part_ = pairs_.to_host(stream)[0].active_share();
+}
+
+LinearCall ExpertMixture::gate_call(const Pass& pass) const {
+  return {.in = pass.teacher,
+          .weight = parameters_.value(gate_weight_),
+          .bias = as_vector(parameters_.value(gate_bias_)),
+          .active = pass.rows.active()};
 }
 
 void ExpertMixture::select(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
@@ -110,9 +116,7 @@ void ExpertMixture::select(const Pass& pass, const EpochPlan& plan, const Stream
   if (options_.gate == Gate::kMean) {
     fill_zero(logits.data, logits.size() * static_cast<int64_t>(sizeof(float)), stream);
   } else {
-    linear_forward(logits, pass.teacher, parameters_.value(gate_weight_),
-                   as_vector(parameters_.value(gate_bias_)), Activation::kNone,
-                   &pass.rows.batch->count, stream);
+    linear_forward(logits, gate_call(pass), stream);
   }
   gumbel_softmax_forward(buffers_.selection_.matrix(n, shape_.experts),
                          buffers_.probability_.matrix(n, shape_.experts), logits, pass.rows, gumbel,
@@ -127,43 +131,47 @@ void ExpertMixture::select_backward(const Pass& pass, const Stream& stream) {
                           buffers_.selection_.matrix(n, shape_.experts),
                           buffers_.probability_.matrix(n, shape_.experts), pass.rows, epoch_.data(),
                           stream);
-  linear_backward({}, parameters_.gradient(gate_weight_),
-                  as_vector(parameters_.gradient(gate_bias_)), grad_logits, pass.teacher,
-                  buffers_.logits_.matrix(n, shape_.experts), parameters_.value(gate_weight_),
-                  Activation::kNone, &pass.rows.batch->count, stream);
+  linear_backward({.weight = parameters_.gradient(gate_weight_),
+                   .bias = as_vector(parameters_.gradient(gate_bias_))},
+                  grad_logits, buffers_.logits_.matrix(n, shape_.experts), gate_call(pass), stream);
 }
 
 void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
                                   const EpochPlan& plan, double* loss, const Stream& stream) {
   const int64_t n = pass.rows.capacity;
-  const int32_t* live = &pass.rows.batch->count;
   ExpertShape shape = shape_;
   shape.capacity = n;
-  const ExpertsWorkspace workspace = make_experts_workspace(
-      shape, buffers_.workspace_floats_.view(), buffers_.workspace_integers_.view());
-  const ExpertParameters experts = {parameters_.value(weight1_),
-                                    as_vector(parameters_.value(bias1_)),
-                                    parameters_.value(weight2_), parameters_.value(bias2_)};
-  const ExpertGradients grad_experts = {
-      parameters_.gradient(weight1_), as_vector(parameters_.gradient(bias1_)),
-      parameters_.gradient(weight2_), parameters_.gradient(bias2_)};
   const Matrix<float> s = buffers_.selection_.matrix(n, shape.experts);
+  const ExpertsCall call = {
+      .student = pass.student,
+      .selection = s,
+      .parameters = {parameters_.value(weight1_), as_vector(parameters_.value(bias1_)),
+                     parameters_.value(weight2_), parameters_.value(bias2_)},
+      .workspace = make_experts_workspace(shape, buffers_.workspace_floats_.view(),
+                                          buffers_.workspace_integers_.view()),
+      .path = path_,
+      .active = pass.rows.active()};
   const Matrix<float> reconstruction = buffers_.reconstruction_.matrix(n, shape.teacher);
   const Matrix<float> grad_reconstruction = buffers_.grad_reconstruction_.matrix(n, shape.teacher);
-  const Matrix<float> grad_s = buffers_.grad_selection_.matrix(n, shape.experts);
   const Vector<float> loss_terms = buffers_.loss_terms_.view().slice(0, n);
-  const ReconstructionOptions reconstruction_options = {options_.norm, pass.loss_weight,
-                                                        pass.gradient_scale};
 
   select(pass, plan, stream);
-  count_pairs(pairs_.data(), s, live, stream);
-  experts_forward(reconstruction, pass.student, s, experts, workspace, path_, live, stream);
-  reconstruction_loss(loss_terms, grad_reconstruction, reconstruction, pass.teacher,
-                      reconstruction_options, live, stream);
+  count_pairs(pairs_.data(), s, call.active, stream);
+  experts_forward(reconstruction, call, stream);
+  reconstruction_loss(loss_terms, grad_reconstruction,
+                      {.reconstruction = reconstruction,
+                       .teacher = pass.teacher,
+                       .options = {options_.norm, pass.loss_weight, pass.gradient_scale},
+                       .active = call.active},
+                      stream);
   accumulate_sum(loss, loss_terms, stream);
 
-  experts_backward(grad_student, grad_s, grad_experts, grad_reconstruction, pass.student, s,
-                   experts, workspace, path_, live, stream);
+  experts_backward(
+      {.student = grad_student,
+       .selection = buffers_.grad_selection_.matrix(n, shape.experts),
+       .parameters = {parameters_.gradient(weight1_), as_vector(parameters_.gradient(bias1_)),
+                      parameters_.gradient(weight2_), parameters_.gradient(bias2_)}},
+      grad_reconstruction, call, stream);
   select_backward(pass, stream);
 }
 

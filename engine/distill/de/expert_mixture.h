@@ -10,6 +10,8 @@
 #include "engine/training/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/distill/experts.h"
+#include "kernels/distill/reconstruction.h"
+#include "kernels/models/linear.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
@@ -100,6 +102,7 @@ class ExpertMixture {
  private:
   /// Temperature of attention and mean is 1: there is nothing to anneal.
   float temperature(int epoch) const;
+  LinearCall gate_call(const Pass& pass) const;
   void select(const Pass& pass, const EpochPlan& plan, const Stream& stream);
   void select_backward(const Pass& pass, const Stream& stream);
 

@@ -58,9 +58,9 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
   const auto later = [=, &stream] { gemm(c, a, transpose_a, b, transpose_b, options, stream); };
   if (cpu::record(later)) return;
   GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
-  if (options.live_rows != nullptr && !cpu::strict_as_gpu()) {
+  if (options.active.count != nullptr && !cpu::strict_as_gpu()) {
     int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
-    limited = std::clamp<int64_t>(*options.live_rows - options.first_row, 0, limited);
+    limited = std::clamp<int64_t>(*options.active.count - options.first_row, 0, limited);
   }
   if (shape.m == 0 || shape.n == 0) return;
   const Product product = {c,       a,       b,       transpose_a, transpose_b,

@@ -4,16 +4,16 @@
 #include <cstdint>
 
 #include "kernels/platform/cpu/parallel.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 
-inline int64_t live_part(int64_t total, const int32_t* live_rows) {
-  return live_rows == nullptr || cpu::strict_as_gpu() ? total
-                                                      : std::clamp<int64_t>(*live_rows, 0, total);
+inline int64_t active_part(int64_t total, ActiveRows active) {
+  return cpu::strict_as_gpu() ? total : std::clamp<int64_t>(active.of(total), 0, total);
 }
 
-inline int64_t slice_count(int64_t live, int64_t preferred) {
-  return cpu::strict_as_gpu() ? 1 : (live + preferred - 1) / preferred;
+inline int64_t slice_count(int64_t active, int64_t preferred) {
+  return cpu::strict_as_gpu() ? 1 : (active + preferred - 1) / preferred;
 }
 
 /// A slice is a chunk of its own: it is worth a thread, and what it calls runs inline.

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 
+#include "kernels/platform/views.h"
+
 namespace derrd {
 
-inline int64_t live_part(int64_t total, const int32_t* /*live_rows*/) { return total; }
+inline int64_t active_part(int64_t total, ActiveRows /*active*/) { return total; }
 
-inline int64_t slice_count(int64_t /*live*/, int64_t /*preferred*/) { return 1; }
+inline int64_t slice_count(int64_t /*active*/, int64_t /*preferred*/) { return 1; }
 
 template <class Function>
 void run_slices(int64_t count, const Function& f) {

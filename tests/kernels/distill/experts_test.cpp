@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "kernels/distill/gumbel_softmax.h"
+#include "kernels/distill/reconstruction.h"
 #include "kernels/models/linear.h"
 #include "tests/finite_differences.h"
 #include "tests/kernels/support.h"
@@ -74,7 +75,7 @@ struct Mixture {
     return {weight1.matrix(hidden(), shape.student), bias1.view(),
             weight2.matrix(hidden(), shape.teacher), bias2.matrix(shape.experts, shape.teacher)};
   }
-  ExpertGradients gradients() const {
+  ExpertParameterGradients gradients() const {
     return {grad_weight1.matrix(hidden(), shape.student), grad_bias1.view(),
             grad_weight2.matrix(hidden(), shape.teacher),
             grad_bias2.matrix(shape.experts, shape.teacher)};
@@ -86,18 +87,27 @@ struct Mixture {
     return array.matrix(shape.capacity, cols);
   }
 
+  ExpertsCall call(ExpertPath path) const {
+    return {.student = of_capacity(student, shape.student),
+            .selection = of_capacity(selection, shape.experts),
+            .parameters = parameters(),
+            .workspace = workspace(),
+            .path = path,
+            .active = live_rows.data()};
+  }
   void step(ExpertPath path, ReconstructionOptions options = {}) const {
-    experts_forward(of_capacity(reconstruction, shape.teacher), of_capacity(student, shape.student),
-                    of_capacity(selection, shape.experts), parameters(), workspace(), path,
-                    live_rows.data(), stream());
+    const ExpertsCall pass = call(path);
+    experts_forward(of_capacity(reconstruction, shape.teacher), pass, stream());
     reconstruction_loss(loss.view(), of_capacity(grad_reconstruction, shape.teacher),
-                        of_capacity(reconstruction, shape.teacher),
-                        of_capacity(teacher, shape.teacher), options, live_rows.data(), stream());
-    experts_backward(of_capacity(grad_student, shape.student),
-                     of_capacity(grad_selection, shape.experts), gradients(),
-                     of_capacity(grad_reconstruction, shape.teacher),
-                     of_capacity(student, shape.student), of_capacity(selection, shape.experts),
-                     parameters(), workspace(), path, live_rows.data(), stream());
+                        {.reconstruction = of_capacity(reconstruction, shape.teacher),
+                         .teacher = of_capacity(teacher, shape.teacher),
+                         .options = options,
+                         .active = pass.active},
+                        stream());
+    experts_backward({.student = of_capacity(grad_student, shape.student),
+                      .selection = of_capacity(grad_selection, shape.experts),
+                      .parameters = gradients()},
+                     of_capacity(grad_reconstruction, shape.teacher), pass, stream());
     expect_intact(floats, "workspace floats");
     expect_intact(integers, "workspace integers");
     for (const Guarded<float>* array :
@@ -255,14 +265,14 @@ TEST(Experts, CountsThePairsOfTheLiveEntities) {
       weights[i] = i % 3 == 0 ? 0.0f : 0.25f;
       if (i < static_cast<size_t>(live * experts)) {
         ++expected.all;
-        expected.live += i % 3 != 0;
+        expected.active += i % 3 != 0;
       }
     }
     const Guarded<float> selection(weights);
     const Guarded<int32_t> count{live};
     const Guarded<PairCount> pairs{PairCount{5, 8}};
     count_pairs(pairs.data(), selection.matrix(40, experts), count.data(), stream());
-    EXPECT_EQ(pairs.host()[0].live, expected.live) << live;
+    EXPECT_EQ(pairs.host()[0].active, expected.active) << live;
     EXPECT_EQ(pairs.host()[0].all, expected.all) << live;
     expect_intact(pairs, "pairs");
   }
@@ -279,17 +289,17 @@ TEST(Experts, ThePairListIsSortedByExpertAndEntity) {
   const std::vector<float> s = mixture.selection.host();
   int32_t pair = 0;
   for (int32_t m = 0; m < 5; ++m) {
-    EXPECT_EQ(at(w.offsets, m), pair);
+    EXPECT_EQ(at(w.pairs.offsets, m), pair);
     for (int32_t n = 0; n < 66; ++n) {
       const bool lives = s[static_cast<size_t>(n * 5 + m)] != 0;
-      EXPECT_EQ(at(w.pair_of, m * 70 + n), lives ? pair : -1);
+      EXPECT_EQ(at(w.pairs.of.flat(), m * 70 + n), lives ? pair : -1);
       if (!lives) continue;
-      EXPECT_EQ(at(w.pair_entity, pair), n);
-      EXPECT_EQ(at(w.pair_expert, pair), m);
+      EXPECT_EQ(at(w.pairs.entity, pair), n);
+      EXPECT_EQ(at(w.pairs.expert, pair), m);
       ++pair;
     }
   }
-  EXPECT_EQ(at(w.offsets, 5), pair);
+  EXPECT_EQ(at(w.pairs.offsets, 5), pair);
 }
 
 // Whatever an expert's hidden layer overflows to, entities that do not weigh it do not notice.
@@ -345,8 +355,12 @@ TEST(ReconstructionLoss, EuclideanDistanceZeroHasNoGradient) {
   const Guarded<float> loss(1);
   const Guarded<float> grad(5);
   const Guarded<int32_t> live({1});
-  reconstruction_loss(loss.view(), grad.matrix(1, 5), vector.matrix(1, 5), vector.matrix(1, 5),
-                      {ReconstructionNorm::kEuclidean}, live.data(), stream());
+  reconstruction_loss(loss.view(), grad.matrix(1, 5),
+                      {.reconstruction = vector.matrix(1, 5),
+                       .teacher = vector.matrix(1, 5),
+                       .options = {ReconstructionNorm::kEuclidean},
+                       .active = live.data()},
+                      stream());
   EXPECT_EQ(loss.host()[0], 0.0f);
   EXPECT_EQ(grad.host(), std::vector<float>(5, 0.0f));
 }
@@ -359,8 +373,11 @@ TEST(ReconstructionLoss, NaNOfTheTeacherReachesTheLoss) {
   const Guarded<float> loss(2);
   const Guarded<float> grad(10);
   const Guarded<int32_t> live({2});
-  reconstruction_loss(loss.view(), grad.matrix(2, 5), reconstruction.matrix(2, 5),
-                      teacher.matrix(2, 5), {}, live.data(), stream());
+  reconstruction_loss(loss.view(), grad.matrix(2, 5),
+                      {.reconstruction = reconstruction.matrix(2, 5),
+                       .teacher = teacher.matrix(2, 5),
+                       .active = live.data()},
+                      stream());
   EXPECT_TRUE(std::isnan(loss.host()[0]));
   EXPECT_FALSE(std::isnan(loss.host()[1]));
 }
@@ -402,15 +419,16 @@ struct WholeLoss {
     const Matrix<float> alpha = mixture.of_capacity(probability, shape.experts);
     const Matrix<float> grad_l = mixture.of_capacity(grad_logits, shape.experts);
     const RowSegments rows = {{}, {}, {}, cursor.data(), shape.capacity};
-    linear_forward(l, t, gate_matrix, gate_bias.view(), Activation::kNone, &cursor.data()->count,
-                   stream());
+    const LinearCall gate = {
+        .in = t, .weight = gate_matrix, .bias = gate_bias.view(), .active = &cursor.data()->count};
+    linear_forward(l, gate, stream());
     gumbel_softmax_forward(s, alpha, l, rows, {kSeed, kPurpose}, epoch.data(), stream());
     mixture.step(path, {euclidean ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared});
     gumbel_softmax_backward(grad_l, mixture.of_capacity(mixture.grad_selection, shape.experts), s,
                             alpha, rows, epoch.data(), stream());
-    linear_backward({}, grad_gate_weight.matrix(shape.experts, shape.teacher),
-                    grad_gate_bias.view(), grad_l, t, {}, gate_matrix, Activation::kNone,
-                    &cursor.data()->count, stream());
+    linear_backward({.weight = grad_gate_weight.matrix(shape.experts, shape.teacher),
+                     .bias = grad_gate_bias.view()},
+                    grad_l, {}, gate, stream());
   }
 
   /// The parameters in double, and the loss as a function of them.
@@ -513,7 +531,6 @@ TEST(DistillationExpertsLoss, AtTheLowestTemperature) {
 
 TEST(Experts, RejectsShapesAndMemoryThatDoNotFit) {
   Mixture mixture({3, 4, 5, 6, 8}, 8, 1.0);
-  const ExpertsWorkspace workspace = mixture.workspace();
   EXPECT_THROW(make_experts_workspace(mixture.shape,
                                       mixture.floats.view().slice(0, mixture.floats.size() - 1),
                                       mixture.integers.view()),
@@ -522,24 +539,24 @@ TEST(Experts, RejectsShapesAndMemoryThatDoNotFit) {
       make_experts_workspace(mixture.shape, mixture.floats.view(),
                              mixture.integers.view().slice(0, mixture.integers.size() - 1)),
       std::invalid_argument);
-  EXPECT_THROW(experts_forward(mixture.reconstruction.matrix(8, 6), mixture.student.matrix(4, 8),
-                               mixture.selection.matrix(8, 3), mixture.parameters(), workspace,
-                               ExpertPath::kStacked, mixture.live_rows.data(), stream()),
+  ExpertsCall wrong_student = mixture.call(ExpertPath::kStacked);
+  wrong_student.student = mixture.student.matrix(4, 8);
+  EXPECT_THROW(experts_forward(mixture.reconstruction.matrix(8, 6), wrong_student, stream()),
                std::invalid_argument);
-  ExpertGradients gradients = mixture.gradients();
+  ExpertParameterGradients gradients = mixture.gradients();
   gradients.bias2.rows = 2;
-  EXPECT_THROW(
-      experts_backward(mixture.grad_student.matrix(8, 4), mixture.grad_selection.matrix(8, 3),
-                       gradients, mixture.grad_reconstruction.matrix(8, 6),
-                       mixture.student.matrix(8, 4), mixture.selection.matrix(8, 3),
-                       mixture.parameters(), workspace, ExpertPath::kRouted,
-                       mixture.live_rows.data(), stream()),
-      std::invalid_argument);
-  EXPECT_THROW(
-      reconstruction_loss(mixture.loss.view(), mixture.grad_reconstruction.matrix(8, 6),
-                          mixture.reconstruction.matrix(6, 8), mixture.teacher.matrix(8, 6), {},
-                          mixture.live_rows.data(), stream()),
-      std::invalid_argument);
+  EXPECT_THROW(experts_backward({.student = mixture.grad_student.matrix(8, 4),
+                                 .selection = mixture.grad_selection.matrix(8, 3),
+                                 .parameters = gradients},
+                                mixture.grad_reconstruction.matrix(8, 6),
+                                mixture.call(ExpertPath::kRouted), stream()),
+               std::invalid_argument);
+  EXPECT_THROW(reconstruction_loss(mixture.loss.view(), mixture.grad_reconstruction.matrix(8, 6),
+                                   {.reconstruction = mixture.reconstruction.matrix(6, 8),
+                                    .teacher = mixture.teacher.matrix(8, 6),
+                                    .active = mixture.live_rows.data()},
+                                   stream()),
+               std::invalid_argument);
 }
 
 }  // namespace

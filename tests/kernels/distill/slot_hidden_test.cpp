@@ -78,8 +78,11 @@ TEST(SlotOutput, FollowsTheEquations) {
     const auto cols = static_cast<size_t>(c.cols);
     const Guarded<float> hidden(c.hidden), weight(c.output), bias({0.75f});
     const Guarded<float> score(std::vector<float>(static_cast<size_t>(c.pairs), 7.0f));
-    slot_output_forward(score.matrix(c.capacity, c.slots), hidden.matrix(c.pairs, c.cols),
-                        weight.const_view(), bias.const_view(), c.view(), stream());
+    const SlotOutputCall call = {.hidden = hidden.matrix(c.pairs, c.cols),
+                                 .weight = weight.const_view(),
+                                 .bias = bias.const_view(),
+                                 .batch = c.view()};
+    slot_output_forward(score.matrix(c.capacity, c.slots), call, stream());
     std::vector<double> expected(static_cast<size_t>(c.pairs), 7.0);
     c.for_each_slot([&](size_t, size_t p, int32_t) {
       expected[p] += 0.75;
@@ -92,10 +95,11 @@ TEST(SlotOutput, FollowsTheEquations) {
     const Guarded<float> grad_score(c.weight), grad_hidden(c.pairs * c.cols);
     const Guarded<float> grad_weight(std::vector<float>(cols, 1.0f)), grad_bias({2.0f});
     const Guarded<float> sums(c.capacity * (c.cols + 1));
-    slot_output_backward(grad_hidden.matrix(c.pairs, c.cols), grad_weight.view(), grad_bias.view(),
-                         sums.matrix(c.capacity, c.cols + 1),
-                         grad_score.matrix(c.capacity, c.slots), hidden.matrix(c.pairs, c.cols),
-                         weight.const_view(), c.view(), stream());
+    slot_output_backward({.hidden = grad_hidden.matrix(c.pairs, c.cols),
+                          .weight = grad_weight.view(),
+                          .bias = grad_bias.view(),
+                          .sums = sums.matrix(c.capacity, c.cols + 1)},
+                         grad_score.matrix(c.capacity, c.slots), call, stream());
     // The score is linear in all three: the derivatives are the other factors.
     std::vector<double> by_hidden(c.hidden.size()), by_weight(cols, 1.0), by_bias = {2.0};
     const double untouched = Guarded<float>(1).host()[0];
@@ -160,9 +164,16 @@ TEST(SlotHidden, SameBitsOnAnyNumberOfThreads) {
         grad_bias({0.0f});
     const Guarded<float> sums(c.capacity * 65);
     const Guarded<float> anchors(c.capacity * 64), others(300 * 64);
-    slot_output_backward(grad_hidden.matrix(c.pairs, 64), grad_weight.view(), grad_bias.view(),
-                         sums.matrix(c.capacity, 65), grad_score.matrix(c.capacity, 20),
-                         hidden.matrix(c.pairs, 64), weight.const_view(), c.view(), stream());
+    slot_output_backward({.hidden = grad_hidden.matrix(c.pairs, 64),
+                          .weight = grad_weight.view(),
+                          .bias = grad_bias.view(),
+                          .sums = sums.matrix(c.capacity, 65)},
+                         grad_score.matrix(c.capacity, 20),
+                         {.hidden = hidden.matrix(c.pairs, 64),
+                          .weight = weight.const_view(),
+                          .bias = grad_bias.view(),
+                          .batch = c.view()},
+                         stream());
     slot_hidden_backward(anchors.matrix(c.capacity, 64), others.matrix(300, 64),
                          grad_hidden.matrix(c.pairs, 64), hidden.matrix(c.pairs, 64), c.view(),
                          c.index(), stream());
@@ -183,16 +194,27 @@ TEST(SlotHidden, RejectsShapesThatDoNotFit) {
                    c.view(), stream()),
       std::invalid_argument);
   const auto forward = [&](int64_t rows, int64_t pairs, int64_t biases) {
-    slot_output_forward(memory.matrix(rows, 5), memory.matrix(pairs, 2), memory.view().slice(0, 2),
-                        memory.view().slice(0, biases), c.view(), stream());
+    slot_output_forward(memory.matrix(rows, 5),
+                        {.hidden = memory.matrix(pairs, 2),
+                         .weight = memory.view().slice(0, 2),
+                         .bias = memory.view().slice(0, biases),
+                         .batch = c.view()},
+                        stream());
   };
   EXPECT_THROW(forward(3, 20, 1), std::invalid_argument);
   EXPECT_THROW(forward(4, 19, 1), std::invalid_argument);
   EXPECT_THROW(forward(4, 20, 0), std::invalid_argument);
   const auto output_backward = [&](int64_t grads, int64_t weights, int64_t sums) {
-    slot_output_backward(memory.matrix(grads, 2), memory.view().slice(0, weights),
-                         memory.view().slice(0, 1), memory.matrix(4, sums), memory.matrix(4, 5),
-                         memory.matrix(20, 2), memory.view().slice(0, 2), c.view(), stream());
+    slot_output_backward({.hidden = memory.matrix(grads, 2),
+                          .weight = memory.view().slice(0, weights),
+                          .bias = memory.view().slice(0, 1),
+                          .sums = memory.matrix(4, sums)},
+                         memory.matrix(4, 5),
+                         {.hidden = memory.matrix(20, 2),
+                          .weight = memory.view().slice(0, 2),
+                          .bias = memory.view().slice(0, 1),
+                          .batch = c.view()},
+                         stream());
   };
   EXPECT_THROW(output_backward(19, 2, 3), std::invalid_argument);
   EXPECT_THROW(output_backward(20, 3, 3), std::invalid_argument);

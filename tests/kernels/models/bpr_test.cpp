@@ -56,16 +56,22 @@ struct Problem {
     return {device_users.view(), device_positives.view(), device_negatives.view(),
             device_cursors.data() + batch, sizes.batch_size};
   }
+  BprCall call(int64_t batch) const {
+    return {.user_embedding = user_matrix(),
+            .item_embedding = item_matrix(),
+            .samples = samples(batch),
+            .users = user_rows.view(batch),
+            .positives = positive_rows.view(batch),
+            .negatives = negative_rows.view(batch)};
+  }
   void forward(int64_t batch) const {
-    bpr_forward(loss.view(), coefficient.view(), user_matrix(), item_matrix(), samples(batch),
-                stream());
+    bpr_forward(loss.view(), coefficient.view(), call(batch), stream());
   }
   void backward(int64_t batch, const Guarded<float>& grad_user,
                 const Guarded<float>& grad_item) const {
     bpr_backward(grad_user.matrix(sizes.users, sizes.cols),
-                 grad_item.matrix(sizes.items, sizes.cols), coefficient.view(), user_matrix(),
-                 item_matrix(), samples(batch), user_rows.view(batch), positive_rows.view(batch),
-                 negative_rows.view(batch), stream());
+                 grad_item.matrix(sizes.items, sizes.cols), coefficient.view(), call(batch),
+                 stream());
   }
   oracle::BprBatch oracle_batch(int64_t batch) const {
     const BatchCursor& cursor = cursors[static_cast<size_t>(batch)];
@@ -243,23 +249,22 @@ TEST(Bpr, RejectsShapesThatDoNotFit) {
   const Problem p({3, 4, 6, 6, 5});
   const Guarded<float> memory(100);
   const auto forward = [&](int64_t losses, int64_t coefficients, int64_t item_cols) {
-    bpr_forward(memory.view().slice(0, losses), memory.view().slice(0, coefficients),
-                p.user_matrix(), memory.matrix(4, item_cols), p.samples(0), stream());
+    BprCall call = p.call(0);
+    call.item_embedding = memory.matrix(4, item_cols);
+    bpr_forward(memory.view().slice(0, losses), memory.view().slice(0, coefficients), call,
+                stream());
   };
   EXPECT_THROW(forward(5, 6, 5), std::invalid_argument);
   EXPECT_THROW(forward(6, 5, 5), std::invalid_argument);
   EXPECT_THROW(forward(6, 6, 4), std::invalid_argument);
-  BprSamples short_positives = p.samples(0);
-  short_positives.positives.size = 5;
-  EXPECT_THROW(bpr_forward(p.loss.view(), p.coefficient.view(), p.user_matrix(), p.item_matrix(),
-                           short_positives, stream()),
+  BprCall short_positives = p.call(0);
+  short_positives.samples.positives.size = 5;
+  EXPECT_THROW(bpr_forward(p.loss.view(), p.coefficient.view(), short_positives, stream()),
                std::invalid_argument);
 
   const auto backward = [&](int64_t user_rows, int64_t item_rows, int64_t coefficients) {
     bpr_backward(memory.matrix(user_rows, 5), memory.matrix(item_rows, 5),
-                 memory.view().slice(0, coefficients), p.user_matrix(), p.item_matrix(),
-                 p.samples(0), p.user_rows.view(0), p.positive_rows.view(0),
-                 p.negative_rows.view(0), stream());
+                 memory.view().slice(0, coefficients), p.call(0), stream());
   };
   EXPECT_THROW(backward(2, 4, 6), std::invalid_argument);
   EXPECT_THROW(backward(3, 5, 6), std::invalid_argument);

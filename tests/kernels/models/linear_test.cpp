@@ -24,15 +24,20 @@ struct Layer {
         live_count({static_cast<int32_t>(live)}),
         out(rows * n) {}
 
-  void forward() {
-    linear_forward(out.matrix(capacity, n), in.matrix(capacity, k), weight.matrix(n, k),
-                   bias.view(), activation, live_count.data(), stream());
+  LinearCall call() const {
+    return {.in = in.matrix(capacity, k),
+            .weight = weight.matrix(n, k),
+            .bias = bias.view(),
+            .activation = activation,
+            .active = live_count.data()};
   }
+  void forward() { linear_forward(out.matrix(capacity, n), call(), stream()); }
   void backward(const Guarded<float>& grad_in, const Guarded<float>& grad_weight,
                 const Guarded<float>& grad_bias) {
-    linear_backward(grad_in.matrix(capacity, k), grad_weight.matrix(n, k), grad_bias.view(),
-                    grad_out.matrix(capacity, n), in.matrix(capacity, k), out.matrix(capacity, n),
-                    weight.matrix(n, k), activation, live_count.data(), stream());
+    linear_backward({.in = grad_in.matrix(capacity, k),
+                     .weight = grad_weight.matrix(n, k),
+                     .bias = grad_bias.view()},
+                    grad_out.matrix(capacity, n), out.matrix(capacity, n), call(), stream());
   }
   oracle::Linear plain() const {
     std::vector<double> live_in = to_double(in.host());
@@ -137,30 +142,29 @@ TEST(Linear, KeepsNaNThroughRelu) {
 
 TEST(Linear, WithoutCountAndInputGradient) {
   Layer layer(9, 9, 4, 3, Activation::kNone);
-  linear_forward(layer.out.matrix(9, 3), layer.in.matrix(9, 4), layer.weight.matrix(3, 4),
-                 layer.bias.view(), Activation::kNone, nullptr, stream());
+  LinearCall call = layer.call();
+  call.active = {};
+  linear_forward(layer.out.matrix(9, 3), call, stream());
   EXPECT_TRUE(
       close(layer.out.host(), oracle::linear_forward(layer.plain()), kTolerance, kTolerance));
   const Guarded<float> grad_weight(std::vector<float>(12));
   const Guarded<float> grad_bias(std::vector<float>(3));
   const std::vector<double> grad_out = to_double(layer.grad_out.host());
-  linear_backward({}, grad_weight.matrix(3, 4), grad_bias.view(), layer.grad_out.matrix(9, 3),
-                  layer.in.matrix(9, 4), {}, layer.weight.matrix(3, 4), Activation::kNone, nullptr,
-                  stream());
+  linear_backward({.weight = grad_weight.matrix(3, 4), .bias = grad_bias.view()},
+                  layer.grad_out.matrix(9, 3), {}, call, stream());
   EXPECT_TRUE(close(grad_weight.host(), oracle::linear_backward(layer.plain(), grad_out).weight,
                     kTolerance, kTolerance));
 }
 
 TEST(Linear, RejectsShapesThatDoNotFit) {
   Layer layer(4, 4, 3, 2, Activation::kNone);
-  EXPECT_THROW(
-      linear_forward(layer.out.matrix(4, 2), layer.in.matrix(3, 4), layer.weight.matrix(2, 3),
-                     layer.bias.view(), Activation::kNone, nullptr, stream()),
-      std::invalid_argument);
-  EXPECT_THROW(
-      linear_forward(layer.out.matrix(4, 2), layer.in.matrix(4, 3), layer.weight.matrix(2, 3),
-                     layer.bias.view().slice(0, 1), Activation::kNone, nullptr, stream()),
-      std::invalid_argument);
+  LinearCall transposed_input = layer.call();
+  transposed_input.in = layer.in.matrix(3, 4);
+  EXPECT_THROW(linear_forward(layer.out.matrix(4, 2), transposed_input, stream()),
+               std::invalid_argument);
+  LinearCall short_bias = layer.call();
+  short_bias.bias = layer.bias.view().slice(0, 1);
+  EXPECT_THROW(linear_forward(layer.out.matrix(4, 2), short_bias, stream()), std::invalid_argument);
 }
 
 }  // namespace

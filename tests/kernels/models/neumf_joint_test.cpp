@@ -26,10 +26,15 @@ struct Case {
   Matrix<const float> user_table() const { return device_user.matrix(kUsers, dims); }
   Matrix<const float> item_table() const { return device_item.matrix(kItems, dims); }
   Matrix<float> joint_matrix() const { return joint.matrix(f.pairs(), dims + width); }
+  NeumfJointCall call(const PairRows& rows) const {
+    return {.user_table = user_table(),
+            .item_table = item_table(),
+            .hidden = device_hidden.matrix(f.pairs(), width),
+            .pairs = rows};
+  }
   PairRows forward(int64_t batch) const {
     const PairRows rows = f.locate(batch).rows();
-    neumf_joint_forward(joint_matrix(), user_table(), item_table(),
-                        device_hidden.matrix(f.pairs(), width), rows, stream());
+    neumf_joint_forward(joint_matrix(), call(rows), stream());
     return rows;
   }
   /// The joint vectors of a batch, [pairs, dims + width].
@@ -92,8 +97,12 @@ TEST(NeumfJointForward, APairWithoutARowIsZero) {
   const Guarded<float> weight({1, 10, 100}), bias({0.5f});
   const Guarded<int32_t> user({0, -1, 0}), item({0, 0, -1});
   const PairRows pairs = {user.const_view(), item.const_view(), nullptr};
-  neumf_joint_forward(joint.matrix(3, 3), users.matrix(1, 2), items.matrix(1, 2),
-                      hidden.matrix(3, 1), pairs, stream());
+  neumf_joint_forward(joint.matrix(3, 3),
+                      {.user_table = users.matrix(1, 2),
+                       .item_table = items.matrix(1, 2),
+                       .hidden = hidden.matrix(3, 1),
+                       .pairs = pairs},
+                      stream());
   EXPECT_EQ(joint.host(), (std::vector<float>{10, 21, 1, 0, 0, 0, 0, 0, 0}));
   neumf_joint_score(score.view(), joint.matrix(3, 3), weight.const_view(), bias.const_view(), pairs,
                     stream());
@@ -112,10 +121,11 @@ TEST(NeumfJointBackward, IsTheDerivative) {
       const Guarded<float> grad_user(std::vector<float>(c.user.size(), 1.0f));
       const Guarded<float> grad_item(std::vector<float>(c.item.size(), 2.0f));
       const Guarded<float> grad_hidden(c.f.pairs() * c.width);
-      neumf_joint_backward(
-          grad_user.matrix(Case::kUsers, c.dims), grad_item.matrix(Case::kItems, c.dims),
-          grad_hidden.matrix(c.f.pairs(), c.width), grad_joint.matrix(c.f.pairs(), cols),
-          c.user_table(), c.item_table(), rows, c.f.batch(b), stream());
+      neumf_joint_backward({.user = grad_user.matrix(Case::kUsers, c.dims),
+                            .item = grad_item.matrix(Case::kItems, c.dims),
+                            .hidden = grad_hidden.matrix(c.f.pairs(), c.width)},
+                           grad_joint.matrix(c.f.pairs(), cols), c.call(rows), c.f.batch(b),
+                           stream());
       std::vector<double> user(c.user.size(), 1.0), item(c.item.size(), 2.0);
       std::vector<double> hidden(static_cast<size_t>(c.f.pairs() * c.width));
       const auto loss = [&](const std::vector<double>& u, const std::vector<double>& i, int64_t p,
@@ -159,9 +169,10 @@ TEST(NeumfJoint, SameBitsOnAnyNumberOfThreads) {
     const PairRows rows = c.forward(0);
     neumf_joint_score(score.view(), c.joint_matrix(), weight.const_view(), bias.const_view(), rows,
                       stream());
-    neumf_joint_backward(grad_user.matrix(Case::kUsers, 250), grad_item.matrix(Case::kItems, 250),
-                         grad_hidden.matrix(c.f.pairs(), 125), c.joint_matrix(), c.user_table(),
-                         c.item_table(), rows, c.f.batch(0), stream());
+    neumf_joint_backward({.user = grad_user.matrix(Case::kUsers, 250),
+                          .item = grad_item.matrix(Case::kItems, 250),
+                          .hidden = grad_hidden.matrix(c.f.pairs(), 125)},
+                         c.joint_matrix(), c.call(rows), c.f.batch(0), stream());
     return std::tuple{score.host(), grad_user.host(), grad_item.host()};
   };
   set_threads(1);
@@ -175,8 +186,10 @@ TEST(NeumfJoint, RejectsShapesThatDoNotFit) {
   const PairRows rows = c.f.locate(0).rows();
   const Guarded<float> memory(1000);
   const auto forward = [&](int64_t cols, int64_t item_cols, int64_t pairs) {
-    neumf_joint_forward(memory.matrix(12, cols), c.user_table(), memory.matrix(11, item_cols),
-                        memory.matrix(pairs, 3), rows, stream());
+    NeumfJointCall call = c.call(rows);
+    call.item_table = memory.matrix(11, item_cols);
+    call.hidden = memory.matrix(pairs, 3);
+    neumf_joint_forward(memory.matrix(12, cols), call, stream());
   };
   EXPECT_THROW(forward(6, 4, 12), std::invalid_argument);
   EXPECT_THROW(forward(7, 5, 12), std::invalid_argument);
@@ -190,9 +203,10 @@ TEST(NeumfJoint, RejectsShapesThatDoNotFit) {
   EXPECT_THROW(score(12, 6, 1), std::invalid_argument);
   EXPECT_THROW(score(12, 7, 2), std::invalid_argument);
   const auto backward = [&](int64_t users, int64_t items, int64_t cols) {
-    neumf_joint_backward(memory.matrix(users, 4), memory.matrix(items, 4), memory.matrix(12, 3),
-                         memory.matrix(12, cols), c.user_table(), c.item_table(), rows,
-                         c.f.batch(0), stream());
+    neumf_joint_backward({.user = memory.matrix(users, 4),
+                          .item = memory.matrix(items, 4),
+                          .hidden = memory.matrix(12, 3)},
+                         memory.matrix(12, cols), c.call(rows), c.f.batch(0), stream());
   };
   EXPECT_THROW(backward(6, 11, 7), std::invalid_argument);
   EXPECT_THROW(backward(7, 10, 7), std::invalid_argument);

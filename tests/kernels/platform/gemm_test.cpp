@@ -91,12 +91,12 @@ TEST(Gemm, LiveRowsLimitRowsOrSums) {
     const std::vector<float> before = sums.host();
     for (size_t i = 0; i < before.size(); ++i) expected[i] += before[i];
     gemm(sums.matrix(7, 5), device_a.matrix(kRows, 7), Transpose::kYes, device_b.matrix(kRows, 5),
-         Transpose::kNo, {.beta = 1.0f, .live_rows = count.data()}, stream());
+         Transpose::kNo, {.beta = 1.0f, .active = count.data()}, stream());
     EXPECT_TRUE(close(sums.host(), expected, kTolerance, kTolerance));
 
     const Guarded<float> rows(kRows * 5);
     gemm(rows.matrix(kRows, 5), device_a.matrix(kRows, 7), Transpose::kNo, device_w.matrix(7, 5),
-         Transpose::kNo, {.live_rows = count.data()}, stream());
+         Transpose::kNo, {.active = count.data()}, stream());
     std::vector<float> live_part = rows.host();
     live_part.resize(static_cast<size_t>(live) * 5);
     EXPECT_TRUE(close(live_part, product(a, false, w, false, live, 5, 7), kTolerance, kTolerance));
@@ -107,7 +107,7 @@ TEST(Gemm, LiveRowsLimitRowsOrSums) {
     gemm(rows.matrix(kRows, 5).slice(kFirst, kRows - kFirst),
          device_b.matrix(kRows, 5).slice(kFirst, kRows - kFirst), Transpose::kNo,
          device_w.matrix(7, 5).slice(0, 5), Transpose::kNo,
-         {.live_rows = count.data(), .first_row = kFirst}, stream());
+         {.active = count.data(), .first_row = kFirst}, stream());
     const std::vector<double> sliced = product(b, false, w, false, kRows, 5, 5);
     for (int64_t i = kFirst * 5; i < live * 5; ++i) {
       EXPECT_NEAR(rows.host()[static_cast<size_t>(i)], sliced[static_cast<size_t>(i)], kTolerance);
