@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "kernels/distill/soft_target.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/interesting.h"
 
 namespace derrd {
 

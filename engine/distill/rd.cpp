@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "kernels/epoch/negatives.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/interesting.h"
 
 namespace derrd {
 

@@ -9,7 +9,7 @@
 
 #include "kernels/distill/relaxed_ranking.h"
 #include "kernels/epoch/negatives.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/slot_index.h"
 
 namespace derrd {
 

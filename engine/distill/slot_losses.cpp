@@ -1,7 +1,7 @@
 #include "engine/distill/slot_losses.h"
 
 #include "kernels/common/sum.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/slot_index.h"
 #include "kernels/epoch/segments.h"
 
 namespace derrd {

@@ -10,7 +10,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/distill/slot_hidden.h"
 #include "kernels/distill/slot_scores.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/slot_index.h"
 #include "kernels/platform/sort.h"
 
 namespace derrd::bench {

@@ -3,7 +3,7 @@
 #include "bench/kernels/distill/slot_batch.h"
 #include "bench/kernels/epoch/ranking_lists.h"
 #include "bench/kernels/large.h"
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/slot_index.h"
 #include "kernels/platform/sort.h"
 
 namespace derrd::bench {

@@ -1,4 +1,6 @@
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/interesting.h"
+#include "kernels/epoch/uninteresting.h"
+#include "kernels/epoch/slot_index.h"
 
 #include <algorithm>
 #include <numeric>

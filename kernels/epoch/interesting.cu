@@ -1,23 +1,22 @@
-// Which items Relaxed Ranking Distillation looks at (DE-RRD, section 4.2.1).
+// RRD's interesting items (DE-RRD, section 4.2.1): K of the teacher's list without replacement, the
+// k-th item with weight e^{-k/t}.
 //
-// Interesting items: K of the teacher's list without replacement, the k-th with weight e^{-k/t}.
 // Drawing them one after the other is the same as keeping the K largest of -k/t + g_k with
 // independent Gumbel noise g_k (Yellott 1977; Efraimidis and Spirakis 2006), and a sort keeps them
 // for all users at once. With g = -log(-log u), the order is that of log(-log u) + k/t, ascending:
-// no weight is ever formed, so none underflows, however long the list.
+// no weight is ever formed, so none underflows, however long the list. Floats are sorted as
+// integers (ordered_bits.h).
 //
-// Floats are sorted as integers: the bits of a positive float ascend with it; those of a negative
-// one, all inverted, too.
-//
-// Mapping: a tile a user, lanes striding over its list; one Philox call serves four positions.
+// Shapes: lists [U, R], samples [U, K + L]. Mapping: a tile a user, lanes striding over its list;
+// one Philox call serves four positions.
 // Bytes: keys 16 R a user, written once; the sort moves them several times and is the larger part.
 
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/interesting.h"
 
 #include <stdexcept>
 #include <string>
 
-#include "kernels/common/elementary.h"
+#include "kernels/common/ordered_bits.h"
 #include "kernels/common/random.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
@@ -27,12 +26,6 @@ namespace derrd {
 namespace {
 
 constexpr int64_t kPositionsPerDraw = 4;
-
-/// Unsigned integers in the order of the floats.
-__device__ __forceinline__ uint32_t ordered_bits(float value) {
-  const auto bits = static_cast<uint32_t>(bits_of_float(value));
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
 
 __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> lists, float t,
                                         RandomKey key) {
@@ -155,94 +148,6 @@ __global__ void top_items_kernel(Matrix<int32_t> samples, Vector<int32_t> lowest
   }
 }
 
-__global__ void list_lengths_kernel(Vector<int32_t> lengths, Matrix<const int32_t> lists) {
-  const WarpTile tile = warp_tile();
-  for (const int64_t user : units_of(tile, lists.rows)) {
-    const int32_t* __restrict__ list = lists.row(user);
-    int present = 0;
-    for (int64_t i = tile.thread_rank(); i < lists.cols; i += tile.size()) {
-      present += list[i] >= 0 ? 1 : 0;
-    }
-    present = cg::reduce(tile, present, cg::plus<int>());
-    if (tile.thread_rank() == 0) lengths[user] = present;
-  }
-}
-
-__global__ void exclusion_sizes_kernel(Vector<int64_t> sizes, SparseRows observed,
-                                       Vector<const int32_t> list_lengths) {
-  for (const int64_t user : units_of(SingleThread{}, sizes.size)) {
-    sizes[user] = user + 1 < sizes.size
-                      ? observed.offsets[user + 1] - observed.offsets[user] + list_lengths[user]
-                      : 0;
-  }
-}
-
-__global__ void exclusion_keys_kernel(SortBuffers out, Vector<const int64_t> offsets,
-                                      SparseRows observed, Matrix<const int32_t> lists,
-                                      Vector<const int32_t> list_lengths) {
-  const WarpTile tile = warp_tile();
-  for (const int64_t user : units_of(tile, lists.rows)) {
-    const int64_t first = observed.offsets[user];
-    const int64_t degree = observed.offsets[user + 1] - first;
-    const int64_t begin = offsets[user];
-    const int32_t* __restrict__ items = observed.items.data + first;
-    const int32_t* __restrict__ list = lists.row(user);
-    uint64_t* __restrict__ keys = out.keys.data + begin;
-    uint32_t* __restrict__ values = out.values.data + begin;
-    const int64_t length = list_lengths[user];
-    for (int64_t i = tile.thread_rank(); i < degree + length; i += tile.size()) {
-      const int32_t item = i < degree ? items[i] : list[i - degree];
-      keys[i] = static_cast<uint64_t>(item);
-      values[i] = static_cast<uint32_t>(item);
-    }
-  }
-}
-
-__global__ void slot_order_keys_kernel(SortBuffers out, Vector<const int32_t> samples,
-                                       Vector<const float> scores) {
-  for (const int64_t i : units_of(SingleThread{}, samples.size)) {
-    // Falling: all bits inverted. Empty slots stand behind 32-bit keys.
-    out.keys[i] = samples[i] >= 0 ? ~ordered_bits(scores[i]) : ~uint64_t{0};
-    out.values[i] = static_cast<uint32_t>(samples[i]);
-  }
-}
-
-__global__ void ranking_occurrence_keys_kernel(SortBuffers out, Matrix<const int32_t> samples,
-                                               SlotCode code) {
-  const WarpTile tile = warp_tile();
-  const int64_t slots = samples.cols;
-  for (const int64_t user : units_of(tile, samples.rows)) {
-    const int32_t* __restrict__ row = samples.row(user);
-    uint64_t* __restrict__ keys = out.keys.data + user * slots;
-    uint32_t* __restrict__ values = out.values.data + user * slots;
-    for (int64_t slot = tile.thread_rank(); slot < slots; slot += tile.size()) {
-      keys[slot] = row[slot] >= 0 ? static_cast<uint64_t>(row[slot]) : kNoItemKey;
-      values[slot] = code.pack(user, slot);
-    }
-  }
-}
-
-__global__ void row_offsets_kernel(Vector<int32_t> offsets, Vector<const uint64_t> sorted_keys) {
-  for (const int64_t row : units_of(SingleThread{}, offsets.size)) {
-    int64_t low = 0;
-    int64_t high = sorted_keys.size;
-    while (low < high) {
-      const int64_t middle = (low + high) / 2;
-      if (sorted_keys[middle] < static_cast<uint64_t>(row)) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    offsets[row] = static_cast<int32_t>(low);
-  }
-}
-
-void check_pairs(const char* operation, SortBuffers out, int64_t pairs) {
-  require_size(operation, "keys", out.keys, pairs);
-  require_size(operation, "values", out.values, pairs);
-}
-
 void check_samples(const char* operation, Matrix<int32_t> samples, Vector<int32_t> lowest,
                    Matrix<const int32_t> lists, int64_t k) {
   require_shape(operation, "samples", samples, lists.rows, samples.cols);
@@ -267,7 +172,8 @@ void launch_gather_at(Matrix<T> out, Matrix<const T> lists, Matrix<const int32_t
 
 void interesting_keys(SortBuffers out, Matrix<const int32_t> lists, float t, RandomKey key,
                       const Stream& stream) {
-  check_pairs("interesting_keys", out, lists.size());
+  require_size("interesting_keys", "keys", out.keys, lists.size());
+  require_size("interesting_keys", "values", out.values, lists.size());
   if (!(t > 0.0f)) {
     throw std::invalid_argument("interesting_keys: t is " + std::to_string(t) +
                                 ", it must be positive");
@@ -313,67 +219,6 @@ void top_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<const int
   if (lists.rows == 0) return;
   launch("top_items", tiles_for(lists.rows, k), stream, top_items_kernel, samples, lowest, lists,
          k);
-}
-
-void list_lengths(Vector<int32_t> lengths, Matrix<const int32_t> lists, const Stream& stream) {
-  require_size("list_lengths", "lengths", lengths, lists.rows);
-  if (lists.rows == 0) return;
-  launch("list_lengths", tiles_for(lists.rows, lists.cols), stream, list_lengths_kernel, lengths,
-         lists);
-}
-
-void exclusion_sizes(Vector<int64_t> sizes, SparseRows observed, Vector<const int32_t> list_lengths,
-                     const Stream& stream) {
-  require_size("exclusion_sizes", "sizes", sizes, list_lengths.size + 1);
-  require_size("exclusion_sizes", "observed offsets", observed.offsets, list_lengths.size + 1);
-  launch("exclusion_sizes", threads_for(sizes.size), stream, exclusion_sizes_kernel, sizes,
-         observed, list_lengths);
-}
-
-void exclusion_keys(SortBuffers out, Vector<const int64_t> offsets, SparseRows observed,
-                    Matrix<const int32_t> lists, Vector<const int32_t> list_lengths,
-                    const Stream& stream) {
-  constexpr const char* kName = "exclusion_keys";
-  require_size(kName, "offsets", offsets, lists.rows + 1);
-  require_size(kName, "observed offsets", observed.offsets, lists.rows + 1);
-  require_size(kName, "list lengths", list_lengths, lists.rows);
-  require_size(kName, "values", out.values, out.keys.size);
-  if (lists.rows == 0) return;
-  launch("exclusion_keys", tiles_for(lists.rows, out.keys.size / lists.rows + 1), stream,
-         exclusion_keys_kernel, out, offsets, observed, lists, list_lengths);
-}
-
-void slot_order_keys(SortBuffers out, Matrix<const int32_t> samples, Matrix<const float> scores,
-                     const Stream& stream) {
-  check_pairs("slot_order_keys", out, samples.size());
-  require_shape("slot_order_keys", "scores", scores, samples.rows, samples.cols);
-  if (samples.size() == 0) return;
-  launch("slot_order_keys", threads_for(samples.size()), stream, slot_order_keys_kernel, out,
-         samples.flat(), scores.flat());
-}
-
-void ranking_occurrence_keys(SortBuffers out, Matrix<const int32_t> samples, const Stream& stream) {
-  check_pairs("ranking_occurrence_keys", out, samples.size());
-  if (!slot_code_fits(samples.rows, samples.cols)) {
-    throw std::invalid_argument("ranking_occurrence_keys: " + std::to_string(samples.rows) +
-                                " users with " + std::to_string(samples.cols) +
-                                " slots do not fit into 32 bits");
-  }
-  if (samples.size() == 0) return;
-  launch("ranking_occurrence_keys", tiles_for(samples.rows, samples.cols), stream,
-         ranking_occurrence_keys_kernel, out, samples, slot_code(samples.cols));
-}
-
-void row_offsets(Vector<int32_t> offsets, Vector<const uint64_t> sorted_keys,
-                 const Stream& stream) {
-  if (sorted_keys.size > INT32_MAX) {
-    throw std::invalid_argument("row_offsets: " + std::to_string(sorted_keys.size) +
-                                " keys are too many for 32-bit offsets");
-  }
-  if (offsets.size == 0) return;
-  constexpr int64_t kSearch = 64;
-  launch("row_offsets", threads_for(offsets.size, kSearch), stream, row_offsets_kernel, offsets,
-         sorted_keys);
 }
 
 }  // namespace derrd
