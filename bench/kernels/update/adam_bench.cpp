@@ -31,7 +31,7 @@ struct Table {
 
   static int64_t bytes(const Arguments& shape) { return shape[0] * (16 * shape[1] + 4); }
 
-  /// Of the rows that wait.
+  /// State of the lazy rows.
   AdamHistory history() const { return {steps.data(), corrections.view()}; }
   AdamRows view() const {
     const auto matrix = [&](const DeviceArray<float>& array) { return array.matrix(rows, cols); };
@@ -82,7 +82,7 @@ void update(benchmark::State& state) {
   measure(state, work, [&] { optimizer.step(); });
 }
 
-// One update of every row, in the kernel for rows that wait.
+// One update of every row, in the kernel for lazy rows.
 void catch_up_all(benchmark::State& state) {
   const Table& t = kept_data<Table, 2>(state);
   const double rows = static_cast<double>(t.rows);
@@ -166,7 +166,7 @@ void epochs(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"R", "D", "B", "steps"})->ArgsProduct({{30'000}, {20, 200}, {2'900}, {113}});
 }
 BENCHMARK(epoch<false>)->Name("adam_epoch_every_step")->Apply(epochs);
-BENCHMARK(epoch<true>)->Name("adam_epoch_when_read")->Apply(epochs);
+BENCHMARK(epoch<true>)->Name("adam_epoch_lazy")->Apply(epochs);
 
 const bool large_tables =
     add_large({"R", "D"}, {{1'000'000, 64}, {1'000'000, 128}, {10'000'000, 64}, {10'000'000, 128}},
@@ -176,7 +176,7 @@ const bool large_tables =
                {"adam_catch_up_batch", catch_up_batch}});
 [[maybe_unused]] const bool large_epochs = add_large(
     {"R", "D", "B", "steps"}, {{1'000'000, 64, 3'000, 50}, {1'000'000, 128, 3'000, 50}},
-    Table::bytes, {{"adam_epoch_every_step", epoch<false>}, {"adam_epoch_when_read", epoch<true>}});
+    Table::bytes, {{"adam_epoch_every_step", epoch<false>}, {"adam_epoch_lazy", epoch<true>}});
 
 }  // namespace
 }  // namespace derrd::bench

@@ -55,7 +55,8 @@ struct Epoch {
   DeviceArray<AdamCorrections> corrections;
 };
 
-/// The levels find the table as the one before left it: no row waits, all have moments.
+/// The levels find the table as the one before left it: no row has missed updates, all have
+/// moments.
 void run(benchmark::State& state, ladder::AdamSteps* level) {
   const Epoch& epoch = kept_data<Epoch, kArguments>(state);
   const ladder::AdamEpoch view = epoch.view();

@@ -1,4 +1,4 @@
-// Level 5: the gradient waits too, and a lane takes several columns: the project's kernel,
+// Level 5: lazy gradients too, and a lane takes several columns: the project's kernel,
 // kernels/update/adam_rows.cu.
 //
 // Two ideas. A row gets a gradient only right after it was read, hence up to date: so the gradient
@@ -20,8 +20,8 @@
 
 namespace derrd::ladder {
 
-void gradient_waits(const AdamEpoch& epoch, AdamOptions options, const Stream& stream) {
-  require_valid("gradient_waits", epoch);
+void lazy_gradient(const AdamEpoch& epoch, AdamOptions options, const Stream& stream) {
+  require_valid("lazy_gradient", epoch);
   const auto catch_up = [&](const RowSegments& rows) {
     const AdamRead read = {epoch.table, rows, {}};
     adam_catch_up({&read, 1}, options, epoch.history, stream);

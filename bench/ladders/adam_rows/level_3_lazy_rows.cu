@@ -1,4 +1,4 @@
-// Level 3: rows wait until they are read.
+// Level 3: lazy rows, which are updated when they are read.
 //
 // The idea: a step reads B rows of R. What the others miss changes nothing for anybody until they
 // are read themselves. So a row keeps the number of updates applied to it, and makes up for the
@@ -86,7 +86,7 @@ void step_through_memory(const AdamEpoch& epoch, Vector<const int32_t> rows, Ada
   const AdamRows& table = epoch.table;
   const int64_t units = rows.data == nullptr ? table.value.rows : rows.size;
   if (units == 0) return;
-  launch("rows_wait", tiles_for(units, kOperationsPerUpdate * table.value.cols), stream,
+  launch("lazy_rows", tiles_for(units, kOperationsPerUpdate * table.value.cols), stream,
          step_through_memory_kernel, table, rows, units, adam_factors(options), epoch.history);
 }
 
@@ -99,8 +99,8 @@ void update_read_rows(const AdamRows& table, Vector<const int32_t> rows, AdamOpt
          update_read_rows_kernel, table, rows, adam_factors(options), history);
 }
 
-void rows_wait(const AdamEpoch& epoch, AdamOptions options, const Stream& stream) {
-  require_valid("rows_wait", epoch);
+void lazy_rows(const AdamEpoch& epoch, AdamOptions options, const Stream& stream) {
+  require_valid("lazy_rows", epoch);
   for (int64_t step = 0; step < epoch.read.rows; ++step) {
     const Vector<const int32_t> rows = rows_of_step(epoch, step);
     step_through_memory(epoch, rows, options, stream);
