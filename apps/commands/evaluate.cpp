@@ -93,7 +93,7 @@ std::vector<std::string> with_values(std::string first, const Json& metrics) {
   return cells;
 }
 
-std::string file_name(const Row& row) {
+std::string model_file_name(const Row& row) {
   return std::filesystem::path(row.file).filename().string();
 }
 
@@ -103,7 +103,7 @@ void print_metrics(const std::string& title, const std::vector<Row>& rows, Metri
   std::vector<std::vector<std::string>> table;
   table.push_back(with_names("", metrics_json(metrics_of(rows.front()))));
   for (const Row& row : rows) {
-    table.push_back(with_values(file_name(row), metrics_json(metrics_of(row))));
+    table.push_back(with_values(model_file_name(row), metrics_json(metrics_of(row))));
   }
   fmt::print("\n{}\n", title);
   print_table(table);
@@ -113,7 +113,7 @@ void print_tables(const std::vector<Row>& rows, const Dataset& dataset, bool val
   std::vector<std::vector<std::string>> table = {
       {"", "dimension", "parameters", "MB", "ms for all top-10 lists"}};
   for (const Row& row : rows) {
-    table.push_back({file_name(row), std::to_string(row.dim), std::to_string(row.parameters),
+    table.push_back({model_file_name(row), std::to_string(row.dim), std::to_string(row.parameters),
                      fmt::format("{:.2f}", row.megabytes),
                      fmt::format("{:.1f}", row.evaluation.top10_seconds * 1e3)});
   }

@@ -9,7 +9,7 @@
 
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::python_test {
 namespace {
 
 constexpr const char* kScript = R"(
@@ -97,4 +97,4 @@ TEST(Python, OpensEveryKindOfFile) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::python_test

@@ -7,7 +7,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::dataset_test {
 namespace {
 
 /// Three users of six items: one with everything, one with a test item only, one with nothing.
@@ -231,4 +231,4 @@ TEST(InteractionRows, Contains) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::dataset_test

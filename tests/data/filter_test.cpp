@@ -12,7 +12,7 @@
 #include "data/split.h"
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::filter_test {
 namespace {
 
 Interactions parse(std::string_view text) {
@@ -111,4 +111,4 @@ TEST(Foursquare, HasTheSizeThatIsDocumented) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::filter_test

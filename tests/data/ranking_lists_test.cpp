@@ -7,7 +7,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::ranking_lists_test {
 namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();  // behind the last item
@@ -187,4 +187,4 @@ TEST(RankingLists, RefusesOtherMatrices) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::ranking_lists_test

@@ -4,7 +4,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::readers_test {
 namespace {
 
 ReadOptions as(Format format) {
@@ -320,4 +320,4 @@ TEST(Readers, NameTheFileAndTheLine) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::readers_test

@@ -4,7 +4,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::ready_split_test {
 namespace {
 
 class ReadySplitTest : public testing::Test {
@@ -113,4 +113,4 @@ TEST_F(ReadySplitTest, AUserWithoutItemsIsRefusedWithoutALine) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::ready_split_test

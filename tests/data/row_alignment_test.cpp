@@ -4,7 +4,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::row_alignment_test {
 namespace {
 
 IdTable strings(const std::vector<std::string_view>& texts) { return IdTable::from_texts(texts); }
@@ -84,4 +84,4 @@ TEST(RowAlignment, IdsInASafetensorsFile) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::row_alignment_test

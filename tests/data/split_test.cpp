@@ -11,7 +11,7 @@
 #include "data/random.h"
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::split_test {
 namespace {
 
 /// Users with `sizes` items each, the first of I.
@@ -208,4 +208,4 @@ TEST(RandomStream, BelowIsUnbiased) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::split_test

@@ -11,7 +11,7 @@
 #include "data/split.h"
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::synthesize_test {
 namespace {
 
 SynthesisOptions small(int64_t users, int64_t items, int64_t interactions) {
@@ -180,4 +180,4 @@ TEST(Synthesize, AFactorModelLearnsItsTastes) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::synthesize_test

@@ -11,13 +11,9 @@
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "tests/random_values.h"
+#include "tests/stream.h"
 
 namespace derrd::test {
-
-inline const Stream& stream() {
-  static const Stream instance;
-  return instance;
-}
 
 /// Users with `degree` random training items each and two more held out; every other item is a
 /// candidate.

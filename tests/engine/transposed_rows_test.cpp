@@ -3,7 +3,7 @@
 #include "tests/kernels/epoch/sampling_support.h"
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::transposed_rows_test {
 namespace {
 
 std::vector<std::vector<int32_t>> transposed(const std::vector<std::vector<int32_t>>& rows,
@@ -33,4 +33,4 @@ TEST(TransposedRows, OfNothing) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::transposed_rows_test

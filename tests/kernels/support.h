@@ -13,16 +13,12 @@
 
 #include "kernels/platform/memory.h"
 #include "tests/random_values.h"
+#include "tests/stream.h"
 
 namespace derrd::test {
 
 /// Sizes at and around a tile, and one beyond a block's chunk.
 inline const std::vector<int64_t> kEdgeSizes = {0, 1, 31, 32, 33, 257};
-
-inline const Stream& stream() {
-  static const Stream instance;
-  return instance;
-}
 
 /// Device memory of `size` elements between two zones of a known pattern; expect_intact() fails if
 /// one was written to. The content starts as the pattern, so a kernel that skips an output element

@@ -11,7 +11,7 @@
 
 #include "tests/finite_differences.h"
 
-namespace derrd::test {
+namespace derrd::test::support_test {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -121,4 +121,4 @@ TEST(SupportTest, RandomDataIsRepeatable) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::support_test

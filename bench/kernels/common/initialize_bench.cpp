@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::initialize_bench {
 namespace {
 
 constexpr RandomKey kKey = {.seed = 1};
@@ -27,4 +27,4 @@ BENCHMARK(uniform)->Name("initialize_uniform")->Apply(wall_clock)->ArgNames({"n"
               {{"initialize_normal", normal}, {"initialize_uniform", uniform}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::initialize_bench

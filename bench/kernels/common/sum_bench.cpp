@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::sum_bench {
 namespace {
 
 void sum(benchmark::State& state) {
@@ -21,4 +21,4 @@ BENCHMARK(sum)->Name("accumulate_sum")->Apply(wall_clock)->ArgNames({"n"})->Arg(
               [](const Arguments& shape) { return 4 * shape[0]; }, {{"accumulate_sum", sum}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::sum_bench

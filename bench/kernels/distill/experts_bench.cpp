@@ -6,7 +6,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/distill/reconstruction.h"
 
-namespace derrd::bench {
+namespace derrd::bench::experts_bench {
 namespace {
 
 /// DE for BPR on CiteULike, phi = 0.1: range(0) entities; range(1): of 100 entities, how many live
@@ -172,4 +172,4 @@ BENCHMARK(loss)
               {{"reconstruction_loss", loss}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::experts_bench

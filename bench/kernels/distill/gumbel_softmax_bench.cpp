@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::gumbel_softmax_bench {
 namespace {
 
 /// range(0) entities, range(1) experts.
@@ -71,4 +71,4 @@ BENCHMARK(backward)->Name("gumbel_softmax_backward")->Apply(shapes);
     {{"gumbel_softmax_forward", forward}, {"gumbel_softmax_backward", backward}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::gumbel_softmax_bench

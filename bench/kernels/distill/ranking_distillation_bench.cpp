@@ -3,7 +3,7 @@
 #include "bench/kernels/distill/slot_batch.h"
 #include "bench/kernels/large.h"
 
-namespace derrd::bench {
+namespace derrd::bench::ranking_distillation_bench {
 namespace {
 
 /// range(0) anchors, range(1) of the teacher's items, range(2) negatives.
@@ -37,4 +37,4 @@ BENCHMARK(dynamic)->Name("ranking_distillation_dynamic")->Apply(shapes);
               {{"ranking_distillation_static", fixed}, {"ranking_distillation_dynamic", dynamic}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::ranking_distillation_bench

@@ -13,7 +13,7 @@
 #include "kernels/epoch/slot_index.h"
 #include "kernels/platform/sort.h"
 
-namespace derrd::bench {
+namespace derrd::bench::relaxed_ranking_bench {
 namespace {
 
 /// One batch of RRD: `batch` distinct users of U, half of whose slots hold popular items, half
@@ -264,4 +264,4 @@ BENCHMARK(hidden_backward)->Name("slot_hidden_backward")->Apply(shapes);
               {{"item_scores", given_items}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::relaxed_ranking_bench

@@ -6,7 +6,7 @@
 #include "kernels/epoch/slot_index.h"
 #include "kernels/platform/sort.h"
 
-namespace derrd::bench {
+namespace derrd::bench::slot_rows_bench {
 namespace {
 
 constexpr int64_t kSlots = 40;
@@ -67,4 +67,4 @@ BENCHMARK(slot_rows)
               {{"find_slot_rows", slot_rows}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::slot_rows_bench

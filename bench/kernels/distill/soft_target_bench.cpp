@@ -3,7 +3,7 @@
 #include "bench/kernels/distill/slot_batch.h"
 #include "bench/kernels/large.h"
 
-namespace derrd::bench {
+namespace derrd::bench::soft_target_bench {
 namespace {
 
 void loss(benchmark::State& state) {
@@ -40,4 +40,4 @@ BENCHMARK(targets)->Name("soft_targets")->Apply(shapes);
               {{"soft_target_loss", loss}, {"soft_targets", targets}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::soft_target_bench

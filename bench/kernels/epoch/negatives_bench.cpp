@@ -6,7 +6,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::negatives_bench {
 namespace {
 
 /// Rows of `length` ascending items for every user.
@@ -63,4 +63,4 @@ BENCHMARK(uninteresting)
     {{"sample_uninteresting", uninteresting}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::negatives_bench

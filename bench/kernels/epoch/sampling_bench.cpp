@@ -9,7 +9,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
 
-namespace derrd::bench {
+namespace derrd::bench::sampling_bench {
 namespace {
 
 constexpr int64_t kListLength = 500;
@@ -194,4 +194,4 @@ BENCHMARK(inverse)->Name("ranking_occurrences")->Apply(shapes);
                {"ranking_occurrences", inverse}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::sampling_bench

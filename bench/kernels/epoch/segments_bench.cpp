@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::segments_bench {
 namespace {
 
 constexpr int64_t kBatchSize = 1024;
@@ -68,4 +68,4 @@ BENCHMARK(locate)
     [](const Arguments& shape) { return 4 * (shape[0] + shape[1]); }, {{"locate_rows", locate}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::segments_bench

@@ -6,7 +6,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
 
-namespace derrd::bench {
+namespace derrd::bench::shuffle_bench {
 namespace {
 
 /// range(0) elements.
@@ -67,4 +67,4 @@ BENCHMARK(shuffle)
     {{"shuffle_keys", keys}, {"gather_values", gather}, {"shuffle_keys_sort_gather", shuffle}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::shuffle_bench

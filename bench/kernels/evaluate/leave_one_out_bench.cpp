@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::leave_one_out_bench {
 namespace {
 
 constexpr int64_t kCandidates = 499;
@@ -89,4 +89,4 @@ BENCHMARK(ranks)
               {{"leave_one_out_items", list_items}, {"ranks_of_scores", ranks_of_given_scores}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::leave_one_out_bench

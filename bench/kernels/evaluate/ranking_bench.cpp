@@ -7,7 +7,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/platform/sort.h"
 
-namespace derrd::bench {
+namespace derrd::bench::ranking_bench {
 namespace {
 
 constexpr int64_t kObserved = 22;  ///< items a user
@@ -180,4 +180,4 @@ BENCHMARK(ranks)->Name("full_ranks")->Apply(tiles);
               Teacher::bytes, {{"teacher_lists", teacher_lists}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::ranking_bench

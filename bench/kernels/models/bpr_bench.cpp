@@ -4,7 +4,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::bpr_bench {
 namespace {
 
 /// One batch: range(0) users, range(1) items, range(2) B, range(3) D. Users and items are uniform.
@@ -94,4 +94,4 @@ BENCHMARK(backward)->Name("bpr_backward")->Apply(shapes);
               Step::bytes, {{"bpr_forward", forward}, {"bpr_backward", backward}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::bpr_bench

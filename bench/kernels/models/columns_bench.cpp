@@ -5,7 +5,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::columns_bench {
 namespace {
 
 void copy(benchmark::State& state) {
@@ -42,4 +42,4 @@ BENCHMARK(add)->Name("add_columns")->Apply(shapes);
               {{"copy_columns", copy}, {"add_columns", add}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::columns_bench

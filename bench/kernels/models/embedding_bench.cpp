@@ -5,7 +5,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::embedding_bench {
 namespace {
 
 /// A batch of B samples: range(0) table rows, range(1) B, range(2) D.
@@ -105,4 +105,4 @@ BENCHMARK(accumulate_uniform)->Name("accumulate_rows")->Apply(shapes);
               {{"accumulate_rows_popular", accumulate_popular}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::embedding_bench

@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::linear_bench {
 namespace {
 
 /// range(0) rows, range(1) inputs, range(2) outputs.
@@ -92,4 +92,4 @@ BENCHMARK(backward)->Name("linear_backward")->Apply(shapes);
               Layer::bytes, {{"linear_forward", forward}, {"linear_backward", backward}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::linear_bench

@@ -9,7 +9,7 @@
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/models/scale_columns.h"
 
-namespace derrd::bench {
+namespace derrd::bench::neumf_bench {
 namespace {
 
 /// One batch of NeuMF with one hidden layer, as wide as the vectors: range(0) users, range(1)
@@ -215,4 +215,4 @@ BENCHMARK(enumerate)
               {{"enumerate_pairs", enumerate}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::neumf_bench

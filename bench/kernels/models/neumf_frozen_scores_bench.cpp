@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::neumf_frozen_scores_bench {
 namespace {
 
 /// NeuMF with one hidden layer, frozen: range(0) users to score at once, range(1) items, range(2)
@@ -108,4 +108,4 @@ BENCHMARK(list)
     {{"neumf_list_scores", list}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::neumf_frozen_scores_bench

@@ -1,7 +1,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::copy_bench {
 namespace {
 
 /// The roof itself, at sizes that fit the caches and sizes that do not.
@@ -19,4 +19,4 @@ BENCHMARK(copy)->Apply(wall_clock)->ArgNames({"n"})->Arg(608'000)->Arg(6'080'000
               [](const Arguments& shape) { return 8 * shape[0]; }, {{"copy", copy}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::copy_bench

@@ -3,7 +3,7 @@
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
-namespace derrd::bench {
+namespace derrd::bench::gemm_bench {
 namespace {
 
 /// The plain product itself, of which %gemm is a part: range(0) m, range(1) k, range(2) n, with the
@@ -81,4 +81,4 @@ void grouped_accumulate(benchmark::State& state) {
               {{"grouped_gemm", grouped}, {"grouped_gemm_accumulate", grouped_accumulate}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::gemm_bench

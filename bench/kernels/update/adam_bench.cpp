@@ -9,7 +9,7 @@
 #include "bench/kernels/support.h"
 #include "kernels/update/adam_rows.h"
 
-namespace derrd::bench {
+namespace derrd::bench::adam_bench {
 namespace {
 
 constexpr AdamOptions kOptions = {.weight_decay = 1e-3};
@@ -179,4 +179,4 @@ const bool large_tables =
     Table::bytes, {{"adam_epoch_every_step", epoch<false>}, {"adam_epoch_lazy", epoch<true>}});
 
 }  // namespace
-}  // namespace derrd::bench
+}  // namespace derrd::bench::adam_bench

@@ -11,7 +11,7 @@
 #include "kernels/distill/relaxed_ranking.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::commands_test {
 namespace {
 
 const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",     "distill",
@@ -382,4 +382,4 @@ TEST(Info, TellsWhatAFileIs) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::commands_test

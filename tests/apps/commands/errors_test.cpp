@@ -12,7 +12,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::errors_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -276,4 +276,4 @@ TEST_F(Checkpoints, MustBeCheckpoints) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::errors_test

@@ -11,7 +11,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::export_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -184,4 +184,4 @@ TEST_F(Export, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::export_test

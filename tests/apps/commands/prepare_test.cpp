@@ -8,7 +8,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::prepare_test {
 namespace {
 
 class Prepare : public testing::Test {
@@ -189,4 +189,4 @@ TEST(Synthesize, WritesTheDataSetItIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::prepare_test

@@ -17,7 +17,7 @@
 #include "data/version.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::recommend_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -386,4 +386,4 @@ TEST(OddData, EveryMethodRunsToItsEnd) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::recommend_test

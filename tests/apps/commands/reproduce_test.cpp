@@ -18,7 +18,7 @@
 #include "tests/apps/experiments/experiment_fixture.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::reproduce_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -395,4 +395,4 @@ TEST_F(Reproduce, UsageErrors) {
 /// A search over DE's weight, of which only the largest does harm.
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::reproduce_test

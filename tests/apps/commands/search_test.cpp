@@ -15,7 +15,7 @@
 #include "tests/apps/experiments/experiment_fixture.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::search_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -290,4 +290,4 @@ TEST_F(Search, OutputsAreCheckedFirst) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::search_test

@@ -10,7 +10,7 @@
 #include "tests/apps/experiments/experiment_data.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::page_test {
 namespace {
 
 #ifdef DERRD_CHROMIUM
@@ -126,4 +126,4 @@ TEST(Page, IsCompleteSelfContainedAndReadable) {
 #endif
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::page_test

@@ -15,7 +15,7 @@
 #include "data/error.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::recipe_test {
 namespace {
 
 std::string shown(const Options& options) {
@@ -261,4 +261,4 @@ TEST(Recipe, ThoseOfTheProgramHaveEveryMethodOfTheTables) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::recipe_test

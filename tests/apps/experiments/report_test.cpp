@@ -17,7 +17,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::report_test {
 namespace {
 
 TEST(Published, FiguresAreThePapers) {
@@ -215,4 +215,4 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::report_test

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-namespace derrd::test {
+namespace derrd::test::run_times_test {
 namespace {
 
 TEST(Chains, AreOwnSecondsAndTheLongestThatWait) {
@@ -32,4 +32,4 @@ TEST(DealThreads, WhatOthersWaitForGetsMore) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::run_times_test

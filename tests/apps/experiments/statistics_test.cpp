@@ -11,7 +11,7 @@
 #include <cmath>
 #include <vector>
 
-namespace derrd::test {
+namespace derrd::test::statistics_test {
 namespace {
 
 // Both sides round a few dozen operations in double, the difference of means loses two digits.
@@ -66,4 +66,4 @@ TEST(Statistics, AsterisksAreThePapers) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::statistics_test

@@ -15,7 +15,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::neumf_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -226,4 +226,4 @@ TEST_F(Neumf, MistakesAreExplained) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::neumf_test

@@ -14,7 +14,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::teachers_test {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -401,4 +401,4 @@ TEST_F(Teachers, FilesThatDoNotFitAreNamed) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::teachers_test

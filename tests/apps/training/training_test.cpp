@@ -21,7 +21,7 @@
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
-namespace derrd::test {
+namespace derrd::test::training_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -683,4 +683,4 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::training_test

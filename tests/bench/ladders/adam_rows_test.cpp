@@ -11,7 +11,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/adam.h"
 
-namespace derrd {
+namespace derrd::test::adam_rows_test {
 
 namespace ladder {
 /// For the tests' names.
@@ -225,4 +225,4 @@ TEST_P(AdamRowsLadder, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::adam_rows_test

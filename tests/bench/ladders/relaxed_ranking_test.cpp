@@ -7,7 +7,7 @@
 #include "tests/kernels/distill/slot_fixture.h"
 #include "tests/oracles/relaxed_ranking.h"
 
-namespace derrd {
+namespace derrd::test::relaxed_ranking_test {
 
 namespace ladder {
 /// For the tests' names.
@@ -237,4 +237,4 @@ TEST_P(RelaxedRankingLadder, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::relaxed_ranking_test

@@ -7,7 +7,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::atomic_file_test {
 namespace {
 
 TEST(AtomicFile, AppearsWithCommitOnly) {
@@ -84,4 +84,4 @@ TEST(AtomicFile, RefusesWhatIsNoFile) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::atomic_file_test

@@ -10,7 +10,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::npy_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -246,4 +246,4 @@ np.save(folder + 'whole.npy', np.arange(3))
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::npy_test

@@ -8,7 +8,7 @@
 
 #include "tests/data/testing_files.h"
 
-namespace derrd {
+namespace derrd::test::safetensors_test {
 namespace {
 
 std::vector<std::byte> bytes_of(std::string_view text) {
@@ -386,4 +386,4 @@ save_file({'half': np.array([[0.5, -2.0]], np.float16), 'b': np.arange(3, dtype=
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::safetensors_test

@@ -14,7 +14,7 @@
 #include "engine/models/bpr.h"
 #include "tests/engine/small_data.h"
 
-namespace derrd {
+namespace derrd::test::slot_losses_test {
 namespace {
 
 using test::stream;
@@ -225,4 +225,4 @@ TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::slot_losses_test

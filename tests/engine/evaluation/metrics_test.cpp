@@ -7,7 +7,7 @@
 
 #include "data/error.h"
 
-namespace derrd {
+namespace derrd::test::metrics_test {
 namespace {
 
 TEST(Metrics, FollowTheirDefinitions) {
@@ -46,4 +46,4 @@ TEST(Metrics, FullRankingCountsAtItsOwnCutoffs) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::metrics_test

@@ -8,7 +8,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking.h"
 
-namespace derrd::test {
+namespace derrd::test::top_lists_test {
 namespace {
 
 /// Embeddings of small whole numbers, whose scores are exact, and observed items.
@@ -199,4 +199,4 @@ TEST(TopLists, RefusesShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::top_lists_test

@@ -25,7 +25,7 @@
 #include "tests/oracles/neumf.h"
 #include "tests/oracles/ranking.h"
 
-namespace derrd {
+namespace derrd::test::neumf_test {
 namespace {
 
 using test::stream;
@@ -488,4 +488,4 @@ TEST(NeumfStart, IsThePapers) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::neumf_test

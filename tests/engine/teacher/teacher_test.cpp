@@ -20,7 +20,7 @@
 #include "tests/engine/models/random_neumf.h"
 #include "tests/engine/small_data.h"
 
-namespace derrd {
+namespace derrd::test::teacher_test {
 namespace {
 
 using test::stream;
@@ -377,4 +377,4 @@ TEST_P(PartialDe, TheirStudentVectorsDoNotMatter) {
 INSTANTIATE_TEST_SUITE_P(Gates, PartialDe, testing::Values("gumbel", "attention", "mean"));
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::teacher_test

@@ -8,7 +8,7 @@
 
 #include "data/error.h"
 
-namespace derrd {
+namespace derrd::test::checkpoint_test {
 namespace {
 
 class CheckpointTest : public ::testing::Test {
@@ -115,4 +115,4 @@ TEST_F(CheckpointTest, WhatItSaysOfTheModelIsChecked) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::checkpoint_test

@@ -20,7 +20,7 @@
 #include "tests/engine/losses.h"
 #include "tests/engine/small_data.h"
 
-namespace derrd {
+namespace derrd::test::cross_backend_test {
 namespace {
 
 using test::stream;
@@ -269,4 +269,4 @@ INSTANTIATE_TEST_SUITE_P(Methods, CrossBackendRun, ::testing::ValuesIn(kExpected
                          });
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::cross_backend_test

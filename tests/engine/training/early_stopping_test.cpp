@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace derrd {
+namespace derrd::test::early_stopping_test {
 namespace {
 
 Evaluation evaluation(double h5, double h10, double h20, double test) {
@@ -56,4 +56,4 @@ TEST(EarlyStopping, RestoredStateGoesOn) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::early_stopping_test

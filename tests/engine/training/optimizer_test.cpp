@@ -9,7 +9,7 @@
 #include "tests/engine/small_data.h"
 #include "tests/random_values.h"
 
-namespace derrd {
+namespace derrd::test::optimizer_test {
 namespace {
 
 using test::stream;
@@ -174,4 +174,4 @@ TEST(ParametersTables, OnlyTablesAreCaughtUp) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::optimizer_test

@@ -10,7 +10,7 @@
 #include "engine/distill/de/de.h"
 #include "engine/models/bpr.h"
 
-namespace derrd {
+namespace derrd::test::parameters_test {
 namespace {
 
 const Stream& stream() {
@@ -141,4 +141,4 @@ TEST(Parameters, DeclaringAfterAllocationIsAMistake) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::parameters_test

@@ -14,7 +14,7 @@
 #include "tests/engine/models/random_neumf.h"
 #include "tests/engine/small_data.h"
 
-namespace derrd {
+namespace derrd::test::trainer_test {
 namespace {
 
 using test::stream;
@@ -413,4 +413,4 @@ TEST(TemperatureSchedule, FallsGeometrically) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::trainer_test

@@ -21,7 +21,7 @@
 #include "tests/oracles/soft_target.h"
 #include "tests/oracles/training_step.h"
 
-namespace derrd {
+namespace derrd::test::training_step_test {
 namespace {
 
 using test::stream;
@@ -417,4 +417,4 @@ constexpr Case kCompetitors[] = {
 INSTANTIATE_TEST_SUITE_P(Competitors, TrainingStep, ::testing::ValuesIn(kCompetitors), case_name);
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::training_step_test

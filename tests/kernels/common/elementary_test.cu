@@ -2,7 +2,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::elementary_test {
 namespace {
 
 __global__ void evaluate_kernel(Vector<float> exponentials, Vector<float> logarithms,
@@ -62,4 +62,4 @@ TEST(Elementary, LogarithmIsAccurate) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::elementary_test

@@ -6,7 +6,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/initialize.h"
 
-namespace derrd::test {
+namespace derrd::test::initialize_test {
 namespace {
 
 constexpr RandomKey kKey = {.seed = 0x123456789ABCDEF0, .epoch = 3};
@@ -125,4 +125,4 @@ TEST(InitializeUniform, FillsTheOpenInterval) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::initialize_test

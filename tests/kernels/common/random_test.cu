@@ -10,7 +10,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd {
+namespace derrd::test::random_test {
 namespace {
 
 using test::Guarded;
@@ -173,4 +173,4 @@ TEST(RandomTest, DrawsAreUniform) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::random_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::sum_test {
 namespace {
 
 double sum_of(const std::vector<float>& terms, double start = 0.0) {
@@ -45,4 +45,4 @@ TEST(AccumulateSum, PassesOnNanAndInfinity) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::sum_test

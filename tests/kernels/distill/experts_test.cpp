@@ -12,7 +12,7 @@
 #include "tests/oracles/gumbel_softmax.h"
 #include "tests/oracles/linear.h"
 
-namespace derrd::test {
+namespace derrd::test::experts_test {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -560,4 +560,4 @@ TEST(Experts, RejectsShapesAndMemoryThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::experts_test

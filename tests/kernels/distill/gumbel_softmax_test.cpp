@@ -7,7 +7,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/gumbel_softmax.h"
 
-namespace derrd::test {
+namespace derrd::test::gumbel_softmax_test {
 namespace {
 
 constexpr uint64_t kSeed = 0x123456789abcdefull;
@@ -301,4 +301,4 @@ TEST(GumbelSoftmax, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::gumbel_softmax_test

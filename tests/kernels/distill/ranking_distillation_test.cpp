@@ -8,7 +8,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking_distillation.h"
 
-namespace derrd {
+namespace derrd::test::ranking_distillation_test {
 namespace {
 
 using test::close;
@@ -295,4 +295,4 @@ TEST(RankingDistillation, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::ranking_distillation_test

@@ -10,7 +10,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/relaxed_ranking.h"
 
-namespace derrd {
+namespace derrd::test::relaxed_ranking_test {
 namespace {
 
 using test::close;
@@ -395,4 +395,4 @@ TEST(RelaxedRanking, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::relaxed_ranking_test

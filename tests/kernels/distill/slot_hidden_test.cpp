@@ -6,7 +6,7 @@
 
 #include "tests/kernels/distill/slot_case.h"
 
-namespace derrd::test {
+namespace derrd::test::slot_hidden_test {
 namespace {
 
 /// A case whose `cols` are the hidden units; hidden values and gradients are arbitrary, some not
@@ -230,4 +230,4 @@ TEST(SlotHidden, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::slot_hidden_test

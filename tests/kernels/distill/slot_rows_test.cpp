@@ -9,7 +9,7 @@
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 
-namespace derrd {
+namespace derrd::test::slot_rows_test {
 namespace {
 
 using test::Guarded;
@@ -160,4 +160,4 @@ TEST(SlotRows, RejectWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::slot_rows_test

@@ -5,7 +5,7 @@
 
 #include "tests/kernels/distill/slot_case.h"
 
-namespace derrd {
+namespace derrd::test::slot_scores_test {
 namespace {
 
 using test::close;
@@ -112,4 +112,4 @@ TEST(SlotScores, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::slot_scores_test

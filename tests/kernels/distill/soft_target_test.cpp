@@ -8,7 +8,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/soft_target.h"
 
-namespace derrd {
+namespace derrd::test::soft_target_test {
 namespace {
 
 using test::close;
@@ -209,4 +209,4 @@ TEST(SoftTargets, RejectWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::soft_target_test

@@ -9,7 +9,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/sampling.h"
 
-namespace derrd {
+namespace derrd::test::negatives_test {
 namespace {
 
 using test::Guarded;
@@ -186,4 +186,4 @@ TEST(Negatives, RejectWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::negatives_test

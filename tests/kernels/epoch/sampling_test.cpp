@@ -10,7 +10,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/sampling.h"
 
-namespace derrd {
+namespace derrd::test::sampling_test {
 namespace {
 
 using test::Guarded;
@@ -403,4 +403,4 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::sampling_test

@@ -7,7 +7,7 @@
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::segments_test {
 namespace {
 
 /// The buffers of build_segments for n samples, each guarded.
@@ -240,4 +240,4 @@ TEST(LocateRows, EmptyBatchLocatesNothing) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::segments_test

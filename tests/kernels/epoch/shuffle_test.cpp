@@ -6,7 +6,7 @@
 #include "tests/kernels/epoch/sampling_support.h"
 #include "tests/kernels/support.h"
 
-namespace derrd {
+namespace derrd::test::shuffle_test {
 namespace {
 
 using test::Guarded;
@@ -90,4 +90,4 @@ TEST(Shuffle, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::shuffle_test

@@ -6,7 +6,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking.h"
 
-namespace derrd::test {
+namespace derrd::test::leave_one_out_test {
 namespace {
 
 /// Small whole numbers: every sum of products is exact in float32, whatever its order, so that
@@ -206,4 +206,4 @@ TEST(LeaveOneOut, RefusesShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::leave_one_out_test

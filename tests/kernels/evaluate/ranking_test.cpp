@@ -7,7 +7,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking.h"
 
-namespace derrd::test {
+namespace derrd::test::ranking_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -237,4 +237,4 @@ TEST(FullRanks, MaskedMissingAndBadScores) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::ranking_test

@@ -7,7 +7,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/neumf.h"
 
-namespace derrd::test {
+namespace derrd::test::bce_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -105,4 +105,4 @@ TEST(BinaryCrossEntropy, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::bce_test

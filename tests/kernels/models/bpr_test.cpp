@@ -7,7 +7,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/bpr.h"
 
-namespace derrd::test {
+namespace derrd::test::bpr_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -272,4 +272,4 @@ TEST(Bpr, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::bpr_test

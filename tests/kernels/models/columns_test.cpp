@@ -2,7 +2,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::columns_test {
 namespace {
 
 struct Shape {
@@ -66,4 +66,4 @@ TEST(Columns, RejectWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::columns_test

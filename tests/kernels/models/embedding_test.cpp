@@ -6,7 +6,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/embedding.h"
 
-namespace derrd::test {
+namespace derrd::test::embedding_test {
 namespace {
 
 const std::vector<int64_t> kColumns = {1, 20, 31, 32, 33, 100};
@@ -214,4 +214,4 @@ TEST(Embedding, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::embedding_test

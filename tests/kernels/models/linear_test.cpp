@@ -6,7 +6,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/linear.h"
 
-namespace derrd::test {
+namespace derrd::test::linear_test {
 namespace {
 
 /// A layer with more rows than are live; the others hold large finite rubbish.
@@ -168,4 +168,4 @@ TEST(Linear, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::linear_test

@@ -6,7 +6,7 @@
 #include "tests/finite_differences.h"
 #include "tests/kernels/models/pair_fixture.h"
 
-namespace derrd::test {
+namespace derrd::test::neumf_first_layer_test {
 namespace {
 
 /// The parts of a batch's distinct rows, one row of numbers each.
@@ -156,4 +156,4 @@ TEST(NeumfFirstLayer, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::neumf_first_layer_test

@@ -5,7 +5,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::neumf_frozen_scores_test {
 namespace {
 
 struct Case {
@@ -212,4 +212,4 @@ TEST(NeumfFrozenScores, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::neumf_frozen_scores_test

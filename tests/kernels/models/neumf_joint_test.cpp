@@ -5,7 +5,7 @@
 #include "tests/finite_differences.h"
 #include "tests/kernels/models/pair_fixture.h"
 
-namespace derrd::test {
+namespace derrd::test::neumf_joint_test {
 namespace {
 
 struct Case {
@@ -214,4 +214,4 @@ TEST(NeumfJoint, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::neumf_joint_test

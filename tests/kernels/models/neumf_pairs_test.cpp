@@ -4,7 +4,7 @@
 
 #include "tests/kernels/models/pair_fixture.h"
 
-namespace derrd::test {
+namespace derrd::test::neumf_pairs_test {
 namespace {
 
 TEST(LocatePairs, FindsRowsAndPlaces) {
@@ -80,4 +80,4 @@ TEST(EnumeratePairs, GoesThroughListsOrAllItems) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::neumf_pairs_test

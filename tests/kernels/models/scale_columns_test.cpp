@@ -7,7 +7,7 @@
 #include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::scale_columns_test {
 namespace {
 
 struct Case {
@@ -107,4 +107,4 @@ TEST(ScaleColumns, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::scale_columns_test

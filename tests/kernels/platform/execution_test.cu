@@ -12,7 +12,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd {
+namespace derrd::test::execution_test {
 namespace {
 
 using test::Guarded;
@@ -344,4 +344,4 @@ TEST(ExecutionTest, GuardedSeesAKernelWriteOutsideOfItsBuffer) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::execution_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::gemm_test {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -231,4 +231,4 @@ TEST(GroupedGemm, RejectsShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::gemm_test

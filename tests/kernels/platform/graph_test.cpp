@@ -10,7 +10,7 @@
 #include "kernels/update/adam.h"
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::graph_test {
 namespace {
 
 /// Whether the executor keeps launches with their arguments, as a CUDA graph does; else the calls.
@@ -142,4 +142,4 @@ TEST(TimeMark, MeasuresWhatLiesBetween) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::graph_test

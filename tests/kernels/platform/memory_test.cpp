@@ -16,7 +16,7 @@
 extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
 
-namespace derrd {
+namespace derrd::test::memory_test {
 namespace {
 
 using test::stream;
@@ -144,4 +144,4 @@ TEST(MemoryTest, TheDeviceIsNamed) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::memory_test

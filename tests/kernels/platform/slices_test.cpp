@@ -8,7 +8,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::slices_test {
 namespace {
 
 TEST(Slices, CoverEveryNumberOnce) {
@@ -62,4 +62,4 @@ TEST(Slices, WhatASliceStartsStaysOnItsThread) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::slices_test

@@ -9,7 +9,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd {
+namespace derrd::test::sort_test {
 namespace {
 
 using test::Guarded;
@@ -145,4 +145,4 @@ TEST(SortTest, SumsBeyondTheRangeOfInt32) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::sort_test

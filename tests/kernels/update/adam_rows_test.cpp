@@ -7,7 +7,7 @@
 #include "kernels/update/adam.h"
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::adam_rows_test {
 namespace {
 
 constexpr AdamOptions kOptions = {.learning_rate = 2e-3, .weight_decay = 1e-3};
@@ -266,4 +266,4 @@ TEST(AdamRows, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::adam_rows_test

@@ -5,7 +5,7 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/adam.h"
 
-namespace derrd::test {
+namespace derrd::test::adam_test {
 namespace {
 
 /// Device buffers of n parameters, and the calls of one step.
@@ -144,4 +144,4 @@ TEST(Adam, RejectsOtherSizes) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::adam_test

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-namespace derrd {
+namespace derrd::test::de_test {
 namespace {
 
 /// The part of E weights softmax(noise / temperature) at or above floor, in the mean, for equal
@@ -59,4 +59,4 @@ TEST(ExpertPath, IsRoutedWhenFewPairsAreLive) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::de_test

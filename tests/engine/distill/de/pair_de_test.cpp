@@ -20,7 +20,7 @@
 #include "tests/finite_differences.h"
 #include "tests/oracles/training_step.h"
 
-namespace derrd {
+namespace derrd::test::pair_de_test {
 namespace {
 
 using test::RandomNeumf;
@@ -343,4 +343,4 @@ TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::pair_de_test
