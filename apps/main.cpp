@@ -5,9 +5,11 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <string>
 
 #include "apps/cli/help_format.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/usage_error.h"
 #include "apps/commands/distill.h"
 #include "apps/commands/evaluate.h"
 #include "apps/commands/export.h"
@@ -61,6 +63,9 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kUsage;
+  } catch (const derrd::UsageError& e) {
+    return fail((e.what() + std::string("\nRun with --help for more information.")).c_str(),
+                kUsage);
   } catch (const derrd::Interrupted& e) {
     return fail(e.what(), e.exit_code);
   } catch (const std::bad_alloc&) {

@@ -9,7 +9,7 @@ namespace derrd {
 
 namespace {
 
-/// The words of a text in lines that leave room for `column` characters before each.
+/// Breaks a text into lines that leave room for `column` characters before each.
 std::string wrapped(const std::string& description, size_t column, const std::string& newline) {
   constexpr size_t kLineWidth = 100;
   const size_t width = kLineWidth - column;

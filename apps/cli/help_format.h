@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// CLI11's help with descriptions wrapped to 100 columns.
+/// Formats help as CLI11 does, with descriptions wrapped to 100 columns.
 class HelpFormat : public CLI::Formatter {
  public:
   HelpFormat() { column_width(34); }

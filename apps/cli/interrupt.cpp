@@ -16,7 +16,8 @@ void note(int signal) {
   received = signal;
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
-  constexpr std::string_view kMessage = "\nending after this epoch; once more to quit at once\n";
+  constexpr std::string_view kMessage =
+      "\nstopping after this epoch; a second signal quits at once\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
 }
 

@@ -5,8 +5,8 @@
 
 namespace derrd {
 
-/// While it lives, the first SIGINT (Ctrl-C) or SIGTERM is only noted; a second one ends the
-/// program at once. One at a time.
+/// Catches SIGINT (Ctrl-C) and SIGTERM as long as it lives: the first signal is remembered, a
+/// second one ends the program at once. Only one object may live at a time.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -14,16 +14,16 @@ class InterruptWatch {
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
 
-  /// The signal that arrived, 0: none.
+  /// The signal that arrived, or 0.
   static int signal();
 };
 
-/// A run ended because a signal asked it to; what was to be kept is kept.
+/// Ends a run because a signal asked for it. The run's state has been saved.
 class Interrupted : public std::runtime_error {
  public:
   Interrupted(const std::string& message, int signal)
       : std::runtime_error(message), exit_code(128 + signal) {}
-  const int exit_code;  ///< as shells report a signal: 130 for SIGINT, 143 for SIGTERM
+  const int exit_code;  ///< 130 for SIGINT, 143 for SIGTERM, as shells report them
 };
 
 }  // namespace derrd

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "apps/cli/usage_error.h"
 #include "data/formats/atomic_file.h"
 
 namespace derrd {
@@ -13,12 +13,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Where a file is or would be, whatever path names it.
+/// The place of a file, which need not exist, whatever path names it.
 fs::path place_of(const std::string& path) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
   const fs::path place = fs::weakly_canonical(absolute, error);
-  return error ? absolute : place;  // of what can't be followed: /dev/stdout of a pipe
+  return error ? absolute : place;  // some links lead nowhere: /dev/stdout of a pipe
 }
 
 }  // namespace
@@ -32,8 +32,8 @@ void refuse_same_files(const std::vector<NamedFile>& inputs,
     if (output.path.empty()) continue;
     for (const NamedFile& other : seen) {
       if (other.path.empty() || !same_file(other.path, output.path)) continue;
-      throw CLI::ValidationError(fmt::format("{} and {} both name {}; give each a file of its own",
-                                             other.option, output.option, output.path));
+      throw UsageError(fmt::format("{} and {} both name {}; give each a file of its own",
+                                   other.option, output.option, output.path));
     }
     seen.push_back(output);
   }

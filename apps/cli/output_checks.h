@@ -5,21 +5,21 @@
 
 namespace derrd {
 
-/// A file and the option that names it; an empty path: none.
+/// A file and the option that names it. An empty path stands for no file.
 struct NamedFile {
   const char* option;
   std::string path;
 };
 
-/// Whether two names lead to one file, through links too.
+/// Whether two names lead to the same file, links included.
 bool same_file(const std::string& a, const std::string& b);
 
-/// @throws CLI::ValidationError if an output is also an input or another output.
+/// Checks that no output is also an input or another output. @throws UsageError if one is.
 void refuse_same_files(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
 
-/// Finds out at once what would otherwise end an hour's work: outputs that can't be written, or
-/// that would destroy an input or each other. Leaves no file behind.
-/// @throws CLI::ValidationError if two options name one file; Error if an output can't be written.
+/// Checks before the work begins that all outputs can be written, and that none of them would
+/// destroy an input or another output. Leaves no file behind.
+/// @throws UsageError if two options name one file; Error if an output can't be written.
 void check_outputs(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
 
 }  // namespace derrd

@@ -69,7 +69,8 @@ std::string progress_line(const EpochRecord& record, const EarlyStopping& early_
   return text.substr(0, width);
 }
 
-Progress::Progress(Options options) : options_(options), terminal_(::isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(ProgressLimits limits, bool quiet)
+    : limits_(limits), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 void Progress::show(const EpochRecord& record, const EarlyStopping& early_stopping) {
   constexpr int kEpochsPerLine = 10;
@@ -78,12 +79,12 @@ void Progress::show(const EpochRecord& record, const EarlyStopping& early_stoppi
   const double seconds = record.seconds.prepare + record.seconds.train + record.seconds.evaluate;
   constexpr double kNewest = 0.2;  // its weight in the mean
   seconds_per_epoch_ += (shown_epochs_ == 1 ? 1 : kNewest) * (seconds - seconds_per_epoch_);
-  if (options_.quiet) return;
+  if (quiet_) return;
 
   // A line that wraps could not be erased.
   const size_t width = terminal_ ? terminal_width() - 1 : std::string::npos;
   const std::string text =
-      progress_line(record, early_stopping, options_.limits, seconds_per_epoch_, width);
+      progress_line(record, early_stopping, limits_, seconds_per_epoch_, width);
   if (terminal_) {
     fmt::print(stderr, "\r\x1b[K{}", text);  // return, erase the line
     line_open_ = true;

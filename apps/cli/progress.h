@@ -8,50 +8,47 @@
 
 namespace derrd {
 
-/// When a training ends at the latest.
+/// Limits of a training's length.
 struct ProgressLimits {
   int epochs = 0;
   int patience = 0;  ///< epochs without improvement after which training stops
 };
 
-/// Tells on stderr how a training goes: on a terminal one line that is rewritten after every epoch,
-/// otherwise a line for the first epoch, every tenth, and whenever 10 seconds have passed.
+/// Shows a training's progress on stderr. A terminal gets one line that is rewritten after every
+/// epoch; a file gets a line for the first epoch, every tenth epoch, and every 10 seconds.
 class Progress {
  public:
-  struct Options {
-    ProgressLimits limits;
-    bool quiet = false;
-  };
-  explicit Progress(Options options);
+  Progress(ProgressLimits limits, bool quiet);
   ~Progress() { finish(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void show(const EpochRecord& record, const EarlyStopping& early_stopping);
-  /// Leaves the rewritten line as it is and goes to the next; further text may follow.
+  /// Ends the rewritten line, so that other text may follow.
   void finish();
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  Options options_;
+  ProgressLimits limits_;
+  bool quiet_;
   bool terminal_;
   bool line_open_ = false;
   int shown_epochs_ = 0;
-  double seconds_per_epoch_ = 0;  // of the last ones: DE's epochs get shorter as it goes
+  double seconds_per_epoch_ = 0;  // of the last epochs: DE's become shorter
   Clock::time_point last_line_ = Clock::now();
 };
 
-/// An epoch in a line: epoch, time left at most, validation H\@5 and its best, losses by part, and
-/// behind them what an 80-column terminal may have no room for. Fields that would go beyond `width`
-/// are left out from the end; up to epoch 999 all but those last fit into 79 columns.
+/// Describes an epoch in a line: its number, the longest time left, validation H\@5 and the best
+/// one so far, the losses, and further measurements. Fields beyond `width` are left out from the
+/// end; up to epoch 999 all fields but the measurements fit into 79 columns.
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
 
-/// Columns of the terminal behind stderr.
+/// Number of columns of the terminal that shows stderr.
 size_t terminal_width();
 
-/// "12h", "1h05m", "3m20s" or "12s".
+/// Writes a duration as "12h", "1h05m", "3m20s" or "12s".
 std::string format_duration(double seconds);
 
 }  // namespace derrd

@@ -68,7 +68,7 @@ Json row_json(const Row& row) {
   return json;
 }
 
-/// Rows of cells, columns aligned: the first to the left, numbers to the right.
+/// Prints rows of cells with aligned columns: the first to the left, numbers to the right.
 void print_table(const std::vector<std::vector<std::string>>& table) {
   std::vector<size_t> widths(table.front().size());
   for (const auto& row : table) {
@@ -97,7 +97,7 @@ std::string model_file_name(const Row& row) {
   return std::filesystem::path(row.file).filename().string();
 }
 
-/// A table of one kind of metrics, a row per model.
+/// Prints one kind of metrics, a row per model.
 template <class MetricsOf>
 void print_metrics(const std::string& title, const std::vector<Row>& rows, MetricsOf metrics_of) {
   std::vector<std::vector<std::string>> table;
@@ -165,13 +165,14 @@ void add_evaluate(CLI::App& app) {
       ->required()
       ->type_name("FILE");
   command
-      ->add_option("--model", options->models,
-                   "Models, made by derrd train or derrd distill, or any safetensors file with "
-                   "user_embedding and item_embedding")
+      ->add_option(
+          "--model", options->models,
+          "Models from derrd train or derrd distill, or safetensors files with user_embedding and "
+          "item_embedding")
       ->required()
       ->type_name("FILE");
-  command->add_flag("--valid", options->valid, "Show the metrics of the validation items as well");
-  command->add_flag("--json", options->json, "Write everything as JSON instead of tables");
+  command->add_flag("--valid", options->valid, "Show the validation items' metrics too");
+  command->add_flag("--json", options->json, "Print everything as JSON instead of tables");
   add_idle_options(*command, options->idle);
   command->footer(
       "H@N: share of users whose held-out item is among the first N; N@N: NDCG; M@N: MRR.\n"

@@ -12,7 +12,7 @@
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
-#include "apps/commands/list_writer.h"
+#include "apps/cli/usage_error.h"
 #include "apps/commands/write_lists.h"
 #include "apps/training/load_model.h"
 #include "apps/training/training_options.h"
@@ -47,25 +47,28 @@ struct ExportCommand {
 };
 
 void check(const ExportCommand& command) {
-  const auto usage = [](const std::string& what) { throw CLI::ValidationError("export", what); };
   if (command.lists() && command.data.empty()) {
-    usage("lists leave out what users trained with: give --data");
+    throw UsageError("lists leave out what users trained with: give --data");
   }
-  if (command.top && !command.lists()) usage("--top is for lists: give --format tsv or jsonl");
+  if (command.top && !command.lists())
+    throw UsageError("--top is for lists: give --format tsv or jsonl");
   if (command.renames() && command.format != "safetensors") {
-    usage("--user-name and --item-name are tensors of --format safetensors");
+    throw UsageError("--user-name and --item-name are tensors of --format safetensors");
   }
   const std::string users = command.user_name.empty() ? kUserTensor : command.user_name;
   const std::string items = command.item_name.empty() ? kItemTensor : command.item_name;
-  if (users == items) usage("--user-name and --item-name are the same; give each its own");
+  if (users == items)
+    throw UsageError("--user-name and --item-name are the same; give each its own");
   for (const std::string& name : {users, items}) {
     if (name.starts_with("__") || is_id_tensor(name)) {
-      usage(fmt::format("'{}' has a meaning of its own in these files; choose another name", name));
+      throw UsageError(
+          fmt::format("'{}' has a meaning of its own in these files; choose another name", name));
     }
   }
   const std::vector<NamedFile> inputs = {{"MODEL", command.model}, {"--data", command.data}};
   if (command.format == "npy" && command.output.ends_with('/')) {
-    usage("-o " + command.output + " is a folder; add how its files' names begin");
+    throw UsageError("-o " + command.output +
+                     " is a folder; add the beginning of the files' names");
   }
   if (command.format != "npy") {
     check_outputs(inputs, {{"-o", command.output}});
@@ -183,34 +186,35 @@ void add_export(CLI::App& app) {
   auto options = std::make_shared<ExportCommand>();
   CLI::App* command = app.add_subcommand(
       "export",
-      "Write a model for other programs: its vectors, its lists, or a checkpoint's model");
+      "Write a model for other programs: its vectors, its lists, or the model in a checkpoint");
   add_config_option(*command);
   command
       ->add_option("model", options->model,
-                   "Model, or checkpoint of a run: the model of its best epoch, without what "
-                   "training alone needs")
+                   "Model, or checkpoint, of which the best epoch's model is written")
       ->required()
       ->type_name("MODEL");
   command
       ->add_option("-o,--output", options->output,
-                   "File to write; with --format npy how the names of its files begin")
+                   "File to write; with --format npy the beginning of the files' names")
       ->required()
       ->check(file_name())
       ->type_name("FILE");
   command
-      ->add_option(
-          "--format", options->format,
-          "safetensors: a model file; npy: FILE.user.npy and FILE.item.npy for NumPy; tsv, "
-          "jsonl: the best items of every user, as derrd recommend writes them")
+      ->add_option("--format", options->format,
+                   "Format to write. safetensors: a model file; npy: FILE.user.npy and "
+                   "FILE.item.npy for NumPy; tsv, "
+                   "jsonl: the best items of every user, as derrd recommend writes them")
       ->check(CLI::IsMember({"safetensors", "npy", "tsv", "jsonl"}))
       ->capture_default_str();
   command->add_option("--user-name", options->user_name,
-                      "Name of the tensor with the users' vectors [user_embedding]");
-  command->add_option("--item-name", options->item_name, "The items' [item_embedding]");
+                      "Name of the tensor for the users' vectors [user_embedding]");
+  command->add_option("--item-name", options->item_name,
+                      "Name of the tensor for the items' vectors [item_embedding]");
   command
-      ->add_option("--data", options->data,
-                   "The model's data set, for lists; vectors come with the original ids of their "
-                   "rows: as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
+      ->add_option(
+          "--data", options->data,
+          "Data set of the model. Lists need it; with vectors, it adds the original ids of their "
+          "rows as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
       ->type_name("FILE");
   command->add_option("--top", options->top, "Items per user in lists [10]")->check(count_from(1));
   add_idle_options(*command, options->idle);

@@ -59,7 +59,7 @@ std::string kind_of(const SafetensorsFile& file) {
   return "safetensors file";
 }
 
-/// JSON in metadata is indented; other text is shown in quotes if it could confuse a terminal.
+/// Indents JSON in metadata, and quotes other text that could confuse a terminal.
 std::string shown(const std::string& value) {
   const auto json = nlohmann::ordered_json::parse(value, nullptr, /*allow_exceptions=*/false);
   if (json.is_object()) {
@@ -101,11 +101,12 @@ void run(const InfoCommand& command) {
 void add_info(CLI::App& app) {
   auto options = std::make_shared<InfoCommand>();
   CLI::App* command = app.add_subcommand(
-      "info", "Say what a file is and what made it; without a file, what this program runs on");
+      "info",
+      "Describe a file and its origin; without a file, describe this program and its device");
   add_config_option(*command);
   command
       ->add_option("file", options->file,
-                   "Data set, model, checkpoint, lists, any safetensors file")
+                   "Data set, model, checkpoint, lists, or any safetensors file")
       ->type_name("FILE");
   add_idle_options(*command, options->idle);
   command->footer("Example:\n  derrd info teacher.safetensors");

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -14,6 +13,8 @@
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
+#include "apps/cli/parse_number.h"
+#include "apps/cli/usage_error.h"
 #include "apps/commands/write_dataset.h"
 #include "data/dataset.h"
 #include "data/error.h"
@@ -41,15 +42,6 @@ struct PrepareOptions {
   std::string candidates_file;
   int threads = 1;
 };
-
-/// The whole text as a count, if it is one.
-std::optional<int64_t> count_of(const std::string& text) {
-  int64_t value = 0;
-  const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, value);
-  if (error != std::errc() || end != last) return std::nullopt;
-  return value;
-}
 
 nlohmann::json read_options_json(const PrepareOptions& options) {
   nlohmann::json json{{"command", "prepare"}, {"format", options.format}};
@@ -112,36 +104,37 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
 }
 
 void run(CLI::App& command, PrepareOptions options) {
-  const auto usage = [](const std::string& what) { throw CLI::ValidationError("prepare", what); };
   options.read.format = format_from_name(options.format);
   options.read.header = options.header == "yes"  ? Header::kYes
                         : options.header == "no" ? Header::kNo
                                                  : Header::kAuto;
   if (command.count("--min-rating") > 0) {
-    if (!std::isfinite(options.min_rating)) usage("--min-rating has to be a finite number");
+    if (!std::isfinite(options.min_rating))
+      throw UsageError("--min-rating has to be a finite number");
     options.read.min_rating = options.min_rating;
   }
 
   const bool ready = !options.train.empty();
-  std::optional<int64_t> num_candidates = count_of(options.candidates);
+  std::optional<int64_t> num_candidates = parse_number<int64_t>(options.candidates);
   if (!num_candidates) {
-    if (!options.candidates_file.empty()) usage("give one file of candidates, not two");
+    if (!options.candidates_file.empty()) throw UsageError("give one file of candidates, not two");
     options.candidates_file = options.candidates;
   } else if (*num_candidates < 1) {
-    usage("--candidates has to be at least 1");
+    throw UsageError("--candidates has to be at least 1");
   }
   if (!options.candidates_file.empty()) num_candidates.reset();
 
   if (!ready) {
-    if (options.input.empty()) usage("name an INPUT, or --train, --valid and --test");
-    if (!num_candidates) usage("a file of candidates goes with --train, --valid and --test only");
+    if (options.input.empty()) throw UsageError("name an INPUT, or --train, --valid and --test");
+    if (!num_candidates)
+      throw UsageError("a file of candidates goes with --train, --valid and --test only");
     check_outputs({{"INPUT", options.input}}, {{"--output", options.output}});
     prepare_interactions(std::move(options), *num_candidates);
     return;
   }
-  if (!options.input.empty()) usage("give either an INPUT or a ready split, not both");
+  if (!options.input.empty()) throw UsageError("give either an INPUT or a ready split, not both");
   if (command.count("--min-user") + command.count("--min-item") > 0) {
-    usage("a ready split is not filtered; leave --min-user and --min-item out");
+    throw UsageError("a ready split is not filtered; leave --min-user and --min-item out");
   }
   check_outputs({{"--train", options.train},
                  {"--valid", options.valid},
@@ -165,30 +158,33 @@ void add_prepare(CLI::App& app) {
       ->type_name("FILE");
   command
       ->add_option("--format", options->format,
-                   "auto, citeulike (a line per user: count, items), adjacency (user, items), tsv, "
+                   "Format of the files: auto, citeulike (a line per user: count, items), "
+                   "adjacency (user, items), tsv, "
                    "csv (user, item[, rating[, time]]), inter (RecBole), movielens "
                    "(user::item::rating::time)")
       ->check(CLI::IsMember({"auto", "citeulike", "adjacency", "tsv", "csv", "inter", "movielens"}))
       ->capture_default_str();
   command->add_option("--user-column", options->read.user_column,
-                      "Number (from 1) or name of the user's column [1; inter: user_id]");
+                      "Number (from 1) or name of the user column [1; inter: user_id]");
   command->add_option("--item-column", options->read.item_column,
-                      "Of the item's column [2; inter: item_id]");
+                      "Number or name of the item column [2; inter: item_id]");
   command->add_option("--rating-column", options->read.rating_column,
-                      "Of the rating's column [3; inter: rating]");
+                      "Number or name of the rating column [3; inter: rating]");
   command->add_option("--min-rating", options->min_rating,
-                      "Drop interactions with a lower rating [keep all]");
+                      "Lowest rating of an interaction; drop the others [keep all]");
   command
       ->add_option("--header", options->header,
-                   "Whether the first line names the columns: auto, yes, no")
+                   "Whether the first line holds the names of the columns")
       ->check(CLI::IsMember({"auto", "yes", "no"}))
       ->capture_default_str();
   command
-      ->add_option("--min-user", options->min_user, "Drop users with fewer items, again and again")
+      ->add_option(
+          "--min-user", options->min_user,
+          "Minimum number of items per user. Users and items below the minimum are removed "
+          "repeatedly until none is left")
       ->check(at_least(0))
       ->capture_default_str();
-  command
-      ->add_option("--min-item", options->min_item, "Drop items with fewer users, again and again")
+  command->add_option("--min-item", options->min_item, "Minimum number of users per item")
       ->check(at_least(0))
       ->capture_default_str();
   command
@@ -197,23 +193,22 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--candidates", options->candidates,
-                   "Number of candidates per user, or for a ready split the file of them")
+                   "Number of candidates per user, or for a ready split a file of them")
       ->capture_default_str();
   auto* train =
-      command->add_option("--train", options->train, "Ready split: training interactions");
-  auto* valid =
-      command->add_option("--valid", options->valid, "Ready split: an interaction per user");
-  auto* test = command->add_option("--test", options->test, "Ready split: an interaction per user");
+      command->add_option("--train", options->train, "Ready split: file of training interactions");
+  auto* valid = command->add_option("--valid", options->valid,
+                                    "Ready split: file with a validation interaction per user");
+  auto* test = command->add_option("--test", options->test,
+                                   "Ready split: file with a test interaction per user");
   train->needs(valid, test);
   valid->needs(train);
   test->needs(train);
   command
       ->add_option("--candidates-file", options->candidates_file,
-                   "Ready split: candidates (user, item)")
+                   "Ready split: file of candidates (user, item)")
       ->needs(train);
-  command
-      ->add_option("--threads", options->threads,
-                   "Accepted by every command; this one runs on one thread")
+  command->add_option("--threads", options->threads, "Ignored: this command uses one thread")
       ->check(count_from(0))
       ->capture_default_str();
   command->footer(

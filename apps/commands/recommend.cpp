@@ -12,7 +12,7 @@
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
-#include "apps/commands/list_writer.h"
+#include "apps/cli/usage_error.h"
 #include "apps/commands/write_lists.h"
 #include "apps/training/load_model.h"
 #include "apps/training/metrics_json.h"
@@ -50,7 +50,7 @@ int32_t find_user(const Dataset& dataset, const std::string& id, const std::stri
   return *user;
 }
 
-/// The numbers of the users that are asked for, in the order in which they are.
+/// Numbers of the users on the command line, in their order there.
 std::vector<int32_t> selected_users(const RecommendCommand& command, const Dataset& dataset) {
   std::vector<int32_t> users;
   if (!command.users_file.empty()) {
@@ -70,7 +70,7 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Datas
   return users;
 }
 
-/// What made the lists: the data set, the model, and what the model's file says about itself.
+/// Origin of the lists: data set, model, and the metadata of the model's file.
 Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
   const Json options = {{"command", "recommend"}, {"top", top}};
   Metadata metadata = {{"format", "derrd-lists"},
@@ -92,7 +92,7 @@ Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
 
 void run(const RecommendCommand& command) {
   if (command.format == "safetensors" && command.output.empty()) {
-    throw CLI::ValidationError("recommend", "--format safetensors needs a file to write: give -o");
+    throw UsageError("--format safetensors needs a file to write: give -o");
   }
   check_outputs(
       {{"--data", command.data}, {"--model", command.model}, {"--users-file", command.users_file}},
@@ -114,8 +114,8 @@ void run(const RecommendCommand& command) {
 
 void add_recommend(CLI::App& app) {
   auto options = std::make_shared<RecommendCommand>();
-  CLI::App* command = app.add_subcommand(
-      "recommend", "Write the best items of users, without those that they trained with");
+  CLI::App* command =
+      app.add_subcommand("recommend", "Write users' best items, without their training items");
   add_config_option(*command);
   command
       ->add_option("--data", options->data, "Data set, made by derrd prepare or derrd synthesize")
@@ -132,15 +132,15 @@ void add_recommend(CLI::App& app) {
                                  "Original ids of the users, commas between them [all users]")
                     ->delimiter(',');
   command
-      ->add_option(
-          "--users-file", options->users_file,
-          "The same from a text file, an id per line; for ids with commas, and many of them")
+      ->add_option("--users-file", options->users_file,
+                   "Text file with an original user id per line, for many ids or ids with commas")
       ->type_name("FILE")
       ->excludes(users);
   command
       ->add_option("--format", options->format,
-                   "tsv: user, rank, item, score, after a line of these names; jsonl: a line per "
-                   "user {\"user\", \"items\": [{\"item\", \"score\"}]}; safetensors: a file of "
+                   "Format to write. tsv: user, rank, item, score, after a line of these names; "
+                   "jsonl: a line "
+                   "per user {\"user\", \"items\": [{\"item\", \"score\"}]}; safetensors: "
                    "matrices with the data set's numbers instead of ids")
       ->check(CLI::IsMember({"tsv", "jsonl", "safetensors"}))
       ->capture_default_str();
@@ -149,7 +149,7 @@ void add_recommend(CLI::App& app) {
       ->type_name("FILE");
   add_idle_options(*command, options->idle);
   command->footer(
-      "Items held out for validation and test are recommended: they are what a good model finds.\n"
+      "Items held out for validation and test may be recommended: a good model finds them.\n"
       "Example:\n  derrd recommend --data citeulike.safetensors --model student.safetensors --top "
       "10 "
       "--users 17,42");

@@ -13,12 +13,13 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
+#include "apps/cli/usage_error.h"
 #include "apps/commands/experiment_options.h"
 #include "apps/experiments/accuracy_picture.h"
 #include "apps/experiments/curves.h"
 #include "apps/experiments/html.h"
-#include "apps/experiments/plan.h"
 #include "apps/experiments/published.h"
+#include "apps/experiments/run_plan.h"
 #include "apps/experiments/scheduler.h"
 #include "apps/experiments/tables.h"
 #include "apps/experiments/workspace.h"
@@ -48,40 +49,41 @@ struct ReproduceCommand {
 template <class Value>
 void refuse_repetitions(const char* option, const std::vector<Value>& values) {
   if (std::set<Value>(values.begin(), values.end()).size() < values.size()) {
-    throw CLI::ValidationError(option, "names something twice");
+    throw UsageError(fmt::format("{}: names something twice", option));
   }
 }
 
-/// The models and methods of the command line have to be in the recipes.
-void require_tables(const ReproduceCommand& command, const Study& study) {
+/// Checks that the recipes have the models and methods of the command line. @throws UsageError.
+void require_tables(const ReproduceCommand& command, const ReportScope& scope) {
   if (command.tables == std::vector{1}) return;
-  for (const DataSource& source : study.data) {
+  for (const DataSource& source : scope.data) {
     const auto require = [&](const char* option, const std::string& model,
                              const std::string& method) {
-      const std::string lack = source.recipe.lack_of(model, method);
-      if (!lack.empty()) refuse(option, fmt::format("{}: {}", source.recipe.name(), lack));
+      if (const auto error = source.recipe.missing_table_error(model, method)) {
+        throw UsageError(fmt::format("{}: {}: {}", option, source.recipe.name(), *error));
+      }
     };
-    for (const std::string& model : study.models) {
+    for (const std::string& model : scope.models) {
       if (source.recipe.methods(model).empty()) require("--models", model, "teacher");
       if (!command.wants(2)) continue;
-      for (const std::string& method : study.methods) require("--methods", model, method);
+      for (const std::string& method : scope.methods) require("--methods", model, method);
     }
   }
 }
 
 /// Every run that the tables need.
-Plan plan_of(const ReproduceCommand& command, const Study& study) {
-  Plan plan(command.experiment.work, command.experiment.seed);
-  for (const DataSource& source : study.data) {
-    if (command.wants(1)) plan.data_set(source, study.splits.front());
-    for (const std::string& model : study.models) {
-      for (const int split : study.splits) {
+RunPlan plan_of(const ReproduceCommand& command, const ReportScope& scope) {
+  RunPlan plan(command.experiment.work, command.experiment.seed);
+  for (const DataSource& source : scope.data) {
+    if (command.wants(1)) plan.data_set(source, scope.splits.front());
+    for (const std::string& model : scope.models) {
+      for (const int split : scope.splits) {
         const auto train = [&](const std::string& method, double size = kPaperSize) {
           plan.training(source, {source.name, split, model, method, size});
         };
         if (command.wants(2)) {
           train("teacher");
-          for (const std::string& method : study.methods) train(method);
+          for (const std::string& method : scope.methods) train(method);
         }
         if (command.wants(3)) {
           for (const double size : table3_sizes()) train("de-rrd", size);
@@ -92,48 +94,48 @@ Plan plan_of(const ReproduceCommand& command, const Study& study) {
       }
       if (!command.wants(3)) continue;
       for (const double size : table3_sizes()) {
-        plan.timing(source, {source.name, study.splits.front(), model, "de-rrd", size});
+        plan.timing(source, {source.name, scope.splits.front(), model, "de-rrd", size});
       }
     }
   }
   return plan;
 }
 
-/// The statistics of each data set's first split; null where it couldn't be prepared.
-std::vector<ReportTable> statistics_table(const Study& study, Plan& plan,
-                                          const std::vector<Outcome>& outcomes) {
-  std::vector<std::map<std::string, double>> statistics(study.data.size());
-  std::vector<const std::map<std::string, double>*> prepared(study.data.size());
-  for (size_t d = 0; d < study.data.size(); ++d) {
-    const size_t run = plan.data_set(study.data[d], study.splits.front());
-    if (outcomes[run] > Outcome::kFinished) continue;
+/// Makes Table 1 of each data set's first split.
+std::vector<ReportTable> statistics_table(const ReportScope& scope, RunPlan& plan,
+                                          const std::vector<RunOutcome>& outcomes) {
+  std::vector<std::map<std::string, double>> statistics(scope.data.size());
+  std::vector<const std::map<std::string, double>*> prepared(scope.data.size());
+  for (size_t d = 0; d < scope.data.size(); ++d) {
+    const size_t run = plan.data_set(scope.data[d], scope.splits.front());
+    if (outcomes[run] > RunOutcome::kFinished) continue;
     statistics[d] = read_statistics(plan.runs()[run]);
     prepared[d] = &statistics[d];
   }
-  return {table1(study, prepared)};
+  return {table1(scope, prepared)};
 }
 
-Report report_of(const ReproduceCommand& command, const Study& study, Plan& plan,
-                 const std::vector<Outcome>& outcomes, const Findings& findings) {
+Report report_of(const ReproduceCommand& command, const ReportScope& scope, RunPlan& plan,
+                 const std::vector<RunOutcome>& outcomes, const ReportResults& results) {
   Report report;
   report.title = "DE-RRD reproduced";
-  if (command.wants(1)) report.tables = statistics_table(study, plan, outcomes);
+  if (command.wants(1)) report.tables = statistics_table(scope, plan, outcomes);
   const auto add = [&](const std::vector<ReportTable>& tables) {
     report.tables.insert(report.tables.end(), tables.begin(), tables.end());
   };
   for (const int number : {2, 3, 4}) {
     if (!command.wants(number)) continue;
-    for (const DataSource& source : study.data) {
-      for (const std::string& model : study.models) {
-        if (number == 2) add(table2(study, findings, source.name, model));
-        if (number == 3) add({table3(study, findings, source.name, model)});
-        if (number == 4) add({table4(study, findings, source.name, model)});
+    for (const DataSource& source : scope.data) {
+      for (const std::string& model : scope.models) {
+        if (number == 2) add(table2(scope, results, source.name, model));
+        if (number == 3) add({table3(scope, results, source.name, model)});
+        if (number == 4) add({table4(scope, results, source.name, model)});
       }
     }
   }
-  for (const DataSource& source : study.data) {
-    for (const std::string& model : study.models) {
-      for (Chart& chart : learning_curves(study, findings, source.name, model)) {
+  for (const DataSource& source : scope.data) {
+    for (const std::string& model : scope.models) {
+      for (Chart& chart : learning_curves(scope, results, source.name, model)) {
         report.charts.push_back(std::move(chart));
       }
     }
@@ -148,12 +150,12 @@ Report report_of(const ReproduceCommand& command, const Study& study, Plan& plan
   return report;
 }
 
-/// A line per training.
-std::string runs_tsv(const Plan& plan, const Findings& findings) {
+/// Writes a line per training.
+std::string runs_tsv(const RunPlan& plan, const ReportResults& results) {
   std::string text = "run\tkey\tbest_epoch\tepochs\tvalid_H@5\ttest_H@5\n";
   for (const auto& [name, i] : plan.trainings()) {
-    const TrainingResult* result = findings.training(name);
-    const Run& run = plan.runs()[i];
+    const TrainingResult* result = results.training(name);
+    const ExperimentRun& run = plan.runs()[i];
     text += result == nullptr
                 ? fmt::format("{}\t{}\tfailed\t-\t-\t-\n", run.name, run.key)
                 : fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", run.name, run.key, result->best_epoch,
@@ -177,7 +179,7 @@ fs::path picture_file(const ReproduceCommand& command, const std::string& data_s
   return fs::path(command.report) / fmt::format("table2-{}-{}.svg", data_set, model);
 }
 
-/// All that the report consists of.
+/// All files of the report.
 std::vector<NamedFile> outputs_of(const ReproduceCommand& command) {
   std::vector<NamedFile> files = {{"-o", runs_file(command)}, {"-o", page_file(command)}};
   for (const int number : command.tables) {
@@ -196,14 +198,12 @@ std::vector<NamedFile> outputs_of(const ReproduceCommand& command) {
 }
 
 void refuse_overwriting(const ReproduceCommand& command) {
-  std::vector<NamedFile> inputs = command.experiment.inputs();
-  const std::vector<NamedFile> recipes = command.experiment.recipe_files();
-  inputs.insert(inputs.end(), recipes.begin(), recipes.end());
+  const std::vector<NamedFile> inputs = command.experiment.inputs();
   refuse_same_files(inputs, {{"-o", command.report}});
   refuse_same_files(inputs, outputs_of(command));
 }
 
-/// Finds out before the first run whether the report can be written.
+/// Checks before the first run that the report can be written.
 void make_report_folder(const ReproduceCommand& command) {
   std::error_code error;
   fs::create_directories(command.report, error);
@@ -217,7 +217,7 @@ void make_report_folder(const ReproduceCommand& command) {
 void write_report(const ReproduceCommand& command, const Report& report, const std::string& runs) {
   std::string all;
   for (const int number : command.tables) {
-    // The tests of Table 2, which have no number, stand behind it.
+    // The tests of Table 2 have no number and follow it.
     std::vector<ReportTable> tables;
     int last = 0;
     for (const ReportTable& table : report.tables) {
@@ -246,26 +246,26 @@ void run(const ReproduceCommand& command) {
   refuse_repetitions("--models", command.models);
   refuse_repetitions("--methods", command.methods);
   refuse_overwriting(command);
-  Study study{command.experiment.sources(), command.splits, command.models, command.methods};
-  std::erase(study.methods, "teacher");  // is always there
-  require_tables(command, study);
-  Plan plan = plan_of(command, study);
-  for (const DataSource& source : study.data) published_curves(source.name);  // can they be read?
+  ReportScope scope{command.experiment.sources(), command.splits, command.models, command.methods};
+  std::erase(scope.methods, "teacher");  // is always there
+  require_tables(command, scope);
+  RunPlan plan = plan_of(command, scope);
+  for (const DataSource& source : scope.data) published_curves(source.name);  // can they be read?
   const ScheduleOptions schedule = command.experiment.schedule();
   if (command.experiment.dry_run) {
-    fmt::print("{}", describe(plan.runs(), schedule.jobs));
+    fmt::print("{}", describe(plan.runs()));
     return;
   }
   make_report_folder(command);
 
   const InterruptWatch watch;
   const Workspace workspace(command.experiment.work);
-  const std::vector<Outcome> outcomes = Scheduler(plan.runs(), schedule).carry_out();
-  const Findings findings(plan, outcomes);
-  write_report(command, report_of(command, study, plan, outcomes, findings),
-               runs_tsv(plan, findings));
-  const auto failed = std::ranges::count(outcomes, Outcome::kFailed);
-  const auto skipped = std::ranges::count(outcomes, Outcome::kSkipped);
+  const std::vector<RunOutcome> outcomes = Scheduler(plan.runs(), schedule).run();
+  const ReportResults results(plan, outcomes);
+  write_report(command, report_of(command, scope, plan, outcomes, results),
+               runs_tsv(plan, results));
+  const auto failed = std::ranges::count(outcomes, RunOutcome::kFailed);
+  const auto skipped = std::ranges::count(outcomes, RunOutcome::kSkipped);
   if (failed + skipped > 0) {
     throw Error(
         fmt::format("{} of {} runs failed, {} that need them were left out; the tables "
@@ -279,7 +279,8 @@ void run(const ReproduceCommand& command) {
 void add_reproduce(CLI::App& app) {
   auto options = std::make_shared<ReproduceCommand>();
   CLI::App* command = app.add_subcommand(
-      "reproduce", "Train everything that the paper's tables need, and set the figures beside it");
+      "reproduce",
+      "Train everything that the paper's tables need, and compare with the published figures");
   add_config_option(*command);
   add_experiment_options(*command, options->experiment);
   command
@@ -296,8 +297,9 @@ void add_reproduce(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--splits", options->splits,
-                   "Seeds of the leave-one-out splits; means, standard errors and t-tests are over "
-                   "these")
+                   "Seeds of the leave-one-out splits. Means, standard errors and t-tests are "
+                   "taken over the "
+                   "splits")
       ->delimiter(',')
       ->check(count_from(0))
       ->capture_default_str();
@@ -306,14 +308,16 @@ void add_reproduce(CLI::App& app) {
       ->check(CLI::IsMember(model_kinds()))
       ->capture_default_str();
   command
-      ->add_option("--methods", options->methods,
-                   "Tables of the recipe, for Table 2 in this order; the teacher is always there")
+      ->add_option(
+          "--methods", options->methods,
+          "Rows of Table 2 in this order, each a table of the recipe; the teacher is always "
+          "included")
       ->delimiter(',')
       ->capture_default_str();
   command->footer(
-      "Ctrl-C lets the runs in progress keep their state; the same command goes on from there.\n"
-      "Exit code 1: runs failed; the report lacks them.\n"
-      "DERRD_DATA=DIR: the authors' learning curves are read from DIR/NAME/published_curves.tsv.\n"
+      "Ctrl-C saves the state of the runs in progress; the same command continues from there.\n"
+      "Exit code 1: some runs failed; the report lacks them.\n"
+      "DERRD_DATA=DIR: read the authors' learning curves from DIR/NAME/published_curves.tsv.\n"
       "Example:\n  derrd reproduce --data citeulike=users.dat --work build/reproduce --table 2 "
       "--splits 0,1 --models bpr -o report");
   command->callback([options] { run(*options); });

@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds the subcommand `derrd reproduce`.
+/// Adds `derrd reproduce`: trains and reports what the paper's tables need.
 void add_reproduce(CLI::App& app);
 
 }  // namespace derrd

@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds the subcommand `derrd search`.
+/// Adds `derrd search`: searches a grid for hyperparameters.
 void add_search(CLI::App& app);
 
 }  // namespace derrd

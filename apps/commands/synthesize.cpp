@@ -43,7 +43,8 @@ void add_synthesize(CLI::App& app) {
   auto options = std::make_shared<SynthesizeCommand>();
   SynthesisOptions& synthesis = options->synthesis;
   CLI::App* command = app.add_subcommand(
-      "synthesize", "Make up a data set: long-tailed items, latent tastes, shaped like CiteULike");
+      "synthesize",
+      "Make a synthetic data set: long-tailed items, latent tastes, shaped like CiteULike");
   add_config_option(*command);
   command->add_option("-o,--output", options->output, "Data set to write")
       ->required()
@@ -55,20 +56,20 @@ void add_synthesize(CLI::App& app) {
       ->add_option("--interactions", synthesis.interactions,
                    "Number of interactions, at least 5 per user")
       ->capture_default_str();
-  command->add_option("--skew", synthesis.skew, "Popularity of the r-th item before taste: r^-skew")
+  command
+      ->add_option("--skew", synthesis.skew,
+                   "Skew of the items' popularity: before tastes, the r-th item has weight r^-skew")
       ->check(at_least(0))
       ->capture_default_str();
-  command->add_option("--latent-dim", synthesis.latent_dimension, "Dimension of the tastes")
+  command->add_option("--latent-dim", synthesis.latent_dimension, "Dimension of the latent tastes")
       ->capture_default_str();
   command->add_option("--candidates", options->candidates, "Number of candidates per user")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--seed", synthesis.seed, "Seed of everything")
+  command->add_option("--seed", synthesis.seed, "Random seed")
       ->check(seed())
       ->capture_default_str();
-  command
-      ->add_option("--threads", options->threads,
-                   "Accepted by every command; this one runs on one thread")
+  command->add_option("--threads", options->threads, "Ignored: this command uses one thread")
       ->check(count_from(0))
       ->capture_default_str();
   command->footer(

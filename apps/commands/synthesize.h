@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds `derrd synthesize`: makes up a data set.
+/// Adds `derrd synthesize`: makes a synthetic data set.
 void add_synthesize(CLI::App& app);
 
 }  // namespace derrd

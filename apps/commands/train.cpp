@@ -22,16 +22,14 @@ struct TrainCommand {
 };
 
 void run(const TrainCommand& command) {
-  if (command.layers && !has_layers(command.model)) {
-    throw CLI::ValidationError("train", no_layers(command.model));
-  }
+  if (command.layers) check_layers(command.model);
   TrainingRun training(command.training, {});
-  Recipe recipe;
-  recipe.model = command.model;
-  recipe.dim = command.dim;
-  recipe.layers = command.layers.value_or(1);
-  recipe.options = {{"command", "train"}, {"model", command.model}};
-  training.train(recipe);
+  TrainingTask task;
+  task.model = command.model;
+  task.dim = command.dim;
+  task.layers = command.layers.value_or(1);
+  task.options = {{"command", "train"}, {"model", command.model}};
+  training.train(task);
 }
 
 }  // namespace
@@ -42,15 +40,17 @@ void add_train(CLI::App& app) {
       "train", "Train a model on its own: a teacher, or a student to compare with");
   add_config_option(*command);
   command
-      ->add_option("--model", options->model,
-                   "Kind of model. bpr: matrix factorisation by BPR; neumf: neural matrix "
-                   "factorisation, a perceptron beside a product of vectors")
+      ->add_option(
+          "--model", options->model,
+          "Kind of model. bpr: matrix factorisation with the BPR loss; neumf: neural matrix "
+          "factorisation, a product of vectors and a perceptron")
       ->check(CLI::IsMember(model_kinds()))
       ->capture_default_str();
   command
       ->add_option("--dim", options->dim,
-                   "Length of a user's or item's vector, of each of the two with neumf: more fits "
-                   "better, and costs more")
+                   "Length of each user's and item's vector; neumf has two vectors of this length "
+                   "each. Longer "
+                   "vectors fit better and cost more")
       ->check(count_from(1))
       ->capture_default_str();
   add_layers_option(*command, options->layers, "1");

@@ -6,7 +6,7 @@
 
 namespace derrd {
 
-/// Saves a data set and prints its statistics, as the paper's Table 1 does, and where it is.
+/// Saves a data set and prints its statistics, as in the paper's Table 1, and its path.
 void write_dataset(const Dataset& dataset, const std::string& path);
 
 }  // namespace derrd

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
+#include <cstdio>
 #include <numeric>
-#include <span>
+#include <optional>
+#include <utility>
 
+#include "apps/training/metrics_json.h"
 #include "data/error.h"
+#include "data/formats/atomic_file.h"
 #include "data/printable.h"
 #include "engine/evaluation/top_lists.h"
 #include "engine/models/catalogue.h"
@@ -17,7 +20,108 @@ namespace derrd {
 
 namespace {
 
-/// The rows of some users.
+std::string id_as_tsv(const IdTable& ids, int32_t number) {
+  std::string text = ids.text(number);
+  if (text.find_first_of("\t\r\n") != std::string::npos) {
+    throw Error(fmt::format("the id {} has a tab or a line's end in it; use --format jsonl",
+                            printable(text)));
+  }
+  return text;
+}
+
+Json id_as_json(const IdTable& ids, int32_t number) {
+  if (ids.numeric()) return ids.numbers()[static_cast<size_t>(number)];
+  return ids.text(number);
+}
+
+/// Appends a user's list.
+void append_tsv(std::string& text, const Dataset& dataset, int32_t user,
+                std::span<const int32_t> items, std::span<const float> scores) {
+  const std::string user_id = id_as_tsv(dataset.user_ids, user);
+  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
+    fmt::format_to(std::back_inserter(text), "{}\t{}\t{}\t{}\n", user_id, k + 1,
+                   id_as_tsv(dataset.item_ids, items[k]), scores[k]);
+  }
+}
+
+void append_jsonl(std::string& text, const Dataset& dataset, int32_t user,
+                  std::span<const int32_t> items, std::span<const float> scores) {
+  Json list = Json::array();
+  for (size_t k = 0; k < items.size() && items[k] >= 0; ++k) {
+    Json entry;
+    entry["item"] = id_as_json(dataset.item_ids, items[k]);
+    entry["score"] = scores[k];
+    list.push_back(entry);
+  }
+  Json json;
+  json["user"] = id_as_json(dataset.user_ids, user);
+  json["items"] = list;
+  text += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+class TextLists final : public ListWriter {
+ public:
+  TextLists(bool tsv, const std::string& path, const Dataset& dataset)
+      : tsv_(tsv), dataset_(dataset) {
+    if (!path.empty()) file_.emplace(path);
+    if (tsv) put("user\trank\titem\tscore\n");
+  }
+  void write(const RecommendedItems& lists) override {
+    const auto length = static_cast<size_t>(lists.length);
+    std::string text;
+    for (size_t u = 0; u < lists.users.size(); ++u) {
+      const auto items = std::span(lists.items).subspan(u * length, length);
+      const auto scores = std::span(lists.scores).subspan(u * length, length);
+      (tsv_ ? append_tsv : append_jsonl)(text, dataset_, lists.users[u], items, scores);
+    }
+    put(text);
+  }
+  void finish() override {
+    if (file_) file_->commit();
+  }
+
+ private:
+  void put(const std::string& text) {
+    if (file_) {
+      file_->write(text);
+    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+      throw Error("standard output can't be written; is the disk full?");
+    }
+  }
+
+  const bool tsv_;
+  const Dataset& dataset_;
+  std::optional<AtomicFile> file_;
+};
+
+class SafetensorsLists final : public ListWriter {
+ public:
+  SafetensorsLists(const std::string& path, int64_t length, Metadata metadata)
+      : path_(path), metadata_(std::move(metadata)) {
+    all_.length = length;
+  }
+  void write(const RecommendedItems& lists) override {
+    all_.users.insert(all_.users.end(), lists.users.begin(), lists.users.end());
+    all_.items.insert(all_.items.end(), lists.items.begin(), lists.items.end());
+    all_.scores.insert(all_.scores.end(), lists.scores.begin(), lists.scores.end());
+  }
+  void finish() override {
+    const auto users = static_cast<int64_t>(all_.users.size());
+    write_safetensors(
+        path_,
+        {{"users", tensor_view(all_.users)},
+         {"items", tensor_view(std::span<const int32_t>(all_.items), {users, all_.length})},
+         {"scores", tensor_view(std::span<const float>(all_.scores), {users, all_.length})}},
+        metadata_);
+  }
+
+ private:
+  const std::string path_;
+  const Metadata metadata_;
+  RecommendedItems all_;
+};
+
+/// Copies the rows of some users.
 InteractionRows rows_of(const InteractionRows& all, std::span<const int32_t> users) {
   InteractionRows rows;
   for (const int32_t u : users) {
@@ -28,7 +132,7 @@ InteractionRows rows_of(const InteractionRows& all, std::span<const int32_t> use
   return rows;
 }
 
-/// Makes the lists of adjacent users of the selection, from a model that knows them only.
+/// Makes lists with a model of the selected users alone.
 class ListMaker {
  public:
   ListMaker(const InteractionRows& train, const SavedModel& model, int64_t top,
@@ -40,9 +144,10 @@ class ListMaker {
         observed_(train.items, stream),
         top_lists_(scorer_->items(), top) {}
 
-  /// @param users the numbers that the users have in the data set, from the first_user-th of the
-  /// selection on
-  Lists make(std::span<const int32_t> users, int64_t first_user) {
+  /// Makes the lists of neighbours in the selection.
+  /// @param users their numbers in the data set
+  /// @param first_user position of the first one in the selection
+  RecommendedItems make(std::span<const int32_t> users, int64_t first_user) {
     const auto n = static_cast<int64_t>(users.size());
     const DeviceArray<int32_t> items(n * top_);
     const DeviceArray<float> scores(n * top_);
@@ -62,6 +167,16 @@ class ListMaker {
 
 }  // namespace
 
+std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::string& path,
+                                       const Dataset& dataset) {
+  return std::make_unique<TextLists>(format == "tsv", path, dataset);
+}
+
+std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t length,
+                                              Metadata metadata) {
+  return std::make_unique<SafetensorsLists>(path, length, std::move(metadata));
+}
+
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
                  const std::vector<int32_t>& users, int64_t top, const std::string& name,
                  const Stream& stream) {
@@ -70,7 +185,7 @@ void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
   ListMaker maker(rows_of(dataset.train, users), model, std::min(top, dataset.num_items()), stream);
   for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
     const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
-    Lists lists;
+    RecommendedItems lists;
     try {
       lists = maker.make(part, static_cast<int64_t>(first));
     } catch (const Error& e) {

@@ -1,26 +1,57 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "apps/commands/list_writer.h"
 #include "data/dataset.h"
+#include "data/formats/safetensors.h"
 #include "engine/models/model_file.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
 
-/// Writes the best `top` items of some users (all there are if they are fewer), without those that
-/// they trained with, and completes the writer's file.
-/// @param users their numbers in the data set, in the order in which they are written
+/// Recommendations for some users, on the host.
+struct RecommendedItems {
+  std::vector<int32_t> users;  ///< numbers in the data set
+  std::vector<int32_t> items;  ///< [users, length], -1 behind the last
+  std::vector<float> scores;   ///< [users, length], -infinity behind the last
+  int64_t length = 0;
+};
+
+/// Destination of recommendations, which arrive in parts.
+class ListWriter {
+ public:
+  virtual ~ListWriter() = default;
+  /// Writes the next part. @throws Error if it can't be written.
+  virtual void write(const RecommendedItems& lists) = 0;
+  /// Completes the file after the last part; it appears only now. @throws Error.
+  virtual void finish() = 0;
+};
+
+/// Makes a writer of lines of text with original ids.
+/// @param format "tsv" or "jsonl"
+/// @param path empty for standard output
+std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::string& path,
+                                       const Dataset& dataset);
+
+/// Makes a writer of a safetensors file with the data set's numbers: users [U] I32, items
+/// [U, length] I32 and scores [U, length] F32.
+std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t length,
+                                              Metadata metadata);
+
+/// Writes the best `top` items of some users, without their training items, and completes the
+/// writer's file. Lists end early for users who have fewer items left.
+/// @param users their numbers in the data set, in the order of writing
 /// @param name of the model, for messages
 /// @throws Error if a score is not finite or the file can't be written.
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
                  const std::vector<int32_t>& users, int64_t top, const std::string& name,
                  const Stream& stream);
 
-/// The numbers of all users.
+/// Numbers of all users.
 std::vector<int32_t> all_users(const Dataset& dataset);
 
 }  // namespace derrd

@@ -66,7 +66,7 @@ std::string axes(const Axis& x, const Axis& y) {
 
 std::string svg(const Chart& chart) {
   double epochs = 1, highest = 0.01;
-  for (const Series& series : chart.series) {
+  for (const ChartSeries& series : chart.series) {
     epochs = std::max(epochs, static_cast<double>(series.values.size()) - 1);
     for (const double value : series.values) highest = std::max(highest, value);
   }
@@ -74,7 +74,7 @@ std::string svg(const Chart& chart) {
   std::string text = fmt::format("<svg viewBox=\"0 0 {} {}\" role=img aria-label=\"{}\">\n", kWidth,
                                  kHeight, escaped(chart.title));
   text += axes(x, y);
-  for (const Series& series : chart.series) {
+  for (const ChartSeries& series : chart.series) {
     text += fmt::format("<path class=\"line c{}{}\" d=\"{}\"><title>{}</title></path>\n",
                         series.color % kChartColors, series.published ? " published" : "",
                         path_of(series.values, x, y), escaped(series.label));

@@ -6,24 +6,24 @@
 
 namespace derrd {
 
-/// A line of a chart: a ratio after each epoch.
-struct Series {
+/// Line of a chart: a ratio after each epoch.
+struct ChartSeries {
   std::string label;
-  size_t color = 0;        ///< a method has the same one in every chart, published or ours
-  bool published = false;  ///< dashed
+  size_t color = 0;        ///< number of the colour; each method keeps its own in all charts
+  bool published = false;  ///< whether the line is dashed
   std::vector<double> values;
 };
 
 struct Chart {
   std::string title;
-  std::vector<Series> series;
+  std::vector<ChartSeries> series;
   std::string note;
 };
 
-/// How many colours there are; they repeat after that.
+/// Number of colours; further lines repeat them.
 inline constexpr size_t kChartColors = 8;
 
-/// A chart as an SVG element that takes its colours from the page: classes c0, c1, ..., published.
+/// Draws a chart as an SVG element. The page gives the colours: classes c0, c1, ..., published.
 std::string svg(const Chart& chart);
 
 }  // namespace derrd

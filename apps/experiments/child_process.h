@@ -9,21 +9,21 @@
 
 namespace derrd {
 
-/// This very program, called with other arguments. It is in a process group of its own, so that
-/// Ctrl-C at the terminal reaches only us; it gets a SIGTERM if we die.
+/// Another process of this program with arguments of its own. It has its own process group, so that
+/// Ctrl-C at the terminal reaches only the parent; it gets a SIGTERM if the parent dies.
 class ChildProcess {
  public:
-  /// Starts it; what it prints goes to the two files. @throws Error.
+  /// Starts the process, with its output in two files. @throws Error if it can't be started.
   ChildProcess(const std::vector<std::string>& arguments, const std::filesystem::path& output,
                const std::filesystem::path& errors);
-  /// Asks it to end, if it hasn't, and waits.
+  /// Asks the process to end and waits for it.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  /// The exit code once it has ended, as shells tell it: 128 + n after signal n. Doesn't wait.
+  /// The exit code, 128 + n after signal n; none while the process runs. Doesn't wait.
   std::optional<int> poll();
-  /// Asks it to end: a training goes on to the end of its epoch and keeps its state.
+  /// Asks the process to end: a training finishes its epoch and saves its state.
   void terminate();
 
  private:

@@ -8,22 +8,22 @@
 
 namespace derrd {
 
-std::vector<Chart> learning_curves(const Study& study, const Findings& findings,
+std::vector<Chart> learning_curves(const ReportScope& scope, const ReportResults& results,
                                    const std::string& data_set, const std::string& model) {
-  const int split = study.splits.front();
+  const int split = scope.splits.front();
   std::vector<std::string> methods = {"teacher"};
-  methods.insert(methods.end(), study.methods.begin(), study.methods.end());
+  methods.insert(methods.end(), scope.methods.begin(), scope.methods.end());
   PublishedCurves published;
   if (model == "bpr") published = published_curves(data_set);  // there are none of NeuMF
 
   std::vector<Chart> charts;
   for (const auto& [what, values] :
-       {std::pair{"Test", &Curve::test}, {"Validation", &Curve::valid}}) {
+       {std::pair{"Test", &LearningCurve::test}, {"Validation", &LearningCurve::valid}}) {
     Chart chart;
     chart.title = fmt::format("{} H@5: {}, split {}", what, setting_title(data_set, model), split);
     for (size_t i = 0; i < methods.size(); ++i) {
       const std::string& method = methods[i];
-      const Run* run = findings.run({data_set, split, model, method, kPaperSize});
+      const ExperimentRun* run = results.run({data_set, split, model, method, kPaperSize});
       if (run == nullptr) continue;
       chart.series.push_back({title_of(method), i, false, read_curve(*run).*values});
       const auto theirs = published.by_method.find(method);

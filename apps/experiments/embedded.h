@@ -7,7 +7,7 @@
 
 namespace derrd {
 
-/// The files that the program carries within itself, by their name under data/:
+/// Files that are compiled into the program, by their names under data/:
 /// "recipes/citeulike.toml", "published/table2.tsv", ...
 const std::map<std::string, std::string_view, std::less<>>& embedded_files();
 

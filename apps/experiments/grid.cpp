@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <sstream>
 
+#include "apps/cli/parse_number.h"
+#include "apps/cli/toml_table.h"
+#include "apps/cli/usage_error.h"
 #include "apps/experiments/embedded.h"
-#include "apps/experiments/toml.h"
-#include "data/error.h"
 
 namespace derrd {
 
@@ -23,13 +23,11 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-/// A number as a recipe's reader writes it, so that a point and the recipe that it becomes have the
-/// same key.
+/// Writes a number as read_toml() does, so that a point has the same key as a recipe with its
+/// values.
 std::string canonical(const std::string& text) {
-  double number = 0;
-  const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, number);
-  return error == std::errc() && end == last ? fmt::format("{}", number) : text;
+  const std::optional<double> number = parse_number<double>(text);
+  return number ? fmt::format("{}", *number) : text;
 }
 
 }  // namespace
@@ -49,63 +47,57 @@ GridAxis parse_axis(const std::string& text) {
   const auto empty = [](const std::string& part) { return part.empty(); };
   if (axis.options.empty() || axis.values.empty() || std::ranges::any_of(axis.options, empty) ||
       std::ranges::any_of(axis.values, empty)) {
-    throw Error(
-        fmt::format("takes OPTION=VALUE,VALUE,... as in lambda-rrd=1e-2,1e-3 or k+l=20,40, not "
-                    "\"{}\"",
-                    text));
+    throw UsageError(fmt::format(
+        "--grid: takes OPTION=VALUE,VALUE,... as in lambda-rrd=1e-2,1e-3 or k+l=20,40, not "
+        "\"{}\"",
+        text));
   }
   std::ranges::transform(axis.values, axis.values.begin(), canonical);
   return axis;
 }
 
-std::string grid_complaint(const Grid& grid, const std::string& method) {
+void check_grid(const Grid& grid, const std::string& method) {
+  const auto refuse = [](const std::string& why) { throw UsageError("--grid: " + why); };
   std::set<std::string> options;
   for (const GridAxis& axis : grid) {
     std::set<std::string> values;
     for (const std::string& value : axis.values) {
       if (!values.insert(value).second) {
-        return fmt::format("{} has {} twice; name it once", axis.name(), value);
+        refuse(fmt::format("{} has {} twice; name it once", axis.name(), value));
       }
     }
     for (const std::string& option : axis.options) {
       if (!options.insert(option).second) {
-        return fmt::format("{} is there twice; give all its values at once", option);
+        refuse(fmt::format("{} is there twice; give all its values at once", option));
       }
       if (option == "method" || option == "model") {
-        return fmt::format("{} is chosen by --{}; search one at a time", option, option);
+        refuse(fmt::format("{} is chosen by --{}; search one at a time", option, option));
       }
       if (option == "epochs") {
-        return "epochs can't be searched: the better a point is, the more of the recipe's it gets";
+        refuse("epochs can't be searched: a point gets more of the recipe's, the better it is");
       }
-      const std::string reserved = set_by_program(option, method);
-      if (!reserved.empty()) return reserved;
+      if (const auto reserved = reserved_option_error(option, method)) refuse(*reserved);
     }
   }
-  return "";
 }
 
 Grid published_grid(const std::string& method) {
-  const toml::table grids = toml::parse(embedded_files().at("recipes/grids.toml"));
-  const toml::table* table = grids[method].as_table();
-  if (table == nullptr) {
-    throw Error(fmt::format("the paper has no grid for {}; give one by --grid", method));
+  constexpr const char* kFile = "recipes/grids.toml";
+  const TomlTable grids = read_toml(embedded_files().find(kFile)->second, kFile);
+  const auto table = std::ranges::find(grids.tables, method, &TomlTable::name);
+  if (table == grids.tables.end()) {
+    throw UsageError(
+        fmt::format("--grid: the paper has no grid for {}; give one by --grid", method));
   }
-  std::vector<std::pair<int, GridAxis>> axes;  // by line
-  for (const auto& [key, values] : *table) {
-    GridAxis axis{split(std::string(key.str()), '+'), {}};
-    for (const toml::node& value : *values.as_array()) {
-      axis.values.push_back(option_value(value).value());
-    }
-    axes.emplace_back(line_of(values), std::move(axis));
-  }
-  std::ranges::sort(axes, {}, &std::pair<int, GridAxis>::first);
   Grid grid;
-  for (auto& [line, axis] : axes) grid.push_back(std::move(axis));
+  for (const TomlTable::Value& value : table->values) {
+    grid.push_back({split(value.key, '+'), value.texts});
+  }
   return grid;
 }
 
-Options options_of(const Grid& grid, const std::vector<std::string>& point) {
-  Options options;
+RecipeOptions options_of(const Grid& grid, const std::vector<std::string>& point) {
+  RecipeOptions options;
   for (size_t a = 0; a < grid.size(); ++a) {
     for (const std::string& name : grid[a].options) set_option(options, {name, point[a]});
   }

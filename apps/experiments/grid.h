@@ -16,17 +16,17 @@ struct GridAxis {
 };
 using Grid = std::vector<GridAxis>;
 
-/// @throws Error unless the text is NAME[+NAME...]=VALUE[,VALUE...].
+/// Reads NAME[+NAME...]=VALUE[,VALUE...]. @throws UsageError for any other text.
 GridAxis parse_axis(const std::string& text);
-/// What is wrong with a grid, whatever its values mean: options or values that are there twice,
-/// options that are not for a search to choose. An empty text: nothing.
-std::string grid_complaint(const Grid& grid, const std::string& method);
-/// The paper's grid for a method (data/recipes/grids.toml). @throws Error if there is none.
+/// Checks a grid, whatever its values mean.
+/// @throws UsageError if an option or a value is there twice, or if a search may not set an option.
+void check_grid(const Grid& grid, const std::string& method);
+/// The paper's grid for a method (data/recipes/grids.toml). @throws UsageError if there is none.
 Grid published_grid(const std::string& method);
 
-/// A point has one value per axis, as it is given to the program.
-Options options_of(const Grid& grid, const std::vector<std::string>& point);
-/// Every combination; the last axis changes fastest.
+/// The options of a point, which has one value per axis.
+RecipeOptions options_of(const Grid& grid, const std::vector<std::string>& point);
+/// All points of a grid; the last axis changes fastest.
 std::vector<std::vector<std::string>> points_of(const Grid& grid);
 
 }  // namespace derrd

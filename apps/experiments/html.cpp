@@ -52,7 +52,7 @@ std::string cell(const std::string& text, const char* attributes = "") {
 }
 
 /// "0.4817 ± 0.0021" with the error in small print.
-std::string figure_cell(const Figure& figure) {
+std::string figure_cell(const ReportFigure& figure) {
   std::string text = escaped(format_with_error(figure));
   const size_t error = text.find(" ±");
   if (error != std::string::npos) text = text.insert(error, "<small>") + "</small>";
@@ -67,7 +67,7 @@ std::string rows_of(const ReportRow& row) {
   std::string ours = row_header(row.label, row.marks);
   std::string paper = row_header("paper", row.paper_marks);
   std::string difference = row_header("difference", "");
-  for (const Figure& figure : row.figures) {
+  for (const ReportFigure& figure : row.figures) {
     ours += figure_cell(figure);
     paper += cell(format_paper(figure));
     difference += cell(format_difference(figure), figure.outside() ? " class=outside" : "");
@@ -104,7 +104,7 @@ std::string section(size_t number, const Chart& chart) {
   std::string text = fmt::format("<section>\n<h2 id={}>{}</h2>\n<figure>\n{}<figcaption>\n",
                                  anchor(number), escaped(chart.title), svg(chart));
   text += "<ul class=legend>";
-  for (const Series& series : chart.series) {
+  for (const ChartSeries& series : chart.series) {
     text += fmt::format(
         "<li><svg viewBox=\"0 0 30 10\" aria-hidden=true><path class=\"line c{}{}\" d=\"M0 5H30\"/>"
         "</svg>{}</li>\n",

@@ -8,14 +8,16 @@
 
 namespace derrd {
 
+/// Report of `derrd reproduce`.
 struct Report {
   std::string title;
   std::vector<ReportTable> tables;
   std::vector<Chart> charts;
-  std::vector<std::string> facts;  ///< what produced it
+  std::vector<std::string> facts;  ///< origin of the figures
 };
 
-/// A page of its own: no scripts, nothing from elsewhere; light or dark as the reader has it.
+/// Writes a report as one HTML page without scripts or further files, in the reader's light or dark
+/// colours.
 std::string html(const Report& report);
 
 }  // namespace derrd

@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Text that stands in HTML or SVG, also within a quoted attribute.
+/// Escapes a text for HTML and SVG, quoted attributes included.
 inline std::string escaped(const std::string& text) {
   std::string result;
   for (const char c : text) {

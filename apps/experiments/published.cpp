@@ -94,7 +94,7 @@ PublishedCurves published_curves(const std::string& data_set) {
   for (int number = 2; std::getline(file, line); ++number) {
     const std::vector<std::string> cells = cells_of(line);
     try {
-      Curve& curve = curves.by_method[cells.at(method)];
+      LearningCurve& curve = curves.by_method[cells.at(method)];
       curve.valid.push_back(finite(cells.at(valid)));
       curve.test.push_back(finite(cells.at(test)));
     } catch (const std::logic_error&) {

@@ -10,7 +10,7 @@
 
 namespace derrd {
 
-/// Where a row stands in the paper's tables; "-" where a table doesn't distinguish.
+/// Position of a row in the paper's tables; "-" stands for what a table doesn't distinguish.
 struct RowName {
   int table = 0;
   std::string data_set, model, row;
@@ -18,23 +18,23 @@ struct RowName {
   auto operator<=>(const RowName&) const = default;
 };
 
-/// A row of a table as printed; data/published/README.md.
+/// Row of a table as printed in the paper; see data/published/README.md.
 struct PublishedRow {
   std::string marks;  ///< asterisks
   MetricValues figures;
 
+  /// The figure in a column; none if the paper prints none.
   std::optional<double> figure(const std::string& column) const;
 };
-/// The empty row if the paper doesn't have it.
+/// Finds a row; an empty one if the paper doesn't have it.
 PublishedRow published_row(const RowName& name);
 
-/// The learning curves that the paper's authors published for a data set, by method.
+/// Learning curves that the paper's authors published for a data set.
 struct PublishedCurves {
-  std::map<std::string, Curve> by_method;
-  std::string source;  ///< the file; or why there are none
+  std::map<std::string, LearningCurve> by_method;
+  std::string source;  ///< the file, or the reason why there are none
 };
-/// From published_curves.tsv in the data set's folder in $DERRD_DATA. @throws Error if it can't be
-/// understood.
+/// Reads $DERRD_DATA/<data set>/published_curves.tsv. @throws Error if it is not such a table.
 PublishedCurves published_curves(const std::string& data_set);
 
 }  // namespace derrd

@@ -22,33 +22,33 @@ std::string with_thousands(double value) {
 }
 
 /// Without unit.
-std::string format_number(double value, Style style) {
+std::string format_number(double value, FigureStyle style) {
   switch (style) {
-    case Style::kCount:
+    case FigureStyle::kCount:
       return with_thousands(value);
-    case Style::kMetric:
+    case FigureStyle::kMetric:
       return fmt::format("{:.4f}", value);
-    case Style::kShare:
+    case FigureStyle::kShare:
       return fmt::format("{:.3f}", value);
-    case Style::kPercent:
+    case FigureStyle::kPercent:
       return fmt::format("{:.2f}", value);
-    case Style::kMillions:
+    case FigureStyle::kMillions:
       return fmt::format("{:.2f}", value);
-    case Style::kSeconds:
+    case FigureStyle::kSeconds:
       return fmt::format("{:.3f}", value);
-    case Style::kNumber:
+    case FigureStyle::kNumber:
       return fmt::format("{:.3g}", value);
   }
   return "";
 }
 
-const char* unit_of(Style style) {
+const char* unit_of(FigureStyle style) {
   switch (style) {
-    case Style::kPercent:
+    case FigureStyle::kPercent:
       return "%";
-    case Style::kMillions:
+    case FigureStyle::kMillions:
       return "M";
-    case Style::kSeconds:
+    case FigureStyle::kSeconds:
       return " s";
     default:
       return "";
@@ -74,45 +74,46 @@ std::string exact(std::optional<double> value) {
 
 }  // namespace
 
-std::optional<double> Figure::mean() const {
+std::optional<double> ReportFigure::mean() const {
   return values.empty() ? std::nullopt : std::optional(derrd::mean(values));
 }
-std::optional<double> Figure::error() const { return standard_error(values); }
-std::optional<double> Figure::difference() const {
+std::optional<double> ReportFigure::error() const { return standard_error(values); }
+std::optional<double> ReportFigure::difference() const {
   if (values.empty() || !paper) return std::nullopt;
   return *mean() - *paper;
 }
-bool Figure::outside() const {
+bool ReportFigure::outside() const {
   return difference() && error() && std::abs(*difference()) > 2 * *error();
 }
 
-std::string format_figure(double value, Style style) {
+std::string format_figure(double value, FigureStyle style) {
   return format_number(value, style) + unit_of(style);
 }
 
-std::string format_difference(double value, Style style) {
+std::string format_difference(double value, FigureStyle style) {
   return (value < 0 ? "-" : "+") + format_figure(std::abs(value), style);
 }
 
-std::string format_with_error(const Figure& figure) {
+std::string format_with_error(const ReportFigure& figure) {
   if (figure.values.empty()) return kNone;
   std::string text = format_number(*figure.mean(), figure.style);
   if (const auto error = figure.error()) text += " ± " + format_number(*error, figure.style);
   return text + unit_of(figure.style);
 }
 
-std::string format_paper(const Figure& figure) {
+std::string format_paper(const ReportFigure& figure) {
   return figure.paper ? format_figure(*figure.paper, figure.style) : kNone;
 }
 
-std::string format_difference(const Figure& figure) {
+std::string format_difference(const ReportFigure& figure) {
   if (!figure.difference()) return kNone;
   const std::string text = format_difference(*figure.difference(), figure.style);
   return figure.outside() ? text + " " + kOutsideMark : text;
 }
 
 bool ReportRow::has_paper() const {
-  return std::ranges::any_of(figures, [](const Figure& figure) { return bool(figure.paper); });
+  return std::ranges::any_of(figures,
+                             [](const ReportFigure& figure) { return bool(figure.paper); });
 }
 
 std::string markdown(const ReportTable& table) {
@@ -128,7 +129,7 @@ std::string markdown(const ReportTable& table) {
     std::vector<std::string> ours = {labelled(row.label, row.marks)};
     std::vector<std::string> paper = {labelled("&nbsp; paper", row.paper_marks)};
     std::vector<std::string> difference = {"&nbsp; difference"};
-    for (const Figure& figure : row.figures) {
+    for (const ReportFigure& figure : row.figures) {
       ours.push_back(format_with_error(figure));
       paper.push_back(format_paper(figure));
       difference.push_back(format_difference(figure));
@@ -150,7 +151,7 @@ std::string tsv(const std::vector<ReportTable>& tables) {
   for (const ReportTable& table : tables) {
     for (const ReportRow& row : table.rows) {
       for (size_t c = 0; c < row.figures.size(); ++c) {
-        const Figure& figure = row.figures[c];
+        const ReportFigure& figure = row.figures[c];
         text +=
             fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", or_dash(table.data_set),
                         or_dash(table.model), row.id, or_dash(row.marks), table.columns[c],

@@ -6,54 +6,58 @@
 
 namespace derrd {
 
-/// What stands behind a difference that is outside two standard errors.
+/// Mark of a difference of more than two standard errors.
 inline constexpr const char* kOutsideMark = "†";
 
-/// How a figure is written.
-enum class Style {
+/// Format of a figure.
+enum class FigureStyle {
   kCount,     ///< 125,580
-  kMetric,    ///< .4817 as 0.4817
-  kShare,     ///< a ratio, 0.94
+  kMetric,    ///< 0.4817
+  kShare,     ///< 0.940
   kPercent,   ///< 99.91%
-  kMillions,  ///< of parameters: 6.08M
+  kMillions,  ///< 6.08M
   kSeconds,   ///< 59.27 s
-  kNumber     ///< three digits, of any size
+  kNumber     ///< three significant digits
 };
 
-/// A figure, and beside it the paper's.
-struct Figure {
-  Style style = Style::kMetric;
-  std::vector<double> values;  ///< one per split; none: not trained
+/// Figure of a table, with the paper's.
+struct ReportFigure {
+  FigureStyle style = FigureStyle::kMetric;
+  std::vector<double> values;  ///< one per split that was trained
   std::optional<double> paper;
 
   std::optional<double> mean() const;
   std::optional<double> error() const;       ///< standard error
   std::optional<double> difference() const;  ///< mean - paper
-  /// Whether the paper's figure lies outside two standard errors; never of a single value.
+  /// Whether the difference exceeds two standard errors; false for a single value.
   bool outside() const;
 };
 
-/// A figure with its unit, or its standard error, or a difference with a sign.
-std::string format_figure(double value, Style style);
-std::string format_difference(double value, Style style);
-/// "0.4817 ± 0.0021", "–" without values.
-std::string format_with_error(const Figure& figure);
-/// "0.4850", "–" if the paper has none.
-std::string format_paper(const Figure& figure);
-/// "-0.0033 †", the mark where outside(); "–" without a difference.
-std::string format_difference(const Figure& figure);
+/// Writes a figure with its unit.
+std::string format_figure(double value, FigureStyle style);
+/// Writes a difference with its sign and unit.
+std::string format_difference(double value, FigureStyle style);
+/// Writes "0.4817 ± 0.0021", or "–" without values.
+std::string format_with_error(const ReportFigure& figure);
+/// Writes "0.4850", or "–" if the paper has no figure.
+std::string format_paper(const ReportFigure& figure);
+/// Writes "-0.0033 †", with the mark if outside(), or "–" without a difference.
+std::string format_difference(const ReportFigure& figure);
 
+/// Row of a table.
 struct ReportRow {
   std::string id;     ///< "de-rrd"
   std::string label;  ///< "DE-RRD"
   std::string marks, paper_marks;
-  std::vector<Figure> figures;
+  std::vector<ReportFigure> figures;
 
+  /// Whether the paper has any of the figures.
   bool has_paper() const;
 };
 
+/// Table of a report.
 struct ReportTable {
-  int number = 0;  ///< in the paper; 0: not there
+  int number = 0;  ///< in the paper; 0 for a table that it doesn't have
   std::string data_set, model;
   std::string title;
   std::string first_column;
@@ -62,8 +66,9 @@ struct ReportTable {
   std::vector<std::string> notes;
 };
 
+/// Writes a table as Markdown.
 std::string markdown(const ReportTable& table);
-/// Of all tables, a line per figure; the first line names the columns.
+/// Writes tables as TSV, a line per figure; the first line names the columns.
 std::string tsv(const std::vector<ReportTable>& tables);
 
 }  // namespace derrd

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// @throws Error instead of the library's own exceptions.
+/// Parses a text and reads it. @throws Error instead of the library's own exceptions.
 template <class Read>
 auto read_json(const std::filesystem::path& path, const std::string& text, Read read) {
   try {
@@ -25,15 +25,17 @@ auto read_json(const std::filesystem::path& path, const std::string& text, Read 
   }
 }
 
-std::string metadata(const std::filesystem::path& path, const char* key) {
-  return SafetensorsFile::read(path).metadata_or(key, "");
+std::string metadata_text(const std::filesystem::path& path, const char* key) {
+  const Metadata metadata = read_metadata(path);
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
 }
 
 }  // namespace
 
-TrainingResult read_training(const Run& run) {
+TrainingResult read_training(const ExperimentRun& run) {
   const auto path = run.file(kModelFile);
-  return read_json(path, metadata(path, "metrics"), [](const Json& json) {
+  return read_json(path, metadata_text(path, "metrics"), [](const Json& json) {
     for (const char* part : {"valid", "test"}) {
       for (const char* metric : {"H", "N", "M"}) {
         for (const int n : {5, 10, 20}) json.at(part).at(fmt::format("{}@{}", metric, n));
@@ -45,7 +47,7 @@ TrainingResult read_training(const Run& run) {
   });
 }
 
-TimingResult read_timing(const Run& run) {
+TimingResult read_timing(const ExperimentRun& run) {
   const auto path = run.file(kOutputFile);
   std::ifstream file(path);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -55,14 +57,14 @@ TimingResult read_timing(const Run& run) {
   });
 }
 
-std::map<std::string, double> read_statistics(const Run& run) {
+std::map<std::string, double> read_statistics(const ExperimentRun& run) {
   const auto path = run.file(kDataFile);
-  return read_json(path, metadata(path, "statistics"),
+  return read_json(path, metadata_text(path, "statistics"),
                    [](const Json& json) { return json.get<std::map<std::string, double>>(); });
 }
 
-Curve read_curve(const Run& run) {
-  Curve curve;
+LearningCurve read_curve(const ExperimentRun& run) {
+  LearningCurve curve;
   const auto path = run.file(kLogFile);
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -75,7 +77,7 @@ Curve read_curve(const Run& run) {
   return curve;
 }
 
-std::optional<int> last_epoch(const Run& run) {
+std::optional<int> last_epoch(const ExperimentRun& run) {
   const std::string tail = tail_of(run.file(kLogFile), 1);
   const Json json = Json::parse(tail, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("epoch")) return std::nullopt;

@@ -5,39 +5,40 @@
 #include <string>
 #include <vector>
 
-#include "apps/experiments/run.h"
+#include "apps/experiments/experiment_run.h"
 
 namespace derrd {
 
-/// Values by name: "H@5", "N@5", ...
+/// Metrics by name: "H@5", "N@5", ...
 using MetricValues = std::map<std::string, double>;
 
-/// What a finished training reports.
+/// Result of a finished training.
 struct TrainingResult {
   int best_epoch = 0, epochs = 0;
   MetricValues valid, test;
 };
-/// From the model's metadata. @throws Error.
-TrainingResult read_training(const Run& run);
+/// Reads a training's result from the model's metadata. @throws Error if it can't be read.
+TrainingResult read_training(const ExperimentRun& run);
 
-/// Of a finished `derrd evaluate --json` of one model.
+/// Result of `derrd evaluate --json` for one model.
 struct TimingResult {
   double seconds = 0;  ///< to recommend ten items to every user
   double parameters = 0;
 };
-/// @throws Error.
-TimingResult read_timing(const Run& run);
+/// Reads a timing's output. @throws Error if it can't be read.
+TimingResult read_timing(const ExperimentRun& run);
 
-/// The figures of Table 1, from the metadata of a prepared data set. @throws Error.
-std::map<std::string, double> read_statistics(const Run& run);
+/// Reads the figures of Table 1 from a data set's metadata. @throws Error if it can't be read.
+std::map<std::string, double> read_statistics(const ExperimentRun& run);
 
 /// Validation and test H\@5 after each epoch, from the log.
-struct Curve {
+struct LearningCurve {
   std::vector<double> valid, test;
 };
-Curve read_curve(const Run& run);
+/// Reads a training's curve. @throws Error if a line is no record.
+LearningCurve read_curve(const ExperimentRun& run);
 
 /// The last epoch in the log of a run in progress.
-std::optional<int> last_epoch(const Run& run);
+std::optional<int> last_epoch(const ExperimentRun& run);
 
 }  // namespace derrd

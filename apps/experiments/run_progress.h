@@ -5,8 +5,8 @@
 
 namespace derrd {
 
-/// Tells on stderr how many runs go: lines that stay, and below them on a terminal one that is
-/// rewritten; without a terminal that one appears once a minute.
+/// Shows the progress of many runs on stderr: lines that stay, and a status line, which a terminal
+/// rewrites and a file gets once a minute.
 class RunProgress {
  public:
   explicit RunProgress(bool quiet);
@@ -14,11 +14,13 @@ class RunProgress {
   RunProgress(const RunProgress&) = delete;
   RunProgress& operator=(const RunProgress&) = delete;
 
+  /// Prints a line, unless quiet.
   void line(const std::string& text);
-  /// A line that is shown even if there shall be no progress.
+  /// Prints a line even if quiet.
   void complain(const std::string& text);
+  /// Replaces the status line if it is due.
   void status(const std::string& text);
-  /// Whether a status would be shown now.
+  /// Whether the status line is due.
   bool due() const;
 
  private:

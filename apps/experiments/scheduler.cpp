@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <functional>
-#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -16,10 +14,10 @@
 
 namespace derrd {
 
-Scheduler::Scheduler(const std::vector<Run>& runs, ScheduleOptions options)
+Scheduler::Scheduler(const std::vector<ExperimentRun>& runs, ScheduleOptions options)
     : runs_(runs), options_(options), tasks_(runs.size()), progress_(options.quiet) {}
 
-std::vector<Outcome> Scheduler::carry_out() {
+std::vector<RunOutcome> Scheduler::run() {
   constexpr auto kPause = std::chrono::milliseconds(20);
   keep_finished();
   while (true) {
@@ -38,11 +36,11 @@ std::vector<Outcome> Scheduler::carry_out() {
     show_status();
   }
   if (ending_) {
-    throw Interrupted(fmt::format("interrupted after {} of {} runs; the same command goes on",
+    throw Interrupted(fmt::format("interrupted after {} of {} runs; the same command continues",
                                   count(Phase::kEnded), runs_.size()),
                       InterruptWatch::signal());
   }
-  std::vector<Outcome> outcomes;
+  std::vector<RunOutcome> outcomes;
   for (const Task& task : tasks_) outcomes.push_back(task.outcome);
   return outcomes;
 }
@@ -54,13 +52,12 @@ void Scheduler::keep_finished() {
       progress_.complain(
           fmt::format("{}: what was there is damaged or incomplete; the run is done again",
                       runs_[i].folder.string()));
-      forget(runs_[i]);
+      delete_run(runs_[i]);
     }
     if (!state.finished) continue;
-    tidy(runs_[i]);
+    delete_leftovers(runs_[i]);
     tasks_[i].phase = Phase::kEnded;
-    tasks_[i].outcome = Outcome::kKept;
-    times_.add(runs_[i], state.seconds);
+    tasks_[i].outcome = RunOutcome::kKept;
   }
   if (const size_t kept = count(Phase::kEnded); kept > 0) {
     progress_.line(fmt::format("{} of {} runs are finished already", kept, runs_.size()));
@@ -70,7 +67,7 @@ void Scheduler::keep_finished() {
 void Scheduler::skip_orphans() {
   for (size_t i = 0; i < runs_.size(); ++i) {
     const auto lost = [&](size_t needed) {
-      return tasks_[needed].phase == Phase::kEnded && tasks_[needed].outcome >= Outcome::kFailed;
+      return tasks_[needed].phase == Phase::kEnded && tasks_[needed].outcome >= RunOutcome::kFailed;
     };
     if (tasks_[i].phase != Phase::kWaiting) continue;
     const auto needed = std::ranges::find_if(runs_[i].needs, lost);
@@ -93,35 +90,29 @@ size_t Scheduler::count(Phase phase) const {
 
 void Scheduler::start_ready() {
   std::vector<size_t> shared, alone;
-  int threads_left = std::max(options_.threads, options_.jobs);
+  int free_threads = options_.threads;
   for (size_t i = 0; i < runs_.size(); ++i) {
     if (ready(i)) (runs_[i].alone ? alone : shared).push_back(i);
     if (tasks_[i].phase != Phase::kRunning) continue;
     if (runs_[i].alone) return;
-    threads_left -= tasks_[i].threads;
+    free_threads -= tasks_[i].threads;
   }
   const size_t running = count(Phase::kRunning);
   if (shared.empty() && running == 0 && !alone.empty()) {
     start(alone.front(), options_.threads);
     return;
   }
-  const auto jobs = static_cast<size_t>(options_.jobs);
-  if (shared.empty() || running >= jobs) return;
-  std::vector<double> seconds;
-  for (const Run& run : runs_) seconds.push_back(times_.expected(run).value_or(run.cost));
-  const std::vector<double> chain = chains(runs_, std::move(seconds));
-  std::ranges::stable_sort(shared, std::greater(), [&](size_t i) { return chain[i]; });
-  shared.resize(std::min(shared.size(), jobs - running));
-  std::vector<double> behind;
-  for (const size_t i : shared) behind.push_back(chain[i]);
-  const std::vector<int> threads = deal_threads(behind, threads_left);
+  const size_t free_jobs = static_cast<size_t>(options_.jobs) - running;
+  shared.resize(std::min(shared.size(), free_jobs));
   for (size_t s = 0; s < shared.size(); ++s) {
-    if (threads[s] > 0) start(shared[s], std::min(threads[s], options_.threads));
+    const int threads = std::max(1, free_threads / static_cast<int>(shared.size() - s));
+    start(shared[s], threads);
+    free_threads -= threads;
   }
 }
 
 void Scheduler::start(size_t i, int threads) {
-  const Run& run = runs_[i];
+  const ExperimentRun& run = runs_[i];
   std::error_code error;
   std::filesystem::create_directories(run.folder, error);
   if (error) {
@@ -147,25 +138,24 @@ void Scheduler::collect() {
 }
 
 void Scheduler::end(size_t i, int exit_code) {
-  const Run& run = runs_[i];
+  const ExperimentRun& run = runs_[i];
   Task& task = tasks_[i];
   task.process.reset();
   const std::chrono::duration<double> seconds = Clock::now() - task.start;
-  record(run, {seconds.count(), exit_code});
+  record_attempt(run, {seconds.count(), exit_code});
   if (exit_code != 0 && InterruptWatch::signal() != 0) {
-    task.phase = Phase::kWaiting;  // it goes on next time
+    task.phase = Phase::kWaiting;  // the next call continues it
     return;
   }
   task.phase = Phase::kEnded;
   const RunState state = state_of(run);
   if (state.finished) {
-    task.outcome = Outcome::kFinished;
-    times_.add(run, state.seconds);
-    tidy(run);
+    task.outcome = RunOutcome::kFinished;
+    delete_leftovers(run);
     progress_.line(describe_end(run, state.seconds));
     return;
   }
-  task.outcome = Outcome::kFailed;
+  task.outcome = RunOutcome::kFailed;
   constexpr size_t kLines = 8;
   std::string output = tail_of(run.file(kErrorFile), kLines);
   if (output.empty()) output = tail_of(run.file(kOutputFile), kLines);
@@ -175,7 +165,7 @@ void Scheduler::end(size_t i, int exit_code) {
                   run.folder.string() + (output.empty() ? "" : ":\n" + output)));
 }
 
-std::string Scheduler::describe_end(const Run& run, double seconds) const {
+std::string Scheduler::describe_end(const ExperimentRun& run, double seconds) const {
   std::string text = fmt::format("[{}/{}] {}", count(Phase::kEnded), runs_.size(), run.title());
   if (run.epochs > 0) {
     const TrainingResult result = read_training(run);
@@ -185,29 +175,9 @@ std::string Scheduler::describe_end(const Run& run, double seconds) const {
   return text + ", " + format_duration(seconds);
 }
 
-std::optional<double> Scheduler::seconds_left() const {
-  constexpr double kOverdue = 0.1;  // a run that should have ended takes this much longer
-  std::vector<double> left(runs_.size(), 0.0);
-  for (size_t i = 0; i < runs_.size(); ++i) {
-    if (tasks_[i].phase == Phase::kEnded) continue;
-    const std::optional<double> expected = times_.expected(runs_[i]);
-    if (!expected) return std::nullopt;
-    left[i] = *expected;
-    if (tasks_[i].phase == Phase::kRunning) {
-      const std::chrono::duration<double> spent = Clock::now() - tasks_[i].start;
-      left[i] = std::max(*expected - spent.count(), kOverdue * spent.count());
-    }
-  }
-  const double work = std::accumulate(left.begin(), left.end(), 0.0);
-  const std::vector<double> behind = chains(runs_, std::move(left));
-  return std::max(work / options_.jobs, *std::ranges::max_element(behind));
-}
-
 void Scheduler::show_status() {
   if (!progress_.due()) return;
-  const std::optional<double> left = seconds_left();
-  std::string text = fmt::format("{}/{} runs, {} left", count(Phase::kEnded), runs_.size(),
-                                 left ? format_duration(*left) : "unknown time");
+  std::string text = fmt::format("{}/{} runs", count(Phase::kEnded), runs_.size());
   const char* separator = "; ";
   for (size_t i = 0; i < runs_.size(); ++i) {
     if (tasks_[i].phase != Phase::kRunning) continue;

@@ -7,43 +7,44 @@
 #include <vector>
 
 #include "apps/experiments/child_process.h"
-#include "apps/experiments/run.h"
+#include "apps/experiments/experiment_run.h"
 #include "apps/experiments/run_progress.h"
-#include "apps/experiments/run_times.h"
 
 namespace derrd {
 
 struct ScheduleOptions {
   int jobs = 1;     ///< runs at a time
-  int threads = 1;  ///< host threads of all runs together
+  int threads = 1;  ///< host threads, shared by all runs
   bool quiet = false;
 };
 
-enum class Outcome {
-  kKept,      ///< finished before
-  kFinished,  ///< finished now
+/// Outcome of a run.
+enum class RunOutcome {
+  kKept,      ///< finished in an earlier call
+  kFinished,  ///< finished in this call
   kFailed,    ///< its output has been shown
-  kSkipped    ///< something that it needs failed
+  kSkipped    ///< a run that it needs failed
 };
 
-/// Carries out runs, each a process of its own, several at a time: what has most work behind it
-/// first, finished ones not again unless their product is damaged. A run that fails ends those that
-/// need it; the others go on.
+/// Runs experiments, each in a process of its own, several at a time and in their order. Runs that
+/// start together share the free threads equally. Finished runs are kept unless their product is
+/// damaged. Runs that need a failed one are skipped; the others continue.
 class Scheduler {
  public:
-  /// @param runs each after those that it needs; outlive this.
-  Scheduler(const std::vector<Run>& runs, ScheduleOptions options);
+  /// @param runs each after the runs that it needs; outlive the scheduler
+  Scheduler(const std::vector<ExperimentRun>& runs, ScheduleOptions options);
 
-  /// The outcome of each run. After SIGINT or SIGTERM the runs are asked to end and to keep their
-  /// state. @throws Interrupted then; Error if a folder can't be written.
-  std::vector<Outcome> carry_out();
+  /// Runs everything and returns the outcome of each run. After SIGINT or SIGTERM the runs save
+  /// their state and end.
+  /// @throws Interrupted after a signal; Error if a folder can't be written.
+  std::vector<RunOutcome> run();
 
  private:
   using Clock = std::chrono::steady_clock;
   enum class Phase { kWaiting, kRunning, kEnded };
   struct Task {
     Phase phase = Phase::kWaiting;
-    Outcome outcome = Outcome::kSkipped;
+    RunOutcome outcome = RunOutcome::kSkipped;
     int threads = 0;
     Clock::time_point start;
     std::unique_ptr<ChildProcess> process;
@@ -56,18 +57,15 @@ class Scheduler {
   void collect();
   void end(size_t i, int exit_code);
   void show_status();
-  /// Seconds until everything is finished.
-  std::optional<double> seconds_left() const;
-  std::string describe_end(const Run& run, double seconds) const;
+  std::string describe_end(const ExperimentRun& run, double seconds) const;
   bool ready(size_t i) const;
   size_t count(Phase phase) const;
 
-  const std::vector<Run>& runs_;
+  const std::vector<ExperimentRun>& runs_;
   ScheduleOptions options_;
   std::vector<Task> tasks_;
-  RunTimes times_;
   RunProgress progress_;
-  bool ending_ = false;  // a signal asked for it
+  bool ending_ = false;  // because of a signal
 };
 
 }  // namespace derrd

@@ -41,16 +41,16 @@ std::vector<double> values_of(const BySplit& by_split) {
 
 /// A data set and a base model.
 struct Setting {
-  const Study& study;
-  const Findings& findings;
+  const ReportScope& scope;
+  const ReportResults& results;
   const std::string& data_set;
   const std::string& model;
 
   BySplit test(const std::string& method, const std::string& metric,
                double size = kPaperSize) const {
     BySplit values;
-    for (const int split : study.splits) {
-      const auto* result = findings.training({data_set, split, model, method, size});
+    for (const int split : scope.splits) {
+      const auto* result = results.training({data_set, split, model, method, size});
       if (result != nullptr) values[split] = result->test.at(metric);
     }
     return values;
@@ -89,7 +89,7 @@ struct Setting {
     ReportRow row{method, title_of(method), "", paper.marks, {}};
     for (const std::string& metric : metrics) {
       row.figures.push_back(
-          {Style::kMetric, values_of(test(method, metric)), paper.figure(metric)});
+          {FigureStyle::kMetric, values_of(test(method, metric)), paper.figure(metric)});
     }
     return row;
   }
@@ -103,18 +103,18 @@ struct Setting {
   }
   void note_splits(ReportTable& table) const {
     const std::string splits =
-        fmt::format("split{} {}", study.splits.size() > 1 ? "s" : "", joined(study.splits));
+        fmt::format("split{} {}", scope.splits.size() > 1 ? "s" : "", joined(scope.splits));
     table.notes.push_back(
-        study.splits.size() > 1
+        scope.splits.size() > 1
             ? fmt::format("Mean ± standard error over {}; {}: the paper's figure lies outside two "
                           "standard errors.",
                           splits, kOutsideMark)
             : fmt::format("Of {} alone: no standard errors, no tests.", splits));
     for (const ReportRow& row : table.rows) {
       const size_t trained = row.figures.empty() ? 0 : row.figures.front().values.size();
-      if (trained < study.splits.size()) {
+      if (trained < scope.splits.size()) {
         table.notes.push_back(fmt::format("{}: {} of {} splits, the others failed.", row.label,
-                                          trained, study.splits.size()));
+                                          trained, scope.splits.size()));
       }
     }
   }
@@ -141,7 +141,7 @@ ReportRow improvement_row(const Setting& setting, const std::string& label,
       ours = larger(ours, setting.mean_test(base, metric));
       paper = larger(paper, setting.published(2, base).figure(metric));
     }
-    Figure figure{Style::kPercent, {}, std::nullopt};
+    ReportFigure figure{FigureStyle::kPercent, {}, std::nullopt};
     figure.paper = improvement(setting.published(2, best).figure(metric), paper);
     if (const auto value = improvement(setting.mean_test(best, metric), ours)) {
       figure.values = {*value};
@@ -169,18 +169,18 @@ ReportTable tests_table(const Setting& setting, const std::string& competitor) {
       table.columns.push_back(fmt::format("{} to {}", figure, title_of(other)));
     }
   }
-  for (const std::string& method : setting.study.methods) {
+  for (const std::string& method : setting.scope.methods) {
     if (method == "student") continue;
     ReportRow row{method, title_of(method), "", "", {}};
     for (const std::string& other : others) {
       const auto test = method == other ? std::nullopt : setting.compare(method, other);
-      const auto figure = [&](Style style, std::optional<double> value) {
+      const auto figure = [&](FigureStyle style, std::optional<double> value) {
         row.figures.push_back(
             {style, value ? std::vector{*value} : std::vector<double>(), std::nullopt});
       };
-      figure(Style::kMetric, test ? std::optional(test->difference) : std::nullopt);
-      figure(Style::kNumber, test ? test->t : std::nullopt);
-      figure(Style::kNumber, test ? test->p : std::nullopt);
+      figure(FigureStyle::kMetric, test ? std::optional(test->difference) : std::nullopt);
+      figure(FigureStyle::kNumber, test ? test->t : std::nullopt);
+      figure(FigureStyle::kNumber, test ? test->p : std::nullopt);
     }
     table.rows.push_back(std::move(row));
   }
@@ -200,33 +200,6 @@ const std::vector<std::string>& table4_methods() {
   static const std::vector<std::string> methods = {
       "de", "de-attention", "de-one-large", "de-one-small", "rrd", "rrd-full", "rrd-interesting"};
   return methods;
-}
-
-Findings::Findings(const Plan& plan, const std::vector<Outcome>& outcomes) {
-  const auto succeeded = [&](size_t i) {
-    return outcomes[i] == Outcome::kKept || outcomes[i] == Outcome::kFinished;
-  };
-  for (const auto& [name, i] : plan.trainings()) {
-    if (!succeeded(i)) continue;
-    trainings_.emplace(name, read_training(plan.runs()[i]));
-    runs_.emplace(name, &plan.runs()[i]);
-  }
-  for (const auto& [name, i] : plan.timings()) {
-    if (succeeded(i)) timings_.emplace(name, read_timing(plan.runs()[i]));
-  }
-}
-
-const TrainingResult* Findings::training(const TrainingName& name) const {
-  const auto found = trainings_.find(name);
-  return found == trainings_.end() ? nullptr : &found->second;
-}
-const TimingResult* Findings::timing(const TrainingName& name) const {
-  const auto found = timings_.find(name);
-  return found == timings_.end() ? nullptr : &found->second;
-}
-const Run* Findings::run(const TrainingName& name) const {
-  const auto found = runs_.find(name);
-  return found == runs_.end() ? nullptr : found->second;
 }
 
 std::string title_of(const std::string& method) {
@@ -253,35 +226,35 @@ std::string setting_title(const std::string& data_set, const std::string& model)
   return title_of_data_set(data_set) + ", " + title_of_model(model);
 }
 
-ReportTable table1(const Study& study,
+ReportTable table1(const ReportScope& scope,
                    const std::vector<const std::map<std::string, double>*>& prepared) {
   struct Column {
     const char* title;
     const char* key;        // of the data set's statistics
     const char* published;  // null: the paper doesn't print it
-    Style style;
+    FigureStyle style;
   };
   constexpr std::array<Column, 5> kColumns = {
-      {{"users", "users", "users", Style::kCount},
-       {"items", "items", "items", Style::kCount},
-       {"training interactions", "train_interactions", "train", Style::kCount},
-       {"their sparsity", "train_sparsity", "sparsity", Style::kPercent},
-       {"all interactions", "interactions", nullptr, Style::kCount}}};
+      {{"users", "users", "users", FigureStyle::kCount},
+       {"items", "items", "items", FigureStyle::kCount},
+       {"training interactions", "train_interactions", "train", FigureStyle::kCount},
+       {"their sparsity", "train_sparsity", "sparsity", FigureStyle::kPercent},
+       {"all interactions", "interactions", nullptr, FigureStyle::kCount}}};
   ReportTable table;
   table.number = 1;
   table.title = "Table 1: data";
   table.first_column = "Data set";
   for (const Column& column : kColumns) table.columns.emplace_back(column.title);
-  for (size_t d = 0; d < study.data.size(); ++d) {
-    const std::string& name = study.data[d].name;
+  for (size_t d = 0; d < scope.data.size(); ++d) {
+    const std::string& name = scope.data[d].name;
     const PublishedRow paper = published_row({1, "-", "-", name});
     ReportRow row{name, title_of_data_set(name), "", "", {}};
     for (const Column& column : kColumns) {
-      Figure figure{column.style, {}, std::nullopt};
+      ReportFigure figure{column.style, {}, std::nullopt};
       if (column.published != nullptr) figure.paper = paper.figure(column.published);
       if (prepared[d] != nullptr) {
         const double value = prepared[d]->at(column.key);
-        figure.values = {column.style == Style::kPercent ? 100 * value : value};
+        figure.values = {column.style == FigureStyle::kPercent ? 100 * value : value};
       }
       row.figures.push_back(figure);
     }
@@ -290,7 +263,7 @@ ReportTable table1(const Study& study,
   table.notes = {
       "The paper's Table 1 counts one user and one item that do not occur in CiteULike, and as "
       "interactions the training part alone: two per user are held out."};
-  if (std::ranges::find(study.data, "foursquare", &DataSource::name) != study.data.end()) {
+  if (std::ranges::find(scope.data, "foursquare", &DataSource::name) != scope.data.end()) {
     table.notes.emplace_back(
         "The paper filtered Foursquare's raw check-ins; the public file holds distinct pairs, and "
         "users with 15 places come nearest.");
@@ -298,15 +271,15 @@ ReportTable table1(const Study& study,
   return table;
 }
 
-std::vector<ReportTable> table2(const Study& study, const Findings& findings,
+std::vector<ReportTable> table2(const ReportScope& scope, const ReportResults& results,
                                 const std::string& data_set, const std::string& model) {
-  const Setting setting{study, findings, data_set, model};
+  const Setting setting{scope, results, data_set, model};
   ReportTable table = setting.titled(2, "Table 2: accuracy");
   table.first_column = "Method";
   table.columns = kMetrics;
   const std::string competitor = setting.best_competitor();
   std::vector<std::string> methods = {"teacher"};
-  methods.insert(methods.end(), study.methods.begin(), study.methods.end());
+  methods.insert(methods.end(), scope.methods.begin(), scope.methods.end());
   for (const std::string& method : methods) {
     ReportRow row = setting.accuracy_row(2, method, kMetrics);
     const std::string other = tested_against(method, competitor);
@@ -315,7 +288,7 @@ std::vector<ReportTable> table2(const Study& study, const Findings& findings,
     table.rows.push_back(std::move(row));
   }
   setting.note_splits(table);
-  if (std::ranges::find(study.methods, "de-rrd") != study.methods.end()) {
+  if (std::ranges::find(scope.methods, "de-rrd") != scope.methods.end()) {
     if (!competitor.empty()) {
       table.rows.push_back(improvement_row(setting, "Improv.b", kCompetitors));
     }
@@ -329,13 +302,13 @@ std::vector<ReportTable> table2(const Study& study, const Findings& findings,
       "over the splits: DE against Student, the others against {}.",
       competitor.empty() ? "the better one of RD and CD, which were not trained"
                          : title_of(competitor) + ", the better competitor"));
-  if (study.splits.size() < 2) return {table};  // there is nothing to test
+  if (scope.splits.size() < 2) return {table};  // there is nothing to test
   return {table, tests_table(setting, competitor)};
 }
 
-ReportTable table3(const Study& study, const Findings& findings, const std::string& data_set,
-                   const std::string& model) {
-  const Setting setting{study, findings, data_set, model};
+ReportTable table3(const ReportScope& scope, const ReportResults& results,
+                   const std::string& data_set, const std::string& model) {
+  const Setting setting{scope, results, data_set, model};
   ReportTable table = setting.titled(3, "Table 3: size and speed");
   table.first_column = "φ";
   table.columns = {"time", "parameters", "H@5 ratio"};
@@ -346,10 +319,10 @@ ReportTable table3(const Study& study, const Findings& findings, const std::stri
     for (const auto& [split, hit] : setting.test("de-rrd", "H@5", size)) {
       if (teacher.contains(split)) ratios[split] = hit / teacher.at(split);
     }
-    Figure time{Style::kSeconds, {}, paper.figure("seconds")};
-    Figure parameters{Style::kMillions, {}, paper.figure("parameters")};
-    const TrainingName name{data_set, study.splits.front(), model, "de-rrd", size};
-    if (const TimingResult* timing = findings.timing(name)) {
+    ReportFigure time{FigureStyle::kSeconds, {}, paper.figure("seconds")};
+    ReportFigure parameters{FigureStyle::kMillions, {}, paper.figure("parameters")};
+    const TrainingName name{data_set, scope.splits.front(), model, "de-rrd", size};
+    if (const TimingResult* timing = results.timing(name)) {
       time.values = {timing->seconds};
       parameters.values = {timing->parameters / 1e6};
     }
@@ -358,20 +331,20 @@ ReportTable table3(const Study& study, const Findings& findings, const std::stri
          fmt::format("{:.1f}", size),
          "",
          "",
-         {time, parameters, {Style::kShare, values_of(ratios), paper.figure("ratio")}}});
+         {time, parameters, {FigureStyle::kShare, values_of(ratios), paper.figure("ratio")}}});
   }
   table.notes = {
       "Time: ten items for every user, by DE-RRD's student; the paper's is PyTorch's on a Tesla "
       "P40.",
       "Parameters: the paper counts one user and one item that do not occur in the data.",
       fmt::format("H@5 ratio: DE-RRD's H@5 by Teacher's, over split{} {}.",
-                  study.splits.size() > 1 ? "s" : "", joined(study.splits))};
+                  scope.splits.size() > 1 ? "s" : "", joined(scope.splits))};
   return table;
 }
 
-ReportTable table4(const Study& study, const Findings& findings, const std::string& data_set,
-                   const std::string& model) {
-  const Setting setting{study, findings, data_set, model};
+ReportTable table4(const ReportScope& scope, const ReportResults& results,
+                   const std::string& data_set, const std::string& model) {
+  const Setting setting{scope, results, data_set, model};
   ReportTable table = setting.titled(4, "Table 4: design choices");
   table.first_column = "Design choice";
   table.columns = {"H@5", "N@5", "H@10", "N@10"};

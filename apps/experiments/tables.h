@@ -4,55 +4,42 @@
 #include <string>
 #include <vector>
 
-#include "apps/experiments/plan.h"
+#include "apps/experiments/report_results.h"
 #include "apps/experiments/report_table.h"
-#include "apps/experiments/results.h"
-#include "apps/experiments/scheduler.h"
+#include "apps/experiments/run_plan.h"
 
 namespace derrd {
 
-/// What is compared with what.
-struct Study {
+/// Scope of a report: data sets, splits, base models and methods.
+struct ReportScope {
   std::vector<DataSource> data;
   std::vector<int> splits;
   std::vector<std::string> models;
-  std::vector<std::string> methods;  ///< of Table 2, without the teacher
+  std::vector<std::string> methods;  ///< rows of Table 2, without the teacher
 };
 
-/// The sizes of Table 3 and the ablations of Table 4.
+/// Sizes of students in Table 3.
 const std::vector<double>& table3_sizes();
+/// Ablations in Table 4.
 const std::vector<std::string>& table4_methods();
 
-/// What the runs that succeeded found.
-class Findings {
- public:
-  Findings(const Plan& plan, const std::vector<Outcome>& outcomes);
-  /// Null: not trained, or failed.
-  const TrainingResult* training(const TrainingName& name) const;
-  const TimingResult* timing(const TrainingName& name) const;
-  /// Of the folder of a training that succeeded; null as above.
-  const Run* run(const TrainingName& name) const;
-
- private:
-  std::map<TrainingName, TrainingResult> trainings_;
-  std::map<TrainingName, TimingResult> timings_;
-  std::map<TrainingName, const Run*> runs_;
-};
-
-/// "de-rrd" as the paper writes it: "DE-RRD".
+/// A method's name as the paper writes it: "DE-RRD" for "de-rrd".
 std::string title_of(const std::string& method);
-/// "CiteULike, BPR".
+/// The title of a data set and a base model: "CiteULike, BPR".
 std::string setting_title(const std::string& data_set, const std::string& model);
 
-/// @param prepared statistics of each data set, null where it couldn't be prepared.
-ReportTable table1(const Study& study,
+/// Makes Table 1: the data.
+/// @param prepared statistics of each data set; null for one that couldn't be prepared
+ReportTable table1(const ReportScope& scope,
                    const std::vector<const std::map<std::string, double>*>& prepared);
-/// The table of accuracies, and of several splits the tests behind its asterisks.
-std::vector<ReportTable> table2(const Study& study, const Findings& findings,
+/// Makes Table 2, accuracy, and for several splits a table of the tests behind its asterisks.
+std::vector<ReportTable> table2(const ReportScope& scope, const ReportResults& results,
                                 const std::string& data_set, const std::string& model);
-ReportTable table3(const Study& study, const Findings& findings, const std::string& data_set,
-                   const std::string& model);
-ReportTable table4(const Study& study, const Findings& findings, const std::string& data_set,
-                   const std::string& model);
+/// Makes Table 3: size and speed.
+ReportTable table3(const ReportScope& scope, const ReportResults& results,
+                   const std::string& data_set, const std::string& model);
+/// Makes Table 4: design choices.
+ReportTable table4(const ReportScope& scope, const ReportResults& results,
+                   const std::string& data_set, const std::string& model);
 
 }  // namespace derrd

@@ -4,11 +4,12 @@
 
 namespace derrd {
 
-/// The folder that the runs of `derrd reproduce` and `derrd search` lie in. One program works in it
-/// at a time: the lock is held until this object and every run that it started are gone.
+/// Folder for the runs of `derrd reproduce` and `derrd search`. Only one program at a time works in
+/// it: the lock is held until this object and every process that it started are gone.
 class Workspace {
  public:
-  /// Makes the folder, and waits while another program works in it. @throws Error; Interrupted.
+  /// Makes the folder, and waits while another program works in it.
+  /// @throws Error if it can't be made; Interrupted by a signal while waiting.
   explicit Workspace(const std::filesystem::path& folder);
   ~Workspace();
   Workspace(const Workspace&) = delete;

@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "apps/cli/option_checks.h"
+#include "apps/cli/usage_error.h"
 #include "apps/training/load_model.h"
 
 namespace derrd {
@@ -31,33 +33,33 @@ void add_teacher_options(CLI::App& command, TeacherFiles& files) {
     return command.add_option(name, value, description)->group("Teacher");
   };
   add("--teacher", files.file,
-      "What to learn from: a model of derrd; any safetensors file with a matrix of vectors for "
-      "users and one for items, as F32, F16 or BF16; or rankings alone, as .tsv or .txt (lines of "
-      "user, item and perhaps score with tabs between, the best first) or as safetensors with a "
-      "matrix items [users, ranks]")
+      "Teacher: a model of derrd; a safetensors file with a matrix of vectors for users and one "
+      "for "
+      "items, as F32, F16 or BF16; or rankings alone, as .tsv or .txt (lines of user, item and "
+      "optional score, separated by tabs, the best first) or as safetensors with a matrix items "
+      "[users, ranks]")
       ->type_name("FILE");
   add("--teacher-user", files.user,
-      "The users' vectors: a tensor of the --teacher file, or a file of NumPy's that ends in .npy "
+      "Users' vectors: name of a tensor in the --teacher file, or a NumPy file that ends in .npy "
       "[user_embedding]")
       ->type_name("NAME");
-  add("--teacher-item", files.item, "The items' vectors, likewise [item_embedding]")
+  add("--teacher-item", files.item,
+      "Items' vectors: name of a tensor in the --teacher file, or a NumPy file that ends in .npy "
+      "[item_embedding]")
       ->type_name("NAME");
   add("--teacher-user-ids", files.user_ids,
-      "Whose the teacher's rows are: a text file with the original id of row r on line r [tensor "
-      "user_ids of the --teacher file; without it the data set's own numbers]")
+      "Text file with one original user id per teacher row [tensor user_ids of the --teacher file; "
+      "without it the data set's numbers]")
       ->type_name("FILE");
-  add("--teacher-item-ids", files.item_ids, "The same for items [tensor item_ids]")
+  add("--teacher-item-ids", files.item_ids,
+      "Text file with one original item id per teacher row [tensor item_ids of the --teacher file; "
+      "without it the data set's numbers]")
       ->type_name("FILE");
   command
-      .add_option(
-          "--teacher-coverage", files.coverage,
-          "Part of the data set's users and items (of rankings: the users) that the teacher "
-          "has to know, at least; of the others nothing is learned")
-      ->check([](const std::string& text) {
-        double value = 0;
-        const bool fits = CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1;
-        return fits ? std::string() : text + " is not a number from 0 to 1";
-      })
+      .add_option("--teacher-coverage", files.coverage,
+                  "Smallest part of the data set's users and items that the teacher must know (for "
+                  "rankings: of the users). The student learns nothing from it about the others")
+      ->check(within(0, 1))
       ->group("Teacher")
       ->capture_default_str();
 }
@@ -81,36 +83,32 @@ LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset) {
   return teacher;
 }
 
-std::string teacher_complaint(const TeacherFiles& files) {
+void check_teacher_options(const TeacherFiles& files) {
   if (!has_teacher(files)) {
-    return files.user_ids.empty() && files.item_ids.empty()
-               ? ""
-               : "--teacher-user-ids and --teacher-item-ids say whose a teacher's rows are; give "
-                 "it";
+    if (files.user_ids.empty() && files.item_ids.empty()) return;
+    throw UsageError("--teacher-user-ids and --teacher-item-ids need a teacher; give --teacher");
   }
   const bool both_arrays = is_npy(files.user) && is_npy(files.item);
   if (both_arrays && is_ranking_text(files.file)) {
-    return fmt::format(
+    throw UsageError(fmt::format(
         "--teacher {} would not be used beside the vectors of --teacher-user and --teacher-item; "
         "leave one or the other out",
-        files.file);
+        files.file));
   }
   if (files.file.empty() && !both_arrays) {
-    return "without --teacher give both --teacher-user and --teacher-item as .npy files";
+    throw UsageError("without --teacher give both --teacher-user and --teacher-item as .npy files");
   }
-  return "";
 }
 
-std::string unmet_need(const TeacherData& teacher, const std::vector<const LossFactory*>& losses) {
+void check_requirements(const TeacherData& teacher, const std::vector<const LossFactory*>& losses) {
   for (const LossFactory* loss : losses) {
     const std::string reason = teacher_lacks(teacher, loss->needs());
     if (reason.empty()) continue;
-    return fmt::format(
-        "the loss {} needs a teacher's {}, but of this one {}; choose another "
-        "--method or --teacher",
-        loss->name(), described(loss->needs()), reason);
+    throw UsageError(
+        fmt::format("the loss {} needs a teacher's {}, but of this one {}; choose another "
+                    "--method or --teacher",
+                    loss->name(), described(loss->needs()), reason));
   }
-  return "";
 }
 
 }  // namespace derrd

@@ -11,24 +11,24 @@
 
 namespace derrd {
 
-/// Adds --teacher, --teacher-user and what else says where a teacher lies.
-/// @param files outlives the command.
+/// Adds the options that name a teacher's files: --teacher, --teacher-user, ...
+/// @param files outlives the command
 void add_teacher_options(CLI::App& command, TeacherFiles& files);
 
-/// Whether a teacher is given.
+/// Whether the options name a teacher.
 bool has_teacher(const TeacherFiles& files);
 
-/// What is wrong with the options together; empty: nothing.
-std::string teacher_complaint(const TeacherFiles& files);
+/// Checks the options together. @throws UsageError if they contradict each other.
+void check_teacher_options(const TeacherFiles& files);
 
-/// The files that are read.
+/// All files of the teacher.
 std::vector<NamedFile> teacher_inputs(const TeacherFiles& files);
 
-/// Reads the teacher; says on stderr how many users and items of a foreign one were matched.
-/// @throws Error.
+/// Reads the teacher. Prints on stderr how many users and items of a foreign one were matched.
+/// @throws Error if it can't be read or does not fit the data set.
 LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset);
 
-/// Why the teacher does not do for some of the losses; empty: it does.
-std::string unmet_need(const TeacherData& teacher, const std::vector<const LossFactory*>& losses);
+/// Checks that the teacher has what the losses need. @throws UsageError if it has not.
+void check_requirements(const TeacherData& teacher, const std::vector<const LossFactory*>& losses);
 
 }  // namespace derrd

@@ -7,12 +7,12 @@
 
 namespace derrd {
 
-/// Keeps the order in which keys are inserted: records read best that way.
+/// JSON that keeps the order of its keys.
 using Json = nlohmann::ordered_json;
 
-/// {"H@5": ..., "N@5": ..., "M@5": ..., "H@10": ...}
+/// Writes metrics as {"H@5": ..., "N@5": ..., "M@5": ..., "H@10": ...}.
 Json metrics_json(const Metrics& metrics);
-/// {"Recall@10": ..., "NDCG@10": ..., "HR@10": ..., "Recall@20": ...}
+/// Writes metrics as {"Recall@10": ..., "NDCG@10": ..., "HR@10": ..., "Recall@20": ...}.
 Json metrics_json(const FullRankingMetrics& metrics);
 
 }  // namespace derrd

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "apps/cli/option_checks.h"
+#include "apps/cli/usage_error.h"
+#include "engine/models/catalogue.h"
 
 namespace derrd {
 
@@ -11,7 +13,7 @@ namespace {
 void add_threads_option(CLI::App& command, int& threads) {
   command
       .add_option("--threads", threads,
-                  "Host threads of the CPU build, 0: one per core; results don't depend on it")
+                  "Host threads of the CPU build; 0: one per core. Results don't depend on it")
       ->check(count_from(0))
       ->capture_default_str();
 }
@@ -20,37 +22,35 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
   const auto add = [&](const char* name, auto& value, const char* description) {
     return command.add_option(name, value, description)->group("Training")->capture_default_str();
   };
-  add("--lr", options.learning_rate, "Adam's learning rate: how far a step goes")->check(above(0));
+  add("--lr", options.learning_rate, "Learning rate of Adam")->check(above(0));
   add("--weight-decay", options.weight_decay,
-      "L2 regularisation, added to the gradient: pulls all parameters towards 0 at every step")
+      "L2 regularisation, added to the gradient: pulls all parameters towards 0")
       ->check(at_least(0));
   add("--batch", options.batch,
-      "Samples (user, positive, negative) in a training step; all of an epoch's, where it has "
-      "fewer")
+      "Samples (user, positive item, negative item) per training step, at most")
       ->check(count_from(1));
   add("--negatives", options.negatives,
-      "Unobserved items drawn for every interaction in every epoch, a sample each")
+      "Samples per interaction and epoch, each with another random unobserved item")
       ->check(count_from(1));
-  add("--epochs", options.epochs, "Passes over the training interactions, at most")
+  add("--epochs", options.epochs, "Maximum number of passes over the training interactions")
       ->check(count_from(1));
   command
-      .add_option("--patience", options.patience,
-                  "Stop after so many epochs without a better validation hit ratio [20 with preset "
-                  "authors, 30 with paper]")
+      .add_option(
+          "--patience", options.patience,
+          "Epochs without a better validation hit ratio before training stops [20 with preset "
+          "authors, 30 with paper]")
       ->check(count_from(1))
       ->group("Training");
   add("--preset", options.preset_name,
-      "Which convention holds where the paper and its authors' program differ: authors, to compare "
-      "with the published figures; paper, the text")
+      "Conventions where the paper and its authors' program differ. authors: the program's, to "
+      "compare with the published figures; paper: the text's")
       ->check(CLI::IsMember({"authors", "paper"}));
   add("--seed", options.seed,
-      "Of all random numbers: on one build and one kind of processor or GPU the same seed gives "
-      "the "
-      "same bits")
+      "Random seed. Same seed, build and kind of processor or GPU: same bits")
       ->check(seed());
 }
 
-/// What decides how fast results come, and not which.
+/// Adds the options that change speed, not results.
 void add_speed_group(CLI::App& command, TrainingOptions& options) {
   command
       .add_option(
@@ -78,22 +78,23 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
         ->group("Records");
   };
   add("--log", options.log,
-      "Write a JSON line per epoch: every loss, every metric, seconds by phase");
+      "File for a JSON line per epoch: losses, metrics, seconds of each phase");
   auto* checkpoint = add("--checkpoint", options.checkpoint,
-                         "Keep the state of training here, so that --resume can go on with it");
+                         "File for the state of training, from which --resume continues");
   command
       .add_option(
           "--checkpoint-every", options.checkpoint_every,
-          "Seconds between checkpoints, at least; 0: after every epoch. There is always one "
-          "at the end of a run, also after Ctrl-C")
+          "Minimum seconds between checkpoints; 0: one after every epoch. The end of a run always "
+          "writes one, after Ctrl-C too")
       ->check(at_least(0))
       ->needs(checkpoint)
       ->group("Records")
       ->capture_default_str();
   command
       .add_flag("--resume", options.resume,
-                "Go on from the checkpoint if there is one; the result has the same bits as an "
-                "uninterrupted run's")
+                "Continue from the checkpoint, if there is one. The result has the same bits as "
+                "that of an "
+                "uninterrupted run")
       ->needs(checkpoint)
       ->group("Records");
   command.add_flag("--quiet", options.quiet, "Show no progress")->group("Records");
@@ -103,21 +104,22 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
 
 void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard) {
   command
-      .add_option(
-          "--layers", layers,
-          fmt::format("Hidden layers of neumf's perceptron, the first as wide as --dim, each "
-                      "further one half as wide [{}]",
-                      standard))
+      .add_option("--layers", layers,
+                  fmt::format("Number of hidden layers of neumf's perceptron. The first has --dim "
+                              "units, each further "
+                              "layer half as many [{}]",
+                              standard))
       ->check(count_from(1));
 }
 
-std::string no_layers(const std::string& model) {
-  return fmt::format("--layers is for --model neumf; {} has no hidden layers", model);
+void check_layers(const std::string& model) {
+  if (has_layers(model)) return;
+  throw UsageError(fmt::format("--layers is for --model neumf; {} has no hidden layers", model));
 }
 
 void add_idle_options(CLI::App& command, IdleOptions& options) {
   add_threads_option(command, options.threads);
-  command.add_option("--seed", options.seed, "Accepted by every command; this one draws nothing")
+  command.add_option("--seed", options.seed, "Ignored: this command draws no random numbers")
       ->check(seed())
       ->capture_default_str();
 }
@@ -128,7 +130,7 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       ->type_name("FILE");
   command
       .add_option("-o,--output", options.output,
-                  "Model to write: the one of the epoch that validation finds best")
+                  "File for the model of the epoch with the best validation hit ratio")
       ->required()
       ->check(file_name())
       ->type_name("FILE");

@@ -10,10 +10,10 @@
 
 namespace derrd {
 
-/// What `derrd train` and `derrd distill` have in common.
+/// Options of `derrd train` and `derrd distill`.
 struct TrainingOptions {
   std::string data, output;
-  std::string log, checkpoint;   ///< empty: none
+  std::string log, checkpoint;   ///< paths; empty for none
   double checkpoint_every = 30;  ///< seconds
   bool resume = false;
   bool quiet = false;
@@ -23,7 +23,7 @@ struct TrainingOptions {
   int64_t batch = 1024;
   int64_t negatives = 1;
   int epochs = 1000;
-  std::optional<int> patience;  ///< the preset's without it
+  std::optional<int> patience;  ///< the preset's unless given
   std::string preset_name = "authors";
   std::string row_updates_name = "auto";
   int64_t graph_steps = TrainOptions{}.graph_steps;
@@ -38,20 +38,21 @@ struct TrainingOptions {
   int effective_patience() const { return patience.value_or(preset() == Preset::kPaper ? 30 : 20); }
 };
 
-/// Adds --data, -o, the options of training, of its records, --seed and --threads.
-/// @param options outlives the command.
+/// Adds --data, -o, --threads, and the groups Training, Records and Speed to a command.
+/// @param options outlives the command
 void add_training_options(CLI::App& command, TrainingOptions& options);
 
-/// Adds --layers, without which there are `standard` hidden layers.
+/// Adds --layers. @param standard describes the default, for the help
 void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard);
-/// The complaint about --layers for a kind of model that has none.
-std::string no_layers(const std::string& model);
+/// Checks that a kind of model has hidden layers. @throws UsageError if --layers is not for it.
+void check_layers(const std::string& model);
 
-/// Adds --threads and an unused --seed, for commands that draw no random numbers.
+/// Options of commands that draw no random numbers; the seed is not used.
 struct IdleOptions {
   int threads = 0;
   uint64_t seed = 0;
 };
+/// Adds --threads and --seed. @param options outlives the command
 void add_idle_options(CLI::App& command, IdleOptions& options);
 
 }  // namespace derrd

@@ -14,7 +14,7 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/progress.h"
-#include "apps/training/run_log.h"
+#include "apps/training/epoch_log.h"
 #include "data/error.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
@@ -28,7 +28,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A new run takes the place of an old one's checkpoint, but of no other file.
+/// Checks that --checkpoint names a new file or an old checkpoint. @throws Error if it names
+/// another file.
 void check_checkpoint(const TrainingOptions& options) {
   const std::string& path = options.checkpoint;
   if (path.empty() || options.resume || !fs::exists(path) || fs::file_size(path) == 0) return;
@@ -40,13 +41,12 @@ void check_checkpoint(const TrainingOptions& options) {
     }
   };
   if (is_another_file()) {
-    throw Error(
-        fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own", path));
+    throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint another file", path));
   }
-  fmt::print(
-      stderr,
-      "derrd: warning: {} holds a checkpoint, which this run replaces; --resume goes on from it\n",
-      path);
+  fmt::print(stderr,
+             "derrd: warning: {} holds a checkpoint, which this run replaces; --resume continues "
+             "from it\n",
+             path);
 }
 
 TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
@@ -90,8 +90,8 @@ void print_report(const Evaluation& report) {
   print_metrics("test", report.test);
 }
 
-/// What a model file says of its training so far.
-/// @param balanced whether the losses' weights were chosen
+/// Results of the training so far, for the model's metadata.
+/// @param balanced whether --auto-lambda chose the losses' weights
 Json metrics_of(const Trainer& trainer,
                 const std::vector<std::unique_ptr<DistillationLoss>>& losses, bool balanced) {
   const EarlyStopping& early_stopping = trainer.early_stopping();
@@ -114,7 +114,7 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
     case Trainer::Outcome::kFinished:
       return fmt::format("finished all {} epochs", done);
     case Trainer::Outcome::kStoppedEarly:
-      return fmt::format("stopped after {} epochs, the last {} without an improvement", done,
+      return fmt::format("stopped after {} epochs, the last {} without improvement", done,
                          patience);
     case Trainer::Outcome::kInterrupted:
       break;
@@ -131,10 +131,10 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
       dataset_(load_dataset(options_.data)),
       data_(dataset_, stream_) {}
 
-Json TrainingRun::result_options(const Recipe& recipe) const {
-  Json json = recipe.options;
-  json["dim"] = recipe.dim;
-  if (has_layers(recipe.model)) json["layers"] = recipe.layers;
+Json TrainingRun::result_options(const TrainingTask& task) const {
+  Json json = task.options;
+  json["dim"] = task.dim;
+  if (has_layers(task.model)) json["layers"] = task.layers;
   json["lr"] = options_.learning_rate;
   json["weight-decay"] = options_.weight_decay;
   json["batch"] = options_.batch;
@@ -145,8 +145,9 @@ Json TrainingRun::result_options(const Recipe& recipe) const {
   return json;
 }
 
-std::string TrainingRun::fingerprint(const Recipe& recipe, const std::string& teacher_hash) const {
-  Json options = result_options(recipe);
+std::string TrainingRun::fingerprint(const TrainingTask& task,
+                                     const std::string& teacher_hash) const {
+  Json options = result_options(task);
   options.erase("epochs");
   const DeviceInfo device = device_info();
   Json run = {{"options", options},
@@ -182,12 +183,13 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const
   const Checkpoint checkpoint = load_checkpoint(options_.checkpoint, fingerprint);
   if (checkpoint.next_epoch > options_.epochs) {
     throw Error(
-        fmt::format("{}: is {} epochs on, beyond --epochs {}; raise it, or start anew "
-                    "without --resume",
+        fmt::format("{}: has {} epochs already, more than --epochs {}; raise it, or start "
+                    "again without --resume",
                     options_.checkpoint, checkpoint.next_epoch, options_.epochs));
   }
   trainer.restore(checkpoint);
-  fmt::print(stderr, "{}: going on after {} epochs\n", options_.checkpoint, checkpoint.next_epoch);
+  fmt::print(stderr, "{}: continuing after {} epochs\n", options_.checkpoint,
+             checkpoint.next_epoch);
 }
 
 Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint,
@@ -198,9 +200,9 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
       save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint, model());
     }
   };
-  std::optional<RunLog> log;
+  std::optional<EpochLog> log;
   if (!options_.log.empty()) log.emplace(options_.log, trainer.next_epoch());
-  Progress progress({{options_.epochs, options_.effective_patience()}, options_.quiet});
+  Progress progress({options_.epochs, options_.effective_patience()}, options_.quiet);
   Clock::time_point last_save = Clock::now();
 
   const Trainer::Outcome outcome = trainer.run(
@@ -222,13 +224,13 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
   return outcome;
 }
 
-void TrainingRun::show_worth(Teacher& teacher) {
+void TrainingRun::print_teacher_quality(Teacher& teacher) {
   if (std::ranges::all_of(dataset_.valid_item, [](int32_t item) { return item < 0; })) return;
   Evaluation worth;
   try {
     worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
   } catch (const Error&) {
-    return;  // its scores overflow, which losses of its vectors alone may live with
+    return;  // its scores overflow, which does no harm to losses that read its vectors alone
   }
   const double chance = static_cast<double>(kCutoffs[0]) /
                         static_cast<double>(std::max<int64_t>(1, dataset_.num_candidates));
@@ -236,61 +238,71 @@ void TrainingRun::show_worth(Teacher& teacher) {
   fmt::print(stderr, "{}: its own validation H@5 is {:.4f}{}\n", teacher_, worth.valid.hit[0],
              worth.valid.hit[0] > kHardlyBetter * chance
                  ? ""
-                 : ", as by chance: do its rows belong to these users and items? "
-                   "--teacher-user-ids and --teacher-item-ids say whose they are");
+                 : ", no better than chance: do its rows belong to these users and items? "
+                   "--teacher-user-ids and --teacher-item-ids name the rows' ids");
 }
 
-void TrainingRun::train(Recipe recipe) {
+std::vector<std::unique_ptr<DistillationLoss>> TrainingRun::make_losses(
+    const TrainingTask& task, const DistillContext& context) const {
+  std::vector<std::unique_ptr<DistillationLoss>> losses;
+  try {
+    for (const LossFactory* factory : task.losses) losses.push_back(factory->make(context));
+  } catch (const Error& e) {
+    throw Error(fmt::format("{}: {}", teacher_, e.what()));
+  }
+  return losses;
+}
+
+void TrainingRun::train(TrainingTask task) {
   Parameters parameters;
   TrainOptions train = train_options();
   const int64_t batch = train.plan.batch_size;
-  const std::unique_ptr<Model> model = make_model(recipe.model, data_.users(), data_.items(),
-                                                  {recipe.dim, recipe.layers, batch}, parameters);
+  const std::unique_ptr<Model> model = make_model(task.model, data_.users(), data_.items(),
+                                                  {task.dim, task.layers, batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   std::optional<Teacher> teacher;
   std::string teacher_hash;
-  if (!recipe.losses.empty()) {
-    teacher_hash = hash_teacher(*recipe.teacher);
-    teacher.emplace(*std::move(recipe.teacher), data_);
-    try {
-      for (const LossFactory* loss : recipe.losses) {
-        losses.push_back(
-            loss->make({*teacher, data_, *model, parameters, batch, options_.preset(), stream_}));
-      }
-    } catch (const Error& e) {
-      throw Error(fmt::format("{}: {}", teacher_, e.what()));
-    }
+  if (!task.losses.empty()) {
+    teacher_hash = hash_teacher(*task.teacher);
+    teacher.emplace(*std::move(task.teacher), data_);
+    losses =
+        make_losses(task, {*teacher, data_, *model, parameters, batch, options_.preset(), stream_});
   }
   parameters.allocate(options_.seed, stream_);
-  if (recipe.balance) {
-    for (const LossFactory* loss : recipe.losses) {
-      train.shares.push_back(loss->recommended_share(recipe.model));
+  if (task.balance) {
+    for (const LossFactory* loss : task.losses) {
+      train.shares.push_back(loss->recommended_share(task.model));
     }
   }
   Trainer trainer(data_, parameters, *model, losses, train, stream_);
 
-  const std::string run = fingerprint(recipe, teacher_hash);
+  const std::string run = fingerprint(task, teacher_hash);
   resume(trainer, run);
-  if (recipe.aligned_model && teacher) show_worth(*teacher);
+  if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {
-    const Json metrics = metrics_of(trainer, losses, recipe.balance);
-    return {result_options(recipe).dump(), options_.seed, metrics.dump(), dataset_.hash,
+    const Json metrics = metrics_of(trainer, losses, task.balance);
+    return {result_options(task).dump(), options_.seed, metrics.dump(), dataset_.hash,
             teacher_hash};
   };
   const Trainer::Outcome outcome =
       run_epochs(trainer, run, [&] { return model_in_arena(*model, parameters, facts()); });
-  const std::string ending = describe(outcome, trainer, options_.effective_patience());
-  const EarlyStopping& early_stopping = trainer.early_stopping();
-  if (early_stopping.best_epoch() < 0) {
-    throw Interrupted(ending + ", nothing to keep yet", InterruptWatch::signal());
+  if (trainer.early_stopping().best_epoch() < 0) {
+    throw Interrupted(
+        describe(outcome, trainer, options_.effective_patience()) + ", nothing to keep yet",
+        InterruptWatch::signal());
   }
-
   trainer.restore_best();
   save_model(options_.output, *model, facts(), stream_);
+  print_summary(task, trainer, outcome, model_parameters);
+}
 
+void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer,
+                                Trainer::Outcome outcome, int64_t model_parameters) const {
+  const std::string ending = describe(outcome, trainer, options_.effective_patience());
+  const EarlyStopping& early_stopping = trainer.early_stopping();
   fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
   print_report(early_stopping.report());
   if (options_.preset() == Preset::kAuthors) {
@@ -298,12 +310,12 @@ void TrainingRun::train(Recipe recipe) {
         "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
         "program; derrd evaluate gives the written model's.\n");
   }
-  fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, recipe.dim,
+  fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, task.dim,
              model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {
     throw Interrupted(
         fmt::format("{}; {} holds the best model so far{}", ending, options_.output,
-                    options_.checkpoint.empty() ? "" : ", --resume goes on from the checkpoint"),
+                    options_.checkpoint.empty() ? "" : ", --resume continues from the checkpoint"),
         InterruptWatch::signal());
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,48 +20,56 @@
 
 namespace derrd {
 
-/// What is trained, beside how (TrainingOptions).
-struct Recipe {
+/// What to train; TrainingOptions say how.
+struct TrainingTask {
   std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
-  int64_t layers = 1;                      ///< hidden layers, of a kind that has some
-  std::vector<const LossFactory*> losses;  ///< they outlive the run; with any, a teacher
+  int64_t layers = 1;                      ///< hidden layers of a NeuMF
+  std::vector<const LossFactory*> losses;  ///< outlive the run; any loss needs a teacher
   std::optional<TeacherData> teacher;
-  /// The teacher is a whole model whose rows were matched with the data set's, perhaps wrongly.
+  /// Whether the teacher is a model whose rows were matched with the data set's, perhaps wrongly.
   bool aligned_model = false;
   bool balance = false;  ///< choose weights by LossFactory::recommended_share
   Json options;          ///< command, method and the method's own options, for the model's metadata
 };
 
-/// One run of `derrd train` or `derrd distill`: from files to a model file. A run that fails leaves
-/// no file that it had not completed; what can be wrong is found before training starts.
+/// Runs `derrd train` or `derrd distill`, from files to a model file. A run that fails leaves no
+/// incomplete file. Mistakes in options and files are found before training starts.
 class TrainingRun {
  public:
   /// Checks that the outputs can be written and destroy none of the inputs, opens the device and
   /// reads the data set.
-  /// @param inputs further files that are read; the first that is named stands for the teacher.
-  /// @throws Error, DeviceError.
+  /// @param inputs further files that are read; the first one with a path is the teacher's.
+  /// @throws UsageError, Error, DeviceError.
   TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs);
 
   const Dataset& dataset() const { return dataset_; }
 
-  /// Trains, shows progress, keeps log and checkpoint, writes the model and prints a summary.
-  /// @throws Error; Interrupted after a signal, when the best model so far is written.
-  void train(Recipe recipe);
+  /// Trains, shows progress, writes log and checkpoints, writes the model and prints a summary.
+  /// @throws Error; Interrupted after a signal, once the best model so far is written.
+  void train(TrainingTask task);
 
  private:
-  /// Everything that determines the model, for its metadata.
-  Json result_options(const Recipe& recipe) const;
-  /// What has to agree for a checkpoint to be gone on with. The number of epochs may differ: no
-  /// epoch depends on how many follow.
-  std::string fingerprint(const Recipe& recipe, const std::string& teacher_hash) const;
+  /// All options that determine the model, for its metadata.
+  Json result_options(const TrainingTask& task) const;
+  /// Describes all that must be equal for a checkpoint to be resumed. The number of epochs may
+  /// differ: no epoch depends on how many follow.
+  std::string fingerprint(const TrainingTask& task, const std::string& teacher_hash) const;
   TrainOptions train_options() const;
-  /// Says how well the teacher ranks by itself, by which one with misplaced rows is seen.
-  void show_worth(Teacher& teacher);
+  /// Prints the teacher's own H\@5, so that misaligned rows are noticed.
+  void print_teacher_quality(Teacher& teacher);
+  /// Makes the losses of a task. @throws Error that names the teacher.
+  std::vector<std::unique_ptr<DistillationLoss>> make_losses(const TrainingTask& task,
+                                                             const DistillContext& context) const;
+  /// Continues from the checkpoint, if there is one and --resume asks for it.
   void resume(Trainer& trainer, const std::string& fingerprint) const;
-  /// @param model what checkpoints say of the model to keep
+  /// Trains, writing log and checkpoints.
+  /// @param model describes the model to keep, for checkpoints
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,
                               const std::function<ModelInArena()>& model) const;
+  /// Prints how the training ended and what it wrote. @throws Interrupted if a signal ended it.
+  void print_summary(const TrainingTask& task, const Trainer& trainer, Trainer::Outcome outcome,
+                     int64_t model_parameters) const;
 
   TrainingOptions options_;
   std::string teacher_;  // path, for messages

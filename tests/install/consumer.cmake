@@ -1,5 +1,5 @@
-# Installs a build, then configures, builds and runs consumer.cpp against it, as somebody would who has none of the libraries that
-# derrd keeps to itself. A CUDA build on a machine without a device is not run.
+# Installs a build, then configures, builds and runs apps/examples/distil.cpp against it, without the libraries that derrd keeps to
+# itself. A CUDA build on a machine without a device is not run.
 #   cmake -D BUILD=<build folder> -D WORK=<scratch folder> -D CXX=<compiler> -D BUILD_TYPE=<type> -D BACKEND=<backend>
 #     -P consumer.cmake
 function(run)
@@ -20,7 +20,7 @@ run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build -G Ninja -D C
   -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_BUILD_TYPE=${BUILD_TYPE})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 execute_process(COMMAND ninja -C ${WORK}/build -t deps OUTPUT_VARIABLE included COMMAND_ERROR_IS_FATAL ANY)
-if(NOT included MATCHES "derrd/engine/trainer.h")
+if(NOT included MATCHES "derrd/engine/training/trainer.h")
   message(FATAL_ERROR "the program's headers are not those that were installed: ${included}")
 endif()
 string(REGEX MATCH "[^\n]*/(fmt|nlohmann|xxhash[.]h|Random123|thrust|tbb|cblas[.]h)[^\n]*" private "${included}")
@@ -35,4 +35,5 @@ if(BACKEND STREQUAL cuda)
     return()
   endif()
 endif()
-run(${WORK}/build/consumer)
+execute_process(COMMAND ${WORK}/build/consumer WORKING_DIRECTORY ${WORK} COMMAND_ECHO STDOUT
+  COMMAND_ERROR_IS_FATAL ANY)

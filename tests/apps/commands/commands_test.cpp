@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -340,6 +341,36 @@ TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
                                  folder_ / "data", "-o", folder_ / "model"});
     EXPECT_EQ(result.exit_code, 2) << text << result.err;
   }
+}
+
+TEST_F(Config, ErrorsNameFileAndLine) {
+  for (const auto& [text, exit_code, what] :
+       {std::tuple{"epochs = 1\ndmi = 6\n", 2, ":2: train has no option \"dmi\""},
+        {"epochs = 1\n[training]\n", 2, ":2: there is no command \"training\""},
+        {"[train.more]\nlr = 1\n", 2, ":1: train has no option \"more\""},
+        {"lr = 0.1\nepochs 3\n", 1, ":2: "}}) {
+    write_text(folder_ / "run.toml", text);
+    const Result result = derrd({"train", "--config", folder_ / "run.toml", "--data",
+                                 folder_ / "data", "-o", folder_ / "model"});
+    EXPECT_EQ(result.exit_code, exit_code) << text << result.err;
+    EXPECT_NE(result.err.find((folder_ / "run.toml") + what), std::string::npos) << result.err;
+  }
+}
+
+TEST_F(Config, TakesFlagsAndLists) {
+  write_text(folder_ / "run.toml", "quiet = true\n[evaluate]\nmodel = [\"a\", \"b\"]\n");
+  const Result trained =
+      derrd({"train", "--config", folder_ / "run.toml", "--data", folder_ / "data", "--dim", "2",
+             "--epochs", "1", "-o", folder_ / "a"});
+  EXPECT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_EQ(trained.err, "");
+  SmallModel(60, 120, 3).write(folder_ / "b");
+  write_text(folder_ / "run.toml", "[evaluate]\njson = true\nmodel = [\"" + (folder_ / "a") +
+                                       "\", \"" + (folder_ / "b") + "\"]\n");
+  const Result both =
+      derrd({"evaluate", "--config", folder_ / "run.toml", "--data", folder_ / "data"});
+  EXPECT_EQ(both.exit_code, 0) << both.err;
+  EXPECT_EQ(nlohmann::json::parse(both.out)["models"].size(), 2u);
 }
 
 TEST(Info, TellsWhatTheProgramRunsOn) {

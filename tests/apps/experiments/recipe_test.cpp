@@ -1,4 +1,4 @@
-// Recipes: what a run takes from which table, errors with file and line, edits; grids.
+// Recipes: which table gives an option, errors with file and line; grids.
 
 #include "apps/experiments/recipe.h"
 
@@ -9,18 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/usage_error.h"
 #include "apps/experiments/embedded.h"
 #include "apps/experiments/grid.h"
-#include "apps/experiments/recipe_edit.h"
 #include "data/error.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test::recipe_test {
 namespace {
 
-std::string shown(const Options& options) {
+std::string shown(const RecipeOptions& options) {
   std::string text;
-  for (const Option& option : options) text += option.argument() + " ";
+  for (const RecipeOption& option : options) text += option.argument() + " ";
   return text;
 }
 
@@ -29,7 +29,7 @@ std::string options_of(const std::string& text, const std::string& method,
   return shown(RecipeFile::parse(text, "file.toml", check).options("bpr", method));
 }
 
-/// What goes wrong when a method's options are asked for; empty: nothing.
+/// The error when a method's options are asked for, or an empty text.
 std::string error_of(const std::string& text, const std::string& method = "de",
                      const OptionCheck& check = nullptr) {
   try {
@@ -119,8 +119,9 @@ TEST(Recipe, ErrorsNameFileAndLine) {
 }
 
 TEST(Recipe, OptionsThatTheCommandRefusesAreErrorsAtTheirLine) {
-  const OptionCheck check = [](const std::string& command, const Option& option) {
-    return option.name == "experts" ? command + " refuses " + option.value : "";
+  const OptionCheck check = [](const std::string& command, const RecipeOption& option) {
+    return option.name == "experts" ? std::optional(command + " refuses " + option.value)
+                                    : std::nullopt;
   };
   EXPECT_EQ(error_of("[bpr.de]\nk = 1\nexperts = 7\n", "de", check),
             "file.toml:3: [bpr.de]: distill refuses 7");
@@ -133,8 +134,8 @@ TEST(Recipe, OptionsThatTheCommandRefusesAreErrorsAtTheirLine) {
 }
 
 TEST(Recipe, TablesThatNobodyTakesAreCheckedToo) {
-  const OptionCheck check = [](const std::string& command, const Option& option) {
-    return option.name == "kk" ? command + " has no option kk" : "";
+  const OptionCheck check = [](const std::string& command, const RecipeOption& option) {
+    return option.name == "kk" ? std::optional(command + " has no option kk") : std::nullopt;
   };
   const std::string used = "[bpr.de]\nk = 1\n";
   EXPECT_EQ(error_of(used, "de", check), "");
@@ -155,31 +156,12 @@ TEST(Recipe, UnknownDataSetsAreToldHowToGetOne) {
   EXPECT_THROW(RecipeFile::of_data_set("nowhere", nullptr), Error);
 }
 
-TEST(Recipe, EditKeepsEverythingElse) {
-  const std::string recipe =
-      "# first\n[bpr]\nlr = 1\n\n[bpr.de]  # of the paper\nexperts = 3  # old\n# stays\nk = 1\n"
-      "\n[bpr.rrd]\nexperts = 5\n";
-  EXPECT_EQ(
-      with_options(recipe, "bpr", "de", {{"experts", "9"}, {"gate", "mean"}}, "9 points"),
-      "# first\n[bpr]\nlr = 1\n\n[bpr.de]  # of the paper\n# searched: 9 points\nexperts = 9\n"
-      "gate = \"mean\"\n# stays\nk = 1\n\n[bpr.rrd]\nexperts = 5\n");
-  const std::string twice = with_options(with_options(recipe, "bpr", "de", {{"k", "2"}}, "once"),
-                                         "bpr", "de", {{"k", "3"}}, "twice");
-  EXPECT_EQ(twice.find("once"), std::string::npos);
-  EXPECT_NE(twice.find("# searched: twice\nk = 3\nexperts = 3  # old\n"), std::string::npos);
-  // Indented, with Windows' line ends, with other spellings of header and key.
-  const std::string odd =
-      "[bpr]\r\n [ bpr . de ]# x\r\n  k = 1\r\n 'gate' = 'a'\r\n\t[bpr.\"rrd\"]\r\n  k = 7\r\n";
-  EXPECT_EQ(with_options(odd, "bpr", "de", {{"k", "2"}, {"gate", "b"}}, "s"),
-            "[bpr]\r\n [ bpr . de ]# x\r\n# searched: s\r\nk = 2\r\ngate = \"b\"\r\n"
-            "\t[bpr.\"rrd\"]\r\n  k = 7\r\n");
-  EXPECT_EQ(with_options("[bpr.de]\nk = 1\ninherits = [\n  'rrd'\n]\n[bpr.rrd]\nk = 7\n", "bpr",
-                         "de", {{"k", "2"}}, "s"),
-            "[bpr.de]\n# searched: s\nk = 2\ninherits = [\n  'rrd'\n]\n[bpr.rrd]\nk = 7\n");
-  EXPECT_THROW(with_options("[bpr]\nde = {k = 1}\n", "bpr", "de", {{"k", "2"}}, "s"), Error);
-  EXPECT_THROW(with_options("[bpr]\nde.k = 1\n", "bpr", "de", {{"k", "2"}}, "s"), Error);
-  EXPECT_EQ(with_options("lr = 1\n", "bpr", "cd", {{"flag", "true"}}, "s"),
-            "lr = 1\n\n[bpr.cd]\n# searched: s\nflag = true\n");
+TEST(Recipe, LinesOfTomlReadBack) {
+  const RecipeOptions options = {
+      {"k", "2"}, {"lr", "1e-07"}, {"gate", "a \"b\" \\"}, {"flag", "true"}};
+  const std::string lines = toml_lines(options);
+  EXPECT_EQ(lines, "k = 2\nlr = 1e-07\ngate = \"a \\\"b\\\" \\\\\"\nflag = true\n");
+  EXPECT_EQ(options_of("[bpr.de]\n" + lines, "de"), shown(options) + "--method=de ");
 }
 
 TEST(Grid, PointsAreAllCombinations) {
@@ -190,8 +172,37 @@ TEST(Grid, PointsAreAllCombinations) {
   EXPECT_EQ(shown(options_of(grid, points[4])), "--a=2 --k=4 --l=4 ");
   EXPECT_EQ(parse_axis("a=1e-3,40,top").values, (std::vector<std::string>{"0.001", "40", "top"}));
   for (const char* text : {"", "a", "a=", "=1", "a=1,,2", "a+=1", "+a=1"}) {
-    EXPECT_THROW(parse_axis(text), Error) << text;
+    EXPECT_THROW(parse_axis(text), UsageError) << text;
   }
+}
+
+TEST(Grid, RefusesRepetitionsAndReservedOptions) {
+  const auto refused = [](const std::vector<std::string>& axes, const std::string& message,
+                          const std::string& method = "rrd") {
+    Grid grid;
+    try {
+      for (const std::string& axis : axes) grid.push_back(parse_axis(axis));
+      check_grid(grid, method);
+      ADD_FAILURE() << message;
+    } catch (const UsageError& e) {
+      EXPECT_TRUE(std::string(e.what()).starts_with("--grid: " + message)) << e.what();
+    }
+  };
+  refused({"lambda-rrd"}, "takes OPTION=VALUE");
+  refused({"method=rd"}, "method is chosen by --method");
+  refused({"model=neumf"}, "model is chosen by --model");
+  refused({"k=3", "k=5"}, "k is there twice");
+  refused({"k=3", "k+l=5"}, "k is there twice");
+  refused({"k=3,3"}, "k has 3 twice");
+  refused({"k+l=3,5,03"}, "k+l has 3 twice");
+  refused({"lr=3,1,3.0"}, "lr has 3 twice");
+  refused({"epochs=1,2"}, "epochs can't be searched");
+  refused({"seed=1"}, "seed is set by the program");
+  refused({"split-seed=1"}, "split-seed is set by the program");
+  refused({"teacher-item=1"}, "teacher-item is set by the program");
+  refused({"dim=1"}, "the student's size is set by the program");
+  refused({"size=1"}, "the student's size is set by the program");
+  refused({"dim=1"}, "the student's size is set by the program", "student");
 }
 
 TEST(Grid, PublishedGridsAreSection51s) {
@@ -209,17 +220,17 @@ TEST(Grid, PublishedGridsAreSection51s) {
     EXPECT_EQ(std::ranges::count(rd.values, weight), 1) << weight;
   }
   EXPECT_EQ(points_of(published_grid("teacher")).size(), 35u);
-  EXPECT_THROW(published_grid("none"), Error);
+  EXPECT_THROW(published_grid("none"), UsageError);
 }
 
 // As its opening comment says.
 TEST(Recipe, FoursquaresIsCiteULikes) {
   const RecipeFile citeulike = RecipeFile::of_data_set("citeulike", nullptr);
   const RecipeFile foursquare = RecipeFile::of_data_set("foursquare", nullptr);
-  const auto shown = [](Options options) {
-    std::ranges::sort(options, {}, &Option::name);
+  const auto shown = [](RecipeOptions options) {
+    std::ranges::sort(options, {}, &RecipeOption::name);
     std::string text;
-    for (const Option& option : options) text += option.argument() + " ";
+    for (const RecipeOption& option : options) text += option.argument() + " ";
     return text;
   };
   for (const char* model : {"bpr", "neumf"}) {
@@ -231,8 +242,8 @@ TEST(Recipe, FoursquaresIsCiteULikes) {
   }
 }
 
-// Options may be fine one by one and refused together; a command that takes them all gets as far as
-// its missing files.
+// Options may be fine one by one and refused together; a command that takes them all gets as
+// far as its missing files.
 TEST(Recipe, ThoseOfTheProgramHaveEveryMethodOfTheTables) {
   for (const char* data_set : {"citeulike", "foursquare"}) {
     const RecipeFile recipe = RecipeFile::of_data_set(data_set, nullptr);
@@ -244,7 +255,7 @@ TEST(Recipe, ThoseOfTheProgramHaveEveryMethodOfTheTables) {
         std::vector<std::string> arguments = {command, "--data", "nowhere", "-o", "nothing"};
         if (command == "distill") arguments.insert(arguments.end(), {"--teacher", "nowhere"});
         bool names_method = false;
-        for (const Option& option : recipe.options(model, method)) {
+        for (const RecipeOption& option : recipe.options(model, method)) {
           arguments.push_back(option.argument());
           names_method |= option.name == "method";
         }

@@ -36,8 +36,9 @@ TEST(Published, FiguresAreThePapers) {
   EXPECT_NEAR(100 * (best / competitor - 1), 6.4, .05);
 }
 
-TEST(Figure, IsMarkedOutsideTwoStandardErrors) {
-  Figure figure{Style::kMetric, {.48, .50}, std::nullopt};  // mean .49, standard error .01
+TEST(ReportFigure, IsMarkedOutsideTwoStandardErrors) {
+  ReportFigure figure{
+      FigureStyle::kMetric, {.48, .50}, std::nullopt};  // mean .49, standard error .01
   EXPECT_FALSE(figure.difference());
   EXPECT_FALSE(figure.outside());
   figure.paper = .511;
@@ -48,14 +49,14 @@ TEST(Figure, IsMarkedOutsideTwoStandardErrors) {
   EXPECT_FALSE(figure.outside());
   figure.values = {.48};
   EXPECT_FALSE(figure.outside()) << "a single value has no standard error";
-  EXPECT_EQ(format_with_error({Style::kMetric, {.48, .50}, {}}), "0.4900 ± 0.0100");
-  EXPECT_EQ(format_with_error({Style::kMetric, {.48}, {}}), "0.4800");
-  EXPECT_EQ(format_with_error({Style::kMetric, {}, {}}), "–");
-  EXPECT_EQ(format_figure(125580, Style::kCount), "125,580");
-  EXPECT_EQ(format_difference(-1, Style::kCount), "-1");
-  EXPECT_EQ(format_difference(1234567, Style::kCount), "+1,234,567");
-  EXPECT_EQ(format_figure(6.08, Style::kMillions), "6.08M");
-  EXPECT_EQ(format_difference(-.00731, Style::kMetric), "-0.0073");
+  EXPECT_EQ(format_with_error({FigureStyle::kMetric, {.48, .50}, {}}), "0.4900 ± 0.0100");
+  EXPECT_EQ(format_with_error({FigureStyle::kMetric, {.48}, {}}), "0.4800");
+  EXPECT_EQ(format_with_error({FigureStyle::kMetric, {}, {}}), "–");
+  EXPECT_EQ(format_figure(125580, FigureStyle::kCount), "125,580");
+  EXPECT_EQ(format_difference(-1, FigureStyle::kCount), "-1");
+  EXPECT_EQ(format_difference(1234567, FigureStyle::kCount), "+1,234,567");
+  EXPECT_EQ(format_figure(6.08, FigureStyle::kMillions), "6.08M");
+  EXPECT_EQ(format_difference(-.00731, FigureStyle::kMetric), "-0.0073");
 }
 
 /// Runs whose files are made up: each method's metrics are its number / 10 + split / 100.
@@ -73,7 +74,7 @@ class Tables : public testing::Test {
 
   void finish(const std::string& method, int split, double hit, double size = kPaperSize) {
     const TrainingName name{"citeulike", split, "bpr", method, size};
-    const derrd::Run& run = plan_.runs()[plan_.training(study_.data[0], name)];
+    const derrd::ExperimentRun& run = plan_.runs()[plan_.training(study_.data[0], name)];
     std::filesystem::create_directories(run.folder);
     nlohmann::json metrics = {{"best_epoch", 3}, {"epochs", 9}};
     for (const char* part : {"valid", "test"}) {
@@ -89,8 +90,8 @@ class Tables : public testing::Test {
                                             R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})"
                                             "\n");
   }
-  Findings findings() const {
-    return {plan_, std::vector<Outcome>(plan_.runs().size(), Outcome::kFinished)};
+  ReportResults results() const {
+    return {plan_, std::vector<RunOutcome>(plan_.runs().size(), RunOutcome::kFinished)};
   }
   static const ReportRow& row_of(const ReportTable& table, const std::string& id) {
     const auto row = std::ranges::find(table.rows, id, &ReportRow::id);
@@ -100,8 +101,8 @@ class Tables : public testing::Test {
 
   const std::vector<std::string> methods_ = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
   TemporaryFolder folder_;
-  Study study_;
-  Plan plan_{folder_ / "work", 0};
+  ReportScope study_;
+  RunPlan plan_{folder_ / "work", 0};
 };
 
 TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
@@ -113,7 +114,7 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
     for (const int split : study_.splits) finish(methods_[m], split, hits[m][split]);
   }
   for (const int split : study_.splits) finish("teacher", split, .6);
-  const auto tables = table2(study_, findings(), "citeulike", "bpr");
+  const auto tables = table2(study_, results(), "citeulike", "bpr");
   ASSERT_EQ(tables.size(), 2u);
   const ReportTable& table = tables[0];
   EXPECT_EQ(table.columns.size(), 9u);
@@ -126,7 +127,7 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
   EXPECT_EQ(row_of(table, "de-rrd").marks, "****");
   EXPECT_EQ(row_of(table, "de-rrd").paper_marks, "***");
 
-  const Figure& hit = row_of(table, "de-rrd").figures[0];
+  const ReportFigure& hit = row_of(table, "de-rrd").figures[0];
   EXPECT_EQ(hit.values, hits[5]);
   EXPECT_EQ(hit.paper, .4843);
   EXPECT_TRUE(hit.outside());
@@ -139,7 +140,7 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
   EXPECT_NEAR(*tests.figures[0].mean(), .1, 1e-12);
   EXPECT_TRUE(row_of(tables[1], "rd").figures[0].values.empty());
   study_.splits = {0};
-  EXPECT_EQ(table2(study_, findings(), "citeulike", "bpr").size(), 1u) << "nothing to test";
+  EXPECT_EQ(table2(study_, results(), "citeulike", "bpr").size(), 1u) << "nothing to test";
 }
 
 TEST_F(Tables, RunsThatFailedLeaveHoles) {
@@ -148,7 +149,7 @@ TEST_F(Tables, RunsThatFailedLeaveHoles) {
   finish("de-rrd", 1, .55);
   finish("student", 1, .4);
   study_.methods = {"student", "de", "de-rrd"};
-  const ReportTable table = table2(study_, findings(), "citeulike", "bpr")[0];
+  const ReportTable table = table2(study_, results(), "citeulike", "bpr")[0];
   EXPECT_EQ(row_of(table, "de-rrd").figures[0].values.size(), 1u);
   EXPECT_TRUE(row_of(table, "de").figures[0].values.empty());
   EXPECT_NE(markdown(table).find("Teacher: 2 of 3 splits"), std::string::npos) << markdown(table);
@@ -162,7 +163,7 @@ TEST_F(Tables, Table3RelatesDeRrdToTheTeacher) {
     finish("de-rrd", split, .4 + .1 * split);
     finish("de-rrd", split, .55, 0.5);
   }
-  const ReportTable table = table3(study_, findings(), "citeulike", "bpr");
+  const ReportTable table = table3(study_, results(), "citeulike", "bpr");
   ASSERT_EQ(table.rows.size(), 3u);
   EXPECT_EQ(table.rows[0].id, "phi-1");
   EXPECT_TRUE(table.rows[0].figures[2].values.empty());
@@ -178,7 +179,7 @@ TEST_F(Tables, MarkdownAndTsvHoldEveryFigure) {
   table.model = "m";
   table.first_column = "Method";
   table.columns = {"H@5"};
-  table.rows = {{"de", "DE", "*", "**", {{Style::kMetric, {.48, .50}, .52}}}};
+  table.rows = {{"de", "DE", "*", "**", {{FigureStyle::kMetric, {.48, .50}, .52}}}};
   table.notes = {"n"};
   EXPECT_EQ(markdown(table),
             "### T\n\n| Method | H@5 |\n|---|---:|\n| DE \\* | 0.4900 ± 0.0100 |\n"
@@ -197,7 +198,7 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   const char* before = std::getenv("DERRD_DATA");
   const std::string kept = before == nullptr ? "" : before;
   ::setenv("DERRD_DATA", (folder_ / "data").c_str(), 1);
-  const auto charts = learning_curves(study_, findings(), "citeulike", "bpr");
+  const auto charts = learning_curves(study_, results(), "citeulike", "bpr");
   ASSERT_EQ(charts.size(), 2u);
   ASSERT_EQ(charts[0].series.size(), 4u);
   EXPECT_EQ(charts[0].series[2].values, (std::vector<double>{.2, .4}));
@@ -208,7 +209,7 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   EXPECT_NE(svg(charts[0]).find("line c4 published"), std::string::npos) << svg(charts[0]);
 
   ::setenv("DERRD_DATA", (folder_ / "no").c_str(), 1);
-  const auto alone = learning_curves(study_, findings(), "citeulike", "bpr");
+  const auto alone = learning_curves(study_, results(), "citeulike", "bpr");
   EXPECT_EQ(alone[0].series.size(), 3u);
   EXPECT_NE(alone[0].note.find("no published curves"), std::string::npos) << alone[0].note;
   kept.empty() ? ::unsetenv("DERRD_DATA") : ::setenv("DERRD_DATA", kept.c_str(), 1);

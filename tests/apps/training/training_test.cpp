@@ -531,7 +531,7 @@ TEST_F(Training, StopsEarlyAfterItsPatience) {
   run.back() = "3";
   const Result result = derrd(run + Arguments{"-o", path("model"), "--log", path("log")});
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.out.find("the last 3 without an improvement"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("the last 3 without improvement"), std::string::npos) << result.out;
   EXPECT_LT(read_log(path("log")).size(), 1000u);
 }
 
@@ -610,7 +610,7 @@ TEST_F(Training, ResumeDropsTornAndRepeatedLogRecords) {
   write_text(path("log"), complete + "{\"epoch\":3,\"loss\":{\"base\":1}}\n{\"epo");
   const Result result = derrd(run_of("train", 5) + records + Arguments{"--resume"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.err.find("going on after 3 epochs"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("continuing after 3 epochs"), std::string::npos) << result.err;
   // With the very times of the first run: nothing was run again.
   EXPECT_TRUE(read_text(path("log")).starts_with(complete));
   const auto log = read_log(path("log"));
@@ -671,7 +671,7 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
     std::this_thread::sleep_for(5ms);
   }
   process.send(SIGINT);
-  while (process.error_output().find("once more") == std::string::npos) {
+  while (process.error_output().find("a second signal") == std::string::npos) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
     std::this_thread::sleep_for(5ms);
   }

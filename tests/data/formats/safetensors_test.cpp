@@ -187,6 +187,21 @@ TEST(Safetensors, RefusesTruncatedFiles) {
   EXPECT_TRUE(contains(refusal(whole + "8"), "1 bytes after its last tensor"));
 }
 
+TEST(Safetensors, MetadataIsReadFromWholeFilesOnly) {
+  const TestFolder folder;
+  const std::vector<float> values{1, 2, 3};
+  const Metadata metadata{{"a", "b"}};
+  write_safetensors(folder / "f", {{"values", tensor_view(values)}}, metadata);
+  EXPECT_EQ(read_metadata(folder / "f"), metadata);
+  const auto size = std::filesystem::file_size(folder / "f");
+  for (const uintmax_t cut :
+       {size - 1, size - 12, size - 13, uintmax_t{8}, uintmax_t{7}, uintmax_t{0}}) {
+    std::filesystem::resize_file(folder / "f", cut);
+    EXPECT_THROW(read_metadata(folder / "f"), Error) << cut;
+  }
+  EXPECT_THROW(read_metadata(folder / "none"), Error);
+}
+
 TEST(Safetensors, RefusesMissingFilesAndFolders) {
   const TestFolder folder;
   EXPECT_TRUE(contains(error_of([&] { SafetensorsFile::read(folder / "none"); }), "no such file"));

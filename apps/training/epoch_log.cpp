@@ -1,4 +1,4 @@
-#include "apps/training/run_log.h"
+#include "apps/training/epoch_log.h"
 
 #include <fmt/format.h>
 
@@ -31,17 +31,17 @@ void drop_records_from(const std::filesystem::path& path, int next_epoch) {
 
 }  // namespace
 
-RunLog::RunLog(std::filesystem::path path, int next_epoch) : path_(std::move(path)) {
-  const bool goes_on = next_epoch > 0 && std::filesystem::is_regular_file(path_);
-  if (goes_on) drop_records_from(path_, next_epoch);
-  file_.open(path_, goes_on ? std::ios::app : std::ios::trunc);
+EpochLog::EpochLog(std::filesystem::path path, int next_epoch) : path_(std::move(path)) {
+  const bool continues = next_epoch > 0 && std::filesystem::is_regular_file(path_);
+  if (continues) drop_records_from(path_, next_epoch);
+  file_.open(path_, continues ? std::ios::app : std::ios::trunc);
   if (!file_) {
     throw Error(fmt::format("{}: can't be written; check --log, its folder and its permissions",
                             path_.string()));
   }
 }
 
-void RunLog::write(const EpochRecord& record) {
+void EpochLog::write(const EpochRecord& record) {
   Json json;
   json["epoch"] = record.epoch;
   for (const auto& [name, loss] : record.losses) json["loss"][name] = loss;

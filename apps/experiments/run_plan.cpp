@@ -1,15 +1,14 @@
-#include "apps/experiments/plan.h"
+#include "apps/experiments/run_plan.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <optional>
 #include <string_view>
 #include <utility>
 
-#include "apps/cli/progress.h"
-#include "apps/experiments/run_times.h"
+#include "apps/cli/parse_number.h"
 #include "data/error.h"
 #include "data/version.h"
 #include "kernels/platform/device.h"
@@ -22,9 +21,9 @@ namespace fs = std::filesystem;
 
 constexpr int kEpochs = 1000;  // Section 5.1, and the default of train and distill
 
-/// Takes an option out; `fallback` if it isn't there.
-std::string take(Options& options, const std::string& name, const std::string& fallback) {
-  const auto found = std::ranges::find(options, name, &Option::name);
+/// Removes an option and returns its value, or `fallback` without one.
+std::string take(RecipeOptions& options, const std::string& name, const std::string& fallback) {
+  const auto found = std::ranges::find(options, name, &RecipeOption::name);
   if (found == options.end()) return fallback;
   std::string value = found->value;
   options.erase(found);
@@ -32,20 +31,18 @@ std::string take(Options& options, const std::string& name, const std::string& f
 }
 
 int64_t whole_number(const std::string& text, const std::string& what) {
-  int64_t value = 0;
-  const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, value);
-  if (error != std::errc() || end != last || value < 1) {
+  const std::optional<int64_t> value = parse_number<int64_t>(text);
+  if (!value || *value < 1) {
     throw Error(fmt::format("{} has to be a whole number from 1, not \"{}\"", what, text));
   }
-  return value;
+  return *value;
 }
 
-/// The options in an order that doesn't depend on the recipe's.
-std::vector<std::string> arguments_of(Options options) {
-  std::ranges::sort(options, {}, &Option::name);
+/// Arguments in an order that doesn't depend on the recipe's.
+std::vector<std::string> arguments_of(RecipeOptions options) {
+  std::ranges::sort(options, {}, &RecipeOption::name);
   std::vector<std::string> arguments;
-  for (const Option& option : options) arguments.push_back(option.argument());
+  for (const RecipeOption& option : options) arguments.push_back(option.argument());
   return arguments;
 }
 
@@ -53,20 +50,8 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
   to.insert(to.end(), more.begin(), more.end());
 }
 
-/// Seconds of a training on CiteULike with two cores, roughly: only the order counts, and only
-/// until the first runs of a kind are finished.
-double guessed_cost(const TrainingName& name, const std::string& method) {
-  const bool experts = method.find("de") != std::string::npos;
-  const double seconds = name.method == "teacher"   ? 60
-                         : name.method == "student" ? 15
-                         : experts                  ? 300
-                                                    : 60;
-  const double size = 1 + 3 * (name.size - kPaperSize);
-  return seconds * size * (name.model == "neumf" ? 8 : 1);
-}
-
-/// What determines all runs alike: the program, and on GPUs, which give the same bits as their own
-/// kind only, the device.
+/// Determines all runs alike: the program and, with CUDA, the device. Another kind of GPU gives
+/// other bits.
 std::vector<std::string> program_and_device() {
   std::vector<std::string> parts = {kVersion, DERRD_BACKEND_NAME};
   if (std::string_view(DERRD_BACKEND_NAME) == "cuda") {
@@ -81,8 +66,8 @@ std::vector<std::string> program_and_device() {
 
 }  // namespace
 
-size_t Plan::add(Run run, const std::vector<std::string>& determinants,
-                 const std::vector<FileOption>& outputs) {
+size_t RunPlan::add(ExperimentRun run, const std::vector<std::string>& determinants,
+                    const std::vector<FileOption>& outputs) {
   constexpr size_t kKeyLength = 12;  // of 32 digits: enough within a folder
   static const std::vector<std::string> kProgramAndDevice = program_and_device();
   std::vector<std::string> parts = kProgramAndDevice;
@@ -90,7 +75,7 @@ size_t Plan::add(Run run, const std::vector<std::string>& determinants,
   for (const size_t needed : run.needs) parts.push_back(runs_[needed].key);
   run.key = hash_of(parts).substr(0, kKeyLength);
   run.folder = work_ / (run.name + "." + run.key);
-  const auto known = std::ranges::find(runs_, run.folder, &Run::folder);
+  const auto known = std::ranges::find(runs_, run.folder, &ExperimentRun::folder);
   if (known != runs_.end()) return static_cast<size_t>(known - runs_.begin());
   for (const auto& [option, file] : outputs) {
     run.arguments.push_back(fmt::format("--{}={}", option, run.file(file).string()));
@@ -99,10 +84,9 @@ size_t Plan::add(Run run, const std::vector<std::string>& determinants,
   return runs_.size() - 1;
 }
 
-size_t Plan::data_set(const DataSource& source, int split) {
-  Run run;
+size_t RunPlan::data_set(const DataSource& source, int split) {
+  ExperimentRun run;
   run.name = fmt::format("{}.split-{}", source.name, split);
-  run.kind = source.name;
   run.product = kDataFile;
   std::vector<std::string> options = arguments_of(source.recipe.prepare());
   options.push_back(fmt::format("--split-seed={}", split));
@@ -110,41 +94,41 @@ size_t Plan::data_set(const DataSource& source, int split) {
   run.arguments = {"prepare", fs::absolute(source.file).lexically_normal().string()};
   append(run.arguments, options);
   append(options, {"prepare", source.hash});
-  const Options given = source.recipe.prepare();
-  const auto format = std::ranges::find(given, "format", &Option::name);
+  const RecipeOptions given = source.recipe.prepare();
+  const auto format = std::ranges::find(given, "format", &RecipeOption::name);
   if (format == given.end() || format->value == "auto") {
     options.push_back(source.file.extension().string());  // by which the format is guessed
   }
   return add(std::move(run), options, {{"output", kDataFile}});
 }
 
-size_t Plan::training(const DataSource& source, const TrainingName& name) {
+size_t RunPlan::training(const DataSource& source, const TrainingName& name) {
   const size_t index = training(source, name, Variant{});
   trainings_[name] = index;
   return index;
 }
 
-size_t Plan::training(const DataSource& source, const TrainingName& name, const Variant& variant) {
-  Options options = source.recipe.options(name.model, name.method);
-  for (const Option& change : variant.changes) set_option(options, change);
+size_t RunPlan::training(const DataSource& source, const TrainingName& name,
+                         const Variant& variant) {
+  RecipeOptions options = source.recipe.options(name.model, name.method);
+  for (const RecipeOption& change : variant.changes) set_option(options, change);
   const int64_t epochs = whole_number(take(options, "epochs", std::to_string(kEpochs)), "epochs");
   const std::string command = RecipeFile::command_of(name.method);
   const std::string sized = name.size == kPaperSize ? "" : fmt::format(".phi-{}", name.size);
 
-  Run run;
-  run.kind = fmt::format("{}.{}.{}{}", name.data_set, name.model, name.method, sized);
-  run.name = fmt::format("{}.split-{}", run.kind, name.split);
+  ExperimentRun run;
+  run.name =
+      fmt::format("{}.{}.{}{}.split-{}", name.data_set, name.model, name.method, sized, name.split);
   run.product = kModelFile;
-  for (const Option& change : variant.changes) {
+  for (const RecipeOption& change : variant.changes) {
     run.point += (run.point.empty() ? "" : " ") + change.name + "=" + change.value;
   }
   run.epochs =
       static_cast<int>(variant.epochs > 0 ? std::min<int64_t>(variant.epochs, epochs) : epochs);
   run.keep_checkpoint = run.epochs < epochs;
   run.needs = {data_set(source, name.split)};
-  std::string distilled;
   if (name.method == "student") {
-    Options teacher = source.recipe.options(name.model, "teacher");
+    RecipeOptions teacher = source.recipe.options(name.model, "teacher");
     const auto dim = static_cast<double>(
         whole_number(take(teacher, "dim", ""), source.recipe.name() + ": dim of the teacher"));
     options.push_back({"dim", fmt::format("{}", std::max(1L, std::lround(name.size * dim)))});
@@ -152,9 +136,7 @@ size_t Plan::training(const DataSource& source, const TrainingName& name, const 
     run.needs.push_back(
         training(source, {name.data_set, name.split, name.model, "teacher", kPaperSize}));
     options.push_back({"size", fmt::format("{}", name.size)});
-    distilled = std::ranges::find(options, "method", &Option::name)->value;
   }
-  run.cost = guessed_cost(name, distilled);
   options.push_back({"seed", fmt::format("{}", seed_ + static_cast<uint64_t>(name.split))});
 
   run.arguments = {command};
@@ -171,11 +153,10 @@ size_t Plan::training(const DataSource& source, const TrainingName& name, const 
              {{"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}});
 }
 
-size_t Plan::timing(const DataSource& source, const TrainingName& name) {
+size_t RunPlan::timing(const DataSource& source, const TrainingName& name) {
   const size_t trained = training(source, name);
-  Run run;
+  ExperimentRun run;
   run.name = runs_[trained].name + ".timing";
-  run.kind = runs_[trained].kind + ".timing";
   run.product = kOutputFile;
   run.alone = true;
   run.needs = {data_set(source, name.split), trained};
@@ -186,38 +167,20 @@ size_t Plan::timing(const DataSource& source, const TrainingName& name) {
   return index;
 }
 
-std::string describe(const std::vector<Run>& runs, int jobs) {
-  RunTimes times;
-  std::vector<RunState> states;
-  for (const Run& run : runs) {
-    states.push_back(state_of(run));
-    if (states.back().finished) times.add(run, states.back().seconds);
-  }
+std::string describe(const std::vector<ExperimentRun>& runs) {
   std::string text;
-  double seconds = 0;
   size_t finished = 0;
-  bool known = true;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const RunState& state = states[i];
-    const std::optional<double> expected = times.expected(runs[i]);
-    std::string time = expected ? "about " + format_duration(*expected) : "unknown time";
-    if (state.finished) {
-      time = format_duration(state.seconds);
-      ++finished;
-    } else {
-      known = known && expected;
-      seconds += std::max(0.0, expected.value_or(0) - state.seconds);
-    }
-    text += fmt::format("{:<8}  {:<12}  {}\n  {}\n",
+  for (const ExperimentRun& run : runs) {
+    const RunState state = state_of(run);
+    finished += state.finished ? 1 : 0;
+    text += fmt::format("{:<8}  {}\n  {}\n",
                         state.finished  ? "finished"
                         : state.damaged ? "damaged"
                         : state.begun   ? "begun"
                                         : "to do",
-                        time, runs[i].folder.filename().string(), command_line(runs[i]));
+                        run.folder.filename().string(), command_line(run));
   }
-  return text +
-         fmt::format("{} runs, {} finished, {} left at {} at a time\n", runs.size(), finished,
-                     known ? "about " + format_duration(seconds / jobs) : "unknown time", jobs);
+  return text + fmt::format("{} runs, {} finished\n", runs.size(), finished);
 }
 
 }  // namespace derrd

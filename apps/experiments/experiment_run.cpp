@@ -1,9 +1,8 @@
-#include "apps/experiments/run.h"
+#include "apps/experiments/experiment_run.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
+#include "data/formats/safetensors.h"
 #include "data/formats/safetensors.h"
 
 namespace derrd {
@@ -28,49 +28,33 @@ std::string hash_bytes(std::span<const std::byte> bytes) {
 
 using Json = nlohmann::json;
 
-/// The metadata of a safetensors file whose header speaks of as many bytes as there are; none of
-/// another file. The tensors are not read: a folder may hold gigabytes of them.
-std::optional<Json> metadata_if_whole(const fs::path& path) {
-  std::ifstream file(path, std::ios::ate | std::ios::binary);
-  const auto size = static_cast<uint64_t>(std::max<std::streamoff>(0, file.tellg()));
-  uint64_t header_size = 0;
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(&header_size), sizeof header_size);
-  if (!file || header_size > size - sizeof header_size) return std::nullopt;
-  std::string header(header_size, ' ');
-  if (!file.read(header.data(), static_cast<std::streamsize>(header_size))) return std::nullopt;
+/// The metadata of a whole safetensors file; none of a damaged one.
+std::optional<Metadata> metadata_if_whole(const fs::path& path) {
   try {
-    const auto tensors = Json::parse(header);
-    uint64_t data_size = 0;
-    for (const auto& [name, tensor] : tensors.items()) {
-      if (name == "__metadata__") continue;
-      data_size = std::max(data_size, tensor.at("data_offsets").at(1).get<uint64_t>());
-    }
-    if (sizeof header_size + header_size + data_size != size) return std::nullopt;
-    return tensors.value("__metadata__", Json::object());
-  } catch (const Json::exception&) {
+    return read_metadata(path);
+  } catch (const Error&) {
     return std::nullopt;
   }
 }
 
-/// A number in the JSON that a file's metadata holds under a name; none if it isn't there.
-std::optional<int> number_in(const std::optional<Json>& metadata, const char* name,
+/// The number under `key` in the JSON text that metadata has under `name`; none if it isn't there.
+std::optional<int> number_in(const std::optional<Metadata>& metadata, const char* name,
                              const char* key) {
-  if (!metadata) return std::nullopt;
-  const Json inner = Json::parse(metadata->value(name, ""), nullptr, /*allow_exceptions=*/false);
+  if (!metadata || !metadata->contains(name)) return std::nullopt;
+  const Json inner = Json::parse(metadata->find(name)->second, nullptr, /*allow_exceptions=*/false);
   if (!inner.is_object() || !inner.contains(key) || !inner[key].is_number_integer()) {
     return std::nullopt;
   }
   return inner[key].get<int>();
 }
 
-/// Whether what is appended to the file begins a line.
+/// Whether the file ends with a complete line.
 bool ends_a_line(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return !file.seekg(-1, std::ios::end) || file.get() == '\n';
 }
 
-/// How many epochs from the first on a log has the records of.
+/// Number of epochs, from the first one on, whose records are in a log.
 int logged_epochs(const fs::path& path) {
   std::ifstream file(path);
   int epochs = 0;
@@ -81,19 +65,19 @@ int logged_epochs(const fs::path& path) {
   return epochs;
 }
 
-/// Whether what a finished run leaves is there; of a training the log too, whose curves reports
-/// show and searches decide by.
-bool whole_product(const Run& run) {
+/// Whether a finished run's product is there and whole. A training's log counts too: reports show
+/// its curves, and searches decide by them.
+bool whole_product(const ExperimentRun& run) {
   const fs::path path = run.file(run.product.c_str());
   if (run.product == kOutputFile) return Json::accept(std::ifstream(path));
-  const std::optional<Json> metadata = metadata_if_whole(path);
+  const std::optional<Metadata> metadata = metadata_if_whole(path);
   if (!metadata || run.product != kModelFile) return metadata.has_value();
   const std::optional<int> epochs = number_in(metadata, "metrics", "epochs");
   return epochs && logged_epochs(run.file(kLogFile)) >= *epochs;
 }
 
-/// Whether a training can go on from its checkpoint without a gap in its log.
-bool can_go_on(const Run& run) {
+/// Whether a training can continue from its checkpoint without a gap in its log.
+bool can_continue(const ExperimentRun& run) {
   const fs::path checkpoint = run.file(kCheckpointFile);
   if (!fs::exists(checkpoint)) return true;
   const auto next = number_in(metadata_if_whole(checkpoint), "state", "next_epoch");
@@ -110,7 +94,7 @@ std::string hash_of(const std::vector<std::string>& parts) {
 
 std::string hash_file(const fs::path& path) { return hash_bytes(read_file(path)); }
 
-RunState state_of(const Run& run) {
+RunState state_of(const ExperimentRun& run) {
   RunState state;
   std::ifstream file(run.file(kAttemptsFile));
   for (std::string line; std::getline(file, line);) {
@@ -127,12 +111,12 @@ RunState state_of(const Run& run) {
     if (exit == 0 && epochs >= run.epochs) state.finished = true;
   }
   if (fs::exists(run.file(kCheckpointFile))) state.begun = true;
-  state.damaged = state.finished ? !whole_product(run) : !can_go_on(run);
+  state.damaged = state.finished ? !whole_product(run) : !can_continue(run);
   if (state.damaged) state.finished = false;
   return state;
 }
 
-void forget(const Run& run) {
+void delete_run(const ExperimentRun& run) {
   std::error_code error;
   fs::remove_all(run.folder, error);
   if (error) {
@@ -141,7 +125,7 @@ void forget(const Run& run) {
   }
 }
 
-void tidy(const Run& run) {
+void delete_leftovers(const ExperimentRun& run) {
   std::error_code error;  // what stays does no harm
   if (!run.keep_checkpoint) fs::remove(run.file(kCheckpointFile), error);
   for (const auto& entry : fs::directory_iterator(run.folder, error)) {
@@ -151,7 +135,7 @@ void tidy(const Run& run) {
   }
 }
 
-void record(const Run& run, const Attempt& attempt) {
+void record_attempt(const ExperimentRun& run, const RunAttempt& attempt) {
   const Json json = {
       {"seconds", attempt.seconds}, {"exit", attempt.exit_code}, {"epochs", run.epochs}};
   const bool torn = !ends_a_line(run.file(kAttemptsFile));  // by a crash
@@ -163,13 +147,13 @@ void record(const Run& run, const Attempt& attempt) {
   }
 }
 
-std::vector<std::string> full_arguments(const Run& run) {
+std::vector<std::string> full_arguments(const ExperimentRun& run) {
   std::vector<std::string> arguments = run.arguments;
   if (run.epochs > 0) arguments.push_back(fmt::format("--epochs={}", run.epochs));
   return arguments;
 }
 
-std::string command_line(const Run& run) {
+std::string command_line(const ExperimentRun& run) {
   std::string line = "derrd";
   for (const std::string& argument : full_arguments(run)) {
     const bool plain = !argument.empty() && argument.find_first_not_of(

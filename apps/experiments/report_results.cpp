@@ -1,0 +1,32 @@
+#include "apps/experiments/report_results.h"
+
+namespace derrd {
+
+ReportResults::ReportResults(const RunPlan& plan, const std::vector<RunOutcome>& outcomes) {
+  const auto succeeded = [&](size_t i) {
+    return outcomes[i] == RunOutcome::kKept || outcomes[i] == RunOutcome::kFinished;
+  };
+  for (const auto& [name, i] : plan.trainings()) {
+    if (!succeeded(i)) continue;
+    trainings_.emplace(name, read_training(plan.runs()[i]));
+    runs_.emplace(name, &plan.runs()[i]);
+  }
+  for (const auto& [name, i] : plan.timings()) {
+    if (succeeded(i)) timings_.emplace(name, read_timing(plan.runs()[i]));
+  }
+}
+
+const TrainingResult* ReportResults::training(const TrainingName& name) const {
+  const auto found = trainings_.find(name);
+  return found == trainings_.end() ? nullptr : &found->second;
+}
+const TimingResult* ReportResults::timing(const TrainingName& name) const {
+  const auto found = timings_.find(name);
+  return found == timings_.end() ? nullptr : &found->second;
+}
+const ExperimentRun* ReportResults::run(const TrainingName& name) const {
+  const auto found = runs_.find(name);
+  return found == runs_.end() ? nullptr : found->second;
+}
+
+}  // namespace derrd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "apps/experiments/results.h"
+#include "apps/experiments/run_plan.h"
+#include "apps/experiments/scheduler.h"
+
+namespace derrd {
+
+/// Results of the runs that succeeded.
+class ReportResults {
+ public:
+  /// Reads the results. @throws Error if one can't be read.
+  /// @param plan outlives this object
+  /// @param outcomes one per run of the plan
+  ReportResults(const RunPlan& plan, const std::vector<RunOutcome>& outcomes);
+
+  /// A training's result; null if it is not in the plan or failed.
+  const TrainingResult* training(const TrainingName& name) const;
+  /// A timing's result; null if it is not in the plan or failed.
+  const TimingResult* timing(const TrainingName& name) const;
+  /// The run of a training that succeeded; else null.
+  const ExperimentRun* run(const TrainingName& name) const;
+
+ private:
+  std::map<TrainingName, TrainingResult> trainings_;
+  std::map<TrainingName, TimingResult> timings_;
+  std::map<TrainingName, const ExperimentRun*> runs_;
+};
+
+}  // namespace derrd
