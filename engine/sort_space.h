@@ -36,6 +36,12 @@ class SortSpace {
   DeviceArray<uint8_t> scratch_;
 };
 
+/// Row numbers, or -1, as the values that a sort moves.
+inline Vector<uint32_t> sort_values(Vector<int32_t> rows) {
+  // The language lets an int32 be accessed as a uint32; the bits are those of the row.
+  return {reinterpret_cast<uint32_t*>(rows.data), rows.size};
+}
+
 /// Offsets 0, length, 2 length, ... of `segments` segments.
 DeviceArray<int64_t> even_offsets(int64_t segments, int64_t length, const Stream& stream);
 

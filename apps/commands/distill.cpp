@@ -37,25 +37,13 @@ struct DistillCommand {
   std::vector<std::unique_ptr<LossFactory>> losses = loss_factories();
 };
 
-/// The losses of a method, and the losses whose options these consult.
-std::vector<const LossFactory*> with_consulted(std::vector<const LossFactory*> losses) {
-  for (size_t i = 0; i < losses.size(); ++i) {
-    const LossFactory* other = losses[i]->consulted();
-    if (other != nullptr && std::ranges::find(losses, other) == losses.end()) {
-      losses.push_back(other);
-    }
-  }
-  return losses;
-}
-
 /// The method and the options that its losses read.
 Json method_options(const std::string& model, const std::string& method,
                     const std::vector<const LossFactory*>& losses) {
   Json json = {{"command", "distill"}, {"model", model}, {"method", method}};
-  for (const LossFactory* loss : with_consulted(losses)) {
-    // Options refer to their loss's values; they are only read here.
-    for (const LossOption& option : const_cast<LossFactory*>(loss)->options()) {
-      std::visit([&](const auto* value) { json[option.name] = *value; }, option.value);
+  for (const LossFactory* loss : losses) {
+    for (const auto& [name, value] : loss->option_values()) {
+      std::visit([&, &key = name](const auto& of) { json[key] = of; }, value);
     }
   }
   return json;
@@ -97,8 +85,8 @@ void check_options(const DistillCommand& command, const std::vector<const LossFa
     throw UsageError("without a --teacher give the student's dimension by --dim");
   }
   if (command.layers && command.model) check_layers(*command.model);
-  for (const LossFactory* loss : with_consulted(losses)) {
-    if (const std::string error = loss->complaint(); !error.empty()) throw UsageError(error);
+  for (const LossFactory* loss : losses) {
+    if (const std::optional<std::string> error = loss->option_error()) throw UsageError(*error);
   }
   if (command.balance && losses.empty()) {
     throw UsageError("--auto-lambda sets the weights of losses; --method none has none");

@@ -102,12 +102,12 @@ void check_teacher_options(const TeacherFiles& files) {
 
 void check_requirements(const TeacherData& teacher, const std::vector<const LossFactory*>& losses) {
   for (const LossFactory* loss : losses) {
-    const std::string reason = teacher_lacks(teacher, loss->needs());
-    if (reason.empty()) continue;
+    const std::optional<std::string> reason = missing_part(teacher, loss->needs());
+    if (!reason) continue;
     throw UsageError(
         fmt::format("the loss {} needs a teacher's {}, but of this one {}; choose another "
                     "--method or --teacher",
-                    loss->name(), described(loss->needs()), reason));
+                    loss->name(), described(loss->needs()), *reason));
   }
 }
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/preset.h"
+#include "engine/distill/conventions.h"
 #include "engine/training/trainer.h"
 
 namespace derrd {
@@ -30,12 +30,15 @@ struct TrainingOptions {
   uint64_t seed = 0;
   int threads = 0;
 
-  Preset preset() const { return preset_name == "paper" ? Preset::kPaper : Preset::kAuthors; }
+  /// What --preset stands for.
+  Conventions conventions() const {
+    return conventions_of(preset_name == "paper" ? Preset::kPaper : Preset::kAuthors);
+  }
   RowUpdates row_updates() const {
     if (row_updates_name == "auto") return RowUpdates::kAuto;
     return row_updates_name == "when-read" ? RowUpdates::kWhenRead : RowUpdates::kEveryStep;
   }
-  int effective_patience() const { return patience.value_or(preset() == Preset::kPaper ? 30 : 20); }
+  int effective_patience() const { return patience.value_or(conventions().patience); }
 };
 
 /// Adds --data, -o, --threads, and the groups Training, Records and Speed to a command.

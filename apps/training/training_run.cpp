@@ -170,7 +170,7 @@ TrainOptions TrainingRun::train_options() const {
   train.plan = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;
   train.patience = options_.effective_patience();
-  train.preset = options_.preset();
+  train.stopping = options_.conventions().stopping;
   return train;
 }
 
@@ -266,8 +266,8 @@ void TrainingRun::train(TrainingTask task) {
   if (!task.losses.empty()) {
     teacher_hash = hash_teacher(*task.teacher);
     teacher.emplace(*std::move(task.teacher), data_);
-    losses =
-        make_losses(task, {*teacher, data_, *model, parameters, batch, options_.preset(), stream_});
+    losses = make_losses(
+        task, {*teacher, data_, *model, parameters, batch, options_.conventions(), stream_});
   }
   parameters.allocate(options_.seed, stream_);
   if (task.balance) {
@@ -305,7 +305,7 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
   const EarlyStopping& early_stopping = trainer.early_stopping();
   fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
   print_report(early_stopping.report());
-  if (options_.preset() == Preset::kAuthors) {
+  if (options_.conventions().stopping == StoppingRule::kEachCutoff) {
     fmt::print(
         "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
         "program; derrd evaluate gives the written model's.\n");

@@ -19,11 +19,10 @@ namespace derrd {
 
 std::vector<std::unique_ptr<LossFactory>> loss_factories() {
   std::vector<std::unique_ptr<LossFactory>> losses;
-  auto rrd = std::make_unique<RrdFactory>();
-  auto ir = std::make_unique<IrFactory>(*rrd);
+  const auto sampling = std::make_shared<UserSampling>();
   losses.push_back(std::make_unique<DeFactory>());
-  losses.push_back(std::move(rrd));
-  losses.push_back(std::move(ir));
+  losses.push_back(std::make_unique<RrdFactory>(sampling));
+  losses.push_back(std::make_unique<IrFactory>(sampling));
   losses.push_back(std::make_unique<RdFactory>());
   losses.push_back(std::make_unique<CdFactory>());
   return losses;

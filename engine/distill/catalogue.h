@@ -11,10 +11,10 @@ namespace derrd {
 /// All distillation losses, with the options' default values.
 std::vector<std::unique_ptr<LossFactory>> loss_factories();
 
-/// Those of a method, in the order of `losses`, in which they add to the gradients. A method is a
+/// Losses of a method, in the order of `losses`, in which they add to the gradients. A method is a
 /// sum of losses, "de+rrd"; "none" is the empty one; "de-rrd" and "ir-rrd" stand for "de+rrd" and
 /// "rrd+ir".
-/// @throws Error that says which losses there are.
+/// @throws Error that names the losses there are, if the method has another one, or one twice.
 std::vector<const LossFactory*> factories_of(
     std::string_view method, const std::vector<std::unique_ptr<LossFactory>>& losses);
 

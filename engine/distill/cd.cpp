@@ -12,12 +12,13 @@ namespace {
 constexpr int64_t kMaxItems = 512;
 }  // namespace
 
-CdLoss::CdLoss(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
-               int64_t capacity, const Stream& stream)
-    : DistillationLoss(options.weight),
+CdLoss::CdLoss(double weight, CdOptions options, const DeviceDataset& data, TeacherLists lists,
+               Model& student, int64_t capacity, const Stream& stream)
+    : DistillationLoss(weight),
       options_(options),
       lists_(lists.items),
-      slots_(Anchor::kUser, data.users(), data.items(), options.items, capacity, student),
+      samples_(data.users(), data.items(), options.items),
+      slots_(Anchor::kUser, samples_, capacity, student),
       space_(std::max(lists.items.size(), samples().size()), data.users()),
       list_offsets_(even_offsets(data.users(), lists.items.cols, stream)),
       list_targets_(lists.items.size()),
@@ -34,13 +35,13 @@ void CdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
                    stream);
   segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(), space_.scratch(),
                        stream);
-  const Matrix<int32_t> samples = slots_.samples();
+  const Matrix<int32_t> samples = samples_.samples();
   const Matrix<int32_t> positions = positions_.matrix(samples.rows, samples.cols);
   interesting_positions(positions, lists_, space_.sorted(n).values, stream);
   gather_at(samples, lists_, positions, -1, stream);
   gather_at(targets_.matrix(samples.rows, samples.cols),
             {list_targets_.data(), lists_.rows, lists_.cols}, positions, 0.0f, stream);
-  slots_.invert(space_, stream);
+  samples_.invert(space_, stream);
 }
 
 void CdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
@@ -51,34 +52,32 @@ void CdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> CdFactory::options() {
-  constexpr double kSmallest = std::numeric_limits<float>::min();
-  return {
-      {"lambda-cd", "Weight of the loss in the sum of all losses", &values_.weight, 0},
+CdFactory::CdFactory() {
+  options_ = {
+      {"lambda-cd", "Weight of the loss in the sum of all losses", &weight_, 0},
       {"cd-items",
        "Items per user and epoch whose probabilities the student learns from the teacher",
        &values_.items, 1, kMaxItems},
       {"cd-list", "Length of the teacher's list per user from which they are drawn",
        &values_.list_length, 1},
       {"cd-t", "How deep in that list they are drawn: rank k has weight exp(-k/t)",
-       &values_.sharpness, kSmallest},
+       &values_.sharpness, kSmallestPositive},
       {"cd-t1", "The teacher's probability of a score s is sigmoid((s + t2) / t1): its temperature",
-       &values_.t1, kSmallest},
+       &values_.t1, kSmallestPositive},
       {"cd-t2", "and what is added to every score", &values_.t2,
        std::numeric_limits<float>::lowest()},
   };
 }
 
-std::string CdFactory::complaint() const {
-  return values_.list_length < values_.items
-             ? "--cd-list has to be at least --cd-items: the items are drawn from it"
-             : "";
+std::optional<std::string> CdFactory::option_error() const {
+  if (values_.list_length >= values_.items) return std::nullopt;
+  return "--cd-list has to be at least --cd-items: the items are drawn from it";
 }
 
-std::unique_ptr<DistillationLoss> CdFactory::make(const DistillContext& in) const {
-  return std::make_unique<CdLoss>(values_, in.data,
+std::unique_ptr<DistillationLoss> CdFactory::make(DistillContext& in) const {
+  return std::make_unique<CdLoss>(weight_, values_, in.data,
                                   in.teacher.lists(values_.list_length, in.stream), in.student,
-                                  std::min(in.batch_size, in.data.users()), in.stream);
+                                  in.user_capacity(), in.stream);
 }
 
 }  // namespace derrd

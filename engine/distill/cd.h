@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/device_dataset.h"
@@ -15,7 +17,6 @@
 namespace derrd {
 
 struct CdOptions {
-  double weight = 1.0;
   int64_t items = 50;          ///< n, drawn for each user
   int64_t list_length = 3000;  ///< R, items in the teacher's ranking of each user
   double sharpness = 150.0;    ///< T: an item of rank k is drawn with weight exp(-k / T)
@@ -28,21 +29,23 @@ class CdLoss final : public DistillationLoss {
  public:
   /// @param lists outlive the loss
   /// @param capacity no batch has more distinct users
-  CdLoss(CdOptions options, const DeviceDataset& data, TeacherLists lists, Model& student,
-         int64_t capacity, const Stream& stream);
+  CdLoss(double weight, CdOptions options, const DeviceDataset& data, TeacherLists lists,
+         Model& student, int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "cd"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
-  /// The samples of the epoch [U, n], and what their scores' sigmoids shall be.
-  Matrix<const int32_t> samples() const { return slots_.samples(); }
+  /// The samples of the epoch [U, n].
+  Matrix<const int32_t> samples() const { return samples_.samples(); }
+  /// The teacher's probabilities of the samples [U, n], which the student's scores aim at.
   Matrix<const float> targets() const { return {targets_.data(), samples().rows, samples().cols}; }
 
  private:
   CdOptions options_;
   Matrix<const int32_t> lists_;
+  SlotSamples samples_;
   SlotLosses slots_;
   SortSpace space_;
   DeviceArray<int64_t> list_offsets_;  // [U + 1]
@@ -51,17 +54,19 @@ class CdLoss final : public DistillationLoss {
   DeviceArray<float> targets_;         // [U, n]
 };
 
-/// "cd".
+/// Makes "cd".
 class CdFactory final : public LossFactory {
  public:
+  CdFactory();
+
   std::string_view name() const override { return "cd"; }
   std::string_view title() const override { return "Collaborative Distillation (cd)"; }
-  std::vector<LossOption> options() override;
-  std::string complaint() const override;
+  std::optional<std::string> option_error() const override;
   TeacherPart needs() const override { return TeacherPart::kScores; }
-  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
 
  private:
+  double weight_ = 1.0;
   CdOptions values_;
 };
 

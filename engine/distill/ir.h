@@ -1,45 +1,44 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "engine/device_dataset.h"
 #include "engine/distill/loss.h"
 #include "engine/distill/loss_factory.h"
-#include "engine/distill/ranking_sampler.h"
-#include "engine/distill/rrd.h"
-#include "engine/distill/sampled_items.h"
+#include "engine/distill/ranking_samples.h"
+#include "engine/distill/sampled_rows.h"
 #include "engine/distill/slot_losses.h"
+#include "engine/distill/user_sampling.h"
 #include "engine/models/model.h"
-#include "engine/preset.h"
 #include "engine/transposed_rows.h"
-#include "kernels/platform/memory.h"
 
 namespace derrd {
 
 struct IrOptions {
-  double weight = 5e-4;
-  int64_t interesting = 20;    ///< K users
-  int64_t uninteresting = 20;  ///< L users
-  int64_t list_length = 500;   ///< R, users in the teacher's ranking for each item
-  double sharpness = 10.0;     ///< T: a user of rank k is drawn with weight exp(-k / T)
-  Preset preset = Preset::kAuthors;
+  /// K and L users of each item.
+  RankingSamplerOptions sampler = {.interesting = 20,
+                                   .uninteresting = 20,
+                                   .interesting_draw = RandomPurpose::kIrUsers,
+                                   .uninteresting_draw = RandomPurpose::kIrOthers};
+  AnchorReduction reduction = AnchorReduction::kSum;
 };
 
-/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss of the
-/// distinct items among those that RRD samples for a batch's users, over users. Users who have
-/// interacted with an item rank for it neither among the interesting nor among the others. Samples
-/// are drawn once an epoch.
+/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss, over
+/// users, of the distinct items among those that Relaxed Ranking Distillation samples for a batch's
+/// users. Users who have interacted with an item rank for it neither among the interesting nor
+/// among the uninteresting ones. Samples are drawn once an epoch.
 class IrLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
   ///   item, best first, -1 padded; outlives the loss
-  /// @param sampled says which these items are; empty: those of the batch's positive ones instead
-  /// @param capacity no batch has more distinct positive items
-  IrLoss(IrOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-         std::optional<SampledItems> sampled, Model& student, int64_t capacity,
-         const Stream& stream);
+  /// @param user_samples items of every user, whose losses a batch takes; null: those of the
+  ///   batch's positive items instead
+  IrLoss(double weight, const IrOptions& options, const DeviceDataset& data,
+         Matrix<const int32_t> lists, std::shared_ptr<RankingSamples> user_samples, Model& student,
+         int64_t batch_size, const Stream& stream);
 
   std::string_view name() const override { return "ir"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
@@ -47,37 +46,39 @@ class IrLoss final : public DistillationLoss {
                      const Stream& stream) override;
 
   /// The samples of the epoch [I, K + L]: users.
-  Matrix<const int32_t> samples() const { return slots_.samples(); }
+  Matrix<const int32_t> samples() const { return samples_.slots().samples(); }
 
  private:
-  /// The current batch's items, whose losses are taken.
+  /// Finds the current batch's items, whose losses are taken.
   RowSegments items(const EpochPlan& plan, const Stream& stream) const;
 
   IrOptions options_;
   TransposedRows users_of_item_;
-  RankingSampler sampler_;
-  std::optional<SampledItems> sampled_;
+  RankingSamples samples_;
+  std::optional<SampledRows> sampled_items_;
   SlotLosses slots_;
 };
 
-/// "ir".
+/// Makes "ir".
 class IrFactory final : public LossFactory {
  public:
-  /// @param rrd whose options say what is sampled; outlives this
-  explicit IrFactory(const RrdFactory& rrd) : rrd_(rrd) {}
+  /// @param sampling options of the items that are sampled for users
+  explicit IrFactory(std::shared_ptr<const UserSampling> sampling);
 
   std::string_view name() const override { return "ir"; }
   std::string_view title() const override { return "Relaxed ranking from the items' side (ir)"; }
-  std::vector<LossOption> options() override;
-  std::string complaint() const override;
-  const LossFactory* consulted() const override { return items_ == "sampled" ? &rrd_ : nullptr; }
+  OptionValues option_values() const override;
+  std::optional<std::string> option_error() const override;
   TeacherPart needs() const override { return TeacherPart::kLists; }
-  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
 
  private:
-  const RrdFactory& rrd_;
-  IrOptions values_;
+  bool takes_sampled_items() const { return items_ == "sampled"; }
+
+  double weight_ = 5e-4;
+  RankingSamplerOptions sampler_ = IrOptions().sampler;
   std::string items_ = "sampled";
+  std::shared_ptr<const UserSampling> sampling_;
 };
 
 }  // namespace derrd

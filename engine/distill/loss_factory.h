@@ -1,67 +1,78 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "engine/device_dataset.h"
+#include "engine/distill/conventions.h"
 #include "engine/distill/loss.h"
+#include "engine/distill/loss_option.h"
+#include "engine/distill/ranking_samples.h"
 #include "engine/models/model.h"
-#include "engine/preset.h"
 #include "engine/teacher/teacher.h"
 #include "engine/training/parameters.h"
 
 namespace derrd {
 
-/// An option of a distillation loss, as a command line, a recipe and a model's metadata name it.
-struct LossOption {
-  std::string name;  ///< "lambda-rrd"
-  std::string help;
-  std::variant<double*, int64_t*, bool*, std::string*> value;  ///< of the LossFactory
-  double least = -std::numeric_limits<double>::infinity();  ///< of a number; the bound is allowed
-  double most = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};  ///< of a string
-};
-
-/// What losses are made from.
+/// What the losses of a run are made from. One context serves them all, so that they share what it
+/// makes.
 struct DistillContext {
   Teacher& teacher;
   const DeviceDataset& data;
   Model& student;
   Parameters& parameters;
   int64_t batch_size = 1024;
-  Preset preset = Preset::kAuthors;
+  Conventions conventions = conventions_of(Preset::kAuthors);
   const Stream& stream;
+
+  /// Most distinct users that a batch has.
+  int64_t user_capacity() const { return std::min(batch_size, data.users()); }
+
+  /// Items sampled for each user from the teacher's lists; made at the first request with these
+  /// options. They refer to the teacher and the data.
+  std::shared_ptr<RankingSamples> user_samples(const RankingSamplerOptions& options);
+
+  /// All samples made so far, for user_samples() alone.
+  std::vector<std::pair<RankingSamplerOptions, std::shared_ptr<RankingSamples>>> made_samples = {};
 };
 
 /// A distillation loss as users know it: its name, its options, and how a loss is made of
 /// them. Adding a loss is a file in this folder with one of these, and a line in catalogue.cpp.
 class LossFactory {
  public:
+  LossFactory() = default;
+  LossFactory(const LossFactory&) = delete;
+  LossFactory& operator=(const LossFactory&) = delete;
   virtual ~LossFactory() = default;
 
   /// Part of a method's name: "rrd".
   virtual std::string_view name() const = 0;
-  /// A heading for its options.
+  /// Heading for its options in a help text.
   virtual std::string_view title() const = 0;
-  /// Its options, which belong to this object; the first is the weight of the loss.
-  virtual std::vector<LossOption> options() = 0;
-  /// What is wrong with the options' values together; empty: nothing.
-  virtual std::string complaint() const { return ""; }
-  /// Another loss whose options' values matter to this one too, in the method or not; null: none.
-  virtual const LossFactory* consulted() const { return nullptr; }
-  /// What the teacher has to have.
+  /// Options to set; their values belong to this object. The first is the weight of the loss.
+  const std::vector<LossOption>& options() { return options_; }
+  /// Values of all options that the loss reads, another loss's options included.
+  virtual OptionValues option_values() const { return values_of(options_); }
+  /// Error message if the options contradict each other.
+  virtual std::optional<std::string> option_error() const { return std::nullopt; }
+  /// Part of the teacher that the loss learns from.
   virtual TeacherPart needs() const = 0;
-  /// The part of the base loss that the weighted loss should be (Section 5.4), by the student's
-  /// kind; 0: the paper recommends none.
+  /// Part of the base loss that the weighted loss should be (Section 5.4), by the student's kind;
+  /// 0 where the paper recommends none.
   virtual double recommended_share(std::string_view) const { return 0; }
-  /// To be called before Parameters::allocate(): losses declare parameters of their own.
-  /// The teacher has what the loss needs.
-  virtual std::unique_ptr<DistillationLoss> make(const DistillContext& context) const = 0;
+  /// Makes the loss, before Parameters::allocate(): it may declare parameters. The teacher must
+  /// have what needs() names.
+  /// @throws Error if teacher or student does not fit the options.
+  virtual std::unique_ptr<DistillationLoss> make(DistillContext& context) const = 0;
+
+ protected:
+  std::vector<LossOption> options_;  // filled by the constructor
 };
 
 }  // namespace derrd

@@ -41,8 +41,7 @@ void RankingSampler::draw(Matrix<int32_t> samples, uint64_t seed, int epoch, con
     interesting_items(samples, lowest_.view(), lists_, space_.sorted(n).values, k, stream);
   }
   if (options_.excluded == Excluded::kSelected) find_excluded(stream);
-  const auto* excluded = reinterpret_cast<const int32_t*>(excluded_.data());
-  sample_uninteresting(samples, k, {excluded_offsets_.view(), {excluded, most_excluded_}}, rows_,
+  sample_uninteresting(samples, k, {excluded_offsets_.view(), excluded_.view()}, rows_,
                        {seed, options_.uninteresting_draw, number}, stream);
 }
 
@@ -51,7 +50,7 @@ void RankingSampler::find_excluded(const Stream& stream) {
   exclusion_sizes(excluded_offsets_.view(), observed_, lowest_.view(), stream);
   exclusive_sum(excluded_offsets_.view(), excluded_offsets_.view(), space_.scratch(), stream);
   exclusion_keys(keys, excluded_offsets_.view(), observed_, lists_, lowest_.view(), stream);
-  segmented_sort_pairs({space_.sorted(most_excluded_).keys, excluded_.view()}, keys,
+  segmented_sort_pairs({space_.sorted(most_excluded_).keys, sort_values(excluded_.view())}, keys,
                        excluded_offsets_.view(), space_.scratch(), stream);
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include "engine/preset.h"
 #include "engine/sort_space.h"
 #include "kernels/common/random_key.h"
 #include "kernels/platform/memory.h"
@@ -19,18 +18,19 @@ enum class Excluded {
   kList,      ///< the teacher's list: the authors' program
   kSelected,  ///< the list down to the lowest interesting one: Section 4.2.1
 };
-inline Excluded excluded_by(Preset preset) {
-  return preset == Preset::kPaper ? Excluded::kSelected : Excluded::kList;
-}
 
+/// The samples of one anchor; the defaults are those of users in Relaxed Ranking Distillation.
 struct RankingSamplerOptions {
   int64_t interesting = 40;    ///< K
   int64_t uninteresting = 40;  ///< L
+  int64_t list_length = 500;   ///< R, rows in the teacher's ranking for each anchor
   double sharpness = 10.0;     ///< T: rank k is drawn with weight exp(-k / T)
   Selection selection = Selection::kSampled;
   Excluded excluded = Excluded::kList;
   RandomPurpose interesting_draw = RandomPurpose::kInteresting;
   RandomPurpose uninteresting_draw = RandomPurpose::kUninteresting;
+
+  bool operator==(const RankingSamplerOptions&) const = default;
 };
 
 /// Draws the samples of a relaxed ranking loss: for each anchor (a user, or an item) K interesting
@@ -47,7 +47,7 @@ class RankingSampler {
   int64_t slots() const { return options_.interesting + options_.uninteresting; }
   /// Fills samples [anchors, K + L] for an epoch.
   void draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream);
-  /// Free between draws: for at least anchors * slots() pairs.
+  /// Scratch memory between draws, for at least anchors * slots() pairs.
   const SortSpace& space() const { return space_; }
 
  private:
@@ -61,7 +61,7 @@ class RankingSampler {
   DeviceArray<int32_t> lowest_;            // [anchors] length of the list's excluded part
   DeviceArray<int64_t> list_offsets_;      // [anchors + 1]
   DeviceArray<int64_t> excluded_offsets_;  // [anchors + 1]
-  DeviceArray<uint32_t> excluded_;         // what the uninteresting rows are not drawn from
+  DeviceArray<int32_t> excluded_;          // what the uninteresting rows are not drawn from
   SortSpace space_;
 };
 

@@ -1,7 +1,5 @@
 #include "engine/distill/rd.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "kernels/epoch/negatives.h"
@@ -13,23 +11,23 @@ namespace {
 constexpr int64_t kMaxTop = 512;
 }  // namespace
 
-RdLoss::RdLoss(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
-               Model& student, int64_t capacity, const Stream& stream)
-    : DistillationLoss(options.weight),
+RdLoss::RdLoss(double weight, RdOptions options, const DeviceDataset& data,
+               Matrix<const int32_t> lists, Model& student, int64_t capacity, const Stream& stream)
+    : DistillationLoss(weight),
       options_(options),
       data_(data),
-      slots_(Anchor::kUser, data.users(), data.items(), options.top + options.negatives, capacity,
-             student),
+      samples_(data.users(), data.items(), options.top + options.negatives),
+      slots_(Anchor::kUser, samples_, capacity, student),
       space_(samples().size(), data.users()) {
   const DeviceArray<int32_t> lowest(data.users());
-  top_items(slots_.samples(), lowest.view(), lists, options_.top, stream);
+  top_items(samples_.samples(), lowest.view(), lists, options_.top, stream);
 }
 
 void RdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   sample_uninteresting(
-      slots_.samples(), options_.top, data_.train(), data_.items(),
+      samples_.samples(), options_.top, data_.train(), data_.items(),
       {plan.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(plan.epoch())}, stream);
-  slots_.invert(space_, stream);
+  samples_.invert(space_, stream);
   const RankWeight before = std::exchange(rank_weight_, rank_weight(plan.epoch()));
   if (rank_weight_ != before) step_changes();
 }
@@ -54,21 +52,20 @@ void RdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
   slots_.backward(s, student, loss, stream);
 }
 
-std::vector<LossOption> RdFactory::options() {
-  constexpr double kSmallest = std::numeric_limits<float>::min();
-  return {
+RdFactory::RdFactory() {
+  options_ = {
       {"lambda-rd",
        "Weight of the loss, a mean over a batch's users, in the sum of all losses; beside the base "
        "loss, a sum over the batch, of the order of 100",
-       &values_.weight, 0},
+       &weight_, 0},
       {"rd-k", "The teacher's best unobserved items of each user, which count as observed",
        &values_.top, 1, kMaxTop},
       {"rd-sharpness", "How fast their weight falls with the rank: rank k weighs exp(-k/sharpness)",
-       &values_.sharpness, kSmallest},
+       &values_.sharpness, kSmallestPositive},
       {"rd-mu",
        "How much an item gains weight by every rank that the student places it too low: "
        "tanh(mu * ranks)",
-       &values_.tolerance, kSmallest},
+       &values_.tolerance, kSmallestPositive},
       {"rd-negatives",
        "Random unobserved items per user and epoch, by which the student's ranks are estimated",
        &values_.negatives, 1, kMaxUninteresting},
@@ -78,9 +75,10 @@ std::vector<LossOption> RdFactory::options() {
   };
 }
 
-std::unique_ptr<DistillationLoss> RdFactory::make(const DistillContext& in) const {
-  return std::make_unique<RdLoss>(values_, in.data, in.teacher.lists(values_.top, in.stream).items,
-                                  in.student, std::min(in.batch_size, in.data.users()), in.stream);
+std::unique_ptr<DistillationLoss> RdFactory::make(DistillContext& in) const {
+  return std::make_unique<RdLoss>(weight_, values_, in.data,
+                                  in.teacher.lists(values_.top, in.stream).items, in.student,
+                                  in.user_capacity(), in.stream);
 }
 
 }  // namespace derrd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "engine/device_dataset.h"
 #include "engine/distill/loss.h"
@@ -11,9 +12,8 @@
 
 namespace derrd {
 
-/// The defaults are the original program's.
+/// Options of Ranking Distillation; the defaults are the original program's.
 struct RdOptions {
-  double weight = 1.0;
   int64_t top = 10;          ///< K, the teacher's best items of each user
   double sharpness = 1.0;    ///< lambda: rank k weighs exp(-k / lambda)
   double tolerance = 0.1;    ///< mu of the dynamic weight
@@ -31,8 +31,8 @@ class RdLoss final : public DistillationLoss {
   /// @param lists the teacher's ranking [U, R >= K]: unobserved items, best first, -1 padded
   /// @param data outlives the loss
   /// @param capacity no batch has more distinct users
-  RdLoss(RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists, Model& student,
-         int64_t capacity, const Stream& stream);
+  RdLoss(double weight, RdOptions options, const DeviceDataset& data, Matrix<const int32_t> lists,
+         Model& student, int64_t capacity, const Stream& stream);
 
   std::string_view name() const override { return "rd"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
@@ -40,28 +40,31 @@ class RdLoss final : public DistillationLoss {
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, K + N].
-  Matrix<const int32_t> samples() const { return slots_.samples(); }
+  Matrix<const int32_t> samples() const { return samples_.samples(); }
 
  private:
   RankWeight rank_weight(int epoch) const;
 
   RdOptions options_;
   const DeviceDataset& data_;
+  SlotSamples samples_;
   SlotLosses slots_;
   SortSpace space_;
   RankWeight rank_weight_ = RankWeight::kStatic;  // of the current epoch
 };
 
-/// "rd".
+/// Makes "rd".
 class RdFactory final : public LossFactory {
  public:
+  RdFactory();
+
   std::string_view name() const override { return "rd"; }
   std::string_view title() const override { return "Ranking Distillation (rd)"; }
-  std::vector<LossOption> options() override;
   TeacherPart needs() const override { return TeacherPart::kLists; }
-  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
 
  private:
+  double weight_ = 1.0;
   RdOptions values_;
 };
 

@@ -28,19 +28,18 @@ SlotIndex SlotSamples::index(RowSegments anchors, const Stream& stream) const {
   return {offsets_.view(), occurrences_.view(), position_.view()};
 }
 
-SlotLosses::SlotLosses(Anchor anchor, int64_t anchor_rows, int64_t other_rows, int64_t slots,
-                       int64_t capacity, Model& student)
+SlotLosses::SlotLosses(Anchor anchor, const SlotSamples& samples, int64_t capacity, Model& student)
     : anchor_(anchor),
-      slots_(anchor_rows, other_rows, slots),
+      samples_(samples),
       loss_terms_(capacity),
-      score_(capacity * slots),
-      grad_score_(capacity * slots) {
-  student.reserve_slots(capacity, slots);
+      score_(capacity * samples.samples().cols),
+      grad_score_(score_.size()) {
+  student.reserve_slots(capacity, samples.samples().cols);
 }
 
 SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
                                        const Stream& stream) const {
-  const SlotBatch batch = {samples(), anchors};
+  const SlotBatch batch = {samples_.samples(), anchors};
   const Matrix<float> score = {score_.data(), anchors.capacity, batch.samples.cols};
   student.score_slots(score, batch, anchor_, stream);
   return {loss_terms_.view().slice(0, anchors.capacity),
@@ -53,7 +52,7 @@ void SlotLosses::backward(const Scored& scored, Model& student, double* loss,
                           const Stream& stream) const {
   accumulate_sum(loss, scored.loss, stream);
   student.add_slot_gradients(scored.grad_score, scored.batch,
-                             slots_.index(scored.batch.anchors, stream), anchor_, stream);
+                             samples_.index(scored.batch.anchors, stream), anchor_, stream);
 }
 
 }  // namespace derrd

@@ -9,16 +9,16 @@
 
 namespace derrd {
 
-/// An epoch's samples, a row of slots per anchor, with their inverse.
+/// Samples of an epoch, a row of slots per anchor, with their inverse.
 class SlotSamples {
  public:
   /// @param anchor_rows, other_rows of the tables: users and items, or the other way round
   SlotSamples(int64_t anchor_rows, int64_t other_rows, int64_t slots);
 
-  /// [anchor rows, slots]: to be filled every epoch, and inverted after it.
+  /// Samples to fill every epoch, then to invert: [anchor rows, slots] of the other rows, -1: none.
   Matrix<int32_t> samples() const { return samples_.matrix(anchor_rows_, slots_); }
   /// Indexes the samples by the rows that they hold.
-  /// @param space for as many pairs as there are samples
+  /// @param space has room for a pair per sample
   void invert(const SortSpace& space, const Stream& stream) const;
   /// The index for a batch of these anchors, valid until the next one is asked for.
   SlotIndex index(RowSegments anchors, const Stream& stream) const;
@@ -31,33 +31,29 @@ class SlotSamples {
   DeviceArray<int32_t> position_;      // [anchor rows] among the distinct anchors of the batch
 };
 
-/// What the losses on scores of sampled rows share: an epoch's samples, and the way of a batch from
-/// its scores to the gradients. The loss itself stands between forward() and backward().
+/// What the losses on scores of sampled rows share: the way of a batch from its samples to scores,
+/// and from the scores' gradients to the student's. A loss itself stands between forward() and
+/// backward().
 class SlotLosses {
  public:
-  /// @param anchor_rows, other_rows of the tables: users and items, or the other way round
+  /// @param samples of the epoch; they outlive this
   /// @param capacity no batch has more distinct anchors
-  SlotLosses(Anchor anchor, int64_t anchor_rows, int64_t other_rows, int64_t slots,
-             int64_t capacity, Model& student);
-
-  /// As SlotSamples.
-  Matrix<int32_t> samples() const { return slots_.samples(); }
-  void invert(const SortSpace& space, const Stream& stream) const { slots_.invert(space, stream); }
+  SlotLosses(Anchor anchor, const SlotSamples& samples, int64_t capacity, Model& student);
 
   /// A batch's slots with their scores, and where a loss writes.
   struct Scored {
-    Vector<float> loss;        ///< [anchors.capacity]
-    Matrix<float> grad_score;  ///< [anchors.capacity, slots]
-    Matrix<const float> score;
+    Vector<float> loss;         ///< [anchors.capacity]
+    Matrix<float> grad_score;   ///< [anchors.capacity, slots]
+    Matrix<const float> score;  ///< [anchors.capacity, slots]
     SlotBatch batch;
   };
   Scored forward(RowSegments anchors, Model& student, const Stream& stream) const;
-  /// *loss grows by the anchors' losses, the student's gradients by those of the scores.
+  /// Adds the anchors' losses to *loss, and the gradients of the scores to the student's.
   void backward(const Scored& scored, Model& student, double* loss, const Stream& stream) const;
 
  private:
   Anchor anchor_;
-  SlotSamples slots_;
+  const SlotSamples& samples_;
   DeviceArray<float> loss_terms_;          // [capacity]
   DeviceArray<float> score_, grad_score_;  // [capacity, slots]
 };

@@ -29,24 +29,6 @@ struct Kind {
   std::vector<std::string_view> user_tables, item_tables;
 };
 
-/// Tables of a model as one, side by side.
-HostMatrix beside(const SavedModel& model, const std::vector<std::string_view>& names) {
-  HostMatrix all;
-  for (const std::string_view name : names) {
-    all.rows = model.tensor(name).rows;
-    all.cols += model.tensor(name).cols;
-  }
-  all.values.reserve(static_cast<size_t>(all.rows * all.cols));
-  for (int64_t r = 0; r < all.rows; ++r) {
-    for (const std::string_view name : names) {
-      const HostMatrix& table = model.tensor(name);
-      const auto row = table.values.begin() + r * table.cols;
-      all.values.insert(all.values.end(), row, row + table.cols);
-    }
-  }
-  return all;
-}
-
 void select_rows(SavedModel& model, const std::vector<std::string_view>& names,
                  std::span<const int32_t> rows) {
   for (const std::string_view name : names) {
@@ -150,11 +132,6 @@ void select_users(SavedModel& model, std::span<const int32_t> users) {
 }
 void select_items(SavedModel& model, std::span<const int32_t> items) {
   select_rows(model, kind_of(model.kind).item_tables, items);
-}
-
-ModelVectors model_vectors(const SavedModel& model) {
-  const Kind& kind = kind_of(model.kind);
-  return {beside(model, kind.user_tables), beside(model, kind.item_tables)};
 }
 
 int64_t model_dim(const SavedModel& model) { return kind_of(model.kind).dim(model); }

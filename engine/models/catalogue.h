@@ -41,13 +41,6 @@ std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& strea
 void select_users(SavedModel& model, std::span<const int32_t> users);
 void select_items(SavedModel& model, std::span<const int32_t> items);
 
-/// All that a model keeps of each user [U, *] and each item [I, *]; a NeuMF's two tables stand side
-/// by side.
-struct ModelVectors {
-  HostMatrix user, item;
-};
-ModelVectors model_vectors(const SavedModel& model);
-
 /// Length of a user's vector, which `--size` takes a part of.
 int64_t model_dim(const SavedModel& model);
 /// Number of its hidden layers; 0 for a kind that has none.

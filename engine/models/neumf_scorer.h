@@ -55,6 +55,8 @@ class NeumfScorer final : public Scorer, public JointVectors {
   void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                      const Stream& stream) const override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
+  EmbeddingTables user_tables() const override { return {tensors_.user.gmf, tensors_.user.mlp}; }
+  EmbeddingTables item_tables() const override { return {tensors_.item.gmf, tensors_.item.mlp}; }
 
   JointVectors* joint() override { return this; }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/device_dataset.h"
 #include "kernels/models/neumf_pairs.h"
@@ -32,6 +33,9 @@ class JointVectors {
   virtual void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const = 0;
 };
 
+/// Tables in device memory whose rows together, side by side, are vectors: [rows, *] each. A view.
+using EmbeddingTables = std::vector<Matrix<const float>>;
+
 /// A model as it scores items for users, frozen: what evaluation, recommendation and the teacher's
 /// rankings need of it.
 class Scorer {
@@ -60,6 +64,10 @@ class Scorer {
   /// The same scores with users and items in each other's place; refers to this one's memory.
   virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
 
+  /// All that the model keeps of each user [U, *] and each item [I, *].
+  virtual EmbeddingTables user_tables() const = 0;
+  virtual EmbeddingTables item_tables() const = 0;
+
   /// Its joint vectors, which it keeps; null: it has none.
   virtual JointVectors* joint() { return nullptr; }
 };
@@ -83,6 +91,8 @@ class InnerProductScorer final : public Scorer {
   void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                      const Stream& stream) const override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
+  EmbeddingTables user_tables() const override { return {user_}; }
+  EmbeddingTables item_tables() const override { return {item_}; }
 
  private:
   DeviceArray<float> own_user_, own_item_;  // empty where the vectors belong to somebody else

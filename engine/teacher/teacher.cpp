@@ -1,8 +1,6 @@
 #include "engine/teacher/teacher.h"
 
 #include <algorithm>
-#include <memory>
-#include <utility>
 
 #include "engine/evaluation/top_lists.h"
 #include "engine/models/catalogue.h"
@@ -17,65 +15,75 @@ Teacher::Lists Teacher::on_device(const HostLists& lists, const Stream& stream) 
 Teacher::Teacher(TeacherData teacher, const DeviceDataset& data)
     : teacher_(std::move(teacher)), data_(data) {}
 
-TeacherVectorsView Teacher::vectors() {
-  if (const auto* vectors = std::get_if<TeacherVectors>(&teacher_)) {
-    return {vectors->user, vectors->item, vectors->has_user, vectors->has_item};
+Scorer& Teacher::scorer(const Stream& stream) {
+  if (!scorer_) scorer_ = make_scorer(model(), stream);
+  return *scorer_;
+}
+
+const DeviceVectors& Teacher::device_vectors(const Stream& stream) {
+  if (!vectors_) vectors_.emplace(std::get<TeacherVectors>(teacher_), stream);
+  return *vectors_;
+}
+
+TeacherVectorsView Teacher::vectors(const Stream& stream) {
+  if (std::holds_alternative<TeacherVectors>(teacher_)) {
+    const DeviceVectors& v = device_vectors(stream);
+    return {{v.user()}, {v.item()}, v.has_user(), v.has_item()};
   }
-  if (!vectors_) vectors_ = model_vectors(model());
-  return {vectors_->user, vectors_->item};
+  const Scorer& model = scorer(stream);
+  return {model.user_tables(), model.item_tables()};
 }
 
 JointVectors* Teacher::joint_vectors(const Stream& stream) {
   return std::holds_alternative<SavedModel>(teacher_) ? scorer(stream).joint() : nullptr;
 }
 
-Scorer& Teacher::scorer(const Stream& stream) {
-  if (!scorer_) scorer_ = make_scorer(model(), stream);
-  return *scorer_;
-}
-
 TeacherLists Teacher::lists(int64_t length, const Stream& stream) {
-  return cached(false, data_.users(), std::min(length, data_.items()), stream);
+  return cached(Side::kUsers, data_.users(), std::min(length, data_.items()), stream);
 }
 
 TeacherLists Teacher::item_lists(int64_t length, const Stream& stream) {
-  return cached(true, data_.items(), std::min(length, data_.users()), stream);
+  return cached(Side::kItems, data_.items(), std::min(length, data_.users()), stream);
 }
 
-TeacherLists Teacher::cached(bool of_items, int64_t rows, int64_t length, const Stream& stream) {
-  auto found = lists_.find({of_items, length});
-  if (found == lists_.end()) {
-    found = lists_.emplace(std::pair(of_items, length), make_lists(of_items, length, stream)).first;
-  }
+TeacherLists Teacher::cached(Side side, int64_t rows, int64_t length, const Stream& stream) {
+  const std::pair key(side, length);
+  auto found = lists_.find(key);
+  if (found == lists_.end()) found = lists_.emplace(key, make_lists(side, length, stream)).first;
   const Lists& lists = found->second;
   if (lists.scores.size() == 0) return {lists.items.matrix(rows, length), {}};
   return {lists.items.matrix(rows, length), lists.scores.matrix(rows, length)};
 }
 
-Teacher::Lists Teacher::make_lists(bool of_items, int64_t length, const Stream& stream) const {
+Teacher::Lists Teacher::make_lists(Side side, int64_t length, const Stream& stream) {
+  const bool of_items = side == Side::kItems;
   if (const auto* lists = std::get_if<RankingLists>(&teacher_)) {
     return on_device(padded(of_items ? transposed(*lists, data_.items()) : *lists, length), stream);
   }
-  if (!of_items) return make_lists(data_.train(), length, "user", false, stream);
+  if (!of_items) return score_lists(side, data_.train(), length, stream);
   const TransposedRows users_of_item(data_.train(), data_.items(), stream);
-  return make_lists(users_of_item.view(), length, "item", true, stream);
+  return score_lists(side, users_of_item.view(), length, stream);
 }
 
-Teacher::Lists Teacher::make_lists(SparseRows observed, int64_t length, const char* whose,
-                                   bool transpose, const Stream& stream) const {
+Teacher::Lists Teacher::score_lists(Side side, SparseRows observed, int64_t length,
+                                    const Stream& stream) {
+  const bool of_items = side == Side::kItems;
+  const char* row_name = of_items ? "item" : "user";
   if (const auto* v = std::get_if<TeacherVectors>(&teacher_)) {
-    if (!transpose) return on_device(best_lists(*v, observed, length, whose, stream), stream);
-    const TeacherVectors turned = {v->item, v->user, v->has_item, v->has_user};
-    return on_device(best_lists(turned, observed, length, whose, stream), stream);
+    const DeviceVectors& device = device_vectors(stream);
+    const PartialVectors user = {device.user(), v->has_user};
+    const PartialVectors item = {device.item(), v->has_item};
+    return on_device(of_items ? best_lists(item, user, observed, length, row_name, stream)
+                              : best_lists(user, item, observed, length, row_name, stream),
+                     stream);
   }
-  const std::unique_ptr<Scorer> model_scorer = make_scorer(model(), stream);
-  const std::unique_ptr<Scorer> turned = transpose ? model_scorer->transposed(stream) : nullptr;
-  const Scorer& scorer = transpose ? *turned : *model_scorer;
-  Lists lists = {DeviceArray<int32_t>(scorer.users() * length),
-                 DeviceArray<float>(scorer.users() * length)};
-  TopLists(scorer.items(), length, whose)
-      .best(lists.items.matrix(scorer.users(), length), lists.scores.matrix(scorer.users(), length),
-            scorer, observed, 0, stream);
+  const std::unique_ptr<Scorer> by_item = of_items ? scorer(stream).transposed(stream) : nullptr;
+  const Scorer& scores = of_items ? *by_item : scorer(stream);
+  Lists lists = {DeviceArray<int32_t>(scores.users() * length),
+                 DeviceArray<float>(scores.users() * length)};
+  TopLists(scores.items(), length, row_name)
+      .best(lists.items.matrix(scores.users(), length), lists.scores.matrix(scores.users(), length),
+            scores, observed, 0, stream);
   return lists;
 }
 

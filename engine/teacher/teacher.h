@@ -4,11 +4,10 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
-#include <string>
+#include <utility>
 
 #include "engine/device_dataset.h"
-#include "engine/models/catalogue.h"
+#include "engine/models/scorer.h"
 #include "engine/teacher/teacher_data.h"
 #include "engine/teacher/teacher_lists.h"
 #include "kernels/platform/memory.h"
@@ -23,16 +22,17 @@ struct TeacherLists {
   Matrix<const float> scores;   ///< [U, R] of the items, -infinity behind the last; empty: unknown
 };
 
-/// Vectors for Distillation Experts to rebuild, on the host. A view.
+/// Vectors for Distillation Experts to rebuild, in device memory. A view.
 struct TeacherVectorsView {
-  const HostMatrix& user;  ///< [U, T]
-  const HostMatrix& item;  ///< [I, T']
+  EmbeddingTables user, item;  ///< [U, *], [I, *]
   /// [U], [I]: 0 where the teacher has no vector and its row is 0; empty: it has all.
-  std::span<const uint8_t> has_user = {}, has_item = {};
+  Vector<const uint8_t> has_user = {}, has_item = {};
 };
 
-/// What a student learns from: data, whoever made it. What losses ask for is made once; they ask
-/// only for what teacher_lacks() does not deny.
+/// What a student learns from: data, whoever made it. A model's or vectors' numbers are copied to
+/// the device once, at the first request, and everything reads that copy. All views and references
+/// are valid as long as the teacher is. Losses ask only for parts that the data has
+/// (missing_part()).
 class Teacher {
  public:
   /// @param data outlives the teacher.
@@ -40,20 +40,21 @@ class Teacher {
 
   /// The model, if it is one. @throws std::bad_variant_access
   const SavedModel& model() const { return std::get<SavedModel>(teacher_); }
-  /// The model as it scores; valid as long as the teacher is. @throws as model()
+  /// The model as it scores. @throws as model()
   Scorer& scorer(const Stream& stream);
-  /// Of users and items separately. Valid as long as the teacher is.
-  TeacherVectorsView vectors();
-  /// Of users and items together; null if the teacher has none. Valid as long as the teacher is.
+  /// Separate vectors of users and items.
+  TeacherVectorsView vectors(const Stream& stream);
+  /// Joint vectors of users and items; null if the teacher has none.
   JointVectors* joint_vectors(const Stream& stream);
-  /// The lists of all users; the items that a user trained with are left out, and those that the
-  /// teacher does not know. Valid as long as the teacher is.
+  /// The lists of all users, without the items that a user trained with and those that the teacher
+  /// does not know.
   /// @param length R, cut to the number of items
   /// @throws Error naming the first user with a score that is not finite.
   TeacherLists lists(int64_t length, const Stream& stream);
-  /// The lists of all items: their users who did not train with them. Of a teacher that has lists
+  /// The lists of all items: their users who did not train with them. If the teacher has lists
   /// alone, the users in whose list the item is, by score, or by rank where scores are unknown.
   /// @param length R, cut to the number of users
+  /// @throws Error naming the first item with a score that is not finite.
   TeacherLists item_lists(int64_t length, const Stream& stream);
 
  private:
@@ -61,19 +62,22 @@ class Teacher {
     DeviceArray<int32_t> items;
     DeviceArray<float> scores;  // empty: unknown
   };
-  /// Lists of users, or of items.
-  Lists make_lists(bool of_items, int64_t length, const Stream& stream) const;
-  /// By vectors or a model, as they are or with users and items in each other's place.
-  Lists make_lists(SparseRows observed, int64_t length, const char* whose, bool transpose,
-                   const Stream& stream) const;
+  enum class Side { kUsers, kItems };
+
+  /// The only copy of TeacherVectors in device memory.
+  const DeviceVectors& device_vectors(const Stream& stream);
+  TeacherLists cached(Side side, int64_t rows, int64_t length, const Stream& stream);
+  Lists make_lists(Side side, int64_t length, const Stream& stream);
+  /// Lists by vectors or a model's scores.
+  /// @param observed rows of the users, or of the items
+  Lists score_lists(Side side, SparseRows observed, int64_t length, const Stream& stream);
   static Lists on_device(const HostLists& lists, const Stream& stream);
-  TeacherLists cached(bool of_items, int64_t rows, int64_t length, const Stream& stream);
 
   TeacherData teacher_;
   const DeviceDataset& data_;
-  std::unique_ptr<Scorer> scorer_;
-  std::optional<ModelVectors> vectors_;              // the model's
-  std::map<std::pair<bool, int64_t>, Lists> lists_;  // by whose they are, and length
+  std::unique_ptr<Scorer> scorer_;                   // a model's only copy in device memory
+  std::optional<DeviceVectors> vectors_;             // vectors' only copy
+  std::map<std::pair<Side, int64_t>, Lists> lists_;  // by length
 };
 
 }  // namespace derrd

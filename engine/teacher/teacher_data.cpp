@@ -14,13 +14,22 @@ TensorView view(const HostMatrix& matrix) {
 
 }  // namespace
 
-std::string teacher_lacks(const TeacherData& teacher, TeacherPart part) {
+DeviceVectors::DeviceVectors(const TeacherVectors& vectors, const Stream& stream)
+    : user_dim_(vectors.user.cols),
+      item_dim_(vectors.item.cols),
+      user_(vectors.user.values, stream),
+      item_(vectors.item.values, stream),
+      has_user_(vectors.has_user, stream),
+      has_item_(vectors.has_item, stream) {}
+
+std::optional<std::string> missing_part(const TeacherData& teacher, TeacherPart part) {
   if (const auto* lists = std::get_if<RankingLists>(&teacher)) {
     if (part == TeacherPart::kVectors || part == TeacherPart::kScorer) {
       return "there are rankings alone";
     }
-    if (part == TeacherPart::kScores && lists->scores.empty())
+    if (part == TeacherPart::kScores && lists->scores.empty()) {
       return "there are rankings without scores";
+    }
   }
   if (const auto* vectors = std::get_if<TeacherVectors>(&teacher)) {
     if (part != TeacherPart::kVectors && vectors->user.cols != vectors->item.cols) {
@@ -30,7 +39,7 @@ std::string teacher_lacks(const TeacherData& teacher, TeacherPart part) {
     }
     if (part == TeacherPart::kScorer) return "some users and items have no vectors";
   }
-  return "";
+  return std::nullopt;
 }
 
 std::optional<int64_t> teacher_dim(const TeacherData& teacher) {

@@ -9,35 +9,54 @@
 
 #include "data/ranking_lists.h"
 #include "engine/models/model_file.h"
+#include "kernels/platform/device.h"
+#include "kernels/platform/memory.h"
+#include "kernels/platform/views.h"
 
 namespace derrd {
 
-/// Hidden vectors in the data set's order, whoever trained them; some may be missing, and users'
-/// and items' widths may differ.
+/// Hidden vectors in the data set's order. Some may be missing, and users' and items' widths may
+/// differ.
 struct TeacherVectors {
   HostMatrix user, item;                    ///< [U, T], [I, T']; rows of 0 where there is none
   std::vector<uint8_t> has_user, has_item;  ///< [U], [I]: whether the teacher has the vector
 };
 
-/// Whatever a student learns from: a model that scores, vectors alone, or rankings alone.
+/// Copy of TeacherVectors in device memory.
+class DeviceVectors {
+ public:
+  DeviceVectors(const TeacherVectors& vectors, const Stream& stream);
+
+  Matrix<const float> user() const { return user_.matrix(has_user_.size(), user_dim_); }
+  Matrix<const float> item() const { return item_.matrix(has_item_.size(), item_dim_); }
+  Vector<const uint8_t> has_user() const { return has_user_.view(); }
+  Vector<const uint8_t> has_item() const { return has_item_.view(); }
+
+ private:
+  int64_t user_dim_, item_dim_;
+  DeviceArray<float> user_, item_;
+  DeviceArray<uint8_t> has_user_, has_item_;
+};
+
+/// Data that a student learns from: a model that scores, vectors alone, or rankings alone.
 using TeacherData = std::variant<SavedModel, TeacherVectors, RankingLists>;
 
-/// What a loss may need of it.
+/// What a loss may need of a teacher.
 enum class TeacherPart {
   kVectors,  ///< hidden vectors of users and items
   kLists,    ///< a ranking of the items for each user
-  kScores,   ///< the same with the items' scores
+  kScores,   ///< a ranking with the items' scores
   kScorer,   ///< a score of any item for any user
 };
 
-/// What there is instead of a part, as the end of a sentence; empty: the part.
-std::string teacher_lacks(const TeacherData& teacher, TeacherPart part);
+/// Error message, as the end of a sentence, if the teacher does not have a part.
+std::optional<std::string> missing_part(const TeacherData& teacher, TeacherPart part);
 
-/// Length of a user's vector, which `--size` takes a part of; none if users and items have none of
-/// one length.
+/// Length of a user's vector, which `--size` takes a part of; none if users' and items' vectors
+/// have no common length.
 std::optional<int64_t> teacher_dim(const TeacherData& teacher);
 
-/// Hash of all that a student learns from; for a model hash_model.
+/// Hash of all that a student learns from; hash_model() of a model.
 std::string hash_teacher(const TeacherData& teacher);
 
 }  // namespace derrd

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "data/dataset.h"
 #include "engine/evaluation/top_lists.h"
 #include "engine/models/scorer.h"
+#include "kernels/epoch/segments.h"
+#include "kernels/models/embedding.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
@@ -15,7 +18,7 @@ namespace {
 constexpr float kNoScore = -std::numeric_limits<float>::infinity();
 
 /// The numbers whose vector the teacher has.
-std::vector<int32_t> numbers_of(const std::vector<uint8_t>& present) {
+std::vector<int32_t> numbers_of(std::span<const uint8_t> present) {
   std::vector<int32_t> numbers;
   for (size_t i = 0; i < present.size(); ++i) {
     if (present[i] != 0) numbers.push_back(static_cast<int32_t>(i));
@@ -23,13 +26,16 @@ std::vector<int32_t> numbers_of(const std::vector<uint8_t>& present) {
   return numbers;
 }
 
-std::vector<float> rows_of(const HostMatrix& matrix, const std::vector<int32_t>& numbers) {
-  std::vector<float> rows;
-  rows.reserve(numbers.size() * static_cast<size_t>(matrix.cols));
-  for (const int32_t n : numbers) {
-    const auto row = std::span(matrix.values).subspan(n * matrix.cols, matrix.cols);
-    rows.insert(rows.end(), row.begin(), row.end());
-  }
+/// Some rows of a table, one behind the other in device memory.
+DeviceArray<float> rows_of(Matrix<const float> table, const std::vector<int32_t>& numbers,
+                           const Stream& stream) {
+  const auto count = static_cast<int64_t>(numbers.size());
+  DeviceArray<float> rows(count * table.cols);
+  const DeviceArray<int32_t> of_rows(numbers, stream);
+  const BatchCursor all = {0, 0, static_cast<int32_t>(count)};
+  const DeviceArray<BatchCursor> cursor(std::span(&all, 1), stream);
+  gather_rows(rows.matrix(count, table.cols), 0, table,
+              {of_rows.view(), {}, {}, cursor.data(), count}, stream);
   return rows;
 }
 
@@ -58,35 +64,37 @@ InteractionRows renumbered(SparseRows rows, const std::vector<int32_t>& kept,
 }
 
 /// Lists of the items of `kept`, by their places in it.
-HostLists lists_among(const TeacherVectors& vectors, const std::vector<int32_t>& kept,
-                      SparseRows observed, int64_t length, const char* user, const Stream& stream) {
-  const int64_t users = vectors.user.rows;
-  const InnerProductScorer scorer(vectors.user.values, rows_of(vectors.item, kept),
-                                  vectors.user.cols, stream);
+HostLists lists_among(Matrix<const float> user, Matrix<const float> item,
+                      const std::vector<int32_t>& kept, SparseRows observed, int64_t length,
+                      const char* row_name, const Stream& stream) {
+  const DeviceArray<float> kept_rows = rows_of(item, kept, stream);
+  const InnerProductScorer scorer(user,
+                                  kept_rows.matrix(static_cast<int64_t>(kept.size()), item.cols));
   const InteractionRows rows = renumbered(observed, kept, stream);
   const DeviceArray<int64_t> offsets(rows.offsets, stream);
   const DeviceArray<int32_t> observed_items(rows.items, stream);
-  const DeviceArray<int32_t> items(users * length);
-  const DeviceArray<float> scores(users * length);
-  TopLists(scorer.items(), length, user)
-      .best(items.matrix(users, length), scores.matrix(users, length), scorer,
+  const DeviceArray<int32_t> items(user.rows * length);
+  const DeviceArray<float> scores(user.rows * length);
+  TopLists(scorer.items(), length, row_name)
+      .best(items.matrix(user.rows, length), scores.matrix(user.rows, length), scorer,
             {offsets.view(), observed_items.view()}, 0, stream);
   return {items.to_host(stream), scores.to_host(stream)};
 }
 
 }  // namespace
 
-HostLists best_lists(const TeacherVectors& vectors, SparseRows observed, int64_t length,
-                     const char* user, const Stream& stream) {
-  const int64_t users = vectors.user.rows;
+HostLists best_lists(const PartialVectors& user, const PartialVectors& item, SparseRows observed,
+                     int64_t length, const char* row_name, const Stream& stream) {
+  const int64_t users = user.rows.rows;
   HostLists lists = {std::vector<int32_t>(static_cast<size_t>(users * length), -1),
                      std::vector<float>(static_cast<size_t>(users * length), kNoScore)};
-  const std::vector<int32_t> known = numbers_of(vectors.has_item);
+  const std::vector<int32_t> known = numbers_of(item.has);
   const int64_t short_length = std::min(length, static_cast<int64_t>(known.size()));
   if (short_length == 0) return lists;
-  const HostLists among = lists_among(vectors, known, observed, short_length, user, stream);
+  const HostLists among =
+      lists_among(user.rows, item.rows, known, observed, short_length, row_name, stream);
   for (int64_t u = 0; u < users; ++u) {
-    if (vectors.has_user[u] == 0) continue;
+    if (user.has[static_cast<size_t>(u)] == 0) continue;
     for (int64_t k = 0; k < short_length; ++k) {
       const int32_t place = among.items[u * short_length + k];
       if (place < 0) break;

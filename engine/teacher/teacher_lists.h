@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/teacher/teacher_data.h"
@@ -15,20 +16,26 @@ struct HostLists {
   std::vector<float> scores;   ///< [rows, R], -infinity behind the last; empty: unknown
 };
 
-/// The best items of each user by the inner products of vectors of one width, without the observed
-/// ones. Some vectors may be missing: users without one get an empty list, items without one are in
-/// no list.
-/// @param observed rows of the users, in device memory
-/// @param user what messages call a user, where users and items have changed places
-/// @throws Error naming the first user with a score that is not finite.
-HostLists best_lists(const TeacherVectors& vectors, SparseRows observed, int64_t length,
-                     const char* user, const Stream& stream);
+/// Vectors of a teacher's users or items, in device memory. A view.
+struct PartialVectors {
+  Matrix<const float> rows;      ///< [n, T]
+  std::span<const uint8_t> has;  ///< [n] in host memory: whether the teacher has the vector
+};
 
-/// The heads of lists.
+/// The best items of each user by the inner products of their vectors, which have one width,
+/// without the observed ones. Users without a vector get an empty list, items without one are in no
+/// list.
+/// @param observed rows of the users, in device memory
+/// @param row_name what messages call a user, where users and items have changed places
+/// @throws Error naming the first user with a score that is not finite.
+HostLists best_lists(const PartialVectors& user, const PartialVectors& item, SparseRows observed,
+                     int64_t length, const char* row_name, const Stream& stream);
+
+/// Cuts lists to their heads, or pads them.
 HostLists padded(const RankingLists& lists, int64_t length);
 
-/// The lists of users in whose list an item is: by score falling, or where scores are unknown by
-/// rank rising; then by user.
+/// Lists, for each item, the users in whose list it is: by score falling, or by rank rising where
+/// scores are unknown; then by user.
 RankingLists transposed(const RankingLists& lists, int64_t items);
 
 }  // namespace derrd

@@ -13,10 +13,10 @@ bool EarlyStopping::update(int epoch, const Evaluation& evaluation) {
   for (size_t n = 0; n < kCutoffs.size(); ++n) {
     Best& best = state_.best[n];
     const double raw = evaluation.valid.hit[n];
-    const double hit = preset_ == Preset::kAuthors ? rounded(raw) : raw;
+    const double hit = rule_ == StoppingRule::kEachCutoff ? rounded(raw) : raw;
     if (hit <= best.hit) continue;
     best = {epoch, hit, evaluation};
-    const bool decides = preset_ == Preset::kAuthors || n == 0;
+    const bool decides = rule_ == StoppingRule::kEachCutoff || n == 0;
     if (decides) state_.last_improvement = epoch;
     if (n == 0) keep = true;
   }
@@ -25,7 +25,7 @@ bool EarlyStopping::update(int epoch, const Evaluation& evaluation) {
 
 Evaluation EarlyStopping::report() const {
   Evaluation report = state_.best[0].evaluation;
-  if (preset_ == Preset::kPaper) return report;
+  if (rule_ == StoppingRule::kFirstCutoff) return report;
   for (size_t n = 1; n < kCutoffs.size(); ++n) {
     const Evaluation& at_best = state_.best[n].evaluation;
     const auto take = [n](Metrics& to, const Metrics& from) {

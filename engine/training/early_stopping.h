@@ -3,14 +3,17 @@
 #include <array>
 
 #include "engine/evaluation/evaluator.h"
-#include "engine/preset.h"
 
 namespace derrd {
 
-/// Watches the validation metrics: which epoch is best, and when to stop (Section 5.1).
-///   paper:   H@5 decides; everything is reported at its best epoch.
-///   authors: an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
-///            metrics at N are reported at the epoch that is best for that N.
+/// Which epochs improve, and which ones are reported (Section 5.1).
+enum class StoppingRule {
+  kEachCutoff,   ///< an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
+                 ///< metrics at N are reported at the epoch that is best for that N
+  kFirstCutoff,  ///< H@5 decides; everything is reported at its best epoch
+};
+
+/// Watches the validation metrics: which epoch is best, and when to stop.
 class EarlyStopping {
  public:
   /// The epoch that is best by H\@N, for one N of kCutoffs.
@@ -24,7 +27,7 @@ class EarlyStopping {
     int last_improvement = -1;  ///< epoch
   };
 
-  EarlyStopping(Preset preset, int patience) : preset_(preset), patience_(patience) {}
+  EarlyStopping(StoppingRule rule, int patience) : rule_(rule), patience_(patience) {}
 
   /// Takes note of an epoch. True if it is the best by H@5 so far: the model to keep.
   bool update(int epoch, const Evaluation& evaluation);
@@ -40,7 +43,7 @@ class EarlyStopping {
   void restore(const State& state) { state_ = state; }
 
  private:
-  Preset preset_;
+  StoppingRule rule_;
   int patience_;
   State state_;
 };

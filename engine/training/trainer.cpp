@@ -56,7 +56,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
       plan_(data, options.plan, stream),
       optimizer_(parameters, options.adam, options.row_updates, plan_.batches(), stream),
       evaluator_(data),
-      early_stopping_(options.preset, options.patience),
+      early_stopping_(options.stopping, options.patience),
       loss_sums_(1 + static_cast<int64_t>(losses.size())),
       best_values_(parameters.values().size),
       recorded_revision_(kNothingRecorded) {

@@ -11,7 +11,6 @@
 #include "engine/distill/loss.h"
 #include "engine/evaluation/evaluator.h"
 #include "engine/models/model.h"
-#include "engine/preset.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/early_stopping.h"
 #include "engine/training/epoch_plan.h"
@@ -31,7 +30,7 @@ struct TrainOptions {
   BatchOptions plan;
   int epochs = 1000;
   int patience = 20;
-  Preset preset = Preset::kAuthors;
+  StoppingRule stopping = StoppingRule::kEachCutoff;
   /// For each loss the part of the base loss that its weighted loss shall be: from epoch
   /// `balance_epochs` on its weight is the one that would have given this part in the epoch before.
   /// Empty, or 0: its weight stays.

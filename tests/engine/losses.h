@@ -45,7 +45,7 @@ inline std::vector<std::unique_ptr<LossFactory>> factories_with(const LossOption
 /// The losses of a method.
 inline std::vector<std::unique_ptr<DistillationLoss>> make_losses(std::string_view method,
                                                                   const LossOptions& options,
-                                                                  const DistillContext& context) {
+                                                                  DistillContext context) {
   const std::vector<std::unique_ptr<LossFactory>> factories = factories_with(options);
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   for (const LossFactory* factory : factories_of(method, factories)) {

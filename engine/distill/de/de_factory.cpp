@@ -5,23 +5,21 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "data/error.h"
+#include "engine/distill/de/de.h"
 #include "engine/distill/de/pair_de.h"
 
 namespace derrd {
 
-std::vector<LossOption> DeFactory::options() {
-  ExpertOptions& experts = values_.experts;
-  TemperatureSchedule& tau = experts.temperature;
-  constexpr double kSharpest = 1e-10;  // gumbel_softmax's bounds
-  constexpr double kSmoothest = 10;
-  return {
-      {"lambda-de", "Weight of the loss in the sum of all losses", &values_.weight, 0},
+DeFactory::DeFactory() {
+  options_ = {
+      {"lambda-de", "Weight of the loss in the sum of all losses", &weight_, 0},
       {"experts",
        "Networks that reconstruct the teacher's vectors from the student's: so many for users and "
        "for items each, or for pairs of both",
-       &experts.experts, 1},
+       &experts_.experts, 1},
       {"gate",
        "How the experts are mixed. gumbel: one is selected, ever more sharply; attention: "
        "weighted, "
@@ -42,7 +40,16 @@ std::vector<LossOption> DeFactory::options() {
       {"expert-floor",
        "Experts chosen with less than this weight are skipped; the default, 2^-24, changes nothing "
        "in a float32 sum of 1, 0 skips those only whose weight underflows",
-       &experts.floor, 0, 1},
+       &experts_.floor, 0, 1},
+  };
+  for (LossOption& option : temperature_options()) options_.push_back(std::move(option));
+}
+
+std::vector<LossOption> DeFactory::temperature_options() {
+  TemperatureSchedule& tau = experts_.temperature;
+  constexpr double kSharpest = 1e-10;  // gumbel_softmax's bounds
+  constexpr double kSmoothest = 10;
+  return {
       {"tau-start",
        "Temperature of the choice among the experts at first: near 1 all of them are mixed",
        &tau.start, kSharpest, kSmoothest},
@@ -57,9 +64,9 @@ std::vector<LossOption> DeFactory::options() {
   };
 }
 
-std::string DeFactory::complaint() const {
-  const TemperatureSchedule& tau = values_.experts.temperature;
-  if (tau.end <= tau.start) return "";
+std::optional<std::string> DeFactory::option_error() const {
+  const TemperatureSchedule& tau = experts_.temperature;
+  if (tau.end <= tau.start) return std::nullopt;
   return fmt::format("--tau-end {} is above --tau-start {}: the choice has to become sharper",
                      tau.end, tau.start);
 }
@@ -68,40 +75,43 @@ double DeFactory::recommended_share(std::string_view model) const {
   return model == "neumf" ? 0.035 : 0.2;
 }
 
-DeOptions DeFactory::options_for(Preset preset) const {
-  DeOptions options = values_;
-  options.experts.gate = gate_ == "attention" ? Gate::kAttention
-                         : gate_ == "mean"    ? Gate::kMean
-                                              : Gate::kGumbel;
-  const bool paper = preset == Preset::kPaper;
-  options.experts.norm = paper ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared;
-  options.experts.temperature.lag = paper ? 0 : 1;
+ExpertOptions DeFactory::expert_options(const Conventions& conventions) const {
+  ExpertOptions options = experts_;
+  options.gate = gate_ == "attention" ? Gate::kAttention
+                 : gate_ == "mean"    ? Gate::kMean
+                                      : Gate::kGumbel;
+  options.norm = conventions.reconstruction_norm;
+  options.temperature.lag = conventions.temperature_lag;
   return options;
 }
 
-std::unique_ptr<DistillationLoss> DeFactory::make(const DistillContext& in) const {
-  const DeOptions options = options_for(in.preset);
-  const std::optional<PairVectors> pairs = in.student.representations().pairs;
-  JointVectors* joint = in.teacher.joint_vectors(in.stream);
-  const bool possible = pairs && joint != nullptr;
+bool DeFactory::rebuilds_pairs(bool teacher_has, bool student_has) const {
+  const bool possible = teacher_has && student_has;
   if (!possible && (tap_ == "joint" || tap_ == "mlp")) {
     throw Error(
         fmt::format("--tap {} rebuilds what a NeuMF makes of a user and an item together, "
                     "and the {} is none; take --tap embedding",
-                    tap_, pairs ? "teacher" : "student"));
+                    tap_, student_has ? "teacher" : "student"));
   }
-  if (possible && tap_ != "embedding") {
-    const bool mlp = tap_ == "mlp";
-    const auto columns = [mlp](int64_t all, int64_t product) {
+  return possible && tap_ != "embedding";
+}
+
+std::unique_ptr<DistillationLoss> DeFactory::make(DistillContext& in) const {
+  const ExpertOptions options = expert_options(in.conventions);
+  const std::optional<PairVectors> pairs = in.student.representations().pairs;
+  JointVectors* joint = in.teacher.joint_vectors(in.stream);
+  if (rebuilds_pairs(joint != nullptr, pairs.has_value())) {
+    const auto columns = [mlp = tap_ == "mlp"](int64_t all, int64_t product) {
       return mlp ? PairDeLoss::Columns{product, all - product} : PairDeLoss::Columns{0, all};
     };
-    return std::make_unique<PairDeLoss>(
-        options, *joint, in.student, columns(pairs->vectors.value.cols, pairs->product_dim),
-        columns(joint->joint_dim(), joint->product_dim()), in.parameters);
+    return std::make_unique<PairDeLoss>(weight_, options, *joint, in.student,
+                                        columns(pairs->vectors.value.cols, pairs->product_dim),
+                                        columns(joint->joint_dim(), joint->product_dim()),
+                                        in.parameters);
   }
   const int64_t capacity = std::min(in.batch_size, std::max(in.data.users(), in.data.items()));
-  return std::make_unique<DeLoss>(options, in.teacher.vectors(), in.student, capacity,
-                                  in.parameters, in.stream);
+  return std::make_unique<DeLoss>(weight_, options, in.teacher.vectors(in.stream), in.student,
+                                  capacity, in.parameters);
 }
 
 }  // namespace derrd

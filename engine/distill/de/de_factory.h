@@ -1,32 +1,38 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/distill/de/de.h"
+#include "engine/distill/de/expert_mixture.h"
 #include "engine/distill/loss_factory.h"
 
 namespace derrd {
 
-/// "de".
+/// Makes "de".
 class DeFactory final : public LossFactory {
  public:
-  DeOptions& values() { return values_; }
+  DeFactory();
 
   std::string_view name() const override { return "de"; }
   std::string_view title() const override { return "Distillation Experts (de)"; }
-  std::vector<LossOption> options() override;
-  std::string complaint() const override;
+  std::optional<std::string> option_error() const override;
   TeacherPart needs() const override { return TeacherPart::kVectors; }
   double recommended_share(std::string_view model) const override;
-  std::unique_ptr<DistillationLoss> make(const DistillContext& context) const override;
+  std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
 
  private:
-  DeOptions options_for(Preset preset) const;
+  /// Options of the temperature at which experts are chosen.
+  std::vector<LossOption> temperature_options();
+  ExpertOptions expert_options(const Conventions& conventions) const;
+  /// Whether vectors of pairs are rebuilt, which teacher and student must have.
+  /// @throws Error if --tap asks for them and one of both has none.
+  bool rebuilds_pairs(bool teacher_has, bool student_has) const;
 
-  DeOptions values_;
+  double weight_ = 1e-2;
+  ExpertOptions experts_;
   std::string gate_ = "gumbel", tap_ = "auto";
 };
 

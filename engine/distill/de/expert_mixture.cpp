@@ -161,7 +161,7 @@ void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
   reconstruction_loss(loss_terms, grad_reconstruction,
                       {.reconstruction = reconstruction,
                        .teacher = pass.teacher,
-                       .options = {options_.norm, pass.loss_weight, pass.gradient_scale},
+                       .options = {options_.norm, pass.entity_weight, pass.weight},
                        .active = call.active},
                       stream);
   accumulate_sum(loss, loss_terms, stream);

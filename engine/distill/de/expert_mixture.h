@@ -5,7 +5,6 @@
 #include <string>
 
 #include "engine/distill/temperature.h"
-#include "engine/preset.h"
 #include "engine/training/epoch_plan.h"
 #include "engine/training/parameters.h"
 #include "kernels/common/random_key.h"
@@ -77,10 +76,10 @@ class ExpertMixture {
     Matrix<const float> teacher;  ///< [N, T], likewise
     RowSegments rows;             ///< the entities, which number their noise
     RandomPurpose noise;
-    float loss_weight = 1.0f;     ///< of an entity, in loss and gradient
-    float gradient_scale = 1.0f;  ///< in the gradient alone
-    /// Of the table of the entities; empty: all. Where it is 0, teacher's row has to be 0 too, and
-    /// the entity has neither loss nor gradients.
+    float entity_weight = 1.0f;  ///< of an entity, in loss and gradient
+    float weight = 1.0f;         ///< DistillationLoss::weight(): in the gradient alone
+    /// Flags by row of the entities' table; empty: all are included. An entity with 0 has neither
+    /// loss nor gradients, and its teacher row must be 0.
     Vector<const uint8_t> included = {};
   };
   /// Queues forward and backward: gradients of gate and experts accumulate, *loss grows.

@@ -1,22 +1,18 @@
 #include "engine/distill/de/pair_de.h"
 
-#include <fmt/format.h>
-
-#include <optional>
-
-#include "data/error.h"
 #include "kernels/models/columns.h"
 
 namespace derrd {
 
-PairDeLoss::PairDeLoss(DeOptions options, JointVectors& teacher, const Model& student,
-                       Columns student_columns, Columns teacher_columns, Parameters& parameters)
-    : DistillationLoss(options.weight),
+PairDeLoss::PairDeLoss(double weight, const ExpertOptions& options, JointVectors& teacher,
+                       const Model& student, Columns student_columns, Columns teacher_columns,
+                       Parameters& parameters)
+    : ExpertsLoss(weight),
       teacher_(teacher),
       student_columns_(student_columns),
       teacher_columns_(teacher_columns),
-      experts_("de.pair", options.experts, student_columns.count, teacher_columns.count,
-               student.representations().pairs->vectors.value.rows, buffers_, parameters),
+      experts_(add_mixture("pair", options, student_columns.count, teacher_columns.count,
+                           student.representations().pairs->vectors.value.rows, parameters)),
       capacity_(experts_.shape().capacity),
       student_(capacity_ * student_columns.count),
       grad_student_(student_.size()),
@@ -44,25 +40,6 @@ void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, double* lo
       {h_s, h_t, entities, RandomPurpose::kGumbelPairs, 1.0f, static_cast<float>(weight())}, plan,
       loss, stream);
   add_columns(pairs.vectors.grad, grad_h_s, student_columns_.first, &pairs.batch->count, stream);
-}
-
-std::vector<double> PairDeLoss::state() const {
-  if (!experts_.live_part()) return {};
-  return {*experts_.live_part()};
-}
-
-void PairDeLoss::restore(const std::vector<double>& state) {
-  if (state.size() > 1) {
-    throw Error(
-        fmt::format("the checkpoint holds {} live parts of experts instead of 1", state.size()));
-  }
-  experts_.set_live_part(state.empty() ? std::nullopt : std::optional(state[0]));
-}
-
-std::vector<std::pair<std::string, double>> PairDeLoss::measurements() const {
-  if (!experts_.live_part()) return {};
-  return {
-      {"live_experts_pair", *experts_.live_part() * static_cast<double>(experts_.shape().experts)}};
 }
 
 }  // namespace derrd

@@ -10,7 +10,7 @@
 #include "engine/distill/ir.h"
 #include "engine/distill/rd.h"
 #include "engine/distill/rrd.h"
-#include "engine/distill/sampled_items.h"
+#include "engine/distill/sampled_rows.h"
 #include "engine/models/bpr.h"
 #include "tests/engine/small_data.h"
 
@@ -84,7 +84,7 @@ TEST_F(SlotLossSamples, RdTakesTheListsHeadAndUnobservedItems) {
   options.top = 7;
   options.negatives = 20;
   const auto lists = teacher_.lists(options.top, stream()).items;
-  RdLoss rd(options, data_, lists, student_, 16, stream());
+  RdLoss rd(1.0, options, data_, lists, student_, 16, stream());
   const auto samples = epochs(rd);
   const Rows best = rows_of(lists);
   for (const Rows& epoch : samples) {
@@ -104,7 +104,8 @@ TEST_F(SlotLossSamples, RdOfUsersWithFewUnobservedItemsLeavesSlotsEmpty) {
   RdOptions options;
   options.top = 70;  // of 68
   options.negatives = 100;
-  RdLoss rd(options, data_, teacher_.lists(options.top, stream()).items, student_, 16, stream());
+  RdLoss rd(1.0, options, data_, teacher_.lists(options.top, stream()).items, student_, 16,
+            stream());
   const Rows samples = epochs(rd)[0];
   for (const auto& row : samples) {
     for (size_t k = 0; k < 170; ++k) EXPECT_EQ(row[k] < 0, k == 68 || k == 69 || k >= 138) << k;
@@ -119,7 +120,7 @@ TEST_F(SlotLossSamples, CdTakesListedItemsInRankOrderWithTheirTargets) {
   options.t1 = 0.5;
   options.t2 = -0.25;
   const TeacherLists lists = teacher_.lists(options.list_length, stream());
-  CdLoss cd(options, data_, lists, student_, 16, stream());
+  CdLoss cd(1.0, options, data_, lists, student_, 16, stream());
   const auto samples = epochs(cd);
   const auto targets = rows_of(cd.targets());  // of the last epoch
   const Rows listed = rows_of(lists.items);
@@ -145,7 +146,7 @@ TEST_F(SlotLossSamples, CdLeavesSlotsEmptyWhereTheListEnds) {
   CdOptions options;
   options.items = 75;
   options.list_length = 80;
-  CdLoss cd(options, data_, teacher_.lists(80, stream()), student_, 16, stream());
+  CdLoss cd(1.0, options, data_, teacher_.lists(80, stream()), student_, 16, stream());
   const auto samples = epochs(cd)[2];
   const auto targets = rows_of(cd.targets());
   for (size_t u = 0; u < kUsers; ++u) {
@@ -156,11 +157,12 @@ TEST_F(SlotLossSamples, CdLeavesSlotsEmptyWhereTheListEnds) {
 
 TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   IrOptions options;
-  options.interesting = 6;
-  options.uninteresting = 8;
-  options.list_length = 20;
-  options.sharpness = 5;
-  IrLoss ir(options, data_, teacher_.item_lists(20, stream()).items, {}, student_, 16, stream());
+  options.sampler.interesting = 6;
+  options.sampler.uninteresting = 8;
+  options.sampler.list_length = 20;
+  options.sampler.sharpness = 5;
+  IrLoss ir(1.0, options, data_, teacher_.item_lists(20, stream()).items, {}, student_, 16,
+            stream());
   const auto samples = epochs(ir);
   std::set<int32_t> drawn;
   for (const Rows& epoch : samples) {
@@ -196,21 +198,17 @@ TEST_F(SlotLossSamples, IrRanksUsersWhoHaveNotInteractedWithTheItem) {
   EXPECT_NE(samples[0], samples[1]);
 }
 
-TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
-  RrdOptions options;
-  options.interesting = 3;
-  options.uninteresting = 4;
-  options.sharpness = 6;
-  const auto lists = teacher_.lists(25, stream()).items;
-  RrdLoss rrd(options, data_, lists, nullptr, student_, 16, stream());
-  SampledItems sampled(options, data_, lists, 16, stream());
+TEST_F(SlotLossSamples, SampledRowsAreThoseDrawnForTheBatchsUsers) {
+  const RankingSamplerOptions options = {.interesting = 3, .uninteresting = 4, .sharpness = 6};
+  const auto samples = std::make_shared<RankingSamples>(options, teacher_.lists(25, stream()).items,
+                                                        data_.train(), kItems, stream());
+  const SampledRows sampled(samples, kItems, 16);
   EXPECT_EQ(sampled.capacity(), kItems);
   EpochPlan plan(data_, {16, 1, 7}, stream());
   for (const int epoch : {0, 3}) {
     plan.begin_epoch(epoch, stream());
-    rrd.begin_epoch(plan, stream());
-    sampled.begin_epoch(plan, stream());
-    const Rows drawn = rows_of(rrd.samples());
+    samples->begin_epoch(plan, stream());
+    const Rows drawn = rows_of<int32_t>(samples->slots().samples());
     for (int64_t b = 0; b < plan.batches(); ++b) {
       plan.next(stream());
       std::set<int32_t> expected;
@@ -218,10 +216,39 @@ TEST_F(SlotLossSamples, SampledItemsAreThoseThatRrdDrawsForTheBatchsUsers) {
         const auto& row = drawn[static_cast<size_t>(user)];
         expected.insert(row.begin(), row.end());
       }
-      const std::vector<int32_t> items = rows_of(sampled.of_batch(plan, stream()));
+      const std::vector<int32_t> items = rows_of(sampled.of_batch(plan.distinct_users(), stream()));
       ASSERT_EQ(items, std::vector<int32_t>(expected.begin(), expected.end())) << b;
     }
   }
+}
+
+// Whoever shares samples may ask for the epoch's; only the first one draws.
+TEST_F(SlotLossSamples, AreDrawnOnceAnEpochForAllLosses) {
+  DistillContext context = {
+      teacher_, data_, student_, parameters_, 16, conventions_of(Preset::kAuthors), stream()};
+  RankingSamplerOptions options = {.list_length = 25};
+  const auto samples = context.user_samples(options);
+  EXPECT_EQ(context.user_samples(options), samples);
+  options.sharpness = 6;
+  EXPECT_NE(context.user_samples(options), samples);
+
+  EpochPlan plan(data_, {16, 1, 7}, stream()), other_seed(data_, {16, 1, 8}, stream());
+  const auto launches = [&](const EpochPlan& of) {
+    const Counters before = counters();
+    samples->begin_epoch(of, stream());
+    return counters().launches - before.launches;
+  };
+  plan.begin_epoch(0, stream());
+  other_seed.begin_epoch(0, stream());
+  EXPECT_GT(launches(plan), 0);
+  const Rows first = rows_of<int32_t>(samples->slots().samples());
+  EXPECT_EQ(launches(plan), 0);
+  EXPECT_GT(launches(other_seed), 0);
+  EXPECT_NE(rows_of<int32_t>(samples->slots().samples()), first);
+  EXPECT_GT(launches(plan), 0);
+  EXPECT_EQ(rows_of<int32_t>(samples->slots().samples()), first);
+  plan.begin_epoch(1, stream());
+  EXPECT_GT(launches(plan), 0);
 }
 
 }  // namespace

@@ -409,9 +409,9 @@ TEST_P(Neumf, AFileKeepsTheScores) {
 
 TEST_P(Neumf, AStepNeitherAllocatesNorWaits) {
   Teacher teacher(test::small_teacher(kUsers, kItems, 4, 5), data_);
-  const auto losses =
-      test::make_losses("rrd", {{"k", 3.0}, {"l", 2.0}, {"list", 5.0}},
-                        {teacher, data_, *model_, parameters_, kBatch, Preset::kAuthors, stream()});
+  const auto losses = test::make_losses(
+      "rrd", {{"k", 3.0}, {"l", 2.0}, {"list", 5.0}},
+      {teacher, data_, *model_, parameters_, kBatch, conventions_of(Preset::kAuthors), stream()});
   allocate();
   TrainOptions options;
   options.plan = {kBatch, 1, kSeed};

@@ -186,6 +186,69 @@ TEST_F(TeacherTest, ListsAloneGiveItemsTheirUsersByScoreOrByRank) {
   EXPECT_EQ(items(lists), (std::vector<int32_t>{1, -1, -1, 1, 0, -1, -1, -1, -1, 0, 2, 1}));
 }
 
+/// What a call does to the device.
+template <class Call>
+Counters cost_of(const Call& call) {
+  const Counters before = counters();
+  call();
+  const Counters after = counters();
+  return {after.allocations - before.allocations, after.synchronizations - before.synchronizations,
+          after.launches - before.launches};
+}
+
+// Copies wait: what neither allocates nor waits uploads nothing.
+TEST_F(TeacherTest, AModelIsOnTheDeviceOnce) {
+  const test::RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
+  for (const SavedModel& saved : {model_, neumf.saved}) {
+    Teacher t = teacher(saved);
+    const Counters upload = cost_of([&] { t.scorer(stream()); });
+    EXPECT_GT(upload.allocations, 0);
+    const Counters after = cost_of([&] {
+      t.scorer(stream());
+      t.vectors(stream());
+      t.joint_vectors(stream());
+    });
+    EXPECT_EQ(after.allocations, 0);
+    EXPECT_EQ(after.synchronizations, 0);
+    const TeacherVectorsView vectors = t.vectors(stream());
+    EXPECT_EQ(vectors.user[0].data, t.scorer(stream()).user_tables()[0].data);
+
+    // Lists, too, are made from that copy: making them first costs the upload more.
+    const Counters lists = cost_of([&] { t.lists(9, stream()); });
+    Teacher fresh = teacher(saved);
+    const Counters both = cost_of([&] { fresh.lists(9, stream()); });
+    EXPECT_EQ(both.allocations, upload.allocations + lists.allocations);
+    EXPECT_EQ(cost_of([&] { fresh.vectors(stream()); }).allocations, 0);
+  }
+}
+
+TEST_F(TeacherTest, VectorsAreOnTheDeviceOnce) {
+  Teacher t = teacher(vectors_of(model_, 3));
+  EXPECT_GT(cost_of([&] { t.lists(9, stream()); }).allocations, 0);
+  const Counters after = cost_of([&] { t.vectors(stream()); });
+  EXPECT_EQ(after.allocations, 0);
+  EXPECT_EQ(after.synchronizations, 0);
+}
+
+TEST_F(TeacherTest, TablesSideBySideAreTheModelsVectors) {
+  const test::RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
+  Teacher t = teacher(neumf.saved);
+  const TeacherVectorsView vectors = t.vectors(stream());
+  const auto expect_tables = [&](const EmbeddingTables& tables, const char* gmf, const char* mlp) {
+    ASSERT_EQ(tables.size(), 2u);
+    for (const auto& [table, name] : {std::pair(tables[0], gmf), {tables[1], mlp}}) {
+      const HostMatrix& expected = neumf.saved.tensor(name);
+      ASSERT_EQ(table.rows, expected.rows);
+      ASSERT_EQ(table.cols, expected.cols);
+      std::vector<float> values(expected.values.size());
+      copy_to_host(values.data(), table.data, table.size() * 4, stream());
+      EXPECT_EQ(values, expected.values) << name;
+    }
+  };
+  expect_tables(vectors.user, "user_gmf", "user_mlp");
+  expect_tables(vectors.item, "item_gmf", "item_mlp");
+}
+
 TEST_F(TeacherTest, SaysWhatItLacks) {
   Teacher live = teacher(model_);
   TeacherVectors wide = vectors_of(model_, 0);
@@ -200,7 +263,7 @@ TEST_F(TeacherTest, SaysWhatItLacks) {
   for (size_t c = 0; c < cases.size(); ++c) {
     for (const Part part : {Part::kVectors, Part::kLists, Part::kScores, Part::kScorer}) {
       const auto& lacking = cases[c].second;
-      EXPECT_EQ(teacher_lacks(cases[c].first, part).empty(),
+      EXPECT_EQ(!missing_part(cases[c].first, part),
                 std::find(lacking.begin(), lacking.end(), part) == lacking.end())
           << c << " " << static_cast<int>(part);
     }
@@ -306,9 +369,9 @@ class PartialDe : public TeacherTest, public testing::WithParamInterface<const c
     Teacher t = teacher(std::move(teacher_data));
     Parameters parameters;
     BprModel model(kUsers, kItems, 4, 64, parameters);
-    const auto losses =
-        test::make_losses("de", {{"experts", 3.0}, {"gate", std::string(GetParam())}},
-                          {t, data_, model, parameters, 64, Preset::kAuthors, stream()});
+    const auto losses = test::make_losses(
+        "de", {{"experts", 3.0}, {"gate", std::string(GetParam())}},
+        {t, data_, model, parameters, 64, conventions_of(Preset::kAuthors), stream()});
     parameters.allocate(1, stream());
     if (change) change(parameters.value({0}), parameters.value({1}));
     EpochPlan plan(data_, {64, 1, 9}, stream());

@@ -13,8 +13,7 @@
 
 #include "data/split.h"
 #include "data/synthesize.h"
-#include "engine/distill/rrd.h"
-#include "engine/models/bpr.h"
+#include "engine/distill/ranking_samples.h"
 #include "engine/models/catalogue.h"
 #include "engine/training/trainer.h"
 #include "tests/engine/losses.h"
@@ -71,18 +70,14 @@ TEST(CrossBackend, DrawsTheSameRankingSamples) {
       ++taken;
     }
   }
-  RrdOptions options;
-  options.interesting = 10;
-  options.uninteresting = 15;
-  Parameters parameters;
-  BprModel student(data.users(), data.items(), 1, 256, parameters);
   const DeviceArray<int32_t> device_lists(lists, stream());
-  RrdLoss rrd(options, data, device_lists.matrix(data.users(), length), nullptr, student, 256,
-              stream());
+  RankingSamples samples({.interesting = 10, .uninteresting = 15},
+                         device_lists.matrix(data.users(), length), data.train(), data.items(),
+                         stream());
   EpochPlan plan(data, {256, 1, kSeed}, stream());
   plan.begin_epoch(3, stream());
-  rrd.begin_epoch(plan, stream());
-  EXPECT_EQ(fingerprint(rrd.samples().flat()), 7760149609601889309ull);
+  samples.begin_epoch(plan, stream());
+  EXPECT_EQ(fingerprint(samples.slots().samples().flat()), 7760149609601889309ull);
 }
 
 constexpr int kEpochs = 6;
@@ -149,7 +144,8 @@ TEST_P(CrossBackendRun, HasTheSameLossesAndMetrics) {
                                 {.dim = 8, .batch_size = 256}, parameters);
   Teacher teacher(test::small_teacher(data.users(), data.items(), 16, 5), data);
   const auto losses = test::make_losses(
-      expected.method, options, {teacher, data, *model, parameters, 256, train.preset, stream()});
+      expected.method, options,
+      {teacher, data, *model, parameters, 256, conventions_of(Preset::kAuthors), stream()});
   parameters.allocate(kSeed, stream());
   Trainer trainer(data, parameters, *model, losses, train, stream());
   std::vector<EpochRecord> epochs;

@@ -13,7 +13,7 @@ Evaluation evaluation(double h5, double h10, double h20, double test) {
 }
 
 TEST(EarlyStopping, PaperWatchesHitAt5Alone) {
-  EarlyStopping stopping(Preset::kPaper, 2);
+  EarlyStopping stopping(StoppingRule::kFirstCutoff, 2);
   EXPECT_TRUE(stopping.update(0, evaluation(.4, .5, .6, 0)));
   EXPECT_FALSE(stopping.update(1, evaluation(.3, .7, .8, 1)));
   EXPECT_FALSE(stopping.should_stop(1));
@@ -24,7 +24,7 @@ TEST(EarlyStopping, PaperWatchesHitAt5Alone) {
 }
 
 TEST(EarlyStopping, AuthorsReportEachCutoffAtItsOwnEpoch) {
-  EarlyStopping stopping(Preset::kAuthors, 2);
+  EarlyStopping stopping(StoppingRule::kEachCutoff, 2);
   EXPECT_TRUE(stopping.update(0, evaluation(.4, .5, .6, 0)));
   EXPECT_FALSE(stopping.update(1, evaluation(.3, .7, .6, 1)));
   EXPECT_FALSE(stopping.should_stop(2));  // H@10 rose in epoch 1
@@ -36,19 +36,19 @@ TEST(EarlyStopping, AuthorsReportEachCutoffAtItsOwnEpoch) {
 }
 
 TEST(EarlyStopping, AuthorsCompareFourDecimals) {
-  EarlyStopping stopping(Preset::kAuthors, 5);
+  EarlyStopping stopping(StoppingRule::kEachCutoff, 5);
   stopping.update(0, evaluation(.40000, .5, .6, 0));
   EXPECT_FALSE(stopping.update(1, evaluation(.40004, .5, .6, 1)));
   EXPECT_TRUE(stopping.update(2, evaluation(.40006, .5, .6, 2)));
-  EarlyStopping exact(Preset::kPaper, 5);
+  EarlyStopping exact(StoppingRule::kFirstCutoff, 5);
   exact.update(0, evaluation(.40000, .5, .6, 0));
   EXPECT_TRUE(exact.update(1, evaluation(.40004, .5, .6, 1)));
 }
 
 TEST(EarlyStopping, RestoredStateGoesOn) {
-  EarlyStopping stopping(Preset::kAuthors, 2);
+  EarlyStopping stopping(StoppingRule::kEachCutoff, 2);
   stopping.update(0, evaluation(.4, .5, .6, 0));
-  EarlyStopping resumed(Preset::kAuthors, 2);
+  EarlyStopping resumed(StoppingRule::kEachCutoff, 2);
   resumed.restore(stopping.state());
   EXPECT_FALSE(resumed.update(1, evaluation(.4, .5, .6, 1)));
   EXPECT_EQ(resumed.best_epoch(), 0);

@@ -36,8 +36,9 @@ TEST(Parameters, CountsOfBpr) {
 TEST(Parameters, CountsOfExpertsAndGates) {
   Parameters parameters;
   const BprModel student(1, 1, 20, 1, parameters);
-  const HostMatrix teacher = {std::vector<float>(200), 1, 200};
-  const DeLoss de({}, {teacher, teacher}, student, 1, parameters, stream());
+  const DeviceArray<float> vector(200);
+  const EmbeddingTables teacher = {vector.matrix(1, 200)};
+  const DeLoss de(1.0, {}, {teacher, teacher}, student, 1, parameters);
   EXPECT_EQ(parameters.count("de.user.expert.") + parameters.count("de.item.expert."), 1'470'600);
   EXPECT_EQ(parameters.count("de.user.gate.") + parameters.count("de.item.gate."), 12'060);
   EXPECT_EQ(parameters.count("de."), 1'470'600 + 12'060);
@@ -64,8 +65,9 @@ Spread spread_of(Matrix<const float> matrix) {
 TEST(Parameters, StartAsThePapers) {
   Parameters parameters;
   const BprModel student(300, 400, 20, 1, parameters);
-  const HostMatrix teacher = {std::vector<float>(200), 1, 200};
-  const DeLoss de({}, {teacher, teacher}, student, 1, parameters, stream());
+  const DeviceArray<float> vector(200);
+  const EmbeddingTables teacher = {vector.matrix(1, 200)};
+  const DeLoss de(1.0, {}, {teacher, teacher}, student, 1, parameters);
   parameters.allocate(3, stream());
   for (const int64_t table : {0, 1}) {
     EXPECT_NEAR(spread_of(parameters.value({table})).deviation, 0.01, 3e-4) << table;

@@ -29,7 +29,7 @@ SavedModel random_teacher(std::string_view kind, const DeviceDataset& data, int6
 struct TrainingRun {
   TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim,
               std::string_view kind = "bpr", std::string_view teacher_kind = "bpr",
-              const test::LossOptions& more = {})
+              const test::LossOptions& more = {}, Preset preset = Preset::kAuthors)
       : data(dataset, stream()),
         teacher(random_teacher(teacher_kind, data, 2 * dim), data),
         model(make_model(kind, data.users(), data.items(),
@@ -51,9 +51,9 @@ struct TrainingRun {
         // At its default weight cd follows the random teacher instead of the data.
         {"lambda-cd", 0.01}};
     options.insert(options.end(), more.begin(), more.end());
-    losses = test::make_losses(
-        method, options,
-        {teacher, data, *model, parameters, train.plan.batch_size, train.preset, stream()});
+    losses = test::make_losses(method, options,
+                               {teacher, data, *model, parameters, train.plan.batch_size,
+                                conventions_of(preset), stream()});
     parameters.allocate(train.plan.seed, stream());
     trainer = std::make_unique<Trainer>(data, parameters, *model, losses, train, stream());
   }
@@ -326,9 +326,8 @@ TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
 TEST(Trainer, ThePresetDecidesWhenTheTemperatureFalls) {
   const Dataset dataset = test::small_dataset(20, 40, 8, 2);
   const auto live_experts = [&](Preset preset, int epoch) {
-    TrainOptions o = options(3);
-    o.preset = preset;
-    TrainingRun run(dataset, "de", o, 4, "bpr", "bpr", {{"tau-end", 1e-3}, {"tau-horizon", 1.0}});
+    TrainingRun run(dataset, "de", options(3), 4, "bpr", "bpr",
+                    {{"tau-end", 1e-3}, {"tau-horizon", 1.0}}, preset);
     return run.train()[static_cast<size_t>(epoch)].measurements[0].second;
   };
   EXPECT_EQ(live_experts(Preset::kPaper, 0), 3.0);

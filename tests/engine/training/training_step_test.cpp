@@ -92,8 +92,8 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
                                        {"cd-t1", kT1},
                                        {"cd-t2", kT2}};
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
-    const DistillContext context = {teacher_, data_,  *model_, parameters_,
-                                    kBatch,   preset, stream()};
+    const DistillContext context = {
+        teacher_, data_, *model_, parameters_, kBatch, conventions_of(preset), stream()};
     losses_ = test::make_losses(method, options, context);
     rrd_ = test::make_losses("rrd", options, context);
     parameters_.allocate(kSeed, stream());

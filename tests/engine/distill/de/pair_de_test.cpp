@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "data/error.h"
+#include "engine/models/catalogue.h"
 #include "engine/models/neumf.h"
 #include "engine/teacher/teacher.h"
 #include "tests/engine/losses.h"
@@ -47,14 +48,14 @@ class NeumfDe {
     student_ =
         std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch, parameters_);
     model_matrices_ = static_cast<int64_t>(student_->tensors().size());
-    losses_ =
-        test::make_losses("de",
-                          {{"lambda-de", kWeight},
-                           {"experts", static_cast<double>(kExperts)},
-                           {"tau-start", kTemperature},
-                           {"tau-end", kTemperature},
-                           {"tap", tap}},
-                          {teacher_, data_, *student_, parameters_, kBatch, preset, stream()});
+    losses_ = test::make_losses(
+        "de",
+        {{"lambda-de", kWeight},
+         {"experts", static_cast<double>(kExperts)},
+         {"tau-start", kTemperature},
+         {"tau-end", kTemperature},
+         {"tap", tap}},
+        {teacher_, data_, *student_, parameters_, kBatch, conventions_of(preset), stream()});
     parameters_.allocate(kSeed, stream());
     test::set_random_values(parameters_, 7);
   }
@@ -331,7 +332,7 @@ TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
         make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters);
     const auto de = test::make_losses(
         "de", {{"tap", tap}},
-        {teacher, data, *student, parameters, kBatch, Preset::kAuthors, stream()});
+        {teacher, data, *student, parameters, kBatch, conventions_of(Preset::kAuthors), stream()});
     return parameters.count("de.pair.") > 0 ? "pair" : "embedding";
   };
   EXPECT_STREQ(made(neumf, "neumf", "auto"), "pair");

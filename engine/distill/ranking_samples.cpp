@@ -1,0 +1,40 @@
+#include "engine/distill/ranking_samples.h"
+
+#include "kernels/epoch/sampling.h"
+
+namespace derrd {
+
+RankingSamples::RankingSamples(const RankingSamplerOptions& options, Matrix<const int32_t> lists,
+                               SparseRows observed, int64_t rows, const Stream& stream)
+    : sampler_(options, lists, observed, rows, stream),
+      slots_(lists.rows, rows, sampler_.slots()) {}
+
+void RankingSamples::order_by(const Scorer& teacher, const Stream& stream) {
+  const Matrix<int32_t> samples = slots_.samples();
+  teacher_ = &teacher;
+  slot_offsets_ = even_offsets(samples.rows, samples.cols, stream);
+  teacher_score_ = DeviceArray<float>(samples.size());
+  drawn_.reset();
+}
+
+void RankingSamples::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+  const std::pair epoch(plan.seed(), plan.epoch());
+  if (drawn_ == epoch) return;
+  sampler_.draw(slots_.samples(), plan.seed(), plan.epoch(), stream);
+  if (teacher_ != nullptr) order(stream);
+  slots_.invert(sampler_.space(), stream);
+  drawn_ = epoch;
+}
+
+void RankingSamples::order(const Stream& stream) {
+  const Matrix<int32_t> samples = slots_.samples();
+  const Matrix<float> score = teacher_score_.matrix(samples.rows, samples.cols);
+  teacher_->score_items(score, samples, 0, stream);
+  const SortSpace& space = sampler_.space();
+  const SortBuffers keys = space.unsorted(samples.size());
+  slot_order_keys(keys, samples, score, stream);
+  segmented_sort_pairs({space.sorted(samples.size()).keys, sort_values(samples.flat())}, keys,
+                       slot_offsets_.view(), space.scratch(), stream);
+}
+
+}  // namespace derrd

@@ -1,0 +1,27 @@
+#include "engine/distill/sampled_rows.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/distill/slot_rows.h"
+#include "kernels/platform/sort.h"
+
+namespace derrd {
+
+SampledRows::SampledRows(std::shared_ptr<RankingSamples> samples, int64_t rows,
+                         int64_t anchor_capacity)
+    : samples_(std::move(samples)),
+      capacity_(std::min(rows, anchor_capacity * samples_->slots().samples().cols)),
+      rows_(rows),
+      positions_(rows + 1),
+      sum_scratch_(exclusive_sum_scratch_bytes(rows + 1)),
+      cursor_(1) {}
+
+RowSegments SampledRows::of_batch(RowSegments anchors, const Stream& stream) const {
+  const SlotSamples& slots = samples_->slots();
+  find_slot_rows({rows_.view(), cursor_.data(), positions_.view(), sum_scratch_.view()}, anchors,
+                 slots.index(anchors, stream), slots.samples().cols, stream);
+  return {rows_.view(), {}, {}, cursor_.data(), capacity_};
+}
+
+}  // namespace derrd
