@@ -91,7 +91,7 @@ void check_options(const DistillCommand& command, const std::vector<const LossFa
   if (command.balance && losses.empty()) {
     throw UsageError("--auto-lambda sets the weights of losses; --method none has none");
   }
-  if (const int first = TrainOptions().balance_epochs;
+  if (const int first = BalanceOptions().epochs;
       command.balance && command.training.epochs <= first) {
     fmt::print(stderr,
                "derrd: warning: --auto-lambda sets the weights after {} epochs, but training ends "

@@ -56,16 +56,17 @@ void add_speed_group(CLI::App& command, TrainingOptions& options) {
       .add_option(
           "--row-updates", options.row_updates_name,
           "When Adam moves the rows of embedding tables. every-step: all at once, as in the "
-          "textbook; when-read: each when a batch next reads it, which moves fewer bytes; "
-          "auto: the latter where the tables exceed the cache. The same bits come out")
-      ->check(CLI::IsMember({"auto", "when-read", "every-step"}))
+          "textbook; lazy: each when a batch next reads it, which moves fewer bytes; auto: lazy "
+          "where the tables exceed the cache. The same bits come out")
+      ->check(CLI::IsMember({"auto", "lazy", "every-step"}))
       ->group("Speed")
       ->capture_default_str();
   command
-      .add_option("--graph-steps", options.graph_steps,
-                  "Training steps that a GPU is given at once, as a CUDA graph; 0: launch by "
-                  "launch, as profilers want them. The same bits come out")
-      ->check(count_from(0))
+      .add_option(
+          "--graph", options.graph_name,
+          "Record a training step as a CUDA graph and repeat it. off: queue every launch by "
+          "itself, as profilers need it. The same bits come out")
+      ->check(CLI::IsMember({"on", "off"}))
       ->group("Speed")
       ->capture_default_str();
 }

@@ -26,7 +26,7 @@ struct TrainingOptions {
   std::optional<int> patience;  ///< the preset's unless given
   std::string preset_name = "authors";
   std::string row_updates_name = "auto";
-  int64_t graph_steps = TrainOptions{}.graph_steps;
+  std::string graph_name = "on";
   uint64_t seed = 0;
   int threads = 0;
 
@@ -36,7 +36,10 @@ struct TrainingOptions {
   }
   RowUpdates row_updates() const {
     if (row_updates_name == "auto") return RowUpdates::kAuto;
-    return row_updates_name == "when-read" ? RowUpdates::kWhenRead : RowUpdates::kEveryStep;
+    return row_updates_name == "lazy" ? RowUpdates::kLazy : RowUpdates::kEveryStep;
+  }
+  StepGraph::Mode graph() const {
+    return graph_name == "on" ? StepGraph::Mode::kRecorded : StepGraph::Mode::kLaunchByLaunch;
   }
   int effective_patience() const { return patience.value_or(conventions().patience); }
 };

@@ -165,7 +165,7 @@ TrainOptions TrainingRun::train_options() const {
   train.adam.learning_rate = options_.learning_rate;
   train.adam.weight_decay = options_.weight_decay;
   train.row_updates = options_.row_updates();
-  train.graph_steps = options_.graph_steps;
+  train.graph = options_.graph();
   const int64_t samples = data_.pairs() * options_.negatives;
   train.plan = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;
@@ -272,7 +272,7 @@ void TrainingRun::train(TrainingTask task) {
   parameters.allocate(options_.seed, stream_);
   if (task.balance) {
     for (const LossFactory* loss : task.losses) {
-      train.shares.push_back(loss->recommended_share(task.model));
+      train.balance.shares.push_back(loss->recommended_share(task.model));
     }
   }
   Trainer trainer(data_, parameters, *model, losses, train, stream_);

@@ -18,7 +18,7 @@ CdLoss::CdLoss(double weight, CdOptions options, const DeviceDataset& data, Teac
       options_(options),
       lists_(lists.items),
       samples_(data.users(), data.items(), options.items),
-      slots_(Anchor::kUser, samples_, capacity, student),
+      slots_(Entity::kUser, samples_, capacity, student),
       space_(std::max(lists.items.size(), samples().size()), data.users()),
       list_offsets_(even_offsets(data.users(), lists.items.cols, stream)),
       list_targets_(lists.items.size()),

@@ -34,6 +34,9 @@ class CdLoss final : public DistillationLoss {
 
   std::string_view name() const override { return "cd"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
+    return slots_.reads(plan.distinct_users());
+  }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 

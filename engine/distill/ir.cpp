@@ -20,7 +20,7 @@ IrLoss::IrLoss(double weight, const IrOptions& options, const DeviceDataset& dat
                                         std::in_place, std::move(user_samples), data.items(),
                                         std::min(batch_size, data.users()))
                                   : std::nullopt),
-      slots_(Anchor::kItem, samples_.slots(),
+      slots_(Entity::kItem, samples_.slots(),
              sampled_items_ ? sampled_items_->capacity() : std::min(batch_size, data.items()),
              student) {}
 
@@ -34,9 +34,8 @@ RowSegments IrLoss::items(const EpochPlan& plan, const Stream& stream) const {
                         : plan.distinct_positives();
 }
 
-void IrLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
-                           const Stream& stream) {
-  const SlotLosses::Scored s = slots_.forward(items(plan, stream), student, stream);
+void IrLoss::add_gradients(const EpochPlan&, Model& student, double* loss, const Stream& stream) {
+  const SlotLosses::Scored s = slots_.forward(items_, student, stream);
   relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, options_.sampler.interesting,
                   static_cast<float>(weight()), options_.reduction, stream);
   slots_.backward(s, student, loss, stream);

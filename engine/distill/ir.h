@@ -42,6 +42,10 @@ class IrLoss final : public DistillationLoss {
 
   std::string_view name() const override { return "ir"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  std::vector<RowsRead> reads(const EpochPlan& plan, const Stream& stream) override {
+    items_ = items(plan, stream);
+    return slots_.reads(items_);
+  }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 
@@ -57,6 +61,7 @@ class IrLoss final : public DistillationLoss {
   RankingSamples samples_;
   std::optional<SampledRows> sampled_items_;
   SlotLosses slots_;
+  RowSegments items_;  // of the current step
 };
 
 /// Makes "ir".

@@ -25,16 +25,16 @@ class DistillationLoss {
   virtual std::string_view name() const = 0;
   /// What its loss is multiplied by in the sum of equation 11.
   double weight() const { return weight_; }
-  void set_weight(double weight) {
-    if (weight != weight_) step_changes();
-    weight_ = weight;
-  }
-  /// Changes whenever add_gradients() will queue other launches than before, or the same with other
-  /// arguments: recorded steps are good for one revision only.
-  int64_t revision() const { return revision_; }
+  void set_weight(double weight) { weight_ = weight; }
 
   /// Draws its samples of the epoch that `plan` has just begun.
   virtual void begin_epoch(const EpochPlan& plan, const Stream& stream) = 0;
+  /// Lists the rows of the student's embedding tables whose values add_gradients() reads for the
+  /// current batch, such as batch_rows() and slot_batch_rows(). Called once at the beginning of
+  /// every step; may queue the launches that find these rows, which neither allocate nor wait.
+  /// Rows that no list names may be out of date, and the loss would learn from old values: the
+  /// checking executor overwrites them with an absurd number for the step.
+  virtual std::vector<RowsRead> reads(const EpochPlan& plan, const Stream& stream) = 0;
   /// Queues forward and backward of the current batch, between those of the student: the gradient
   /// of weight() times its loss accumulates, *loss grows by the unweighted loss. Neither allocates
   /// nor waits.
@@ -51,12 +51,8 @@ class DistillationLoss {
   /// Figures on the last epoch that its loss does not show, by name, for logs.
   virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
 
- protected:
-  void step_changes() { ++revision_; }
-
  private:
   double weight_;
-  int64_t revision_ = 0;
 };
 
 }  // namespace derrd

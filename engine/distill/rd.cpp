@@ -17,7 +17,7 @@ RdLoss::RdLoss(double weight, RdOptions options, const DeviceDataset& data,
       options_(options),
       data_(data),
       samples_(data.users(), data.items(), options.top + options.negatives),
-      slots_(Anchor::kUser, samples_, capacity, student),
+      slots_(Entity::kUser, samples_, capacity, student),
       space_(samples().size(), data.users()) {
   const DeviceArray<int32_t> lowest(data.users());
   top_items(samples_.samples(), lowest.view(), lists, options_.top, stream);
@@ -28,8 +28,7 @@ void RdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
       samples_.samples(), options_.top, data_.train(), data_.items(),
       {plan.seed(), RandomPurpose::kRdNegatives, static_cast<uint32_t>(plan.epoch())}, stream);
   samples_.invert(space_, stream);
-  const RankWeight before = std::exchange(rank_weight_, rank_weight(plan.epoch()));
-  if (rank_weight_ != before) step_changes();
+  rank_weight_ = rank_weight(plan.epoch());
 }
 
 RankWeight RdLoss::rank_weight(int epoch) const {

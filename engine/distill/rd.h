@@ -36,6 +36,9 @@ class RdLoss final : public DistillationLoss {
 
   std::string_view name() const override { return "rd"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override;
+  std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
+    return slots_.reads(plan.distinct_users());
+  }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 

@@ -12,7 +12,7 @@ RrdLoss::RrdLoss(double weight, RrdOptions options, std::shared_ptr<RankingSampl
     : DistillationLoss(weight),
       options_(options),
       samples_(std::move(samples)),
-      slots_(Anchor::kUser, samples_->slots(), capacity, student) {}
+      slots_(Entity::kUser, samples_->slots(), capacity, student) {}
 
 void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
                             const Stream& stream) {

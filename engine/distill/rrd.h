@@ -35,6 +35,9 @@ class RrdLoss final : public DistillationLoss {
   void begin_epoch(const EpochPlan& plan, const Stream& stream) override {
     samples_->begin_epoch(plan, stream);
   }
+  std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
+    return slots_.reads(plan.distinct_users());
+  }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 

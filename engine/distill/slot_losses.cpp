@@ -28,7 +28,7 @@ SlotIndex SlotSamples::index(RowSegments anchors, const Stream& stream) const {
   return {offsets_.view(), occurrences_.view(), position_.view()};
 }
 
-SlotLosses::SlotLosses(Anchor anchor, const SlotSamples& samples, int64_t capacity, Model& student)
+SlotLosses::SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student)
     : anchor_(anchor),
       samples_(samples),
       loss_terms_(capacity),

@@ -38,7 +38,12 @@ class SlotLosses {
  public:
   /// @param samples of the epoch; they outlive this
   /// @param capacity no batch has more distinct anchors
-  SlotLosses(Anchor anchor, const SlotSamples& samples, int64_t capacity, Model& student);
+  SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student);
+
+  /// Lists the rows that forward() of these anchors reads.
+  std::vector<RowsRead> reads(RowSegments anchors) const {
+    return slot_batch_rows({samples_.samples(), anchors}, anchor_);
+  }
 
   /// A batch's slots with their scores, and where a loss writes.
   struct Scored {
@@ -52,7 +57,7 @@ class SlotLosses {
   void backward(const Scored& scored, Model& student, double* loss, const Stream& stream) const;
 
  private:
-  Anchor anchor_;
+  Entity anchor_;
   const SlotSamples& samples_;
   DeviceArray<float> loss_terms_;          // [capacity]
   DeviceArray<float> score_, grad_score_;  // [capacity, slots]

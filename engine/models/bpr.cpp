@@ -11,8 +11,8 @@ constexpr Parameters::Initial kEmbedding = {Parameters::Initial::Kind::kNormal, 
 BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size,
                    Parameters& parameters)
     : parameters_(parameters),
-      user_(parameters.declare_table("user_embedding", users, dim, kEmbedding)),
-      item_(parameters.declare_table("item_embedding", items, dim, kEmbedding)),
+      user_(parameters.declare_table("user_embedding", Entity::kUser, users, dim, kEmbedding)),
+      item_(parameters.declare_table("item_embedding", Entity::kItem, items, dim, kEmbedding)),
       loss_terms_(batch_size),
       coefficient_(batch_size),
       scorer_({}, {}) {}
@@ -28,10 +28,6 @@ BprCall BprModel::call(const EpochPlan& plan) const {
 }
 
 void BprModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
-  parameters_.catch_up({{user_, plan.distinct_users()},
-                        {item_, plan.distinct_positives()},
-                        {item_, plan.distinct_negatives()}},
-                       stream);
   bpr_forward(loss_terms_.view(), coefficient_.view(), call(plan), stream);
   accumulate_sum(loss, loss_terms_.view(), stream);
 }
@@ -46,18 +42,17 @@ Representations BprModel::representations() const {
           {{parameters_.value(item_), parameters_.gradient(item_)}}};
 }
 
-void BprModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+void BprModel::score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                            const Stream& stream) {
-  const ParameterId anchors = anchor == Anchor::kUser ? user_ : item_;
-  const ParameterId others = anchor == Anchor::kUser ? item_ : user_;
-  parameters_.catch_up({{anchors, batch.anchors}, {others, batch.anchors, batch.samples}}, stream);
+  const ParameterId anchors = anchor == Entity::kUser ? user_ : item_;
+  const ParameterId others = anchor == Entity::kUser ? item_ : user_;
   slot_scores_forward(score, parameters_.value(anchors), parameters_.value(others), batch, stream);
 }
 
 void BprModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
-                                  const SlotIndex& index, Anchor anchor, const Stream& stream) {
-  const ParameterId anchors = anchor == Anchor::kUser ? user_ : item_;
-  const ParameterId others = anchor == Anchor::kUser ? item_ : user_;
+                                  const SlotIndex& index, Entity anchor, const Stream& stream) {
+  const ParameterId anchors = anchor == Entity::kUser ? user_ : item_;
+  const ParameterId others = anchor == Entity::kUser ? item_ : user_;
   slot_scores_backward(parameters_.gradient(anchors), parameters_.gradient(others), grad_score,
                        parameters_.value(anchors), parameters_.value(others), batch, index, stream);
 }

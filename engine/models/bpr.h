@@ -16,14 +16,15 @@ class BprModel final : public Model {
   BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "bpr"; }
+  std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
   void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
   void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t, int64_t) override {}
-  void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+  void score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                    const Stream& stream) override;
   void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
-                          const SlotIndex& index, Anchor anchor, const Stream& stream) override;
+                          const SlotIndex& index, Entity anchor, const Stream& stream) override;
   std::vector<NamedMatrix> tensors() const override;
   const Scorer& scorer(const Stream& stream) override;
 

@@ -8,6 +8,7 @@
 
 #include "engine/models/scorer.h"
 #include "engine/training/epoch_plan.h"
+#include "engine/training/rows_read.h"
 #include "kernels/distill/slot_scores.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/views.h"
@@ -39,20 +40,15 @@ struct Representations {
   std::optional<PairVectors> pairs = std::nullopt;
 };
 
-/// Whose rows the slots of a ranking loss belong to.
-enum class Anchor {
-  kUser,  ///< slots hold items
-  kItem,  ///< slots hold users
-};
-
 /// A matrix of a model file.
 struct NamedMatrix {
   std::string name;
   Matrix<const float> value;
 };
 
-/// A recommender as forward and backward over its slice of the arena. A training step is forward(),
-/// then every loss, then backward(), then the optimizer. Within it nothing allocates or waits.
+/// A recommender as forward and backward over its slice of the arena. A training step is reads(),
+/// then forward(), then every loss, then backward(), then the optimizer. Within it nothing
+/// allocates or waits.
 class Model {
  public:
   virtual ~Model() = default;
@@ -60,7 +56,12 @@ class Model {
   /// "bpr", as in a model file's metadata.
   virtual std::string_view kind() const = 0;
 
-  /// Queues the forward pass of the current batch: *loss grows by its base loss.
+  /// Lists the rows of embedding tables whose values forward() and backward() read for the current
+  /// batch. Between steps rows may be out of date; the trainer brings up to date what is listed
+  /// here or by a loss, and no other row may enter a result. (A product with 0 may read any row:
+  /// all hold finite numbers.)
+  virtual std::vector<RowsRead> reads(const EpochPlan& plan) const = 0;
+  /// Queues the forward pass of the current batch and adds its base loss to *loss.
   virtual void forward(const EpochPlan& plan, double* loss, const Stream& stream) = 0;
   /// Queues the backward pass: gradients of the base loss, and of what losses added to
   /// gradients of representations outside the arena, accumulate in the arena.
@@ -71,19 +72,20 @@ class Model {
   /// Allocates what the next two need for batches of so many anchors and slots; the largest counts.
   /// While losses are made.
   virtual void reserve_slots(int64_t anchors, int64_t slots) = 0;
-  /// Scores the slots of the batch's anchors, as slot_scores_forward leaves them.
-  virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+  /// Scores the slots of the batch's anchors, as slot_scores_forward leaves them. Reads what
+  /// slot_batch_rows() lists, which a loss declares.
+  virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                            const Stream& stream) = 0;
   /// The gradients of those scores' loss, accumulated in the arena. Right after score_slots() of
   /// the same batch.
   virtual void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
-                                  const SlotIndex& index, Anchor anchor, const Stream& stream) = 0;
+                                  const SlotIndex& index, Entity anchor, const Stream& stream) = 0;
 
   /// What a model file holds.
   virtual std::vector<NamedMatrix> tensors() const = 0;
 
-  /// The model as it scores, brought up to date with its parameters; valid until they change. Of
-  /// updates that rows still wait for it knows nothing (Parameters::catch_up_all).
+  /// Makes a scorer of the present parameters, valid until they change. Reads whole tables: between
+  /// epochs only, when all rows are up to date.
   virtual const Scorer& scorer(const Stream& stream) = 0;
 };
 

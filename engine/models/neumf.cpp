@@ -46,11 +46,11 @@ NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& paramet
   const int64_t dim = shape.dim;
   const int64_t hidden = widths_.front();
   const Initial first = hidden_weight(2 * dim, hidden);
-  user_ = {parameters.declare_table("user_gmf", shape.users, dim, kEmbeddingInitial),
-           parameters.declare_table("user_mlp", shape.users, dim, kEmbeddingInitial),
+  user_ = {parameters.declare_table("user_gmf", Entity::kUser, shape.users, dim, kEmbeddingInitial),
+           parameters.declare_table("user_mlp", Entity::kUser, shape.users, dim, kEmbeddingInitial),
            parameters.declare("hidden.1.user_weight", hidden, dim, first)};
-  item_ = {parameters.declare_table("item_gmf", shape.items, dim, kEmbeddingInitial),
-           parameters.declare_table("item_mlp", shape.items, dim, kEmbeddingInitial),
+  item_ = {parameters.declare_table("item_gmf", Entity::kItem, shape.items, dim, kEmbeddingInitial),
+           parameters.declare_table("item_mlp", Entity::kItem, shape.items, dim, kEmbeddingInitial),
            parameters.declare("hidden.1.item_weight", hidden, dim, first)};
   first_bias_ = parameters.declare("hidden.1.bias", 1, hidden, kZero);
   for (size_t l = 1; l < widths_.size(); ++l) {
@@ -112,13 +112,6 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
   const int64_t dim = shape_.dim;
   const int64_t hidden = widths_.front();
   const ActiveRows active = &pair_cursor_.data()->count;
-  parameters_.catch_up({{user_.gmf, batch.distinct_users},
-                        {user_.mlp, batch.distinct_users},
-                        {item_.gmf, batch.distinct_positives},
-                        {item_.mlp, batch.distinct_positives},
-                        {item_.gmf, batch.distinct_negatives},
-                        {item_.mlp, batch.distinct_negatives}},
-                       stream);
   locate_pairs(buffers, batch, stream);
 
   const int64_t users = batch.distinct_users.capacity;
@@ -233,26 +226,18 @@ Representations NeumfModel::representations() const {
                       shape_.dim}};
 }
 
-void NeumfModel::score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+void NeumfModel::score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                              const Stream& stream) {
   const TrainedNeumf model = trained();
-  const bool users = anchor == Anchor::kUser;
-  const Side& anchors = users ? user_ : item_;
-  const Side& others = users ? item_ : user_;
-  // What is computed of other rows than these enters no result.
-  parameters_.catch_up({{anchors.gmf, batch.anchors},
-                        {anchors.mlp, batch.anchors},
-                        {others.gmf, batch.anchors, batch.samples},
-                        {others.mlp, batch.anchors, batch.samples}},
-                       stream);
+  const bool users = anchor == Entity::kUser;
   slots_.forward(score, model, users ? model.user : model.item, users ? model.item : model.user,
                  batch, stream);
 }
 
 void NeumfModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
-                                    const SlotIndex& index, Anchor anchor, const Stream& stream) {
+                                    const SlotIndex& index, Entity anchor, const Stream& stream) {
   const TrainedNeumf model = trained();
-  const bool users = anchor == Anchor::kUser;
+  const bool users = anchor == Entity::kUser;
   slots_.backward(grad_score, model, users ? model.user : model.item,
                   users ? model.item : model.user, batch, index, stream);
 }

@@ -32,14 +32,15 @@ class NeumfModel final : public Model {
   NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "neumf"; }
+  std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
   void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
   void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t anchors, int64_t slots) override { slots_.reserve(anchors, slots); }
-  void score_slots(Matrix<float> score, const SlotBatch& batch, Anchor anchor,
+  void score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                    const Stream& stream) override;
   void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
-                          const SlotIndex& index, Anchor anchor, const Stream& stream) override;
+                          const SlotIndex& index, Entity anchor, const Stream& stream) override;
   std::vector<NamedMatrix> tensors() const override;
   const Scorer& scorer(const Stream& stream) override;
 

@@ -118,8 +118,7 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
        .active = batch.anchors.active()},
       stream);
   add_rows(anchor.mlp.grad, grad_vectors, 0, batch.anchors, stream);
-  // Of rows that no slot holds the gradient is 0: whatever state they are in, and they may lag
-  // behind (Parameters), neither sum changes.
+  // Rows that no slot holds may be out of date. Their gradient is 0, so neither sum changes.
   gemm(other.weight.grad, grad_other_part, Transpose::kYes, other.mlp.value, Transpose::kNo,
        {.beta = 1.0f}, stream);
   gemm(other.mlp.grad, grad_other_part, Transpose::kNo, other.weight.value, Transpose::kNo,

@@ -8,7 +8,7 @@ namespace derrd {
 
 namespace {
 
-/// The least one that is not below n.
+/// Smallest power of two that is at least n.
 int64_t power_of_two(int64_t n) {
   return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, n))));
 }
@@ -19,31 +19,62 @@ RowUpdates resolve(RowUpdates row_updates, const Parameters& parameters) {
   constexpr int64_t kUsualCache = int64_t{32} << 20;
   constexpr int64_t kBytes = 4 * sizeof(float);  // a value, its moments and its gradient
   const int64_t cache = device_info().cache_bytes;
-  const bool fits = kBytes * parameters.table_elements() <= (cache == 0 ? kUsualCache : cache);
-  return fits ? RowUpdates::kEveryStep : RowUpdates::kWhenRead;
+  int64_t elements = 0;
+  for (const auto& [id, of] : parameters.tables()) elements += parameters.value(id).size();
+  const bool fits = kBytes * elements <= (cache == 0 ? kUsualCache : cache);
+  return fits ? RowUpdates::kEveryStep : RowUpdates::kLazy;
 }
 
 }  // namespace
 
-Optimizer::Optimizer(Parameters& parameters, AdamOptions options, RowUpdates row_updates,
+Optimizer::Optimizer(const Parameters& parameters, AdamOptions options, RowUpdates row_updates,
                      int64_t window, const Stream& stream)
     : parameters_(parameters),
       options_(options),
       window_(window),
       row_updates_(resolve(row_updates, parameters)),
-      every_step_(row_updates_ == RowUpdates::kWhenRead
-                      ? parameters.outside_tables()
-                      : std::vector<Parameters::Range>{{0, parameters.values().size}}),
+      every_step_(lazy() ? parameters.outside_tables()
+                         : std::vector<Parameters::Range>{{0, parameters.values().size}}),
       steps_(1),
-      corrections_(row_updates_ == RowUpdates::kWhenRead ? power_of_two(window) : 1) {
+      corrections_(lazy() ? power_of_two(window) : 1) {
+  if (lazy()) make_lazy_tables();
   set_steps(0, stream);
 }
 
-Optimizer::~Optimizer() { parameters_.stop_waiting(history()); }
+void Optimizer::make_lazy_tables() {
+  int64_t rows = 0;
+  for (const auto& [id, of] : parameters_.tables()) rows += parameters_.value(id).rows;
+  applied_ = DeviceArray<uint32_t>(rows);
+  int64_t first = 0;
+  for (const auto& [id, of] : parameters_.tables()) {
+    const Matrix<float> value = parameters_.value(id);
+    const auto part = [&](Vector<float> arena) { return parameters_.matrix(arena, id); };
+    lazy_tables_.push_back(
+        {of,
+         {value, part(parameters_.first_moments()), part(parameters_.second_moments()),
+          part(parameters_.gradients()), applied_.view().slice(first, value.rows)}});
+    first += value.rows;
+  }
+}
+
+void Optimizer::catch_up(std::span<const RowsRead> reads, const Stream& stream) const {
+  std::vector<AdamRead> lists;
+  for (const RowsRead& read : reads) {
+    for (const Table& table : lazy_tables_) {
+      if (table.of == read.of) lists.push_back({table.rows, read.rows, read.samples});
+    }
+  }
+  adam_catch_up(lists, options_, history(), stream);
+}
+
+void Optimizer::catch_up_all(const Stream& stream) {
+  catch_up(std::vector<RowsRead>{{Entity::kUser, {}}, {Entity::kItem, {}}}, stream);
+  since_catch_up_ = 0;
+}
 
 void Optimizer::step(const Stream& stream) {
-  if (row_updates_ == RowUpdates::kWhenRead && ++since_catch_up_ > window_) {
-    throw std::logic_error("optimizer: more steps than its window without catch_up()");
+  if (lazy() && ++since_catch_up_ > window_) {
+    throw std::logic_error("optimizer: more steps than its window without catch_up_all()");
   }
   adam_advance(history(), options_, stream);
   for (const auto [begin, size] : every_step_) {
@@ -54,19 +85,15 @@ void Optimizer::step(const Stream& stream) {
   }
 }
 
-void Optimizer::catch_up(const Stream& stream) {
-  parameters_.catch_up_all(stream);
-  since_catch_up_ = 0;
-}
-
 int64_t Optimizer::steps(const Stream& stream) const { return steps_.to_host(stream)[0]; }
 
 void Optimizer::set_steps(int64_t steps, const Stream& stream) {
   since_catch_up_ = 0;
   copy_to_device(steps_.data(), &steps, sizeof(steps), stream);
-  if (row_updates_ == RowUpdates::kWhenRead) {
-    parameters_.let_rows_wait(options_, history(), steps, stream);
-  }
+  if (!lazy()) return;
+  const std::vector<uint32_t> applied(static_cast<size_t>(applied_.size()),
+                                      static_cast<uint32_t>(steps));
+  copy_to_device(applied_.data(), applied.data(), applied_.bytes(), stream);
 }
 
 }  // namespace derrd

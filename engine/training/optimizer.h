@@ -1,56 +1,70 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/training/parameters.h"
+#include "engine/training/rows_read.h"
 #include "kernels/platform/memory.h"
 #include "kernels/update/adam.h"
+#include "kernels/update/adam_rows.h"
 
 namespace derrd {
 
-/// When the rows of tables are updated. The results agree to the bit.
+/// When the rows of embedding tables are updated. The results agree to the bit.
 enum class RowUpdates {
-  kAuto,       ///< the faster way: when read, where the tables exceed the device's cache
-  kWhenRead,   ///< a row's updates wait until it is next read: traffic for the rows of a batch
-  kEveryStep,  ///< all rows at every step: traffic for the whole tables
+  kAuto,       ///< the faster way: lazy, where the tables exceed the device's cache
+  kLazy,       ///< a row is updated when a step next reads it: traffic for the rows of a batch
+  kEveryStep,  ///< every row at every step: traffic for the whole tables
 };
 
 /// Dense Adam with coupled L2 over the whole arena: every element moves at every step, whether the
-/// batch touched it or not.
+/// batch touched it or not. With lazy rows a row of a table makes these moves when it is next read,
+/// and its gradient waits for them.
 class Optimizer {
  public:
   /// @param parameters allocated; outlives the optimizer, which is its only one
-  /// @param window no more steps than this between two calls of catch_up()
-  Optimizer(Parameters& parameters, AdamOptions options, RowUpdates row_updates, int64_t window,
-            const Stream& stream);
-  ~Optimizer();
+  /// @param window the most steps between two calls of catch_up_all()
+  Optimizer(const Parameters& parameters, AdamOptions options, RowUpdates row_updates,
+            int64_t window, const Stream& stream);
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One step from the accumulated gradients. They are zero afterwards, but for tables whose rows
-  /// wait. Neither allocates nor waits.
-  /// @throws std::logic_error beyond the window; steps that a graph repeats are not seen.
+  /// Brings the rows up to date that a step is going to read; the others may stay behind. Neither
+  /// allocates nor waits.
+  void catch_up(std::span<const RowsRead> reads, const Stream& stream) const;
+  /// Brings all rows up to date: the arena is as after the last step.
+  void catch_up_all(const Stream& stream);
+  /// Takes one step from the accumulated gradients. They are zero afterwards, except those of lazy
+  /// rows. Neither allocates nor waits.
+  /// @throws std::logic_error beyond the window; steps that a graph repeats are not counted.
   void step(const Stream& stream);
-  /// Makes the updates that rows still wait for: the arena is as after the last step.
-  void catch_up(const Stream& stream);
 
-  /// Steps taken so far; waits for the stream.
+  /// Number of steps taken; waits for the stream.
   int64_t steps(const Stream& stream) const;
-  /// Continues from a checkpoint, where no row waited.
+  /// Continues from a checkpoint, in which all rows are up to date.
   void set_steps(int64_t steps, const Stream& stream);
 
  private:
+  struct Table {
+    Entity of;
+    AdamRows rows;
+  };
+  void make_lazy_tables();
   AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
+  bool lazy() const { return row_updates_ == RowUpdates::kLazy; }
 
-  Parameters& parameters_;
+  const Parameters& parameters_;
   AdamOptions options_;
   int64_t window_;
   RowUpdates row_updates_;
-  std::vector<Parameters::Range> every_step_;  // what is updated by step()
+  std::vector<Parameters::Range> every_step_;  // what step() updates
   DeviceArray<int64_t> steps_;                 // [1]
   DeviceArray<AdamCorrections> corrections_;   // of the latest steps
-  int64_t since_catch_up_ = 0;                 // steps
+  DeviceArray<uint32_t> applied_;              // [lazy rows] updates of each row
+  std::vector<Table> lazy_tables_;
+  int64_t since_catch_up_ = 0;  // steps
 };
 
 }  // namespace derrd

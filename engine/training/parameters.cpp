@@ -1,5 +1,6 @@
 #include "engine/training/parameters.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -12,23 +13,17 @@ namespace {
 constexpr int64_t kAlignedFloats = 64;
 }  // namespace
 
-ParameterId Parameters::declare(Declared matrix) {
-  if (allocated_) {
-    throw std::logic_error("parameters: '" + matrix.name + "' declared after allocate()");
-  }
-  size_ += (matrix.rows * matrix.cols + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
-  declared_.push_back(std::move(matrix));
+ParameterId Parameters::declare(std::string name, int64_t rows, int64_t cols, Initial initial) {
+  if (allocated_) throw std::logic_error("parameters: '" + name + "' declared after allocate()");
+  declared_.push_back({std::move(name), rows, cols, size_, initial});
+  size_ += (rows * cols + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
   return {static_cast<int64_t>(declared_.size()) - 1};
 }
 
-ParameterId Parameters::declare(std::string name, int64_t rows, int64_t cols, Initial initial) {
-  return declare({std::move(name), rows, cols, size_, initial, -1});
-}
-
-ParameterId Parameters::declare_table(std::string name, int64_t rows, int64_t cols,
+ParameterId Parameters::declare_table(std::string name, Entity of, int64_t rows, int64_t cols,
                                       Initial initial) {
-  const ParameterId id = declare({std::move(name), rows, cols, size_, initial, table_rows_});
-  table_rows_ += rows;
+  const ParameterId id = declare(std::move(name), rows, cols, initial);
+  tables_.push_back({id, of});
   return id;
 }
 
@@ -41,7 +36,6 @@ void Parameters::allocate(uint64_t seed, const Stream& stream) {
   for (const auto* array : {&values_, &gradients_, &first_moments_, &second_moments_}) {
     array->zero(stream);
   }
-  applied_ = DeviceArray<uint32_t>(table_rows_);
   const RandomKey key = {seed, RandomPurpose::kInitialise, 0};
   for (const Declared& d : declared_) {
     const Vector<float> values = values_.view().slice(d.offset, d.rows * d.cols);
@@ -57,7 +51,7 @@ void Parameters::allocate(uint64_t seed, const Stream& stream) {
 std::vector<Parameters::Range> Parameters::outside_tables() const {
   std::vector<Range> ranges;
   for (size_t i = 0; i < declared_.size(); ++i) {
-    if (declared_[i].first_row >= 0) continue;
+    if (is_table(static_cast<int64_t>(i))) continue;
     const int64_t begin = declared_[i].offset;
     const int64_t end = i + 1 < declared_.size() ? declared_[i + 1].offset : size_;
     if (ranges.empty() || ranges.back().begin + ranges.back().size != begin) {
@@ -68,46 +62,9 @@ std::vector<Parameters::Range> Parameters::outside_tables() const {
   return ranges;
 }
 
-int64_t Parameters::table_elements() const {
-  int64_t total = 0;
-  for (const Declared& d : declared_) {
-    if (d.first_row >= 0) total += d.rows * d.cols;
-  }
-  return total;
-}
-
-AdamRows Parameters::table(ParameterId id) const {
-  const Declared& d = declared_.at(static_cast<size_t>(id.index));
-  if (d.first_row < 0) throw std::logic_error("parameters: '" + d.name + "' is no table");
-  return {matrix(values_, id), matrix(first_moments_, id), matrix(second_moments_, id),
-          matrix(gradients_, id), applied_.view().slice(d.first_row, d.rows)};
-}
-
-void Parameters::catch_up(std::initializer_list<RowsToRead> reads, const Stream& stream) const {
-  if (history_.corrections.size == 0) return;
-  std::vector<AdamRead> lists;
-  for (const RowsToRead& read : reads) {
-    lists.push_back({table(read.table), read.rows, read.samples});
-  }
-  adam_catch_up(lists, options_, history_, stream);
-}
-
-void Parameters::catch_up_all(const Stream& stream) const {
-  if (history_.corrections.size == 0) return;
-  std::vector<AdamRead> tables;
-  for (size_t i = 0; i < declared_.size(); ++i) {
-    if (declared_[i].first_row < 0) continue;
-    tables.push_back({table({static_cast<int64_t>(i)}), {}, {}});
-  }
-  adam_catch_up(tables, options_, history_, stream);
-}
-
-void Parameters::let_rows_wait(AdamOptions options, AdamHistory history, int64_t applied,
-                               const Stream& stream) {
-  options_ = options;
-  history_ = history;
-  const std::vector<uint32_t> all(static_cast<size_t>(table_rows_), static_cast<uint32_t>(applied));
-  copy_to_device(applied_.data(), all.data(), applied_.bytes(), stream);
+bool Parameters::is_table(int64_t index) const {
+  return std::any_of(tables_.begin(), tables_.end(),
+                     [&](const Table& table) { return table.id.index == index; });
 }
 
 int64_t Parameters::count() const { return count(""); }
@@ -120,9 +77,9 @@ int64_t Parameters::count(std::string_view prefix) const {
   return total;
 }
 
-Matrix<float> Parameters::matrix(const DeviceArray<float>& array, ParameterId id) const {
+Matrix<float> Parameters::matrix(Vector<float> arena, ParameterId id) const {
   const Declared& d = declared_.at(static_cast<size_t>(id.index));
-  return {array.data() + d.offset, d.rows, d.cols};
+  return {arena.data + d.offset, d.rows, d.cols};
 }
 
 }  // namespace derrd

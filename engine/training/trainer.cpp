@@ -14,8 +14,6 @@ namespace derrd {
 
 namespace {
 
-constexpr int64_t kNothingRecorded = -1;
-
 /// Seconds since the last lap.
 class Stopwatch {
  public:
@@ -55,53 +53,67 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
       stream_(stream),
       plan_(data, options.plan, stream),
       optimizer_(parameters, options.adam, options.row_updates, plan_.batches(), stream),
+      unread_rows_(parameters),
+      steps_(options.graph),
       evaluator_(data),
       early_stopping_(options.stopping, options.patience),
       loss_sums_(1 + static_cast<int64_t>(losses.size())),
-      best_values_(parameters.values().size),
-      recorded_revision_(kNothingRecorded) {
+      best_values_(parameters.values().size) {
   best_values_.zero(stream);
 }
 
 void Trainer::begin_epoch(int epoch) {
-  optimizer_.catch_up(stream_);
   plan_.begin_epoch(epoch, stream_);
   for (const auto& loss : losses_) loss->begin_epoch(plan_, stream_);
   loss_sums_.zero(stream_);
 }
 
+// Whatever a step reads of the embedding tables is brought up to date here, and nowhere else.
+void Trainer::read_rows() {
+  std::vector<RowsRead> reads = model_.reads(plan_);
+  for (const auto& loss : losses_) add_rows_read(reads, loss->reads(plan_, stream_));
+  optimizer_.catch_up(reads, stream_);
+  unread_rows_.spoil(reads, stream_);
+}
+
 void Trainer::step() {
   plan_.next(stream_);
+  read_rows();
   double* loss_sum = loss_sums_.data();
   model_.forward(plan_, loss_sum, stream_);
-  for (const auto& loss : losses_) {
-    loss->add_gradients(plan_, model_, ++loss_sum, stream_);
-  }
+  for (const auto& loss : losses_) loss->add_gradients(plan_, model_, ++loss_sum, stream_);
   model_.backward(plan_, stream_);
+  unread_rows_.restore(stream_);
   optimizer_.step(stream_);
 }
 
-int64_t Trainer::revision() const {
-  int64_t sum = 0;  // each of them grows
-  for (const auto& loss : losses_) sum += loss->revision();
-  return sum;
-}
+void Trainer::end_epoch() { optimizer_.catch_up_all(stream_); }
 
-void Trainer::run_steps() {
-  int64_t left = plan_.batches();
-  const int64_t together = options_.graph_steps;
-  if (together > 0 && left > together && recorded_revision_ != revision()) {
-    step();  // libraries set themselves up at a first use, which cannot be recorded
-    --left;
-    graph_ = LaunchGraph(stream_, [this, together] {
-      for (int64_t s = 0; s < together; ++s) step();
-    });
-    recorded_revision_ = revision();
+void Trainer::record_losses(EpochRecord& record) {
+  const std::vector<double> sums = loss_sums_.to_host(stream_);
+  record.losses.emplace_back("base", sums[0]);
+  for (size_t i = 0; i < losses_.size(); ++i) {
+    DistillationLoss& loss = *losses_[i];
+    record.losses.emplace_back(loss.name(), sums[i + 1]);
+    record.shares.emplace_back(loss.name(), loss.weight() * sums[i + 1] / sums[0]);
+    loss.end_epoch(stream_);
+    for (auto& measurement : loss.measurements()) {
+      record.measurements.push_back(std::move(measurement));
+    }
   }
-  if (recorded_revision_ == revision()) {
-    for (; left >= together; left -= together) graph_.replay(stream_);
+  for (const auto& [name, sum] : record.losses) {
+    if (unread_rows_.entered(sum)) {
+      throw Error(fmt::format(
+          "epoch {}: the loss {} is {}: it has read rows that its reads() does not list",
+          record.epoch, name, sum));
+    }
+    if (!std::isfinite(sum)) {
+      throw Error(fmt::format(
+          "epoch {}: the loss {} is not finite: training diverged; lower --lr or the loss's weight",
+          record.epoch, name));
+    }
   }
-  for (; left > 0; --left) step();
+  record.chosen_weights = balance_losses(losses_, sums, options_.balance, record.epoch + 1);
 }
 
 EpochRecord Trainer::run_epoch() {
@@ -111,28 +123,11 @@ EpochRecord Trainer::run_epoch() {
   epoch_began_.set(stream_);
   begin_epoch(next_epoch_);
   steps_began_.set(stream_);
-  run_steps();
-  optimizer_.catch_up(stream_);
-  const std::vector<double> losses = loss_sums_.to_host(stream_);
+  steps_.run(
+      plan_.batches(), [this] { step(); }, stream_);
+  end_epoch();
+  record_losses(record);
   record.seconds.prepare = steps_began_.seconds_since(epoch_began_);
-  record.losses.emplace_back("base", losses[0]);
-  for (size_t i = 0; i < losses_.size(); ++i) {
-    DistillationLoss& loss = *losses_[i];
-    record.losses.emplace_back(loss.name(), losses[i + 1]);
-    record.shares.emplace_back(loss.name(), loss.weight() * losses[i + 1] / losses[0]);
-    loss.end_epoch(stream_);
-    for (auto& measurement : loss.measurements()) {
-      record.measurements.push_back(std::move(measurement));
-    }
-  }
-  for (const auto& [name, loss] : record.losses) {
-    if (!std::isfinite(loss)) {
-      throw Error(fmt::format(
-          "epoch {}: the loss {} is not finite: training diverged; lower --lr or the loss's weight",
-          next_epoch_, name));
-    }
-  }
-  if (next_epoch_ + 1 == options_.balance_epochs) balance(record);
   record.seconds.train = watch.lap() - record.seconds.prepare;
 
   record.evaluation = evaluator_.evaluate(model_, stream_);
@@ -144,23 +139,6 @@ EpochRecord Trainer::run_epoch() {
   }
   ++next_epoch_;
   return record;
-}
-
-void Trainer::balance(EpochRecord& record) {
-  for (size_t i = 0; i < options_.shares.size(); ++i) {
-    if (options_.shares[i] == 0) continue;
-    DistillationLoss& loss = *losses_[i];
-    const double base = record.losses[0].second;
-    const double loss_sum = record.losses[i + 1].second;
-    if (!(loss_sum > 0)) {
-      throw Error(
-          fmt::format("the loss {} is {} after {} epochs: no weight makes it a part of the "
-                      "base loss; give its weight yourself",
-                      loss.name(), loss_sum, next_epoch_ + 1));
-    }
-    loss.set_weight(options_.shares[i] * base / loss_sum);
-    record.chosen_weights.emplace_back(loss.name(), loss.weight());
-  }
 }
 
 Trainer::Outcome Trainer::run(const std::function<void(const EpochRecord&)>& on_epoch,

@@ -14,28 +14,25 @@
 #include "engine/training/checkpoint.h"
 #include "engine/training/early_stopping.h"
 #include "engine/training/epoch_plan.h"
+#include "engine/training/loss_balance.h"
 #include "engine/training/optimizer.h"
 #include "engine/training/parameters.h"
+#include "engine/training/step_graph.h"
+#include "engine/training/unread_rows.h"
 #include "kernels/platform/device.h"
-#include "kernels/platform/graph.h"
 
 namespace derrd {
 
 struct TrainOptions {
   AdamOptions adam = {.weight_decay = 1e-3f};
   RowUpdates row_updates = RowUpdates::kAuto;
-  /// Steps that are recorded once and queued together from then on, a CUDA graph; 0: every launch
-  /// is queued by itself. The same bits come out.
-  int64_t graph_steps = 16;
+  /// How steps are queued. The same bits come out.
+  StepGraph::Mode graph = StepGraph::Mode::kRecorded;
   BatchOptions plan;
   int epochs = 1000;
   int patience = 20;
   StoppingRule stopping = StoppingRule::kEachCutoff;
-  /// For each loss the part of the base loss that its weighted loss shall be: from epoch
-  /// `balance_epochs` on its weight is the one that would have given this part in the epoch before.
-  /// Empty, or 0: its weight stays.
-  std::vector<double> shares;
-  int balance_epochs = 3;
+  BalanceOptions balance;
 };
 
 /// What one epoch did.
@@ -72,11 +69,13 @@ class Trainer {
   Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
               const std::function<bool()>& interrupted);
 
-  /// One training step: the next batch of the epoch, forward, backward, Adam; no more of them than
-  /// batches between two calls of begin_epoch(). Neither allocates nor waits.
-  void step();
-  /// Begins an epoch; run() does both.
+  /// Begins an epoch: its plan and the losses' samples. run() calls this and the next two.
   void begin_epoch(int epoch);
+  /// Takes one training step: the next batch of the epoch, forward, backward, Adam. At most as many
+  /// steps as the epoch has batches. Neither allocates nor waits.
+  void step();
+  /// Ends an epoch: brings all rows of the tables up to date, for whoever reads the parameters.
+  void end_epoch();
 
   /// Makes the kept model's values (the best epoch's) the current ones. There must have been one.
   void restore_best();
@@ -92,9 +91,8 @@ class Trainer {
 
  private:
   EpochRecord run_epoch();
-  void run_steps();
-  int64_t revision() const;
-  void balance(EpochRecord& record);
+  void read_rows();
+  void record_losses(EpochRecord& record);
 
   Parameters& parameters_;
   Model& model_;
@@ -103,14 +101,14 @@ class Trainer {
   const Stream& stream_;
   EpochPlan plan_;
   Optimizer optimizer_;
+  UnreadRows unread_rows_;
+  StepGraph steps_;
   Evaluator evaluator_;
   EarlyStopping early_stopping_;
   DeviceArray<double> loss_sums_;   // the base loss, then each loss's
   DeviceArray<float> best_values_;  // the arena at the best epoch
   int next_epoch_ = 0;
   TimeMark epoch_began_, steps_began_;
-  LaunchGraph graph_;          // options_.graph_steps steps
-  int64_t recorded_revision_;  // of the losses, when they were recorded
 };
 
 }  // namespace derrd

@@ -33,6 +33,7 @@
 #include "kernels/platform/execution.h"
 #include "kernels/platform/lane_floats.h"
 #include "kernels/update/adam_element.h"
+#include "kernels/update/row_list.h"
 
 namespace derrd {
 
@@ -53,17 +54,6 @@ struct AdamReads {
 struct MissedUpdates {
   int64_t first, last;
 };
-
-/// Which row unit `i` of a list stands for; -1: none.
-__device__ __forceinline__ int64_t row_of(const AdamRead& read, int64_t i) {
-  if (read.rows.batch == nullptr) return i;
-  const BatchCursor batch = *read.rows.batch;
-  const int64_t slots = read.samples.data == nullptr ? 1 : read.samples.cols;
-  const int64_t n = i / slots;
-  if (n >= batch.count) return -1;
-  const int64_t row = read.rows.rows[batch.begin + n];
-  return read.samples.data == nullptr ? row : read.samples.row(row)[i - n * slots];
-}
 
 /// Takes the row's missed updates upon the calling tile: none if another one has.
 __device__ __forceinline__ MissedUpdates claim(const WarpTile& tile, uint32_t& applied,
@@ -130,7 +120,7 @@ __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, Ad
     int64_t i = unit;
     while (i >= reads.units[r]) i -= reads.units[r++];
     const AdamRead& read = reads.list[r];
-    const int64_t row = row_of(read, i);
+    const int64_t row = row_of_unit(read.rows, read.samples, i);
     if (row < 0) continue;
     const bool several_tiles = read.samples.data != nullptr;
     const MissedUpdates missed = claim(tile, read.table.applied[row], several_tiles, now);
@@ -156,8 +146,7 @@ __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, Ad
 /// table: in order, and a row that is not needed now only catches up early.
 int64_t shorten(AdamRead& read) {
   const int64_t table_rows = read.table.value.rows;
-  const int64_t slots = read.samples.data == nullptr ? 1 : read.samples.cols;
-  const int64_t units = read.rows.batch == nullptr ? table_rows : read.rows.capacity * slots;
+  const int64_t units = row_list_units(read.rows, read.samples, table_rows);
   if (units < table_rows) return units;
   read.rows.batch = nullptr;
   read.samples = {};

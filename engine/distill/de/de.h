@@ -27,6 +27,9 @@ class DeLoss final : public ExpertsLoss {
   DeLoss(double weight, const ExpertOptions& options, const TeacherVectorsView& teacher,
          const Model& student, int64_t capacity, Parameters& parameters);
 
+  std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
+    return batch_rows(plan);
+  }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 

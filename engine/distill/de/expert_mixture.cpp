@@ -86,15 +86,13 @@ float ExpertMixture::temperature(int epoch) const {
   return options_.gate == Gate::kGumbel ? options_.temperature.at(epoch) : 1.0f;
 }
 
-bool ExpertMixture::begin_epoch(const EpochPlan& plan, const Stream& stream) {
+void ExpertMixture::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   const EpochState state = {static_cast<uint32_t>(plan.epoch()), temperature(plan.epoch())};
   set_epoch(epoch_.data(), state, stream);
   const double expected =
       expected_live_part(state.temperature, static_cast<float>(options_.floor), shape_.experts);
   pairs_.zero(stream);
-  const ExpertPath before = std::exchange(
-      path_, expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0)));
-  return path_ != before;
+  path_ = expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0));
 }
 
 void ExpertMixture::end_epoch(const Stream& stream) {

@@ -88,8 +88,8 @@ class ExpertMixture {
                      double* loss, const Stream& stream);
 
   /// Takes the epoch's temperature, and chooses the experts' path by the live part of the last
-  /// epoch, before the first by what is expected of it. True if it is another path than before.
-  bool begin_epoch(const EpochPlan& plan, const Stream& stream);
+  /// epoch, before the first by what is expected of it.
+  void begin_epoch(const EpochPlan& plan, const Stream& stream);
   /// Reads the live part; waits for it.
   void end_epoch(const Stream& stream);
 

@@ -17,9 +17,7 @@ ExpertMixture& ExpertsLoss::add_mixture(const std::string& entity, const ExpertO
 }
 
 void ExpertsLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
-  for (Mixture& mixture : mixtures_) {
-    if (mixture.experts.begin_epoch(plan, stream)) step_changes();
-  }
+  for (Mixture& mixture : mixtures_) mixture.experts.begin_epoch(plan, stream);
 }
 
 void ExpertsLoss::end_epoch(const Stream& stream) {

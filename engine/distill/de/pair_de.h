@@ -30,6 +30,8 @@ class PairDeLoss final : public ExpertsLoss {
              const Model& student, Columns student_columns, Columns teacher_columns,
              Parameters& parameters);
 
+  /// Lists nothing: the model has read the tables to make its pairs' vectors.
+  std::vector<RowsRead> reads(const EpochPlan&, const Stream&) override { return {}; }
   void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                      const Stream& stream) override;
 

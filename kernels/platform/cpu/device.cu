@@ -71,6 +71,8 @@ double TimeMark::seconds_since(const TimeMark& earlier) const {
   return seconds_ - earlier.seconds_;
 }
 
+bool checks_reads() { return cpu::strict_as_gpu(); }
+
 Counters counters() { return {allocations, synchronizations, launches}; }
 
 DeviceInfo device_info() {

@@ -47,7 +47,7 @@ void refuse_recording(const char* what) {
 
 LaunchGraph::LaunchGraph() = default;
 
-LaunchGraph::LaunchGraph(const Stream&, const std::function<void()>& queue) {
+void LaunchGraph::record(const Stream&, const std::function<void()>& queue) {
   Recording recording;
   if (cpu::strict_as_gpu()) {
     const WhileRecording scope(recording.calls);
@@ -56,7 +56,7 @@ LaunchGraph::LaunchGraph(const Stream&, const std::function<void()>& queue) {
   } else {
     recording.calls.push_back(queue);
   }
-  recording_ = new Recording(std::move(recording));
+  delete std::exchange(recording_, new Recording(std::move(recording)));
 }
 
 LaunchGraph::~LaunchGraph() { delete recording_; }

@@ -53,8 +53,8 @@ void parallel_for(int64_t units, int64_t elements, const Function& f) {
       &call);
 }
 
-/// Whether memory starts as NaN, products read all rows, slices are one and graphs keep their
-/// launches' arguments, as on a GPU: for tests.
+/// Whether memory starts as NaN, products read all rows, slices are one, graphs keep their
+/// launches' arguments, as on a GPU, and reads are checked: for tests.
 bool strict_as_gpu();
 
 /// Whether this thread records a LaunchGraph.

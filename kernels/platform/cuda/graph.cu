@@ -20,34 +20,52 @@ namespace {
 
 cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.native()); }
 
-/// A graph while it is being made.
-struct Graph {
+/// The launches of one recording, before they can be run.
+struct Capture {
   cudaGraph_t graph = nullptr;
-  ~Graph() {
+
+  Capture(cudaStream_t stream, const std::function<void()>& queue) {
+    // Of this thread alone: others may go on with what a capture does not allow.
+    cuda::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                "cudaStreamBeginCapture");
+    try {
+      queue();
+    } catch (...) {
+      cudaStreamEndCapture(stream, &graph);
+      cudaGetLastError();  // queue() has said what was wrong
+      destroy();
+      throw;
+    }
+    cuda::check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  }
+  ~Capture() { destroy(); }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+ private:
+  void destroy() const {
     if (graph != nullptr) cudaGraphDestroy(graph);
   }
 };
+
+/// Whether the executable graph has taken the capture's launches over.
+bool update(cudaGraphExec_t executable, const Capture& capture) {
+  cudaGraphExecUpdateResultInfo info;
+  if (cudaGraphExecUpdate(executable, capture.graph, &info) == cudaSuccess) return true;
+  cudaGetLastError();  // other launches, or in another order: no error
+  return false;
+}
 
 }  // namespace
 
 LaunchGraph::LaunchGraph() = default;
 
-LaunchGraph::LaunchGraph(const Stream& stream, const std::function<void()>& queue) {
-  Graph made;
-  // Of this thread alone: others may go on with what a capture does not allow.
-  cuda::check(cudaStreamBeginCapture(handle(stream), cudaStreamCaptureModeThreadLocal),
-              "cudaStreamBeginCapture");
-  try {
-    queue();
-  } catch (...) {
-    cudaStreamEndCapture(handle(stream), &made.graph);
-    cudaGetLastError();  // queue() has said what was wrong
-    throw;
-  }
-  cuda::check(cudaStreamEndCapture(handle(stream), &made.graph), "cudaStreamEndCapture");
-  auto recording = std::make_unique<Recording>();
-  cuda::check(cudaGraphInstantiate(&recording->executable, made.graph, 0), "cudaGraphInstantiate");
-  recording_ = recording.release();
+void LaunchGraph::record(const Stream& stream, const std::function<void()>& queue) {
+  const Capture capture(handle(stream), queue);
+  if (recording_ != nullptr && update(recording_->executable, capture)) return;
+  auto made = std::make_unique<Recording>();
+  cuda::check(cudaGraphInstantiate(&made->executable, capture.graph, 0), "cudaGraphInstantiate");
+  delete std::exchange(recording_, made.release());
 }
 
 LaunchGraph::~LaunchGraph() { delete recording_; }

@@ -118,9 +118,9 @@ TEST_F(Training, OptionsOfSpeedChangeNoBit) {
     expect_success(run + Arguments{"-o", path("model")});
     const std::string model = read_text(path("model"));
     for (const Arguments& options : std::vector<Arguments>{{"--row-updates", "every-step"},
-                                                           {"--row-updates", "when-read"},
-                                                           {"--graph-steps", "0"},
-                                                           {"--graph-steps", "2"}}) {
+                                                           {"--row-updates", "lazy"},
+                                                           {"--graph", "off"},
+                                                           {"--graph", "on"}}) {
       expect_success(run + options + Arguments{"-o", path("other")});
       EXPECT_EQ(read_text(path("other")), model) << method << " " << options[0] << options[1];
     }
@@ -594,7 +594,7 @@ TEST_F(Training, OtherThreadsAndOptionsOfSpeedMayResume) {
   const Arguments checkpoint = {"--checkpoint", path("checkpoint"), "-o", path("model")};
   const std::vector<std::pair<Arguments, Arguments>> changes = {
       {{"--threads", "2"}, {"--threads", "1"}},
-      {{"--row-updates", "when-read"}, {"--row-updates", "every-step"}}};
+      {{"--row-updates", "lazy"}, {"--row-updates", "every-step"}}};
   for (const auto& [before, after] : changes) {
     expect_success(run_of("de-rrd", 3) + checkpoint + before);
     expect_success(run + checkpoint + after + Arguments{"--resume"});

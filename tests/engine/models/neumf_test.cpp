@@ -185,9 +185,9 @@ TEST_P(Neumf, LossAndGradientsOfAStepAgreeWithTheOracle) {
 
 /// Samples of every row of a table, some slots empty, with their index.
 struct Slots {
-  Slots(int32_t anchors, int32_t others, int64_t slots_each, const EpochPlan& plan, Anchor anchor)
+  Slots(int32_t anchors, int32_t others, int64_t slots_each, const EpochPlan& plan, Entity anchor)
       : slots(slots_each),
-        rows(anchor == Anchor::kUser ? plan.distinct_users() : plan.distinct_positives()) {
+        rows(anchor == Entity::kUser ? plan.distinct_users() : plan.distinct_positives()) {
     std::mt19937_64 generator(21);
     for (int64_t i = 0; i < anchors * slots; ++i) {
       const bool empty = generator() % 5 == 0;
@@ -237,8 +237,8 @@ TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
   plan.begin_epoch(4, stream());
   for (int64_t b = 0; b < plan.batches(); ++b) {
     plan.next(stream());
-    for (const Anchor anchor : {Anchor::kUser, Anchor::kItem}) {
-      const bool users = anchor == Anchor::kUser;
+    for (const Entity anchor : {Entity::kUser, Entity::kItem}) {
+      const bool users = anchor == Entity::kUser;
       SCOPED_TRACE("batch " + std::to_string(b) + (users ? ", users" : ", items"));
       const Slots slots(users ? kUsers : kItems, users ? kItems : kUsers, kSlots, plan, anchor);
       const int64_t size = slots.rows.capacity * kSlots;

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -21,10 +20,10 @@ struct Declared {
   Declared() {
     constexpr Parameters::Initial kNormal = {Parameters::Initial::Kind::kNormal, 0.1f};
     parameters.declare("bias", 1, 3, kNormal);
-    users = parameters.declare_table("users", 7, 5, kNormal);
+    users = parameters.declare_table("users", Entity::kUser, 7, 5, kNormal);
     weight = parameters.declare("weight", 4, 5, kNormal);
     parameters.declare("more", 1, 1, kNormal);
-    items = parameters.declare_table("items", 9, 20, kNormal);
+    items = parameters.declare_table("items", Entity::kItem, 9, 20, kNormal);
     parameters.declare("last", 2, 2, kNormal);
     parameters.allocate(3, stream());
   }
@@ -52,30 +51,30 @@ struct Declared {
   ParameterId users, items, weight;
 };
 
-TEST(Optimizer, RowsThatWaitEndInTheBitsOfEveryStep) {
+TEST(Optimizer, LazyRowsEndInTheBitsOfEveryStep) {
   Declared every, waiting;
   Optimizer at_once(every.parameters, kOptions, RowUpdates::kEveryStep, 1, stream());
-  Optimizer when_read(waiting.parameters, kOptions, RowUpdates::kWhenRead, 3, stream());
+  Optimizer lazy(waiting.parameters, kOptions, RowUpdates::kLazy, 3, stream());
   for (uint64_t epoch = 0; epoch < 2; ++epoch) {
     every.set_gradients(epoch);
     waiting.set_gradients(epoch);
     for (int step = 0; step < 3; ++step) {
       at_once.step(stream());
-      when_read.step(stream());
+      lazy.step(stream());
     }
     EXPECT_NE(waiting.state(), every.state());
-    when_read.catch_up(stream());
+    lazy.catch_up_all(stream());
     EXPECT_EQ(waiting.state(), every.state());
   }
-  EXPECT_EQ(when_read.steps(stream()), 6);
+  EXPECT_EQ(lazy.steps(stream()), 6);
   EXPECT_EQ(at_once.steps(stream()), 6);
 }
 
 TEST(Optimizer, GoesOnFromACheckpoint) {
   Declared whole, resumed;
-  Optimizer first(whole.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  Optimizer first(whole.parameters, kOptions, RowUpdates::kLazy, 4, stream());
   for (int step = 0; step < 2; ++step) first.step(stream());
-  first.catch_up(stream());
+  first.catch_up_all(stream());
   const auto state = whole.state();
   const std::vector<Vector<float>> arenas = {
       resumed.parameters.values(), resumed.parameters.first_moments(),
@@ -84,11 +83,11 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
     copy_to_device(arenas[i].data, state[i].data(),
                    arenas[i].size * static_cast<int64_t>(sizeof(float)), stream());
   }
-  Optimizer second(resumed.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
+  Optimizer second(resumed.parameters, kOptions, RowUpdates::kLazy, 4, stream());
   second.set_steps(2, stream());
   for (Optimizer* optimizer : {&first, &second}) {
     optimizer->step(stream());
-    optimizer->catch_up(stream());
+    optimizer->catch_up_all(stream());
     EXPECT_EQ(optimizer->steps(stream()), 3);
   }
   EXPECT_EQ(resumed.state(), whole.state());
@@ -96,10 +95,10 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
 
 TEST(Optimizer, RefusesMoreStepsThanItsWindow) {
   Declared d;
-  Optimizer optimizer(d.parameters, kOptions, RowUpdates::kWhenRead, 3, stream());
+  Optimizer optimizer(d.parameters, kOptions, RowUpdates::kLazy, 3, stream());
   for (int epoch = 0; epoch < 2; ++epoch) {
     for (int step = 0; step < 3; ++step) optimizer.step(stream());
-    optimizer.catch_up(stream());
+    optimizer.catch_up_all(stream());
   }
   for (int step = 0; step < 3; ++step) optimizer.step(stream());
   optimizer.set_steps(6, stream());
@@ -107,33 +106,46 @@ TEST(Optimizer, RefusesMoreStepsThanItsWindow) {
   EXPECT_THROW(optimizer.step(stream()), std::logic_error);
 }
 
-TEST(Optimizer, WithoutItNoRowWaits) {
-  Declared d;
-  auto optimizer =
-      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-  optimizer->step(stream());
-  const auto before = d.state();
-  optimizer.reset();
-  d.parameters.catch_up_all(stream());
-  EXPECT_EQ(d.state(), before);
-}
-
-TEST(Optimizer, ItsSuccessorKeepsItsOwnHistory) {
-  Declared expected, d;
-  Optimizer only(expected.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-  auto optimizer =
-      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-  // The first one goes after the second has come.
-  optimizer =
-      std::make_unique<Optimizer>(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-  for (Optimizer* one : {&only, optimizer.get()}) {
-    one->step(stream());
-    one->catch_up(stream());
+TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
+  constexpr Parameters::Initial kNormal = {Parameters::Initial::Kind::kNormal, 0.1f};
+  const auto make = [&](Parameters& parameters) {
+    parameters.declare_table("user_a", Entity::kUser, 5, 3, kNormal);
+    parameters.declare_table("item", Entity::kItem, 6, 4, kNormal);
+    parameters.declare_table("user_b", Entity::kUser, 5, 2, kNormal);
+    parameters.allocate(3, stream());
+  };
+  const auto rows_of = [](const Parameters& parameters, int64_t id) {
+    const Matrix<float> value = parameters.value({id});
+    std::vector<float> all(static_cast<size_t>(value.size()));
+    copy_to_host(all.data(), value.data, value.size() * 4, stream());
+    std::vector<std::vector<float>> rows;
+    for (auto row = all.begin(); row != all.end(); row += value.cols) {
+      rows.emplace_back(row, row + value.cols);
+    }
+    return rows;
+  };
+  Parameters every, lazy, untouched;
+  for (Parameters* parameters : {&every, &lazy, &untouched}) make(*parameters);
+  Optimizer at_once(every, kOptions, RowUpdates::kEveryStep, 1, stream());
+  Optimizer optimizer(lazy, kOptions, RowUpdates::kLazy, 2, stream());
+  for (int step = 0; step < 2; ++step) {
+    at_once.step(stream());
+    optimizer.step(stream());
   }
-  EXPECT_EQ(d.state(), expected.state());
+  const DeviceArray<int32_t> rows(std::vector<int32_t>{4, 1}, stream());
+  const DeviceArray<BatchCursor> cursor(std::vector<BatchCursor>{{0, 0, 2}}, stream());
+  const std::vector<RowsRead> reads = {{Entity::kUser, {rows.view(), {}, {}, cursor.data(), 2}}};
+  optimizer.catch_up(reads, stream());
+  for (const int64_t table : {0, 1, 2}) {
+    const auto actual = rows_of(lazy, table);
+    for (size_t row = 0; row < actual.size(); ++row) {
+      const bool read = table != 1 && (row == 1 || row == 4);
+      EXPECT_EQ(actual[row], rows_of(read ? every : untouched, table)[row]) << table << ", " << row;
+    }
+  }
 }
 
-// What --row-updates auto promises: rows wait where the tables exceed the cache.
+// What --row-updates auto promises: rows are lazy where the tables exceed the cache.
 TEST(Optimizer, ChoosesByTheCache) {
   const DeviceInfo device = device_info();
   if (device.executor == "check") return;  // as the CPU's, and slow with so large a table
@@ -141,7 +153,7 @@ TEST(Optimizer, ChoosesByTheCache) {
   const int64_t fits = (device.cache_bytes == 0 ? kUnknown : device.cache_bytes) / 16;
   for (const int64_t rows : {fits, fits + 1}) {
     Parameters parameters;
-    parameters.declare_table("table", rows, 1, {});
+    parameters.declare_table("table", Entity::kUser, rows, 1, {});
     parameters.allocate(1, stream());
     Optimizer optimizer(parameters, kOptions, RowUpdates::kAuto, 2, stream());
     const float one = 1.0f;
@@ -163,14 +175,8 @@ TEST(ParametersTables, WhatLiesOutsideOfThem) {
     EXPECT_EQ(actual[i].begin, expected[i].begin);
     EXPECT_EQ(actual[i].size, expected[i].size);
   }
-  EXPECT_EQ(d.parameters.table_elements(), 7 * 5 + 9 * 20);
+  ASSERT_EQ(d.parameters.tables().size(), 2u);
   EXPECT_EQ(d.parameters.count(), 3 + 35 + 20 + 1 + 180 + 4);
-}
-
-TEST(ParametersTables, OnlyTablesAreCaughtUp) {
-  Declared d;
-  const Optimizer optimizer(d.parameters, kOptions, RowUpdates::kWhenRead, 4, stream());
-  EXPECT_THROW(d.parameters.catch_up({{d.weight, {}}}, stream()), std::logic_error);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "data/error.h"
 #include "engine/distill/temperature.h"
 #include "engine/models/catalogue.h"
+#include "kernels/common/sum.h"
 #include "tests/engine/losses.h"
 #include "tests/engine/models/random_neumf.h"
 #include "tests/engine/small_data.h"
@@ -163,12 +164,12 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
 // what a batch reads, so that rows do wait; weights and losses change between epochs.
 TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
   const Dataset dataset = test::small_dataset(24, 90, 6, 2);
-  const auto end = [&](RowUpdates row_updates, int64_t graph_steps) {
+  const auto end = [&](RowUpdates row_updates, StepGraph::Mode graph) {
     TrainOptions o = options(3);
     o.adam.weight_decay = 1e-3;
     o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
     o.row_updates = row_updates;
-    o.graph_steps = graph_steps;
+    o.graph = graph;
     TrainingRun run = make_run(dataset, o);
     std::vector<double> losses;
     for (const EpochRecord& record : run.train()) {
@@ -177,9 +178,80 @@ TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
     const Checkpoint c = run.trainer->checkpoint();
     return std::tuple(c.values, c.first_moments, c.second_moments, c.best_values, losses);
   };
-  const auto textbook = end(RowUpdates::kEveryStep, 0);
-  EXPECT_TRUE(end(RowUpdates::kWhenRead, 0) == textbook);
-  EXPECT_TRUE(end(RowUpdates::kWhenRead, 5) == textbook);
+  const auto textbook = end(RowUpdates::kEveryStep, StepGraph::Mode::kLaunchByLaunch);
+  EXPECT_TRUE(end(RowUpdates::kLazy, StepGraph::Mode::kLaunchByLaunch) == textbook);
+  EXPECT_TRUE(end(RowUpdates::kLazy, StepGraph::Mode::kRecorded) == textbook);
+}
+
+// Steps by hand, where no row is ever out of date or overwritten, end in the same bits: model and
+// losses read no other rows than they declare.
+TEST_P(TrainerMethods, DeclareAllRowsThatTheyRead) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  TrainOptions o = options(2);
+  o.adam.weight_decay = 1e-3;
+  o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+  o.row_updates = RowUpdates::kLazy;
+  TrainingRun run = make_run(dataset, o);
+  run.train();
+
+  TrainingRun by_hand = make_run(dataset, o);
+  EpochPlan plan(by_hand.data, o.plan, stream());
+  Optimizer optimizer(by_hand.parameters, o.adam, RowUpdates::kEveryStep, 1, stream());
+  const DeviceArray<double> loss(1);
+  loss.zero(stream());
+  for (int epoch = 0; epoch < o.epochs; ++epoch) {
+    plan.begin_epoch(epoch, stream());
+    for (const auto& d : by_hand.losses) d->begin_epoch(plan, stream());
+    for (int64_t b = 0; b < plan.batches(); ++b) {
+      plan.next(stream());
+      for (const auto& d : by_hand.losses) d->reads(plan, stream());
+      by_hand.model->forward(plan, loss.data(), stream());
+      for (const auto& d : by_hand.losses) {
+        d->add_gradients(plan, *by_hand.model, loss.data(), stream());
+      }
+      by_hand.model->backward(plan, stream());
+      optimizer.step(stream());
+    }
+    for (const auto& d : by_hand.losses) d->end_epoch(stream());
+  }
+  EXPECT_EQ(run.trainer->checkpoint().values, by_hand.trainer->checkpoint().values);
+}
+
+/// Reads all users' vectors, and declares what it is told to.
+class SumOfUsers final : public DistillationLoss {
+ public:
+  explicit SumOfUsers(std::vector<RowsRead> declared)
+      : DistillationLoss(0.0), declared_(std::move(declared)) {}
+  std::string_view name() const override { return "sum"; }
+  void begin_epoch(const EpochPlan&, const Stream&) override {}
+  std::vector<RowsRead> reads(const EpochPlan&, const Stream&) override { return declared_; }
+  void add_gradients(const EpochPlan&, Model& student, double* loss,
+                     const Stream& stream) override {
+    accumulate_sum(loss, student.representations().user[0].value.flat(), stream);
+  }
+
+ private:
+  std::vector<RowsRead> declared_;
+};
+
+TEST(Trainer, TheCheckingExecutorFindsUndeclaredReads) {
+  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const auto train = [&](std::vector<RowsRead> declared) {
+    TrainOptions o = options(1);
+    o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+    TrainingRun run(dataset, "none", o, 4);
+    run.losses.push_back(std::make_unique<SumOfUsers>(std::move(declared)));
+    Trainer trainer(run.data, run.parameters, *run.model, run.losses, o, stream());
+    trainer.run([](const EpochRecord&) {}, [] { return false; });
+    return trainer.checkpoint().values;
+  };
+  const auto declared = train({{Entity::kUser, {}}});
+  if (device_info().executor == "check") {
+    EXPECT_THROW(train({}), Error);
+    EXPECT_THROW(train({{Entity::kItem, {}}}), Error);
+  } else {
+    EXPECT_EQ(train({}), declared);
+  }
 }
 
 // The host waits for the losses, for the ranks, and for what a loss measures.
@@ -190,7 +262,6 @@ TEST(Trainer, AnEpochWaitsForItsFiguresOnly) {
   for (const auto& [method, expected] : waits) {
     TrainOptions o = options(4);
     o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
-    o.graph_steps = 5;
     TrainingRun run(dataset, method, o, 4);
     std::vector<Counters> after;
     run.trainer->run([&](const EpochRecord&) { after.push_back(counters()); },
@@ -204,33 +275,32 @@ TEST(Trainer, AnEpochWaitsForItsFiguresOnly) {
 
 TEST(Trainer, ChosenWeightsCountInRecordedSteps) {
   const Dataset dataset = test::small_dataset(24, 90, 6, 2);
-  const auto end = [&](int64_t graph_steps) {
+  const auto end = [&](StepGraph::Mode graph) {
     TrainOptions o = options(3);
     o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
-    o.shares = {0.5};
-    o.balance_epochs = 1;
-    o.graph_steps = graph_steps;
+    o.balance = {.shares = {0.5}, .epochs = 1};
+    o.graph = graph;
     TrainingRun run(dataset, "rrd", o, 4);
     run.train();
     return run.trainer->checkpoint().values;
   };
-  EXPECT_TRUE(end(5) == end(0));
+  EXPECT_TRUE(end(StepGraph::Mode::kRecorded) == end(StepGraph::Mode::kLaunchByLaunch));
 }
 
 TEST(Trainer, AnotherPathOfTheExpertsCountsInRecordedSteps) {
   const Dataset dataset = test::small_dataset(24, 90, 6, 2);
   for (const char* kind : {"bpr", "neumf"}) {  // of users and items, and of pairs
-    const auto end = [&](int64_t graph_steps) {
+    const auto end = [&](StepGraph::Mode graph) {
       TrainOptions o = options(4);
       o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
-      o.graph_steps = graph_steps;
+      o.graph = graph;
       TrainingRun run(dataset, "de", o, 4, kind, kind, {{"tau-horizon", 2.0}, {"tau-end", 1e-4}});
       const auto records = run.train();
       EXPECT_GT(records.front().measurements[0].second, 0.9 * 3);  // of three experts: all of them
       EXPECT_LT(records.back().measurements[0].second, 0.7 * 3);   // and those that live
       return run.trainer->checkpoint().values;
     };
-    EXPECT_TRUE(end(5) == end(0)) << kind;
+    EXPECT_TRUE(end(StepGraph::Mode::kRecorded) == end(StepGraph::Mode::kLaunchByLaunch)) << kind;
   }
 }
 
@@ -297,7 +367,7 @@ TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
 TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
   const Dataset dataset = test::small_dataset(20, 40, 8, 2);
   TrainOptions o = options(6);
-  o.shares = {0.2, 0.0};
+  o.balance.shares = {0.2, 0.0};
   TrainingRun run(dataset, "de-rrd", o, 4);
   const auto records = run.train();
   ASSERT_EQ(records.size(), 6u);

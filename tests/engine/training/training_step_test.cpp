@@ -251,6 +251,7 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
     losses.zero(stream());
     plan.next(stream());
     double* loss = losses.data();
+    for (const auto& d : losses_) d->reads(plan, stream());
     model_->forward(plan, loss, stream());
     for (const auto& d : losses_) d->add_gradients(plan, *model_, ++loss, stream());
     model_->backward(plan, stream());

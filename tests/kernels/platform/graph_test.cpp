@@ -70,6 +70,39 @@ TEST(LaunchGraph, KeepsArgumentsAsTheyWere) {
   EXPECT_EQ(state.host()[0].epoch, keeps_arguments() ? 7u : 8u);
 }
 
+// Other arguments, other launches: whatever was recorded before, the last counts.
+TEST(LaunchGraph, RecordsAnew) {
+  const Steps steps;
+  steps.advance();
+  const Guarded<EpochState> state(std::vector<EpochState>(1));
+  set_epoch(state.data(), {0, 0.5f}, stream());
+  LaunchGraph graph;
+  for (uint32_t round = 1; round <= 4; ++round) {
+    const uint32_t advances = round / 2;
+    graph.record(stream(), [&state, &steps, round, advances] {
+      set_epoch(state.data(), {round, 0.5f}, stream());
+      for (uint32_t i = 0; i < advances; ++i) steps.advance();
+    });
+    const int64_t before = steps.taken();
+    graph.replay(stream());
+    EXPECT_EQ(state.host()[0].epoch, round);
+    EXPECT_EQ(steps.taken(), before + advances);
+  }
+}
+
+TEST(LaunchGraph, ARecordingThatFailsLeavesTheOneBefore) {
+  const Steps steps;
+  steps.advance();
+  LaunchGraph graph(stream(), [&] { steps.advance(); });
+  if (keeps_arguments()) {
+    EXPECT_THROW(graph.record(stream(), [] { throw std::runtime_error("no"); }),
+                 std::runtime_error);
+  }
+  const int64_t before = steps.taken();
+  graph.replay(stream());
+  EXPECT_EQ(steps.taken(), before + 1);
+}
+
 TEST(LaunchGraph, RefusesWhatCannotBeRepeated) {
   const Guarded<float> one{1.0f};
   void* allocated = nullptr;

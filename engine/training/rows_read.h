@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/training/epoch_plan.h"
+#include "engine/training/parameters.h"
+#include "kernels/distill/slot_scores.h"
+#include "kernels/epoch/segments.h"
+#include "kernels/platform/views.h"
+
+namespace derrd {
+
+/// Rows that a training step reads, of all tables of users or of all tables of items.
+struct RowsRead {
+  Entity of = Entity::kUser;
+  /// The batch's distinct rows; all rows of the tables where `rows.batch` is null.
+  RowSegments rows;
+  /// [anchor rows, S] where it is not empty: the rows in the slots of the anchors `rows` are read.
+  /// These are the anchors' numbers of another table; -1: no row.
+  Matrix<const int32_t> samples = {};
+};
+
+/// Lists the users, the positive items and the negative items of the plan's current batch.
+std::vector<RowsRead> batch_rows(const EpochPlan& plan);
+
+/// Lists what scores of slots read: the anchors of `batch` and the rows in their slots.
+/// @param anchor what the anchors are; the slots hold the other kind
+std::vector<RowsRead> slot_batch_rows(const SlotBatch& batch, Entity anchor);
+
+/// Appends the lists that `all` does not hold yet.
+void add_rows_read(std::vector<RowsRead>& all, const std::vector<RowsRead>& more);
+
+}  // namespace derrd
