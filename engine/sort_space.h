@@ -11,17 +11,22 @@ namespace derrd {
 /// Memory for sorts of up to `pairs` pairs, one after the other.
 class SortSpace {
  public:
-  /// @param segments the most that a segmented sort has; exclusive sums may be one longer
-  SortSpace(int64_t pairs, int64_t segments)
+  /// @param pairs of the largest sort; exclusive sums may be as long
+  /// @param segments of the largest segmented sort; exclusive sums may be one longer
+  explicit SortSpace(int64_t pairs, int64_t segments = 0)
       : unsorted_keys_(pairs),
         sorted_keys_(pairs),
         unsorted_values_(pairs),
         sorted_values_(pairs),
-        scratch_(std::max({segmented_sort_scratch_bytes(pairs, segments),
+        scratch_(std::max({segments == 0 ? 0 : segmented_sort_scratch_bytes(pairs, segments),
                            sort_pairs_scratch_bytes(pairs),
-                           exclusive_sum_scratch_bytes(segments + 1)})) {}
+                           exclusive_sum_scratch_bytes(std::max(pairs, segments + 1))})) {}
 
-  /// The first n pairs.
+  int64_t bytes() const {
+    return unsorted_keys_.bytes() + sorted_keys_.bytes() + unsorted_values_.bytes() +
+           sorted_values_.bytes() + scratch_.bytes();
+  }
+  /// The first n pairs, before a sort and after it.
   SortBuffers unsorted(int64_t n) const {
     return {unsorted_keys_.view().slice(0, n), unsorted_values_.view().slice(0, n)};
   }

@@ -9,7 +9,7 @@ RankingSamples::RankingSamples(const RankingSamplerOptions& options, Matrix<cons
     : sampler_(options, lists, observed, rows, stream),
       slots_(lists.rows, rows, sampler_.slots()) {}
 
-void RankingSamples::order_by(const Scorer& teacher, const Stream& stream) {
+void RankingSamples::order_by(Scorer& teacher, const Stream& stream) {
   const Matrix<int32_t> samples = slots_.samples();
   teacher_ = &teacher;
   slot_offsets_ = even_offsets(samples.rows, samples.cols, stream);

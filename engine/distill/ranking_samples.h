@@ -23,7 +23,7 @@ class RankingSamples {
   /// Puts the samples of each anchor into the order of a teacher's scores, from the next draw on
   /// (ablation (d) of Table 4).
   /// @param teacher scores anchors as users; outlives this
-  void order_by(const Scorer& teacher, const Stream& stream);
+  void order_by(Scorer& teacher, const Stream& stream);
 
   /// Draws the samples of the epoch that `plan` has just begun, unless that has been done.
   void begin_epoch(const EpochPlan& plan, const Stream& stream);
@@ -37,7 +37,7 @@ class RankingSamples {
   RankingSampler sampler_;
   SlotSamples slots_;
   std::optional<std::pair<uint64_t, int>> drawn_;  // seed and epoch of the samples
-  const Scorer* teacher_ = nullptr;                // null: the order of the draw
+  Scorer* teacher_ = nullptr;                // null: the order of the draw
   DeviceArray<int64_t> slot_offsets_;              // [anchors + 1] with a teacher
   DeviceArray<float> teacher_score_;               // [anchors, K + L] with a teacher
 };

@@ -6,7 +6,7 @@ namespace derrd {
 
 Evaluator::Evaluator(const DeviceDataset& data) : data_(data), ranks_(2 * data.users()) {}
 
-Evaluation Evaluator::evaluate(const Scorer& scorer, const Stream& stream) {
+Evaluation Evaluator::evaluate(Scorer& scorer, const Stream& stream) {
   const int64_t users = data_.users();
   scorer.leave_one_out({ranks_.view().slice(0, users), ranks_.view().slice(users, users)}, data_,
                        stream);

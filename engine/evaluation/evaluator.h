@@ -16,7 +16,7 @@ class Evaluator {
  public:
   explicit Evaluator(const DeviceDataset& data);
   /// @throws Error if a score is not finite.
-  Evaluation evaluate(const Scorer& scorer, const Stream& stream);
+  Evaluation evaluate(Scorer& scorer, const Stream& stream);
   Evaluation evaluate(Model& model, const Stream& stream) {
     return evaluate(model.scorer(stream), stream);
   }

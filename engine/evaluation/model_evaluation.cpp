@@ -13,15 +13,14 @@ namespace derrd {
 
 namespace {
 
-FullRankingMetrics full_ranking(const Scorer& scorer, const DeviceDataset& data,
-                                const Stream& stream) {
+FullRankingMetrics full_ranking(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   const DeviceArray<int32_t> ranks(data.users());
   const std::array targets = {RankedTargets{ranks.view(), data.test_item()}};
   TopLists(data.items(), 0).ranks(targets, scorer, data.train(), stream);
   return full_ranking_metrics(ranks.to_host(stream));
 }
 
-double time_top10(const Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
+double time_top10(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   using Seconds = std::chrono::duration<double>;
   constexpr int64_t kListLength = 10;
   constexpr int64_t kUsersAtOnce = 8192;
@@ -46,8 +45,7 @@ double time_top10(const Scorer& scorer, const DeviceDataset& data, const Stream&
 
 }  // namespace
 
-ModelEvaluation evaluate_model(const Scorer& scorer, const DeviceDataset& data,
-                               const Stream& stream) {
+ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   return {Evaluator(data).evaluate(scorer, stream), full_ranking(scorer, data, stream),
           time_top10(scorer, data, stream)};
 }

@@ -16,7 +16,6 @@ struct ModelEvaluation {
 };
 
 /// @throws Error if a score is not finite.
-ModelEvaluation evaluate_model(const Scorer& scorer, const DeviceDataset& data,
-                               const Stream& stream);
+ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data, const Stream& stream);
 
 }  // namespace derrd

@@ -44,13 +44,9 @@ TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
       scores_(tile_users_ * items),
       status_(tile_users_),
       offsets_(tile_users_ + 1),
-      unsorted_keys_(tile_users_ * list_length),
-      sorted_keys_(tile_users_ * list_length),
-      unsorted_values_(tile_users_ * list_length),
-      sorted_values_(tile_users_ * list_length),
-      scratch_(segmented_sort_scratch_bytes(tile_users_ * list_length, tile_users_)) {}
+      space_(tile_users_ * list_length, tile_users_) {}
 
-Matrix<float> TopLists::score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
+Matrix<float> TopLists::score_tile(Scorer& scorer, SparseRows observed, int64_t first_user,
                                    int64_t users, const Stream& stream) {
   const Matrix<float> scores = scores_.matrix(users, items_);
   scorer.score_users(scores, first_user, stream);
@@ -70,7 +66,7 @@ Matrix<float> TopLists::score_tile(const Scorer& scorer, SparseRows observed, in
   return scores;
 }
 
-void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer,
+void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer,
                     SparseRows observed, int64_t first_user, const Stream& stream) {
   constexpr const char* kOperation = "TopLists::best";
   require_inputs(kOperation, scorer, observed, items_);
@@ -91,12 +87,10 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& s
     const Matrix<const float> tile =
         score_tile(scorer, observed, first_user + begin, users, stream);
     const int64_t pairs = users * r;
-    const SortBuffers unsorted = {unsorted_keys_.view().slice(0, pairs),
-                                  unsorted_values_.view().slice(0, pairs)};
-    const SortBuffers sorted = {sorted_keys_.view().slice(0, pairs),
-                                sorted_values_.view().slice(0, pairs)};
+    const SortBuffers unsorted = space_.unsorted(pairs);
+    const SortBuffers sorted = space_.sorted(pairs);
     select_top(unsorted, tile, status_.view().slice(0, users), r, stream);
-    segmented_sort_pairs(sorted, unsorted, offsets_.view().slice(0, users + 1), scratch_.view(),
+    segmented_sort_pairs(sorted, unsorted, offsets_.view().slice(0, users + 1), space_.scratch(),
                          stream);
     const Matrix<float> tile_scores =
         scores.data == nullptr ? Matrix<float>{} : scores.slice(begin, users);
@@ -104,8 +98,8 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& s
   }
 }
 
-void TopLists::ranks(std::span<const RankedTargets> targets, const Scorer& scorer,
-                     SparseRows observed, const Stream& stream) {
+void TopLists::ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
+                     const Stream& stream) {
   require_inputs("TopLists::ranks", scorer, observed, items_);
   for (const RankedTargets& t : targets) {
     require_size("TopLists::ranks", "rank", t.rank, scorer.users());
@@ -118,9 +112,7 @@ void TopLists::ranks(std::span<const RankedTargets> targets, const Scorer& score
 }
 
 int64_t TopLists::bytes() const {
-  return scores_.bytes() + status_.bytes() + offsets_.bytes() + unsorted_keys_.bytes() +
-         sorted_keys_.bytes() + unsorted_values_.bytes() + sorted_values_.bytes() +
-         scratch_.bytes();
+  return scores_.bytes() + status_.bytes() + offsets_.bytes() + space_.bytes();
 }
 
 }  // namespace derrd

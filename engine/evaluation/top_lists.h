@@ -4,9 +4,9 @@
 #include <span>
 
 #include "engine/models/scorer.h"
+#include "engine/sort_space.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
-#include "kernels/platform/sort.h"
 #include "kernels/platform/views.h"
 
 namespace derrd {
@@ -35,13 +35,13 @@ class TopLists {
   /// @param scorer of U users and I items; observed: rows of U users.
   /// @throws Error naming the first user with a score that is not finite.
   /// @throws std::invalid_argument if the shapes do not fit.
-  void best(Matrix<int32_t> items, Matrix<float> scores, const Scorer& scorer, SparseRows observed,
+  void best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer, SparseRows observed,
             int64_t first_user, const Stream& stream);
 
   /// For each of `targets` and all users: 1 + the number of other unobserved items that score
   /// higher or equal. A target must not be observed.
   /// @throws as best().
-  void ranks(std::span<const RankedTargets> targets, const Scorer& scorer, SparseRows observed,
+  void ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
              const Stream& stream);
 
   /// Device memory of the workspace.
@@ -50,19 +50,17 @@ class TopLists {
  private:
   /// Masked scores of the users from first_user on, as many as `users`.
   /// @throws Error if one is not finite.
-  Matrix<float> score_tile(const Scorer& scorer, SparseRows observed, int64_t first_user,
-                           int64_t users, const Stream& stream);
+  Matrix<float> score_tile(Scorer& scorer, SparseRows observed, int64_t first_user, int64_t users,
+                           const Stream& stream);
 
   const char* user_;
   int64_t items_;
   int64_t list_length_;
   int64_t tile_users_;
-  DeviceArray<float> scores_;                              // [tile users, I]
-  DeviceArray<int32_t> status_;                            // [tile users]
-  DeviceArray<int64_t> offsets_;                           // [tile users + 1]
-  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;      // [tile users * R]
-  DeviceArray<uint32_t> unsorted_values_, sorted_values_;  // [tile users * R]
-  DeviceArray<uint8_t> scratch_;
+  DeviceArray<float> scores_;     // [tile users, I]
+  DeviceArray<int32_t> status_;   // [tile users]
+  DeviceArray<int64_t> offsets_;  // [tile users + 1]
+  SortSpace space_;               // [tile users * R]
 };
 
 }  // namespace derrd

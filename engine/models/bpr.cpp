@@ -62,7 +62,7 @@ std::vector<NamedMatrix> BprModel::tensors() const {
           {"item_embedding", parameters_.value(item_)}};
 }
 
-const Scorer& BprModel::scorer(const Stream&) {
+Scorer& BprModel::scorer(const Stream&) {
   scorer_ = InnerProductScorer(parameters_.value(user_), parameters_.value(item_));
   return scorer_;
 }

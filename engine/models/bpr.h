@@ -26,7 +26,7 @@ class BprModel final : public Model {
   void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
                           const SlotIndex& index, Entity anchor, const Stream& stream) override;
   std::vector<NamedMatrix> tensors() const override;
-  const Scorer& scorer(const Stream& stream) override;
+  Scorer& scorer(const Stream& stream) override;
 
  private:
   BprCall call(const EpochPlan& plan) const;

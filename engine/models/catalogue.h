@@ -31,7 +31,8 @@ std::vector<std::string_view> model_kinds();
 /// A model to train. To be called before Parameters::allocate(): it declares its parameters.
 /// @throws Error if there is no such kind.
 std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t items,
-                                  const ModelOptions& options, Parameters& parameters);
+                                  const ModelOptions& options, Parameters& parameters,
+                                  const Stream& stream);
 
 /// A finished model in device memory, ready to score.
 std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& stream);

@@ -86,7 +86,7 @@ class Model {
 
   /// Makes a scorer of the present parameters, valid until they change. Reads whole tables: between
   /// epochs only, when all rows are up to date.
-  virtual const Scorer& scorer(const Stream& stream) = 0;
+  virtual Scorer& scorer(const Stream& stream) = 0;
 };
 
 }  // namespace derrd

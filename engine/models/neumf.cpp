@@ -37,7 +37,8 @@ PairBatch pair_batch(const EpochPlan& plan) {
 
 }  // namespace
 
-NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters)
+NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters,
+                       const Stream& stream)
     : parameters_(parameters),
       shape_(shape),
       widths_(hidden_widths(shape.dim, shape.layers)),
@@ -84,7 +85,7 @@ NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& paramet
   loss_terms_ = DeviceArray<float>(pairs);
   std::vector<float> targets(static_cast<size_t>(pairs));
   for (size_t p = 0; p < targets.size(); p += 2) targets[p] = 1.0f;  // the sample's positive pair
-  target_ = DeviceArray<float>(targets, Stream());
+  target_ = DeviceArray<float>(targets, stream);
 }
 
 TrainedNeumf NeumfModel::trained() const {
@@ -262,7 +263,7 @@ std::vector<NamedMatrix> NeumfModel::tensors() const {
   return all;
 }
 
-const Scorer& NeumfModel::scorer(const Stream& stream) {
+Scorer& NeumfModel::scorer(const Stream& stream) {
   if (!scorer_) {
     const TrainedNeumf model = trained();
     const auto side = [](const TrainedSide& s) {

@@ -27,9 +27,9 @@ struct NeumfShape {
 /// pairs.
 class NeumfModel final : public Model {
  public:
-  /// Declares the tables and layers in `parameters`.
+  /// Declares the tables and layers in `parameters`, and allocates the memory of a batch.
   /// @throws Error if a hidden layer has no unit.
-  NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters);
+  NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters, const Stream& stream);
 
   std::string_view kind() const override { return "neumf"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
@@ -42,7 +42,7 @@ class NeumfModel final : public Model {
   void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
                           const SlotIndex& index, Entity anchor, const Stream& stream) override;
   std::vector<NamedMatrix> tensors() const override;
-  const Scorer& scorer(const Stream& stream) override;
+  Scorer& scorer(const Stream& stream) override;
 
  private:
   struct Layer {

@@ -59,37 +59,42 @@ PairScorer NeumfScorer::pair_scorer(int64_t first_user, int64_t count) const {
           tensors_.output_bias};
 }
 
-void NeumfScorer::pack(const Stream& stream) const {
+void NeumfScorer::pack(const Stream& stream) {
   if (is_packed_) return;
   const PairScorer all = pair_scorer(0, users());
   const int64_t hidden = widths_.front();
   const int64_t size = packed_items_size(items(), tensors_.dim() + hidden);
-  if (packed_.size() != size) packed_ = DeviceArray<float>(size);
-  pack_items(packed_.view(), all.item_product, all.item_part, stream);
+  grow(packed_, size);
+  pack_items(packed_.view().slice(0, size), all.item_product, all.item_part, stream);
   gemm(user_weight_.matrix(users(), 1), all.user_part, Transpose::kNo, {all.weight.data, 1, hidden},
        Transpose::kYes, {}, stream);
   is_packed_ = true;
 }
 
 void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> listed,
-                                  int64_t first_user, const Stream& stream) const {
+                                  int64_t first_user, const Stream& stream) {
   const int64_t capacity = std::min(kPairsAtOnce, scores.size());
-  const HiddenRows hidden(capacity, widths_, HiddenRows::Purpose::kScore);
-  const DeviceArray<float> joint(capacity * joint_dim());
-  const DeviceArray<int32_t> users(capacity), items(capacity);
+  if (capacity > layer_rows_.capacity()) {
+    layer_rows_ = HiddenRows(capacity, widths_, HiddenRows::Purpose::kScore);
+  }
+  grow(layer_joint_, capacity * joint_dim());
+  grow(layer_users_, capacity);
+  grow(layer_items_, capacity);
   for (int64_t begin = 0; begin < scores.size(); begin += capacity) {
     const int64_t n = std::min(capacity, scores.size() - begin);
-    const PairRows pairs = {users.view().slice(0, n), items.view().slice(0, n)};
-    enumerate_pairs(users.view().slice(0, n), items.view().slice(0, n), first_user, begin,
-                    scores.cols, listed, stream);
-    neumf_first_layer_forward(hidden.first(n), user_part_.matrix(this->users(), widths_.front()),
+    const Vector<int32_t> users = layer_users_.view().slice(0, n);
+    const Vector<int32_t> items = layer_items_.view().slice(0, n);
+    const PairRows pairs = {users, items};
+    enumerate_pairs(users, items, first_user, begin, scores.cols, listed, stream);
+    neumf_first_layer_forward(layer_rows_.first(n),
+                              user_part_.matrix(this->users(), widths_.front()),
                               item_part_.matrix(this->items(), widths_.front()), pairs, stream);
-    hidden.forward(tensors_.layers, n, {}, stream);
-    const Matrix<float> x = joint.matrix(n, joint_dim());
+    layer_rows_.forward(tensors_.layers, n, {}, stream);
+    const Matrix<float> x = layer_joint_.matrix(n, joint_dim());
     neumf_joint_forward(x,
                         {.user_table = tensors_.user.gmf,
                          .item_table = tensors_.item.gmf,
-                         .hidden = hidden.last(n),
+                         .hidden = layer_rows_.last(n),
                          .pairs = pairs},
                         stream);
     neumf_joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight,
@@ -97,8 +102,7 @@ void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> li
   }
 }
 
-void NeumfScorer::score_users(Matrix<float> scores, int64_t first_user,
-                              const Stream& stream) const {
+void NeumfScorer::score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) {
   if (!tensors_.layers.empty()) {
     score_by_layers(scores, {}, first_user, stream);
     return;
@@ -109,7 +113,7 @@ void NeumfScorer::score_users(Matrix<float> scores, int64_t first_user,
 }
 
 void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
-                              const Stream& stream) const {
+                              const Stream& stream) {
   if (tensors_.layers.empty()) {
     neumf_list_scores(scores, pair_scorer(first_user, scores.rows), item, stream);
   } else {
@@ -118,15 +122,15 @@ void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, 
 }
 
 void NeumfScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                                const Stream& stream) const {
+                                const Stream& stream) {
   const int64_t at_once = std::min(kUsersAtOnce, users());
   const int64_t width = data.candidates().cols + 2;
-  const DeviceArray<int32_t> items(at_once * width);
-  const DeviceArray<float> scores(at_once * width);
+  grow(ranked_items_, at_once * width);
+  grow(ranked_scores_, at_once * width);
   for (int64_t first = 0; first < users(); first += at_once) {
     const int64_t n = std::min(at_once, users() - first);
-    const Matrix<int32_t> item = items.matrix(n, width);
-    const Matrix<float> score = scores.matrix(n, width);
+    const Matrix<int32_t> item = ranked_items_.matrix(n, width);
+    const Matrix<float> score = ranked_scores_.matrix(n, width);
     leave_one_out_items(item, data.valid_item(), data.test_item(), data.candidates(), first,
                         stream);
     score_items(score, item, first, stream);

@@ -49,11 +49,11 @@ class NeumfScorer final : public Scorer, public JointVectors {
 
   int64_t users() const override { return tensors_.user.gmf.rows; }
   int64_t items() const override { return tensors_.item.gmf.rows; }
-  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) const override;
+  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) override;
   void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
-                   const Stream& stream) const override;
+                   const Stream& stream) override;
   void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                     const Stream& stream) const override;
+                     const Stream& stream) override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
   EmbeddingTables user_tables() const override { return {tensors_.user.gmf, tensors_.user.mlp}; }
   EmbeddingTables item_tables() const override { return {tensors_.item.gmf, tensors_.item.mlp}; }
@@ -68,10 +68,11 @@ class NeumfScorer final : public Scorer, public JointVectors {
  private:
   /// What scoring needs of users from first_user on, as many as `count`.
   PairScorer pair_scorer(int64_t first_user, int64_t count) const;
-  void pack(const Stream& stream) const;
+  /// Makes what score_users() reads besides, once after each update().
+  void pack(const Stream& stream);
   /// Through all layers: scores of users from first_user on with their `listed` items, or with all.
   void score_by_layers(Matrix<float> scores, Vector<const int32_t> listed, int64_t first_user,
-                       const Stream& stream) const;
+                       const Stream& stream);
 
   NeumfTensors tensors_;
   std::vector<DeviceArray<float>> memory_;  // of the tensors, if it is this object's
@@ -79,9 +80,15 @@ class NeumfScorer final : public Scorer, public JointVectors {
   DeviceArray<float> user_product_, user_part_, item_part_;  // PairScorer's
   DeviceArray<float> user_weight_;                           // [U]
   HiddenRows hidden_;
-  // Made when score_users() is first called after update().
-  mutable DeviceArray<float> packed_;
-  mutable bool is_packed_ = false;
+  DeviceArray<float> packed_;  // all items', for pairs of a tile
+  bool is_packed_ = false;
+  // Pairs that go through the layers together, as many as were needed so far.
+  HiddenRows layer_rows_;
+  DeviceArray<float> layer_joint_;
+  DeviceArray<int32_t> layer_users_, layer_items_;
+  // Held-out items and candidates of some users, likewise.
+  DeviceArray<int32_t> ranked_items_;
+  DeviceArray<float> ranked_scores_;
 };
 
 }  // namespace derrd

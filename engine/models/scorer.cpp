@@ -14,18 +14,18 @@ InnerProductScorer::InnerProductScorer(std::span<const float> user, std::span<co
       item_(own_item_.matrix(own_item_.size() / dim, dim)) {}
 
 void InnerProductScorer::score_users(Matrix<float> scores, int64_t first_user,
-                                     const Stream& stream) const {
+                                     const Stream& stream) {
   gemm(scores, user_.slice(first_user, scores.rows), Transpose::kNo, item_, Transpose::kYes, {},
        stream);
 }
 
 void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item,
-                                     int64_t first_user, const Stream& stream) const {
+                                     int64_t first_user, const Stream& stream) {
   item_scores(scores, user_.slice(first_user, scores.rows), item_, item, stream);
 }
 
 void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                                       const Stream& stream) const {
+                                       const Stream& stream) {
   leave_one_out_ranks(ranks.valid, ranks.test, user_, item_, data.valid_item(), data.test_item(),
                       data.candidates(), stream);
 }

@@ -45,21 +45,20 @@ class Scorer {
   virtual int64_t users() const = 0;
   virtual int64_t items() const = 0;
 
-  /// scores[r, i] = score of item i for user first_user + r. Never in need of more than a tile's
-  /// intermediate results.
+  /// scores[r, i] = score of item i for user first_user + r. Intermediate results take a bounded
+  /// amount of memory, which the scorer keeps.
   /// @param scores [n, I], overwritten.
-  virtual void score_users(Matrix<float> scores, int64_t first_user,
-                           const Stream& stream) const = 0;
+  virtual void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) = 0;
 
   /// scores[r, j] = score of item item[r, j] for user first_user + r.
   /// @param scores [n, S], overwritten; 0 where the item is -1.
   /// @param item [n, S]
   virtual void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
-                           const Stream& stream) const = 0;
+                           const Stream& stream) = 0;
 
   /// Ranks every user's held-out items.
   virtual void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                             const Stream& stream) const = 0;
+                             const Stream& stream) = 0;
 
   /// The same scores with users and items in each other's place; refers to this one's memory.
   virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
@@ -85,11 +84,11 @@ class InnerProductScorer final : public Scorer {
 
   int64_t users() const override { return user_.rows; }
   int64_t items() const override { return item_.rows; }
-  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) const override;
+  void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) override;
   void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
-                   const Stream& stream) const override;
+                   const Stream& stream) override;
   void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
-                     const Stream& stream) const override;
+                     const Stream& stream) override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
   EmbeddingTables user_tables() const override { return {user_}; }
   EmbeddingTables item_tables() const override { return {item_}; }

@@ -78,7 +78,7 @@ Teacher::Lists Teacher::score_lists(Side side, SparseRows observed, int64_t leng
                      stream);
   }
   const std::unique_ptr<Scorer> by_item = of_items ? scorer(stream).transposed(stream) : nullptr;
-  const Scorer& scores = of_items ? *by_item : scorer(stream);
+  Scorer& scores = of_items ? *by_item : scorer(stream);
   Lists lists = {DeviceArray<int32_t>(scores.users() * length),
                  DeviceArray<float>(scores.users() * length)};
   TopLists(scores.items(), length, row_name)

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <vector>
 
 #include "data/error.h"
 #include "kernels/epoch/negatives.h"
@@ -13,13 +11,6 @@
 namespace derrd {
 
 namespace {
-
-std::vector<int32_t> repeat(const std::vector<int32_t>& values, int64_t times) {
-  std::vector<int32_t> out;
-  out.reserve(values.size() * static_cast<size_t>(times));
-  for (const int32_t v : values) out.insert(out.end(), static_cast<size_t>(times), v);
-  return out;
-}
 
 int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
   constexpr int64_t kMost = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
@@ -37,7 +28,7 @@ constexpr int kKeyBits = 64;
 
 }  // namespace
 
-EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options, const Stream& stream)
+EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options)
     : data_(data),
       options_(options),
       samples_(count_samples(data, options.negatives)),
@@ -47,20 +38,8 @@ EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options, const Stre
       positives_(samples_),
       negatives_(samples_),
       cursors_(4),
-      unsorted_keys_(samples_),
-      sorted_keys_(samples_),
-      unsorted_values_(samples_),
-      sorted_values_(samples_),
-      heads_(samples_),
-      scratch_(std::max(sort_pairs_scratch_bytes(samples_), segments_scratch_bytes(samples_))) {
-  std::vector<int32_t> host(static_cast<size_t>(data.pairs()));
-  const auto repeated = [&](Vector<const int32_t> pairs) {
-    copy_to_host(host.data(), pairs.data, pairs.size * static_cast<int64_t>(sizeof(int32_t)),
-                 stream);
-    return DeviceArray<int32_t>(repeat(host, options.negatives), stream);
-  };
-  pair_users_ = repeated(data.pair_users());
-  pair_items_ = repeated(data.pair_items());
+      space_(samples_),
+      heads_(samples_) {
   users_plan_ = make_plan(data.users(), cursors_.data() + 1);
   positives_plan_ = make_plan(data.items(), cursors_.data() + 2);
   negatives_plan_ = make_plan(data.items(), cursors_.data() + 3);
@@ -84,16 +63,16 @@ void EpochPlan::begin_epoch(int epoch, const Stream& stream) {
   rewind_batches(sample_cursor(), cursor_of(users_plan_, 1), cursor_of(positives_plan_, 2),
                  cursor_of(negatives_plan_, 3), stream);
 
-  sample_negatives(pair_negatives_.view(), pair_users_.view(), data_.train(), data_.items(),
+  sample_negatives(pair_negatives_.view(), data_.pair_users(), data_.train(), data_.items(),
                    {options_.seed, RandomPurpose::kNegative, number}, stream);
-  const SortBuffers unsorted = {unsorted_keys_.view(), unsorted_values_.view()};
-  const SortBuffers sorted = {sorted_keys_.view(), sorted_values_.view()};
+  const SortBuffers unsorted = space_.unsorted(samples_);
+  const SortBuffers sorted = space_.sorted(samples_);
   shuffle_keys(unsorted, {options_.seed, RandomPurpose::kShuffle, number}, stream);
-  sort_pairs(sorted, unsorted, kKeyBits, scratch_.view(), stream);
-  const Vector<const uint32_t> order = sorted_values_.view();
-  gather_values(users_.view(), pair_users_.view(), order, stream);
-  gather_values(positives_.view(), pair_items_.view(), order, stream);
-  gather_values(negatives_.view(), pair_negatives_.view(), order, stream);
+  sort_pairs(sorted, unsorted, kKeyBits, space_.scratch(), stream);
+  const Vector<const uint32_t> order = sorted.values;
+  gather_values(users_.view(), data_.pair_users(), order, options_.negatives, stream);
+  gather_values(positives_.view(), data_.pair_items(), order, options_.negatives, stream);
+  gather_values(negatives_.view(), pair_negatives_.view(), order, 1, stream);
 
   build(users_plan_, users_.view(), stream);
   build(positives_plan_, positives_.view(), stream);
@@ -105,10 +84,10 @@ void EpochPlan::build(Plan& plan, Vector<const int32_t> row_of_sample, const Str
                                   plan.offsets.view(),
                                   plan.occurrences.view(),
                                   plan.batch_offsets.view(),
-                                  {unsorted_keys_.view(), unsorted_values_.view()},
-                                  {sorted_keys_.view(), sorted_values_.view()},
+                                  space_.unsorted(samples_),
+                                  space_.sorted(samples_),
                                   heads_.view(),
-                                  scratch_.view()};
+                                  space_.scratch()};
   build_segments(buffers, row_of_sample, options_.batch_size, plan.table_rows, stream);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "engine/device_dataset.h"
+#include "engine/sort_space.h"
 #include "kernels/epoch/segments.h"
 #include "kernels/platform/memory.h"
 
@@ -19,8 +20,9 @@ struct BatchOptions {
 /// step only moves the cursors.
 class EpochPlan {
  public:
-  /// @throws Error for more samples than 2^30.
-  EpochPlan(const DeviceDataset& data, BatchOptions options, const Stream& stream);
+  /// @param data outlives the plan
+  /// @throws Error for more than 2^30 samples.
+  EpochPlan(const DeviceDataset& data, BatchOptions options);
 
   /// Draws negatives, shuffles and plans.
   void begin_epoch(int epoch, const Stream& stream);
@@ -64,16 +66,13 @@ class EpochPlan {
   int64_t batches_;
   int epoch_ = -1;
 
-  DeviceArray<int32_t> pair_users_, pair_items_;  // [n], an interaction repeated `negatives` times
-  DeviceArray<int32_t> pair_negatives_;           // [n], in the same order
+  DeviceArray<int32_t> pair_negatives_;  // [n], `negatives` neighbours for every interaction
   DeviceArray<int32_t> users_, positives_, negatives_;
   DeviceArray<BatchCursor> cursors_;  // samples, users, positives, negatives
   Plan users_plan_, positives_plan_, negatives_plan_;
 
-  DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;
-  DeviceArray<uint32_t> unsorted_values_, sorted_values_;
+  SortSpace space_;
   DeviceArray<int32_t> heads_;
-  DeviceArray<uint8_t> scratch_;
 };
 
 }  // namespace derrd

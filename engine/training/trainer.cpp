@@ -51,7 +51,7 @@ Trainer::Trainer(const DeviceDataset& data, Parameters& parameters, Model& model
       losses_(losses),
       options_(options),
       stream_(stream),
-      plan_(data, options.plan, stream),
+      plan_(data, options.plan),
       optimizer_(parameters, options.adam, options.row_updates, plan_.batches(), stream),
       unread_rows_(parameters),
       steps_(options.graph),

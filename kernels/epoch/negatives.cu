@@ -43,8 +43,9 @@ __device__ __forceinline__ int64_t unobserved_item(const int32_t* __restrict__ r
 
 __global__ void sample_negatives_kernel(Vector<int32_t> negatives, Vector<const int32_t> users,
                                         SparseRows observed, int64_t items, RandomKey key) {
+  const int64_t per_user = negatives.size / users.size;
   for (const int64_t sample : units_of(SingleThread{}, negatives.size)) {
-    const int64_t user = users[sample];
+    const int64_t user = users[sample / per_user];
     const int64_t begin = observed.offsets[user];
     const int64_t degree = observed.offsets[user + 1] - begin;
     const Philox4 bits = random_bits(key, static_cast<uint64_t>(sample));
@@ -117,7 +118,8 @@ void check_items(const char* operation, int64_t items) {
 
 void sample_negatives(Vector<int32_t> negatives, Vector<const int32_t> users, SparseRows observed,
                       int64_t items, RandomKey key, const Stream& stream) {
-  require_size("sample_negatives", "users", users, negatives.size);
+  const int64_t per_user = users.size == 0 ? 0 : negatives.size / users.size;
+  require_size("sample_negatives", "negatives", negatives, users.size * per_user);
   check_items("sample_negatives", items);
   if (negatives.size == 0) return;
   constexpr int64_t kOperations = 100;  // ten rounds of Philox and a short search

@@ -11,8 +11,8 @@ namespace derrd {
 /// Most items that sample_uninteresting draws for a user: a tile keeps them in shared memory.
 constexpr int64_t kMaxUninteresting = 512;
 
-/// One item for every sample, uniform over those that its user has not observed.
-/// @param negatives [n]. Overwritten.
+/// Draws items for every user of a list, each uniform over those that the user has not observed.
+/// @param negatives [n N], overwritten; N neighbours belong to one element of `users`
 /// @param users [n]. A user who has observed every item must not occur: there is nothing to draw.
 /// @param observed [U] rows of items below `items`, ascending and distinct
 /// @throws std::invalid_argument if shapes do not fit.

@@ -25,8 +25,8 @@ __global__ void shuffle_keys_kernel(SortBuffers out, RandomKey key) {
 }
 
 __global__ void gather_values_kernel(Vector<int32_t> out, Vector<const int32_t> in,
-                                     Vector<const uint32_t> order) {
-  for (const int64_t i : units_of(SingleThread{}, out.size)) out[i] = in[order[i]];
+                                     Vector<const uint32_t> order, int64_t repeats) {
+  for (const int64_t i : units_of(SingleThread{}, out.size)) out[i] = in[order[i] / repeats];
 }
 
 }  // namespace
@@ -44,10 +44,14 @@ void shuffle_keys(SortBuffers out, RandomKey key, const Stream& stream) {
 }
 
 void gather_values(Vector<int32_t> out, Vector<const int32_t> in, Vector<const uint32_t> order,
-                   const Stream& stream) {
+                   int64_t repeats, const Stream& stream) {
   require_size("gather_values", "order", order, out.size);
+  if (repeats <= 0) {
+    throw std::invalid_argument("gather_values: " + std::to_string(repeats) + " repeats");
+  }
   if (out.size == 0) return;
-  launch("gather_values", threads_for(out.size), stream, gather_values_kernel, out, in, order);
+  launch("gather_values", threads_for(out.size), stream, gather_values_kernel, out, in, order,
+         repeats);
 }
 
 }  // namespace derrd

@@ -14,10 +14,13 @@ namespace derrd {
 /// @throws std::invalid_argument if keys and values differ in number or exceed 32 bits.
 void shuffle_keys(SortBuffers out, RandomKey key, const Stream& stream);
 
-/// out[i] = in[order[i]]
-/// @param out [n] overwritten; order [n] numbers of elements of `in`
-/// @throws std::invalid_argument if out and order differ in size.
+/// out[i] = in[order[i] / repeats]: gathers from `in` as if each element stood there `repeats`
+/// times.
+/// @param out [n], overwritten
+/// @param in at least max(order) / repeats + 1 elements
+/// @param order [n]
+/// @throws std::invalid_argument if out and order differ in size, or repeats is not positive.
 void gather_values(Vector<int32_t> out, Vector<const int32_t> in, Vector<const uint32_t> order,
-                   const Stream& stream);
+                   int64_t repeats, const Stream& stream);
 
 }  // namespace derrd

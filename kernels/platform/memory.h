@@ -54,4 +54,10 @@ class DeviceArray {
   int64_t size_ = 0;
 };
 
+/// Makes room for at least `size` elements. A larger array is a new one, with new content.
+template <class T>
+void grow(DeviceArray<T>& array, int64_t size) {
+  if (array.size() < size) array = DeviceArray<T>(size);
+}
+
 }  // namespace derrd

@@ -27,7 +27,7 @@ struct Elements {
   void make_keys() const {
     shuffle_keys({keys.view(), values.view()}, {0, RandomPurpose::kShuffle, 0}, stream());
   }
-  void gather() const { gather_values(out.view(), in.view(), order.view(), stream()); }
+  void gather() const { gather_values(out.view(), in.view(), order.view(), 1, stream()); }
   void shuffle() const {
     make_keys();
     sort_pairs({sorted_keys.view(), order.view()}, {keys.view(), values.view()}, 64, scratch.view(),

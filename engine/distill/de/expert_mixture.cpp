@@ -19,11 +19,6 @@ Parameters::Initial linear_initial(int64_t fan_in) {
 
 Vector<float> as_vector(Matrix<float> row) { return row.flat(); }
 
-template <class T>
-void grow(DeviceArray<T>& array, int64_t size) {
-  if (array.size() < size) array = DeviceArray<T>(size);
-}
-
 }  // namespace
 
 int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim) {

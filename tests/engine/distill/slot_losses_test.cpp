@@ -48,7 +48,7 @@ class SlotLossSamples : public ::testing::Test {
   /// The samples of epochs 0, 1 and 0 once more.
   template <class D>
   std::vector<Rows> epochs(D& loss) const {
-    EpochPlan plan(data_, {16, 1, 7}, stream());
+    EpochPlan plan(data_, {16, 1, 7});
     std::vector<Rows> result;
     for (const int epoch : {0, 1, 0}) {
       plan.begin_epoch(epoch, stream());
@@ -204,7 +204,7 @@ TEST_F(SlotLossSamples, SampledRowsAreThoseDrawnForTheBatchsUsers) {
                                                         data_.train(), kItems, stream());
   const SampledRows sampled(samples, kItems, 16);
   EXPECT_EQ(sampled.capacity(), kItems);
-  EpochPlan plan(data_, {16, 1, 7}, stream());
+  EpochPlan plan(data_, {16, 1, 7});
   for (const int epoch : {0, 3}) {
     plan.begin_epoch(epoch, stream());
     samples->begin_epoch(plan, stream());

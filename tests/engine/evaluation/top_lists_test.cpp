@@ -50,7 +50,7 @@ struct Case {
     Guarded<int32_t> observed;
     Matrix<const float> user_embedding, item_embedding;
     SparseRows rows() const { return {offsets.const_view(), observed.const_view()}; }
-    InnerProductScorer scorer() const { return {user_embedding, item_embedding}; }
+    InnerProductScorer scorer{Matrix<const float>{}, Matrix<const float>{}};
   };
   OnDevice on_device() const {
     OnDevice d = {Guarded<float>(user_embedding),
@@ -61,17 +61,18 @@ struct Case {
                   {}};
     d.user_embedding = d.user.matrix(users, dims);
     d.item_embedding = d.item.matrix(items, dims);
+    d.scorer = InnerProductScorer(d.user_embedding, d.item_embedding);
     return d;
   }
 
   void expect_best(TopLists& lists, int64_t r, int64_t first_user, int64_t count) const {
     SCOPED_TRACE("users " + std::to_string(first_user) + " + " + std::to_string(count) +
                  ", lists of " + std::to_string(r));
-    const OnDevice d = on_device();
+    OnDevice d = on_device();
     const Guarded<int32_t> list(count * r);
     const Guarded<float> list_scores(count * r);
-    lists.best(list.matrix(count, r), list_scores.matrix(count, r), d.scorer(), d.rows(),
-               first_user, stream());
+    lists.best(list.matrix(count, r), list_scores.matrix(count, r), d.scorer, d.rows(), first_user,
+               stream());
     const std::vector<int32_t> actual = list.host();
     const std::vector<float> actual_scores = list_scores.host();
     for (int64_t n = 0; n < count; ++n) {
@@ -128,11 +129,11 @@ TEST(TopLists, RanksAgreeWithTheOracleAcrossTiles) {
     targets[static_cast<size_t>(u)] = target;
     expected.push_back(oracle::full_rank(to_double(scores), target));
   }
-  const Case::OnDevice d = c.on_device();
+  Case::OnDevice d = c.on_device();
   const Guarded<int32_t> target(targets), rank(c.users), again(c.users);
   const RankedTargets both[] = {{rank.view(), target.const_view()},
                                 {again.view(), target.const_view()}};
-  TopLists(c.items, 0).ranks(both, d.scorer(), d.rows(), stream());
+  TopLists(c.items, 0).ranks(both, d.scorer, d.rows(), stream());
   EXPECT_EQ(rank.host(), expected);
   EXPECT_EQ(again.host(), expected);
   expect_intact(rank, "rank");
@@ -140,10 +141,10 @@ TEST(TopLists, RanksAgreeWithTheOracleAcrossTiles) {
 
 /// The message of the Error that best() throws, or "".
 std::string refusal(const Case& c, const char* user = "user") {
-  const Case::OnDevice d = c.on_device();
+  Case::OnDevice d = c.on_device();
   const Guarded<int32_t> list(c.users);
   try {
-    TopLists(c.items, 1, user).best(list.matrix(c.users, 1), {}, d.scorer(), d.rows(), 0, stream());
+    TopLists(c.items, 1, user).best(list.matrix(c.users, 1), {}, d.scorer, d.rows(), 0, stream());
   } catch (const Error& error) {
     return error.what();
   }
@@ -170,11 +171,11 @@ TEST(TopLists, NamesTheFirstUserWhoseScoresAreNotFinite) {
 
 TEST(TopLists, AllocatesOnlyItsWorkspace) {
   const Case c(540, 20, 2);
-  const Case::OnDevice d = c.on_device();
+  Case::OnDevice d = c.on_device();
   const Guarded<int32_t> list(c.users * 5);
   TopLists lists(c.items, 5);
   const int64_t before = counters().allocations;
-  lists.best(list.matrix(c.users, 5), {}, d.scorer(), d.rows(), 0, stream());
+  lists.best(list.matrix(c.users, 5), {}, d.scorer, d.rows(), 0, stream());
   EXPECT_EQ(counters().allocations, before);
   EXPECT_GT(lists.bytes(), 0);
 }
@@ -189,8 +190,8 @@ TEST(TopLists, RefusesShapesThatDoNotFit) {
   const Guarded<int32_t> list(100);
   TopLists lists(c.items, 5);
   const auto best = [&](int64_t rows, int64_t r, Matrix<const float> item, int64_t first_user) {
-    lists.best(list.matrix(rows, r), {}, InnerProductScorer(d.user_embedding, item), d.rows(),
-               first_user, stream());
+    InnerProductScorer scorer(d.user_embedding, item);
+    lists.best(list.matrix(rows, r), {}, scorer, d.rows(), first_user, stream());
   };
   EXPECT_THROW(best(10, 6, d.item_embedding, 0), std::invalid_argument);
   EXPECT_THROW(best(10, 5, d.item_embedding, 1), std::invalid_argument);

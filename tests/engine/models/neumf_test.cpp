@@ -54,8 +54,8 @@ class Neumf : public ::testing::TestWithParam<Size> {
   void SetUp() override {
     const auto& [dim, layers] = GetParam();
     oracle_ = {kUsers, kItems, dim, layers, {}};
-    model_ =
-        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, dim, layers}, kBatch, parameters_);
+    model_ = std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, dim, layers}, kBatch,
+                                          parameters_, stream());
   }
   /// Once everything is declared.
   void allocate() {
@@ -130,7 +130,7 @@ class Neumf : public ::testing::TestWithParam<Size> {
 // The gradient that a loss adds to the joint vectors is part of it.
 TEST_P(Neumf, LossAndGradientsOfAStepAgreeWithTheOracle) {
   allocate();
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   ASSERT_EQ(plan.batches(), 3);  // the last one is not full
   plan.begin_epoch(4, stream());
   const DeviceArray<double> loss(1);
@@ -233,7 +233,7 @@ TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
   model_->reserve_slots(3, kSlots);
   model_->reserve_slots(kBatch, kSlots);
   allocate();
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   for (int64_t b = 0; b < plan.batches(); ++b) {
     plan.next(stream());
@@ -281,7 +281,7 @@ TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
 
 TEST_P(Neumf, FrozenScoresAgreeWithTheOracle) {
   allocate();
-  const Scorer& scorer = model_->scorer(stream());
+  Scorer& scorer = model_->scorer(stream());
   ASSERT_EQ(scorer.users(), kUsers);
   ASSERT_EQ(scorer.items(), kItems);
   // A score sums up to 67 products, each of sums of as many.
@@ -325,8 +325,7 @@ TEST_P(Neumf, FrozenScoresAgreeWithTheOracle) {
 TEST_P(Neumf, JointVectorsOfGivenPairsAgreeWithTheOracle) {
   allocate();
   model_->scorer(stream());
-  auto& scorer =
-      const_cast<NeumfScorer&>(dynamic_cast<const NeumfScorer&>(model_->scorer(stream())));
+  auto& scorer = dynamic_cast<NeumfScorer&>(model_->scorer(stream()));
   const DeviceArray<int32_t> users(std::vector<int32_t>{0, 8, 3, 3, 1}, stream());
   const DeviceArray<int32_t> items(std::vector<int32_t>{13, 0, 5, 5, 2}, stream());
   const DeviceArray<int32_t> live(std::vector<int32_t>{4}, stream());
@@ -348,7 +347,7 @@ TEST_P(Neumf, JointVectorsOfGivenPairsAgreeWithTheOracle) {
 // Ranks are those of the very scores that score_items gives, and full rankings agree with them.
 TEST_P(Neumf, RanksFollowTheScores) {
   allocate();
-  const Scorer& scorer = model_->scorer(stream());
+  Scorer& scorer = model_->scorer(stream());
   const DeviceArray<int32_t> valid(kUsers), test(kUsers), full(kUsers);
   scorer.leave_one_out({valid.view(), test.view()}, data_, stream());
   const RankedTargets target = {full.view(), data_.test_item()};
@@ -390,12 +389,12 @@ TEST_P(Neumf, AFileKeepsTheScores) {
   EXPECT_THROW(load_model_file(path, kUsers, kItems - 1), Error);
   std::filesystem::remove(path);
 
-  const auto scores_of = [](const Scorer& scorer, int64_t user) {
+  const auto scores_of = [](Scorer& scorer, int64_t user) {
     const DeviceArray<float> scores(kItems);
     scorer.score_users(scores.matrix(1, kItems), user, stream());
     return scores.to_host(stream());
   };
-  const Scorer& trained = model_->scorer(stream());
+  Scorer& trained = model_->scorer(stream());
   EXPECT_EQ(scores_of(*make_scorer(saved, stream()), 4), scores_of(trained, 4));
   const std::vector<int32_t> some = {4, 2};
   select_users(saved, some);
@@ -436,7 +435,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Neumf,
 TEST(NeumfSize, IsThePapers) {
   const auto count = [](int64_t users, int64_t items, int64_t dim) {
     Parameters parameters;
-    const NeumfModel model({users, items, dim, 1}, 1, parameters);
+    const NeumfModel model({users, items, dim, 1}, 1, parameters, stream());
     return parameters.count();
   };
   EXPECT_EQ(count(5220, 25182, 250), 15'326'751);
@@ -449,13 +448,13 @@ TEST(NeumfSize, IsThePapers) {
 
 TEST(NeumfSize, ALayerWithoutUnitsIsAnError) {
   Parameters parameters;
-  EXPECT_NO_THROW(NeumfModel({3, 4, 8, 4}, 2, parameters));
-  EXPECT_THROW(NeumfModel({3, 4, 7, 4}, 2, parameters), Error);
+  EXPECT_NO_THROW(NeumfModel({3, 4, 8, 4}, 2, parameters, stream()));
+  EXPECT_THROW(NeumfModel({3, 4, 7, 4}, 2, parameters, stream()), Error);
 }
 
 TEST(NeumfStart, IsThePapers) {
   Parameters parameters;
-  const NeumfModel model({300, 400, 40, 2}, 4, parameters);
+  const NeumfModel model({300, 400, 40, 2}, 4, parameters, stream());
   parameters.allocate(5, stream());
   for (const NamedMatrix& tensor : model.tensors()) {
     const std::vector<float> values = host(tensor.value.flat());

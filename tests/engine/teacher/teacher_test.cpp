@@ -374,7 +374,7 @@ class PartialDe : public TeacherTest, public testing::WithParamInterface<const c
         {t, data_, model, parameters, 64, conventions_of(Preset::kAuthors), stream()});
     parameters.allocate(1, stream());
     if (change) change(parameters.value({0}), parameters.value({1}));
-    EpochPlan plan(data_, {64, 1, 9}, stream());
+    EpochPlan plan(data_, {64, 1, 9});
     plan.begin_epoch(2, stream());
     losses[0]->begin_epoch(plan, stream());
     plan.next(stream());

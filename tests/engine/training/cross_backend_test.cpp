@@ -48,7 +48,7 @@ uint64_t fingerprint(Vector<const int32_t> values) {
 
 TEST(CrossBackend, DrawsTheSameNegativesInTheSameOrder) {
   const DeviceDataset data(dataset(400), stream());
-  EpochPlan plan(data, {256, 2, kSeed}, stream());
+  EpochPlan plan(data, {256, 2, kSeed});
   plan.begin_epoch(3, stream());
   EXPECT_EQ(fingerprint(plan.users()), 4522036646545398159ull);
   EXPECT_EQ(fingerprint(plan.positives()), 17325357129991346229ull);
@@ -74,7 +74,7 @@ TEST(CrossBackend, DrawsTheSameRankingSamples) {
   RankingSamples samples({.interesting = 10, .uninteresting = 15},
                          device_lists.matrix(data.users(), length), data.train(), data.items(),
                          stream());
-  EpochPlan plan(data, {256, 1, kSeed}, stream());
+  EpochPlan plan(data, {256, 1, kSeed});
   plan.begin_epoch(3, stream());
   samples.begin_epoch(plan, stream());
   EXPECT_EQ(fingerprint(samples.slots().samples().flat()), 7760149609601889309ull);
@@ -141,7 +141,7 @@ TEST_P(CrossBackendRun, HasTheSameLossesAndMetrics) {
       {"k", 10.0},      {"l", 10.0},      {"list", 50.0}};
   Parameters parameters;
   const auto model = make_model(expected.kind, data.users(), data.items(),
-                                {.dim = 8, .batch_size = 256}, parameters);
+                                {.dim = 8, .batch_size = 256}, parameters, stream());
   Teacher teacher(test::small_teacher(data.users(), data.items(), 16, 5), data);
   const auto losses = test::make_losses(
       expected.method, options,

@@ -34,7 +34,7 @@ struct TrainingRun {
       : data(dataset, stream()),
         teacher(random_teacher(teacher_kind, data, 2 * dim), data),
         model(make_model(kind, data.users(), data.items(),
-                         {.dim = dim, .batch_size = train.plan.batch_size}, parameters)) {
+                         {.dim = dim, .batch_size = train.plan.batch_size}, parameters, stream())) {
     test::LossOptions options = {
         {"experts", 3.0},
         {"tau-horizon", static_cast<double>(train.epochs)},
@@ -195,7 +195,7 @@ TEST_P(TrainerMethods, DeclareAllRowsThatTheyRead) {
   run.train();
 
   TrainingRun by_hand = make_run(dataset, o);
-  EpochPlan plan(by_hand.data, o.plan, stream());
+  EpochPlan plan(by_hand.data, o.plan);
   Optimizer optimizer(by_hand.parameters, o.adam, RowUpdates::kEveryStep, 1, stream());
   const DeviceArray<double> loss(1);
   loss.zero(stream());

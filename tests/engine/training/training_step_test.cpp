@@ -238,7 +238,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   ASSERT_EQ(plan.batches(), 3);  // the last one is not full
   plan.begin_epoch(kEpoch, stream());
   for (const auto& d : losses_) d->begin_epoch(plan, stream());
@@ -294,7 +294,7 @@ TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
 class RankedSamples : public TrainingStep {};
 
 TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   for (const auto& d : losses_) d->begin_epoch(plan, stream());
   const auto& rrd = dynamic_cast<const RrdLoss&>(*losses_.back());
@@ -330,7 +330,7 @@ TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
 class PaperSamples : public TrainingStep {};
 
 TEST_P(PaperSamples, UninterestingOnesRankBelowTheInterestingOnes) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   int64_t drawn_from_a_list = 0;
   const auto expect_below = [&](Matrix<const int32_t> samples, Matrix<const int32_t> lists,
                                 int64_t interesting, const auto& score) {

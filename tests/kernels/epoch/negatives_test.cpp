@@ -53,6 +53,16 @@ TEST(SampleNegatives, UniformOverTheUnobservedItems) {
   }
 }
 
+TEST(SampleNegatives, SeveralOfAUserAreThoseOfAListThatRepeatsIt) {
+  const std::vector<std::vector<int32_t>> rows = {{0, 1, 2}, {7, 8}, {}};
+  const HostRows observed(rows);
+  const Guarded<int32_t> users(std::vector<int32_t>{2, 0, 1, 0});
+  const Guarded<int32_t> negatives(12);
+  sample_negatives(negatives.view(), users.const_view(), observed.view(), 9, kKey, stream());
+  EXPECT_EQ(negatives.host(), negatives_of({2, 2, 2, 0, 0, 0, 1, 1, 1, 0, 0, 0}, rows, 9));
+  test::expect_intact(negatives, "negatives");
+}
+
 TEST(SampleNegatives, OneItemLeft) {
   constexpr int64_t kItems = 40;
   std::vector<std::vector<int32_t>> rows;

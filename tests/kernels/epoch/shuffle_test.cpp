@@ -71,10 +71,15 @@ TEST(GatherValues, FollowsTheOrder) {
     const std::vector<int32_t> picks = test::random_below(2 * n, static_cast<int32_t>(n), 2);
     const Guarded<int32_t> device_in(in), out(2 * n);
     const Guarded<uint32_t> order(std::vector<uint32_t>(picks.begin(), picks.end()));
-    gather_values(out.view(), device_in.const_view(), order.const_view(), stream());
-    const std::vector<int32_t> gathered = out.host();
-    for (size_t i = 0; i < gathered.size(); ++i) EXPECT_EQ(gathered[i], in[picks[i]]);
-    test::expect_intact(out, "out");
+    for (const size_t repeats : {1, 2, 5}) {
+      gather_values(out.view(), device_in.const_view(), order.const_view(),
+                    static_cast<int64_t>(repeats), stream());
+      const std::vector<int32_t> gathered = out.host();
+      for (size_t i = 0; i < gathered.size(); ++i) {
+        EXPECT_EQ(gathered[i], in[static_cast<size_t>(picks[i]) / repeats]);
+      }
+      test::expect_intact(out, "out");
+    }
   }
 }
 
@@ -85,7 +90,10 @@ TEST(Shuffle, RejectsWhatDoesNotFit) {
   EXPECT_THROW(
       shuffle_keys({keys.view(), values.view()}, {1, RandomPurpose::kShuffle, 0}, stream()),
       std::invalid_argument);
-  EXPECT_THROW(gather_values(out.view(), out.const_view(), values.const_view(), stream()),
+  EXPECT_THROW(gather_values(out.view(), out.const_view(), values.const_view(), 1, stream()),
+               std::invalid_argument);
+  const Guarded<uint32_t> order(std::vector<uint32_t>(4));
+  EXPECT_THROW(gather_values(out.view(), out.const_view(), order.const_view(), 0, stream()),
                std::invalid_argument);
 }
 

@@ -45,8 +45,8 @@ class NeumfDe {
  protected:
   NeumfDe(const char* tap, Preset preset)
       : teacher_values_(kUsers, kItems, kTeacherDim, 2, 5), teacher_(teacher_values_.saved, data_) {
-    student_ =
-        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch, parameters_);
+    student_ = std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch,
+                                            parameters_, stream());
     model_matrices_ = static_cast<int64_t>(student_->tensors().size());
     losses_ = test::make_losses(
         "de",
@@ -94,7 +94,7 @@ class PairDe : public NeumfDe, public ::testing::TestWithParam<PairCase> {
 
 TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
   const bool mlp = std::string(GetParam().tap) == "mlp";
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   losses_[0]->begin_epoch(plan, stream());
   const DeviceArray<double> losses(2);
@@ -179,7 +179,7 @@ TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
 }
 
 TEST_P(PairDe, AStepNeitherAllocatesNorWaits) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(0, stream());
   losses_[0]->begin_epoch(plan, stream());
   const DeviceArray<double> losses(2);
@@ -197,7 +197,7 @@ TEST_P(PairDe, AStepNeitherAllocatesNorWaits) {
 }
 
 TEST_P(PairDe, KeepsItsLivePartInACheckpoint) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(0, stream());
   DistillationLoss& de = *losses_[0];
   EXPECT_TRUE(de.state().empty());
@@ -268,7 +268,7 @@ class EmbeddingDe : public NeumfDe, public ::testing::Test {
 };
 
 TEST_F(EmbeddingDe, LossAndGradientsAgreeWithTheOracle) {
-  EpochPlan plan(data_, {kBatch, 1, kSeed}, stream());
+  EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   losses_[0]->begin_epoch(plan, stream());
   plan.next(stream());
@@ -329,7 +329,7 @@ TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
   const auto made = [&](Teacher& teacher, const char* kind, const char* tap) {
     Parameters parameters;
     const auto student =
-        make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters);
+        make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters, stream());
     const auto de = test::make_losses(
         "de", {{"tap", tap}},
         {teacher, data, *student, parameters, kBatch, conventions_of(Preset::kAuthors), stream()});
