@@ -40,19 +40,25 @@ int main() {
 
   // Second step: teach. A model declares its parameters in an arena, which the optimizer updates.
   Parameters large;
-  const auto teacher_model = make_model("bpr", data.users(), data.items(), {.dim = 64}, large);
+  const auto teacher_model =
+      make_model("bpr", data.users(), data.items(), {.dim = 64}, large, stream);
   const double teacher_hit = train(*teacher_model, large, {}, data, options, stream);
 
   // Third step: distil. DE rebuilds the teacher's vectors, RRD learns its rankings of items.
   save_model("teacher.safetensors", *teacher_model, ModelFacts(), stream);
   Teacher teacher(load_model_file("teacher.safetensors", data.users(), data.items()), data);
   Parameters small;
-  const auto student = make_model("bpr", data.users(), data.items(), {.dim = 8}, small);
+  const auto student = make_model("bpr", data.users(), data.items(), {.dim = 8}, small, stream);
   const auto factories = loss_factories();
+  DistillContext context = {.teacher = teacher,
+                            .data = data,
+                            .student = *student,
+                            .parameters = small,
+                            .batch_size = options.plan.batch_size,
+                            .stream = stream};
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   for (const LossFactory* factory : factories_of("de-rrd", factories)) {
-    losses.push_back(factory->make(
-        {teacher, data, *student, small, options.plan.batch_size, options.preset, stream}));
+    losses.push_back(factory->make(context));
   }
   const double student_hit = train(*student, small, losses, data, options, stream);
   std::printf("test H@5: teacher %.3f, student %.3f\n", teacher_hit, student_hit);

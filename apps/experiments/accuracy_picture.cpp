@@ -33,7 +33,7 @@ text { fill: #e6edf3; } .quiet { fill: #9aa4af; } .student { stroke: #9aa4af; }
 
 struct Line {
   std::string id, label;
-  Figure figure;
+  ReportFigure figure;
 };
 
 std::vector<Line> lines_of(const ReportTable& table) {
@@ -41,8 +41,8 @@ std::vector<Line> lines_of(const ReportTable& table) {
   std::vector<Line> lines;
   for (const ReportRow& row : table.rows) {
     if (column >= static_cast<std::ptrdiff_t>(row.figures.size())) continue;
-    const Figure& figure = row.figures[column];
-    if (figure.style == Style::kMetric && figure.mean())
+    const ReportFigure& figure = row.figures[column];
+    if (figure.style == FigureStyle::kMetric && figure.mean())
       lines.push_back({row.id, row.label, figure});
   }
   return lines;
@@ -53,7 +53,8 @@ class Axis {
  public:
   explicit Axis(const std::vector<Line>& lines) {
     double lowest = 1, highest = 0;
-    for (const auto& [id, label, figure] : lines) {
+    for (const Line& line : lines) {
+      const ReportFigure& figure = line.figure;
       const double mean = *figure.mean(), error = figure.error().value_or(0);
       lowest = std::min({lowest, mean - error, figure.paper.value_or(mean)});
       highest = std::max({highest, mean + error, figure.paper.value_or(mean)});
@@ -80,7 +81,7 @@ std::string vertical(const char* name, double x, double top, double bottom) {
   return fmt::format("<path class=\"{}\" d=\"M{:.1f} {:.1f}V{:.1f}\"/>\n", name, x, top, bottom);
 }
 
-std::string marks(const Figure& figure, const Axis& axis, double y) {
+std::string marks(const ReportFigure& figure, const Axis& axis, double y) {
   std::string text;
   const double mean = *figure.mean();
   if (const auto error = figure.error()) {
@@ -131,7 +132,7 @@ std::string accuracy_picture(const ReportTable& table) {
   for (const auto& [id, label, figure] : lines) {
     if (id == "student") text += vertical("student", axis.at(*figure.mean()), kTop - 12, bottom);
     text += text_at(14, y + 8, "", label) + marks(figure, axis, y + 4);
-    text += text_at(kOursColumn, y + 8, "end", format_figure(*figure.mean(), Style::kMetric));
+    text += text_at(kOursColumn, y + 8, "end", format_figure(*figure.mean(), FigureStyle::kMetric));
     text += text_at(kPaperColumn, y + 8, "quiet end", format_paper(figure));
     y += kRowHeight;
   }

@@ -12,7 +12,6 @@
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/safetensors.h"
-#include "data/formats/safetensors.h"
 
 namespace derrd {
 

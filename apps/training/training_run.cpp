@@ -243,7 +243,7 @@ void TrainingRun::print_teacher_quality(Teacher& teacher) {
 }
 
 std::vector<std::unique_ptr<DistillationLoss>> TrainingRun::make_losses(
-    const TrainingTask& task, const DistillContext& context) const {
+    const TrainingTask& task, DistillContext context) const {
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   try {
     for (const LossFactory* factory : task.losses) losses.push_back(factory->make(context));

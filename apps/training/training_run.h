@@ -60,7 +60,7 @@ class TrainingRun {
   void print_teacher_quality(Teacher& teacher);
   /// Makes the losses of a task. @throws Error that names the teacher.
   std::vector<std::unique_ptr<DistillationLoss>> make_losses(const TrainingTask& task,
-                                                             const DistillContext& context) const;
+                                                             DistillContext context) const;
   /// Continues from the checkpoint, if there is one and --resume asks for it.
   void resume(Trainer& trainer, const std::string& fingerprint) const;
   /// Trains, writing log and checkpoints.

@@ -4,7 +4,7 @@
 
 #include "engine/distill/ranking_sampler.h"
 #include "engine/training/early_stopping.h"
-#include "kernels/distill/experts.h"
+#include "kernels/distill/reconstruction.h"
 #include "kernels/distill/slot_scores.h"
 
 namespace derrd {

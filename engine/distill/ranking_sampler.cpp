@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/epoch/negatives.h"
 #include "kernels/epoch/interesting.h"
+#include "kernels/epoch/negatives.h"
 #include "kernels/epoch/uninteresting.h"
 
 namespace derrd {

@@ -1,6 +1,6 @@
 #include "engine/distill/ranking_samples.h"
 
-#include "kernels/epoch/sampling.h"
+#include "kernels/epoch/slot_index.h"
 
 namespace derrd {
 

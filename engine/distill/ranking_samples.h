@@ -37,7 +37,7 @@ class RankingSamples {
   RankingSampler sampler_;
   SlotSamples slots_;
   std::optional<std::pair<uint64_t, int>> drawn_;  // seed and epoch of the samples
-  Scorer* teacher_ = nullptr;                // null: the order of the draw
+  Scorer* teacher_ = nullptr;                      // null: the order of the draw
   DeviceArray<int64_t> slot_offsets_;              // [anchors + 1] with a teacher
   DeviceArray<float> teacher_score_;               // [anchors, K + L] with a teacher
 };

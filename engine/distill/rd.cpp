@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "kernels/epoch/negatives.h"
 #include "kernels/epoch/interesting.h"
+#include "kernels/epoch/negatives.h"
 
 namespace derrd {
 

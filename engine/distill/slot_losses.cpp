@@ -1,8 +1,8 @@
 #include "engine/distill/slot_losses.h"
 
 #include "kernels/common/sum.h"
-#include "kernels/epoch/slot_index.h"
 #include "kernels/epoch/segments.h"
+#include "kernels/epoch/slot_index.h"
 
 namespace derrd {
 

@@ -30,7 +30,7 @@ TeacherVectorsView Teacher::vectors(const Stream& stream) {
     const DeviceVectors& v = device_vectors(stream);
     return {{v.user()}, {v.item()}, v.has_user(), v.has_item()};
   }
-  const Scorer& model = scorer(stream);
+  Scorer& model = scorer(stream);
   return {model.user_tables(), model.item_tables()};
 }
 

@@ -68,8 +68,7 @@ HostLists lists_among(Matrix<const float> user, Matrix<const float> item,
                       const std::vector<int32_t>& kept, SparseRows observed, int64_t length,
                       const char* row_name, const Stream& stream) {
   const DeviceArray<float> kept_rows = rows_of(item, kept, stream);
-  InnerProductScorer scorer(user,
-                                  kept_rows.matrix(static_cast<int64_t>(kept.size()), item.cols));
+  InnerProductScorer scorer(user, kept_rows.matrix(static_cast<int64_t>(kept.size()), item.cols));
   const InteractionRows rows = renumbered(observed, kept, stream);
   const DeviceArray<int64_t> offsets(rows.offsets, stream);
   const DeviceArray<int32_t> observed_items(rows.items, stream);

@@ -1,6 +1,6 @@
 #include "kernels/epoch/interesting.h"
-#include "kernels/epoch/uninteresting.h"
 #include "kernels/epoch/slot_index.h"
+#include "kernels/epoch/uninteresting.h"
 
 #include <benchmark/benchmark.h>
 

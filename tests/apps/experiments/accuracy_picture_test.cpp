@@ -17,7 +17,7 @@
 #include "data/formats/atomic_file.h"
 #include "data/formats/file_bytes.h"
 
-namespace derrd::test {
+namespace derrd::test::accuracy_picture_test {
 namespace {
 
 constexpr const char* kResults = DERRD_SOURCE "/bench/results/2026-11-24-xeon-2-cores.md";
@@ -35,7 +35,7 @@ ReportRow row_of(const std::string& label, std::vector<double> values,
                  std::optional<double> paper) {
   std::string id = label;
   std::ranges::transform(id, id.begin(), [](unsigned char c) { return std::tolower(c); });
-  return {id, label, "", "", {{}, {Style::kMetric, std::move(values), paper}}};
+  return {id, label, "", "", {{}, {FigureStyle::kMetric, std::move(values), paper}}};
 }
 
 /// The methods of the recorded table of BPR, "| RD | 0.4681 ± 0.0006 | ...", with their H@5. The
@@ -61,7 +61,7 @@ TEST(AccuracyPicture, HasALineForEachMethodWithFigures) {
       table_of({row_of("Teacher", {.50, .54}, .51),
                 row_of("Student", {.44}, {}),
                 row_of("RD", {}, .45),
-                {"improv", "Improv.s", "", "", {{}, {Style::kPercent, {9}, {}}}}}));
+                {"improv", "Improv.s", "", "", {{}, {FigureStyle::kPercent, {9}, {}}}}}));
   EXPECT_NE(svg.find(">Table 2: accuracy: CiteULike, BPR: H@5</text>"), std::string::npos);
   EXPECT_NE(svg.find(">Teacher</text>"), std::string::npos);
   EXPECT_NE(svg.find(">0.5200</text>"), std::string::npos) << "the mean";
@@ -93,4 +93,4 @@ TEST(AccuracyPicture, ReadmesIsDrawnFromTheRecordedFigures) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::accuracy_picture_test
