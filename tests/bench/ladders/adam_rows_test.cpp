@@ -11,13 +11,12 @@
 #include "tests/kernels/support.h"
 #include "tests/oracles/adam.h"
 
-namespace derrd::test::adam_rows_test {
-
-namespace ladder {
+namespace derrd::ladder {
 /// For the tests' names.
 void PrintTo(const AdamRowsLevel& level, std::ostream* out) { *out << level.name; }
-}  // namespace ladder
+}  // namespace derrd::ladder
 
+namespace derrd::test::adam_rows_test {
 namespace {
 
 using test::close;

@@ -7,13 +7,12 @@
 #include "tests/kernels/distill/slot_fixture.h"
 #include "tests/oracles/relaxed_ranking.h"
 
-namespace derrd::test::relaxed_ranking_test {
-
-namespace ladder {
+namespace derrd::ladder {
 /// For the tests' names.
 void PrintTo(const RelaxedRankingLevel& level, std::ostream* out) { *out << level.name; }
-}  // namespace ladder
+}  // namespace derrd::ladder
 
+namespace derrd::test::relaxed_ranking_test {
 namespace {
 
 using test::close;
