@@ -7,7 +7,7 @@
 #include "kernels/update/adam.h"
 #include "tests/engine/small_data.h"
 
-namespace derrd {
+namespace derrd::test::step_graph_test {
 namespace {
 
 using test::stream;
@@ -72,4 +72,4 @@ TEST(StepGraph, RecordsEveryEpochAnew) {
 }
 
 }  // namespace
-}  // namespace derrd
+}  // namespace derrd::test::step_graph_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/support.h"
 
-namespace derrd::test {
+namespace derrd::test::unread_rows_test {
 namespace {
 
 /// The rows 2, 0 and 4 of a batch that begins behind another one's row 1.
@@ -62,4 +62,4 @@ TEST(UnreadRows, RejectShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace derrd::test
+}  // namespace derrd::test::unread_rows_test
