@@ -11,9 +11,9 @@
 
 namespace derrd {
 
-/// Columns that one block sums, the work unit of a column-sum kernel: one a lane, so that a sum
-/// stays in a register and several rows are on their way at once; where a tile has one lane, so
-/// many that a row's part is whole vectors.
+/// Columns that one block sums, the work unit of a column-sum kernel: one per lane, so that a sum
+/// stays in a register and several rows are on their way at once; where a tile has one lane, a
+/// number that makes a row's part whole vectors.
 constexpr int64_t kSumColumns = kTileLanes > 1 ? kTileLanes : 256;
 DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
   return (columns + kSumColumns - 1) / kSumColumns;
@@ -58,7 +58,7 @@ __device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, flo
   }
 }
 
-/// The same with row_weight(p) * matrix[p][c] for row_of(p)(c).
+/// Weighted column sums: accumulate_columns with row_of(p)(c) = row_weight(p) * matrix[p][c].
 template <class RowWeight>
 __device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, float* sums,
                                                        Matrix<const float> matrix, int64_t begin,

@@ -13,11 +13,11 @@ namespace derrd {
 // elements. Every backend draws the same integers; values may differ in the last bits of log and
 // cos.
 
-/// values[i] ~ N(0, standard_deviation^2), overwritten.
+/// Draws values[i] ~ N(0, standard_deviation^2), overwritten.
 void initialize_normal(Vector<float> values, float standard_deviation, RandomKey key,
                        uint64_t first_element, const Stream& stream);
 
-/// values[i] uniform on the open interval (-bound, bound), overwritten.
+/// Draws values[i] uniform on the open interval (-bound, bound), overwritten.
 void initialize_uniform(Vector<float> values, float bound, RandomKey key, uint64_t first_element,
                         const Stream& stream);
 

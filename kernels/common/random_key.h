@@ -4,8 +4,8 @@
 
 namespace derrd {
 
-/// What a random number is drawn for. The values are part of every run's result: they are never
-/// renumbered.
+/// Purpose that a random number is drawn for. The values are part of every run's result: they are
+/// never renumbered.
 enum class RandomPurpose : uint32_t {
   kInitialise = 1,
   kNegative = 2,

@@ -1,6 +1,6 @@
 #pragma once
 
-// How launchers refuse what does not fit: in words, with the shapes.
+// Checks of launchers: what does not fit is refused in words, with the shapes.
 
 #include <cstdint>
 #include <stdexcept>

@@ -9,7 +9,7 @@
 
 namespace derrd {
 
-/// From W1 h to S = s relu(W1 h + b1).
+/// Forward: W1 h becomes S = s relu(W1 h + b1).
 __device__ __forceinline__ void activate_pair(const WarpTile& tile, float* __restrict__ weighted,
                                               const float* __restrict__ bias1, float s,
                                               int64_t hidden) {
@@ -19,7 +19,7 @@ __device__ __forceinline__ void activate_pair(const WarpTile& tile, float* __res
   }
 }
 
-/// From G to Z: s G where S > 0, else 0. Returns A . G = S . G / s.
+/// Backward: G becomes Z, s G where S > 0, else 0. Returns A . G = S . G / s.
 __device__ __forceinline__ float activate_pair_backward(const WarpTile& tile,
                                                         float* __restrict__ grad,
                                                         const float* __restrict__ weighted, float s,

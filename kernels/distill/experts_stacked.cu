@@ -120,9 +120,10 @@ __global__ void sum_parts_kernel(Matrix<float> out, Matrix<const float> parts, A
   }
 }
 
-/// So that at H = 110 a core's L2 (2 MB) holds, forward, a piece of S and the rows of W2 that it
-/// meets. Backward the blocks S and G of 1,024 entities overflow it, and yet smaller slices lose:
-/// every product packs its operands anew. E = 30 makes an even number of slices.
+/// Sizes of a slice on the CPU. At H = 110 a core's L2 (2 MB) holds, forward, a piece of S and the
+/// rows of W2 that it meets. Backward the blocks S and G of 1,024 entities overflow it, and yet
+/// smaller slices lose: every product packs its operands anew. E = 30 makes an even number of
+/// slices.
 constexpr int64_t kEntitiesPerSlice = 512;
 constexpr int64_t kExpertsPerSlice = 5;
 

@@ -7,7 +7,7 @@
 //   dL/dl_m = r_m q_m - alpha_m sum_i r_i q_i                        with r = alpha / (alpha +
 //   1e-10)
 //
-// Shapes: everything is [capacity, E], of which the batch's `count` rows are live.
+// Shapes: everything is [capacity, E], of which the batch's `count` rows are active.
 // Threads: a tile owns an entity, its lanes stride the experts (forward: the quadruples of experts
 // that share one Philox call, then the experts).
 // Bytes: 12 N E forward, 16 N E backward. Arithmetic counts, not traffic: a Philox call per four

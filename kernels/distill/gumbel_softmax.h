@@ -21,15 +21,16 @@ struct GumbelOptions {
   Vector<const uint8_t> included = {};
 };
 
-/// The gate of Distillation Experts (DE-RRD, equation 5 and the relaxation of equation 7):
+/// Gate of Distillation Experts (DE-RRD, equation 5 and the relaxation of equation 7):
 ///   alpha = softmax(logits),  s = softmax((log(alpha + 1e-10) + g) / tau),  g ~ Gumbel(0, 1)
-/// `rows.batch->count` rows of each matrix are live; E experts are the columns.
+/// `rows.batch->count` rows of each matrix are active; E experts are the columns.
 ///
 /// @param weight [capacity, E] s, overwritten; rows from count on and rows that are not included
 ///   become 0
 /// @param probability [capacity, E] alpha, overwritten; the same rows become 0
 /// @param logits [capacity, E]; rows from count on are not read
-/// @param rows the live entities; which rows of the table they are is read for `included` only. Row
+/// @param rows the active entities; which rows of the table they are is read for `included` only.
+/// Row
 ///   i draws the noise of element rows.batch->begin + i, that is, expert m the (m % 4)-th word of
 ///   element (begin + i) * ceil(E / 4) + m / 4
 /// @param epoch device memory: tau (any in [1e-10, 10]) and the epoch of the noise
@@ -38,8 +39,8 @@ void gumbel_softmax_forward(Matrix<float> weight, Matrix<float> probability,
                             Matrix<const float> logits, RowSegments rows, GumbelOptions options,
                             const EpochState* epoch, const Stream& stream);
 
-/// The gradient by the logits, from what the forward pass left in `weight` and `probability`.
-/// Experts whose weight became 0 take no part.
+/// Gradient of the gate by the logits, from what the forward pass left in `weight` and
+/// `probability`. Experts whose weight became 0 take no part.
 ///
 /// @param grad_logits [capacity, E] overwritten; rows from count on become 0
 /// @param grad_weight [capacity, E]; must be finite where the weight is 0

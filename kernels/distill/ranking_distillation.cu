@@ -33,7 +33,7 @@ namespace derrd {
 
 namespace {
 
-/// How many of the negatives' scores, of the slots from `first` on, are above `score`.
+/// Number of the negatives' scores, of the slots from `first` on, that are above `score`.
 __device__ __forceinline__ int count_above(float score, const float* __restrict__ scores,
                                            const int32_t* __restrict__ samples, int64_t first,
                                            int64_t slots) {

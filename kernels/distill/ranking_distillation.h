@@ -8,7 +8,7 @@
 
 namespace derrd {
 
-/// How Ranking Distillation weighs an item of the teacher's list.
+/// Weight of an item of the teacher's list in Ranking Distillation.
 enum class RankWeight {
   kStatic,        ///< by its place in the list alone
   kDynamic,       ///< times how far the student ranks it too low

@@ -55,7 +55,7 @@ struct Compose {
 };
 
 /// f_k and t_k in one number, since one of them is 1: the other one, x_k, with the sign bit set
-/// where it is f_k, be x_k a zero or not.
+/// where it is f_k (a zero x_k too).
 struct Step {
   static constexpr int32_t kSignBit = std::numeric_limits<int32_t>::min();
   int32_t bits;

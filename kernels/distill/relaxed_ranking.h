@@ -8,7 +8,7 @@
 
 namespace derrd {
 
-/// Most slots that an anchor may have (K + L): a tile keeps them in shared memory.
+/// Largest number of slots of an anchor (K + L): a tile keeps them in shared memory.
 constexpr int64_t kMaxRankingSamples = 512;
 
 /// Relaxed Ranking Distillation (DE-RRD, equations 9 and 10) of the batch's anchors, which are
@@ -17,6 +17,12 @@ constexpr int64_t kMaxRankingSamples = 512;
 /// with share 1, or 1 / number of anchors, and the student's scores r of the K interesting slots,
 /// the first ones, in rank order, and s of the uninteresting ones. Exact for scores of any size and
 /// order.
+/// A step, from scores to the gradients of the tables:
+///
+///   slot_scores_forward(score, users, items, batch, stream);
+///   relaxed_ranking(loss, grad_score, score, batch, k, lambda, AnchorReduction::kSum, stream);
+///   slot_scores_backward(grad_users, grad_items, grad_score, users, items, batch, index, stream);
+///
 /// @param loss [anchors.capacity] without scale; zero beyond the batch's anchors. Overwritten.
 /// @param grad_score [anchors.capacity, K + L] scale * dL/dscore; zero for empty slots, rows beyond
 ///   the batch's anchors are left alone. Overwritten.

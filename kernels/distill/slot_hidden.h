@@ -12,16 +12,17 @@ namespace derrd {
 // The slots of a ranking loss as pairs for a perceptron: slot s of the batch's n-th anchor is pair
 // n * S + s; the active ones are the first count * S. An empty slot is a pair without a row.
 
-/// What locate_slots writes, for anchors.capacity * S pairs.
+/// Memory that locate_slots writes, for anchors.capacity * S pairs.
 struct SlotPairs {
   Vector<int32_t> anchor_places;  ///< n, the place among the batch's distinct anchors
   Vector<int32_t> other_rows;     ///< the sample: a row of the other table, or -1
   int32_t* active = nullptr;      ///< device memory: count * S
 
-  /// As neumf_first_layer_forward takes them, with the anchors in the users' place.
+  /// Pairs as neumf_first_layer_forward takes them, with the anchors in the users' place.
   PairRows rows() const { return {anchor_places, other_rows, {active}}; }
 };
 
+/// Finds the pairs of the batch's slots.
 /// @param out overwritten; of the vectors the active pairs
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_slots(SlotPairs out, SlotBatch batch, const Stream& stream);
@@ -56,9 +57,9 @@ void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const 
 void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,
                           const SlotOutputCall& call, const Stream& stream);
 
-/// The gradients of neumf_first_layer_forward by its two parts, over the slots that are not empty:
+/// Gradients of neumf_first_layer_forward by its two parts, over the slots that are not empty:
 ///   grad_anchor_part[n] = sum over n's slots p, ascending, of grad_hidden_p where hidden_p > 0
-///   grad_other_part[r]  = the same over the batch's slots that hold r
+///   grad_other_part[r]  = that sum over the batch's slots that hold r
 /// @param grad_anchor_part [anchors.capacity, H] overwritten; 0 beyond the batch's anchors
 /// @param grad_other_part [other rows, H] overwritten
 /// @param grad_hidden, hidden [anchors.capacity * S, H]

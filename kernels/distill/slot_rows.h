@@ -9,7 +9,7 @@
 
 namespace derrd {
 
-/// The memory that find_slot_rows writes, for a table of R rows.
+/// Memory that find_slot_rows writes, for a table of R rows.
 struct SlotRows {
   Vector<int32_t> rows;          ///< [R] of which the first batch->count are set, ascending
   BatchCursor* batch = nullptr;  ///< device memory: the anchors' batch number, 0, how many
@@ -17,7 +17,7 @@ struct SlotRows {
   Vector<uint8_t> scratch;       ///< [exclusive_sum_scratch_bytes(R + 1)] at least
 };
 
-/// The distinct rows that the slots of the batch's anchors hold: `rows` and `batch` of a
+/// Finds the distinct rows that the slots of the batch's anchors hold: `rows` and `batch` of a
 /// RowSegments for them. A step may do so: it neither sorts nor waits.
 /// @param anchors the distinct anchors of the batch
 /// @param index of all anchors' samples; its positions are those of `anchors`

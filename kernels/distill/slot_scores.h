@@ -16,7 +16,7 @@ struct SlotBatch {
   RowSegments anchors;            ///< the distinct anchors of the batch
 };
 
-/// The inverse of SlotBatch::samples, valid as long as they are, and the batch's anchors. A view.
+/// Inverse of SlotBatch::samples, valid as long as they are, and the batch's anchors. A view.
 struct SlotIndex {
   Vector<const int32_t> offsets;       ///< [other rows + 1] row r is held by the slots
                                        ///< occurrences[offsets[r] .. offsets[r + 1])
@@ -25,7 +25,7 @@ struct SlotIndex {
                                        ///< in anchors.rows, if it occurs in the batch
 };
 
-/// What becomes of the anchors' losses in a batch.
+/// Reduction of the anchors' losses over a batch.
 enum class AnchorReduction {
   kSum,   ///< added up, the authors' convention
   kMean,  ///< divided by the number of the batch's anchors, as Section 4.2.3 prints it
@@ -41,7 +41,8 @@ void slot_scores_forward(Matrix<float> score, Matrix<const float> anchor_embeddi
                          Matrix<const float> other_embedding, SlotBatch batch,
                          const Stream& stream);
 
-/// The gradients of both tables. Each row is summed by one tile in a fixed order.
+/// Gradients of slot_scores_forward by both tables. Each row is summed by one tile in a fixed
+/// order.
 ///   grad_anchor[a] += sum over a's slots of grad_score[n, slot] * other_embedding[sample]
 ///   grad_other[r]  += sum over the batch's slots that hold r of grad_score[n, slot] * anchor
 /// @param grad_anchor [anchor rows, D], grad_other [other rows, D]; accumulated
@@ -52,7 +53,8 @@ void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
                           Matrix<const float> other_embedding, SlotBatch batch, SlotIndex index,
                           const Stream& stream);
 
-/// score[r, j] = user[r] . item_embedding[item[r, j]]: the same for the adjacent rows of a table.
+/// Inner products of adjacent users with an item list each:
+///   score[r, j] = user[r] . item_embedding[item[r, j]]
 /// @param score [n, S] 0 where the item is -1; overwritten
 /// @param user [n, D], item_embedding [I, D], item [n, S]
 /// @throws std::invalid_argument if the shapes do not fit.

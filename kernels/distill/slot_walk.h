@@ -18,11 +18,11 @@ constexpr int64_t kChunk = 128;  // a multiple of the lanes
 /// The slots that a tile has collected; of a `SharedArray<uint32_t, kBlockTiles * kChunk>`.
 using Contributions = TilePart<uint32_t, kBlockTiles * kChunk>;
 
-/// Appends the slots of the lanes that contribute, in the order of lanes, behind `count`; gives the
-/// new count. The other lanes write behind them, where the next slots will stand: every lane
-/// writes, which spares the CPU a branch that it could not predict.
-__device__ __forceinline__ int64_t append(const WarpTile& tile, Contributions slots, int64_t count,
-                                          bool contributes, uint32_t slot) {
+/// Compacts: appends the slots of the lanes that contribute, in the order of lanes, behind `count`;
+/// gives the new count. The other lanes write behind them, where the next slots will stand: every
+/// lane writes, which spares the CPU a branch that it could not predict.
+__device__ __forceinline__ int64_t compact(const WarpTile& tile, Contributions slots, int64_t count,
+                                           bool contributes, uint32_t slot) {
   const int ahead = cg::exclusive_scan(tile, contributes ? 1 : 0);
   const int all = cg::reduce(tile, contributes ? 1 : 0, cg::plus<int>());
   const int64_t rank = tile.thread_rank();
@@ -42,7 +42,7 @@ __device__ __forceinline__ void walk_slots(const WarpTile& tile, Contributions c
     for (int64_t base = chunk; base < end; base += tile.size()) {
       const int64_t slot = base + tile.thread_rank();
       const bool present = slot < end && samples[slot] >= 0;
-      count = append(tile, collected, count, present, static_cast<uint32_t>(slot));
+      count = compact(tile, collected, count, present, static_cast<uint32_t>(slot));
     }
     use(count);
     tile.sync();  // before the next slots
@@ -56,8 +56,8 @@ struct BatchOccurrences {
   int64_t begin;   ///< of the batch's anchors
   uint64_t count;  ///< of them
 
-  /// Which of the batch's anchors an occurrence belongs to. An anchor outside the batch stands at
-  /// -1, which is no position either as an unsigned number.
+  /// Position of an occurrence's anchor among the batch's anchors. An anchor outside the batch
+  /// stands at -1, which is no position either as an unsigned number.
   __device__ uint64_t position(uint32_t occurrence) const {
     return static_cast<uint64_t>(index.position[code.anchor(occurrence)] - begin);
   }
@@ -83,7 +83,7 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
       const int64_t i = base + tile.thread_rank();
       const uint32_t occurrence = i < end ? index.occurrences[i] : 0;
       const bool in_batch = (i < end) & (occurrences.position(occurrence) < occurrences.count);
-      count = append(tile, collected, count, in_batch, occurrence);
+      count = compact(tile, collected, count, in_batch, occurrence);
     }
     use(count);
     tile.sync();  // before the next slots

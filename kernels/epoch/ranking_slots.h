@@ -7,7 +7,7 @@
 
 namespace derrd {
 
-/// How a pair (anchor, slot) of a matrix of samples is packed into the 32-bit value of a sort:
+/// Code that packs a pair (anchor, slot) of a matrix of samples into the 32-bit value of a sort:
 /// anchor << bits | slot, so that unpacking needs no division.
 struct SlotCode {
   int bits;
@@ -19,7 +19,7 @@ struct SlotCode {
   DERRD_HOST_DEVICE int64_t slot(uint32_t code) const { return code & ((1u << bits) - 1); }
 };
 
-/// The code for `slots` slots an anchor.
+/// Code for `slots` slots per anchor.
 inline SlotCode slot_code(int64_t slots) {
   return {slots > 1 ? static_cast<int>(std::bit_width(static_cast<uint64_t>(slots - 1))) : 0};
 }

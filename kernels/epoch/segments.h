@@ -8,21 +8,21 @@
 
 namespace derrd {
 
-/// Where a training step stands, in device memory, so that a step's launches are the same for every
-/// batch.
+/// Position of a training step in its epoch, in device memory, so that a step's launches are the
+/// same for every batch.
 struct BatchCursor {
   int32_t number = -1;  ///< of the batch within the epoch
   int32_t begin = 0;    ///< its first element in an epoch-long list
   int32_t count = 0;    ///< its number of elements
 };
 
-/// What a step knows of its epoch, in device memory.
+/// State of the epoch that a step reads, in device memory.
 struct EpochState {
   uint32_t epoch = 0;
   float temperature = 1.0f;  ///< tau of the Gumbel-Softmax
 };
 
-/// The distinct rows (users or items) of every batch of an epoch, each with the samples in which it
+/// Distinct rows (users or items) of every batch of an epoch, each with the samples in which it
 /// occurs: row rows[i] occurs in samples occurrences[offsets[i] .. offsets[i + 1]), ascending. The
 /// current batch owns i in [batch->begin, batch->begin + batch->count), its rows ascending. This is
 /// what makes gradients deterministic: one tile owns a row and sums its occurrences in order. A
@@ -39,7 +39,7 @@ struct RowSegments {
   ActiveRows active() const { return {&batch->count}; }
 };
 
-/// The memory that build_segments writes, for n samples in `batches` = ceil(n / batch_size)
+/// Memory that build_segments writes, for n samples in `batches` = ceil(n / batch_size)
 /// batches.
 struct SegmentBuffers {
   Vector<int32_t> rows;           ///< [n]
@@ -55,7 +55,17 @@ struct SegmentBuffers {
 /// Bytes of SegmentBuffers::scratch for n samples.
 int64_t segments_scratch_bytes(int64_t n);
 
-/// Groups the samples of every batch by their row. Sample i belongs to batch i / batch_size and to
+/// Groups the samples of every batch by their row. An epoch:
+///
+///   build_segments(buffers, users, batch_size, table_rows, stream);
+///   const RowSegments rows = {buffers.rows, buffers.offsets, buffers.occurrences, cursor,
+///   capacity}; rewind_batches(samples, {cursor, buffers.batch_offsets}, {}, {}, stream); for
+///   (int64_t b = 0; b < batches; ++b) {
+///     advance_batch(samples, {cursor, buffers.batch_offsets}, {}, {}, stream);
+///     gather_rows(vectors, 0, table, rows, stream);  // or whatever reads the batch's rows
+///   }
+///
+/// Sample i belongs to batch i / batch_size and to
 /// row row_of_sample[i] of a table of `table_rows` rows. Everything in `out` is overwritten; of
 /// `rows` and `offsets` the part that the distinct rows need.
 /// @param row_of_sample [n], each in [0, table_rows).
@@ -63,14 +73,14 @@ int64_t segments_scratch_bytes(int64_t n);
 void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int64_t batch_size,
                     int64_t table_rows, const Stream& stream);
 
-/// The cursor over an epoch's `n` samples, for advance_batch.
+/// Cursor over an epoch's `n` samples, for advance_batch.
 struct SampleCursor {
   BatchCursor* cursor = nullptr;  ///< device memory
   int64_t n = 0;
   int64_t batch_size = 1;
 };
 
-/// A RowSegments' cursor and the boundaries of all its batches, for advance_batch.
+/// Cursor of a RowSegments and the boundaries of all its batches, for advance_batch.
 struct SegmentCursor {
   BatchCursor* cursor = nullptr;        ///< device memory; null: there is no such list
   Vector<const int32_t> batch_offsets;  ///< [batches + 1]
@@ -88,11 +98,11 @@ void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor posi
 void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
                     SegmentCursor negatives, const Stream& stream);
 
-/// *state = value, without the host's waiting for what is queued before.
+/// Sets *state = value. The host does not wait for what is queued before.
 /// @param state device memory, overwritten
 void set_epoch(EpochState* state, EpochState value, const Stream& stream);
 
-/// The inverse of the current batch's rows: position[rows[i]] = i for the i that the batch owns, -1
+/// Inverts the current batch's rows: position[rows[i]] = i for the i that the batch owns, -1
 /// for every other row of the table.
 /// @param position [table rows], overwritten.
 void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream);

@@ -58,7 +58,7 @@ __device__ __forceinline__ uint32_t falling_key(float score) {
   return std::isnan(score) ? kNanKey : key;
 }
 
-/// Its inverse on numbers.
+/// Inverse of falling_key on numbers.
 __device__ __forceinline__ float score_of(uint32_t key) {
   const uint32_t bits = (key & kSign) != 0 ? key : ~(key | kSign);
   float score;
@@ -91,7 +91,7 @@ __global__ void mask_items_kernel(Matrix<float> scores, SparseRows observed, int
   }
 }
 
-/// Where the wanted-th key lies: in `bin`, behind `before` keys of lower bins, among `inside`.
+/// Place of the wanted-th key: in `bin`, behind `before` keys of lower bins, among `inside`.
 struct Digit {
   uint32_t bin, before, inside;
 };
@@ -99,7 +99,8 @@ struct Digit {
 using Histogram = SharedArray<uint32_t, kBins>;
 using Choice = SharedArray<Digit, 1>;
 
-/// By the first tile alone. @param wanted counts from 1, at most the sum of the histogram.
+/// Finds the wanted-th key's digit; only the first tile calls it.
+/// @param wanted counts from 1, at most the sum of the histogram.
 __device__ __forceinline__ void find_digit(const WarpTile& tile, Choice& choice,
                                            const Histogram& histogram, uint32_t wanted) {
   uint32_t seen = 0;
@@ -112,8 +113,8 @@ __device__ __forceinline__ void find_digit(const WarpTile& tile, Choice& choice,
   }
 }
 
-/// Number of the wanted-th item, counted from 1, whose key is `key`. By the first tile alone, all
-/// of whose lanes get it.
+/// Number of the wanted-th item, counted from 1, that has the key `key`, in all lanes. Only the
+/// first tile calls it.
 __device__ __forceinline__ uint32_t find_tied(const WarpTile& tile, const float* __restrict__ row,
                                               int64_t items, uint32_t key, uint32_t wanted) {
   uint32_t seen = 0;

@@ -8,24 +8,24 @@
 
 namespace derrd {
 
-// What ranks all items of a tile of users: scores [users, I] of adjacent users from first_user on.
-// The order is mask_items, then select_top, a segmented sort and write_top for the best items, or
-// full_ranks for given ones. Before it, finite_rows tells whether the scores are worth ranking:
-// afterwards -infinity means "masked".
+// Ranking of all items for a tile of users: scores [users, I] of adjacent users from first_user on.
+// The order of the calls is mask_items, then select_top, a segmented sort and write_top for the
+// best items, or full_ranks for given ones. Before it, finite_rows checks the scores: afterwards
+// -infinity means "masked".
 
-/// finite[r] = 1 if all scores of row r are finite, else 0.
+/// Checks each row: finite[r] = 1 if all scores of row r are finite, else 0.
 /// @param finite [users], overwritten.
 /// @throws std::invalid_argument if the shapes do not fit (so do all of these).
 void finite_rows(Vector<int32_t> finite, Matrix<const float> scores, const Stream& stream);
 
-/// scores[r, i] = -infinity for the items i in row first_user + r of `observed`.
+/// Masks items: scores[r, i] = -infinity for the items i in row first_user + r of `observed`.
 void mask_items(Matrix<float> scores, SparseRows observed, int64_t first_user,
                 const Stream& stream);
 
-/// The R best items of each row, by score falling, then item rising, as keys whose ascending order
-/// is that order: row r fills the pairs [r R, (r + 1) R) in no particular order; value: the item.
-/// Masked items are not selected; pairs that remain have key ~0 and value ~0. The set is exact, and
-/// the same on every executor.
+/// Selects the R best items of each row, by score falling, then item rising, as keys whose
+/// ascending order is that order: row r fills the pairs [r R, (r + 1) R) in no particular order;
+/// value: the item. Masked items are not selected; pairs that remain have key ~0 and value ~0. The
+/// set is exact, and the same on every executor.
 /// @param unsorted [users * R], overwritten.
 /// @param scores [users, I], finite or -infinity (masked).
 /// @param status [users], overwritten: the number of items selected, or -1 if a score is NaN or
@@ -33,15 +33,15 @@ void mask_items(Matrix<float> scores, SparseRows observed, int64_t first_user,
 void select_top(SortBuffers unsorted, Matrix<const float> scores, Vector<int32_t> status, int64_t r,
                 const Stream& stream);
 
-/// The lists of a tile: the sorted pairs' items, and their scores.
+/// Writes a tile's lists: the sorted pairs' items, and their scores.
 /// @param items [users, R], overwritten; -1 where there is none.
 /// @param scores_out [users, R] or empty, overwritten; -infinity where there is none.
 /// @param sorted [users * R] what select_top wrote, sorted within each row.
 void write_top(Matrix<int32_t> items, Matrix<float> scores_out, SortBuffers sorted,
                Matrix<const float> scores, const Stream& stream);
 
-/// rank[first_user + r] = 1 + #(items that score higher or equal, the target itself left out): ties
-/// count against the model.
+/// Ranks one item per user among all: rank[first_user + r] = 1 + #(items that score higher or
+/// equal, the target itself left out): ties count against the model.
 /// @param rank [U]; the tile's part is overwritten. 0: no target; -1: a score is NaN or +infinity,
 ///   or the target's own is -infinity (masked).
 /// @param target [U] item numbers or -1: none.

@@ -11,24 +11,26 @@ namespace derrd {
 // Rows of an embedding table [table rows, D], picked by the distinct rows of the current batch:
 // row i of the batch is rows.rows[batch->begin + i], i < batch->count.
 
-// Where vectors are wider than a table, the table's columns go to those from first_column on.
+// A table narrower than the vectors fills their columns from first_column on.
 
-/// out[i, first_column ...] = table[row i of the batch]; zero for batch->count <= i < capacity.
+/// Gathers rows: out[i, first_column ...] = table[row i of the batch]; zero for batch->count <= i <
+/// capacity.
 /// @param out [capacity, >= first_column + D], D columns overwritten
 /// @param table [table rows, D]
 /// @throws std::invalid_argument if the shapes do not fit.
 void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> table,
                  RowSegments rows, const Stream& stream);
 
-/// The backward of gather_rows: grad_table[row i of the batch] += grad_rows[i, first_column ...],
-/// i < batch->count.
+/// Adds the gradient of gather_rows: grad_table[row i of the batch] += grad_rows[i, first_column
+/// ...], i < batch->count.
 /// @param grad_table [table rows, D], accumulated
 /// @param grad_rows [capacity, >= first_column + D]
 /// @throws std::invalid_argument if the shapes do not fit.
 void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
               RowSegments rows, const Stream& stream);
 
-/// The backward of a pick per sample: for every row of the batch, over its samples s, ascending,
+/// Adds the gradient of a row picked per sample: for every row of the batch, over its samples s,
+/// ascending,
 ///   grad_table[row] += scale * coefficient[s - samples->begin] * source[source_rows[s]].
 /// The order is fixed, so the same input gives the same bits.
 /// @param grad_table [table rows, D], accumulated

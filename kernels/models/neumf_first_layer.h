@@ -6,7 +6,7 @@
 
 namespace derrd {
 
-/// The first hidden layer of a perceptron on the vectors of a user and an item side by side (He et
+/// First hidden layer of a perceptron on the vectors of a user and an item side by side (He et
 /// al., WWW'17, equation 10), for pairs, from what the layer makes of each row:
 ///   h_p = relu(user_part[user of p] + item_part[item of p]) = relu(W [u; i] + b)
 /// with user_part = u W_u^T + b, item_part = i W_i^T and W = [W_u W_i].
@@ -16,7 +16,8 @@ namespace derrd {
 void neumf_first_layer_forward(Matrix<float> hidden, Matrix<const float> user_part,
                                Matrix<const float> item_part, PairRows pairs, const Stream& stream);
 
-/// Its gradient by the part of the batch's distinct rows: for row i, over its pairs p, ascending,
+/// Gradient of neumf_first_layer_forward by the part of the batch's distinct rows: for row i, over
+/// its pairs p, ascending,
 ///   grad_part[i] = sum of grad_hidden_p where hidden_p > 0.
 /// @param grad_part [segments.rows.capacity, H] overwritten; 0 beyond the batch's rows
 /// @param grad_hidden, hidden [N, H] by the number of the pair within the batch

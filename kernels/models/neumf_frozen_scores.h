@@ -21,23 +21,23 @@ struct PairScorer {
   Vector<const float> bias;          ///< [1] the output layer's
 };
 
-/// score[r, j] = score of user r and item[r, j].
+/// Scores lists: score[r, j] = score of user r and item[r, j].
 /// @param score [n, S] 0 where the item is -1; overwritten
 /// @param item [n, S]
 /// @throws std::invalid_argument if the shapes do not fit.
 void neumf_list_scores(Matrix<float> score, const PairScorer& model, Matrix<const int32_t> item,
                        const Stream& stream);
 
-/// Floats that pack_items writes.
+/// Number of floats that pack_items writes.
 int64_t packed_items_size(int64_t items, int64_t width);
 
-/// The items' rows in blocks of 64 items, column by column: what neumf_tile_scores reads.
+/// Packs the items' rows in blocks of 64 items, column by column: what neumf_tile_scores reads.
 /// @param packed [packed_items_size(I, D + H)], overwritten
 /// @throws std::invalid_argument if the shapes do not fit.
 void pack_items(Vector<float> packed, Matrix<const float> item_product,
                 Matrix<const float> item_part, const Stream& stream);
 
-/// Scores of all items for n users. Equal items have equal bits, wherever they stand.
+/// Scores all items for n users. Equal items have equal bits, wherever they stand.
 /// @param score [n, I], overwritten
 /// @param user_weight [n] sum over k of weight_k user_part_u[k]
 /// @param packed of pack_items

@@ -1,4 +1,4 @@
-// NeuMF's joint vector of a pair: matrix factorisation's product beside the perceptron's output
+// NeuMF's joint vector of a pair: matrix factorisation's product, then the perceptron's output
 // (He et al., WWW'17, equation 12), and its score. The output layer's gradients are those of a
 // `linear` of one column.
 //
@@ -61,7 +61,7 @@ __global__ void neumf_joint_score_kernel(Vector<float> score, Matrix<const float
   }
 }
 
-/// For one of the two tables: `other` is the other one, other_rows its rows in the pairs.
+/// Gradient of one of the two tables: `other` is the other one, other_rows its rows in the pairs.
 __global__ void neumf_joint_backward_rows_kernel(Matrix<float> grad_table,
                                                  Matrix<const float> grad_joint,
                                                  Matrix<const float> other,

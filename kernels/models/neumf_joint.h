@@ -22,7 +22,7 @@ struct NeumfJointGradients {
 };
 
 /// Joint vector of a pair in NeuMF (He et al., WWW'17, equation 12): the element-wise product of
-/// its rows beside what the perceptron made of it,
+/// its rows, then what the perceptron made of it,
 ///   x_p = [user_table[user of p] * item_table[item of p]; hidden_p].
 /// @param joint [N, D + H] overwritten; 0 for inactive pairs and those with a row of -1
 /// @throws std::invalid_argument if the shapes do not fit.

@@ -19,7 +19,7 @@ struct PairRows {
   ActiveRows active = {};       ///< pairs of the batch
 };
 
-/// Which pairs a distinct row of the batch has: the pairs 2s + j, first <= j < last, of each of its
+/// Pairs of each distinct row of the batch: the pairs 2s + j, first <= j < last, of each of its
 /// samples s, ascending. A view.
 struct PairSegments {
   RowSegments rows;
@@ -38,7 +38,7 @@ struct PairBatch {
   DERRD_HOST_DEVICE PairSegments negatives() const { return {distinct_negatives, samples, 1, 2}; }
 };
 
-/// What locate_pairs writes, for N pairs.
+/// Memory that locate_pairs writes, for N pairs.
 struct PairBuffers {
   Vector<int32_t> user_rows, item_rows;  ///< [N] rows of the tables
   /// [N] numbers of these rows among the batch's distinct users, and among its distinct positives
@@ -56,8 +56,8 @@ struct PairBuffers {
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream);
 
-/// The pairs of adjacent users with the items of a list each, or with all items: pair p is number
-/// n = first_pair + p of them, that of user first_user + n / width.
+/// Lists the pairs of adjacent users with the items of a list each, or with all items: pair p is
+/// number n = first_pair + p of them, that of user first_user + n / width.
 /// @param users, items [N], overwritten
 /// @param width S, or the number of items
 /// @param listed [rows * S] the users' lists, -1: no item; empty: item n % width

@@ -6,14 +6,15 @@
 
 namespace derrd {
 
-/// out[r, k] = in[r, k] * scale[k]: with it, a weighted inner product is a plain one.
+/// Scales columns: out[r, k] = in[r, k] * scale[k]. With it, a weighted inner product is a plain
+/// one.
 /// @param out, in [rows, D]; out overwritten
 /// @param scale [D]
 /// @throws std::invalid_argument if the shapes do not fit.
 void scale_columns_forward(Matrix<float> out, Matrix<const float> in, Vector<const float> scale,
                            const Stream& stream);
 
-/// Its gradients, where only the batch's rows have one:
+/// Gradients of scale_columns_forward, where only the batch's rows have one:
 ///   grad_in[row] += scale * grad_out[row],  grad_scale += sum over the rows of grad_out * in.
 /// @param grad_in [table rows, D], grad_scale [D]; accumulated
 /// @param grad_out, in [table rows, D]

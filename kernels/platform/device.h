@@ -54,7 +54,7 @@ class TimeMark {
   double seconds_ = 0;      // on the CPU
 };
 
-/// What this process did so far; a training step adds nothing to the first two.
+/// Counts of what this process did so far; a training step adds nothing to the first two.
 struct Counters {
   int64_t allocations = 0;
   int64_t synchronizations = 0;
@@ -62,7 +62,7 @@ struct Counters {
 };
 Counters counters();
 
-/// Which machine the kernels run on, for reports.
+/// Description of the machine that the kernels run on, for reports.
 struct DeviceInfo {
   std::string executor;      ///< "cuda", "cpu" or "check"
   std::string name;          ///< of the GPU or of the processor
@@ -85,8 +85,8 @@ void set_threads(int threads);
 /// Device memory of `bytes` bytes, aligned to 256. Null for 0. Counted.
 /// @throws DeviceError if there is not enough.
 void* device_allocate(int64_t bytes);
-/// After the work that is queued on any stream, for which it waits where there is something to
-/// free: a buffer may go while kernels still read it. Nothing for steps.
+/// Frees memory after the work that is queued on any stream, for which it waits unless the pointer
+/// is null: a buffer may go while kernels still read it. Not inside a training step.
 void device_free(void* pointer) noexcept;
 
 /// Copies between host and device, ordered in `stream`; both return when the host side may be

@@ -20,8 +20,8 @@ struct GemmOptions {
   int64_t first_row = 0;
 };
 
-/// c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or
-/// CBLAS. The bits do not depend on the number of host threads.
+/// Product: c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32)
+/// or CBLAS. The bits do not depend on the number of host threads.
 /// @throws std::invalid_argument if the shapes do not fit.
 void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
           Transpose transpose_b, GemmOptions options, const Stream& stream);
@@ -35,7 +35,7 @@ void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                   Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
                   const Stream& stream);
 
-/// The gradient of the former by its matrices: c_g [k, n] += sum over the rows p of group g of
+/// Gradient of grouped_gemm by its matrices: c_g [k, n] += sum over the rows p of group g of
 /// a[p]^T b[p]. c is [groups * k, n]; a [*, k]; b [*, n]. An empty group leaves its c as it is.
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                              int64_t groups, Vector<const int32_t> offsets, const Stream& stream);

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a header shared by host and device code needs, and nothing more: host files of the CUDA
+// Qualifiers of headers shared by host and device code, and nothing more: host files of the CUDA
 // build include it too.
 
 #if defined(__CUDACC__)

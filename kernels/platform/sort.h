@@ -7,7 +7,8 @@
 
 namespace derrd {
 
-// No scratch for something to do: std::invalid_argument, on every executor.
+// Every sort and sum throws std::invalid_argument, on every executor, if there is work but no
+// scratch.
 
 /// Keys with the values that travel along.
 struct SortBuffers {

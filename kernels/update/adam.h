@@ -8,8 +8,8 @@
 
 namespace derrd {
 
-/// Of Adam (Kingma and Ba, ICLR'15). Double, because 1 - beta2 and the powers of beta are taken in
-/// double, as PyTorch does.
+/// Hyperparameters of Adam (Kingma and Ba, ICLR'15). Double, because 1 - beta2 and the powers of
+/// beta are taken in double, as PyTorch does.
 struct AdamOptions {
   double learning_rate = 1e-3;  ///< step length of a steady gradient
   double beta1 = 0.9;           ///< decay of the first moment
@@ -18,14 +18,14 @@ struct AdamOptions {
   double weight_decay = 0;      ///< L2, coupled: added to the gradient
 };
 
-/// What follows from an update's number t; aligned for one access.
+/// Factors that follow from an update's number t; aligned for one access.
 struct alignas(8) AdamCorrections {
   float step_size = 0;                ///< learning rate / (1 - beta1^t)
   float inverse_root_correction = 0;  ///< 1 / sqrt(1 - beta2^t)
 };
 
-/// How many updates were made and what follows from it, in device memory, so that a step's launches
-/// do not change. A view.
+/// Number of updates made and the factors that follow from it, in device memory, so that a step's
+/// launches do not change. A view.
 struct AdamHistory {
   int64_t* steps = nullptr;             ///< updates so far, the current one included; starts as 0
   Vector<AdamCorrections> corrections;  ///< of the latest updates: update t's at t % size, where

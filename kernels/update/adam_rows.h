@@ -10,7 +10,7 @@
 
 namespace derrd {
 
-/// An embedding table with all that Adam keeps of it. Its rows are updated when they are next read:
+/// Embedding table with all that Adam keeps of it. Its rows are updated when they are next read:
 /// until then a row waits, with the gradient of the update that it missed first. A view.
 struct AdamRows {
   Matrix<float> value;                        ///< [R, D]
@@ -29,6 +29,14 @@ struct AdamRead {
   Matrix<const int32_t> samples;
 };
 
+/// Brings rows up to date. A step that reads the batch's users and the slots of the anchors:
+///
+///   adam_catch_up(std::array<AdamRead, 2>{{{.table = user_table, .rows = users},
+///                                          {.table = item_table, .rows = anchors, .samples = s}}},
+///                 options, history, stream);
+///   // ... forward and backward, which add to the tables' gradients; then, once per step:
+///   adam_advance(history, options, stream);
+///
 /// Applies the updates that rows have missed, those after row.applied up to *history.steps: the
 /// first with the row's gradient, which is zero afterwards, the others with a gradient of zero,
 /// each as adam_update does it, to the bit. Rows may occur in several lists. A step reads a row

@@ -20,6 +20,7 @@
 #include "kernels/platform/cpu/operators.h"
 #include "kernels/platform/cpu/parallel.h"
 #include "kernels/platform/device.h"
+#include "kernels/platform/unit_range.h"
 #include "kernels/platform/views.h"
 
 #define __global__ static
@@ -32,7 +33,6 @@
 
 namespace derrd {
 
-/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
 constexpr unsigned kBlockTiles = 2;
 
 namespace check {
@@ -41,7 +41,7 @@ constexpr unsigned kTileLanes = 32;
 constexpr unsigned kBlockThreads = kBlockTiles * kTileLanes;
 constexpr int64_t kMaxBlocks = 3;
 
-/// Of the running lane.
+/// Position of the running lane.
 struct Position {
   int64_t block;
   int64_t blocks;
@@ -53,7 +53,7 @@ Position position();
 void synchronize_block(std::source_location where);
 void synchronize_tile(std::source_location where);
 
-/// What a lane brings to a collective and takes from it: any value of up to 32 bytes.
+/// Value that a lane brings to a collective and takes from it: anything of up to 32 bytes.
 struct Mail {
   uint64_t words[4];
 };
@@ -107,7 +107,7 @@ DERRD_UNSEEN void combine_reduce(Mail (&lanes)[kTileLanes], const void* context)
   }
   for (unsigned i = 0; i < kTileLanes; ++i) lanes[i] = seal(values[0]);
 }
-/// As CUDA's: in the same tree, the operator's first argument from the later lanes.
+/// Scan as CUDA's: in the same tree, with the operator's first argument from the later lanes.
 template <class T, class Op>
 DERRD_UNSEEN void combine_inclusive_scan(Mail (&lanes)[kTileLanes], const void* context) {
   const Op& op = *static_cast<const Op*>(context);
@@ -215,8 +215,6 @@ T exclusive_scan(Tile, T value, std::source_location where = std::source_locatio
 using WarpTile = cg::thread_block_tile<32>;
 inline WarpTile warp_tile() { return {}; }
 
-/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
-/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
 template <class T, class Op>
 T ordered_inclusive_scan(const WarpTile& tile, T value, Op op,
                          std::source_location where = std::source_location::current()) {
@@ -224,43 +222,16 @@ T ordered_inclusive_scan(const WarpTile& tile, T value, Op op,
   return cg::inclusive_scan(tile, value, swapped, where);
 }
 
-/// The group of a thread that works alone, for units_of.
-struct SingleThread {};
-
-/// Numbers first, first + stride, ... below last.
-class UnitRange {
- public:
-  struct Iterator {
-    int64_t value;
-    int64_t stride;
-    int64_t operator*() const { return value; }
-    Iterator& operator++() {
-      value += stride;
-      return *this;
-    }
-    bool operator!=(const Iterator& end) const { return value < end.value; }
-  };
-  UnitRange(int64_t first, int64_t stride, int64_t last)
-      : first_(first), stride_(stride), last_(last) {}
-  Iterator begin() const { return {first_, stride_}; }
-  Iterator end() const { return {last_, stride_}; }
-
- private:
-  int64_t first_;
-  int64_t stride_;
-  int64_t last_;
-};
-
-inline UnitRange units_of(WarpTile, int64_t count) {
+inline StridedRange units_of(WarpTile, int64_t count) {
   const check::Position p = check::position();
   constexpr int64_t kTiles = kBlockTiles;
   return {p.block * kTiles + p.thread / check::kTileLanes, p.blocks * kTiles, count};
 }
-inline UnitRange units_of(cg::thread_block, int64_t count) {
+inline StridedRange units_of(cg::thread_block, int64_t count) {
   const check::Position p = check::position();
   return {p.block, p.blocks, count};
 }
-inline UnitRange units_of(SingleThread, int64_t count) {
+inline StridedRange units_of(SingleThread, int64_t count) {
   const check::Position p = check::position();
   constexpr int64_t kThreads = check::kBlockThreads;
   return {p.block * kThreads + p.thread, p.blocks * kThreads, count};

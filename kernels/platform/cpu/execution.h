@@ -13,6 +13,7 @@
 #include "kernels/platform/cpu/operators.h"
 #include "kernels/platform/cpu/parallel.h"
 #include "kernels/platform/device.h"
+#include "kernels/platform/unit_range.h"
 #include "kernels/platform/views.h"
 
 #define __global__ static
@@ -36,7 +37,6 @@ inline thread_local BlockIndex block_index;
 
 }  // namespace cpu
 
-/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
 constexpr int kBlockTiles = 1;
 
 namespace cg {
@@ -84,15 +84,10 @@ T exclusive_scan(Tile, T) {
 using WarpTile = cg::thread_block_tile<32>;
 inline WarpTile warp_tile() { return {}; }
 
-/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
-/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
 template <class T, class Op>
 T ordered_inclusive_scan(const WarpTile&, T value, Op) {
   return value;
 }
-
-/// The group of a thread that works alone, for units_of.
-struct SingleThread {};
 
 /// Adjacent numbers [first, last).
 class UnitRange {

@@ -13,9 +13,9 @@ struct LaunchGraph::Recording {
 
 namespace {
 
-/// What the calling thread records into; null: it does not.
+/// List that the calling thread records into; null: it does not record.
 thread_local std::vector<std::function<void()>>* recorded = nullptr;
-/// What a graph cannot, and was done nevertheless.
+/// Name of a call that a graph cannot hold and that was made nevertheless; null: none.
 thread_local const char* spoiled_by = nullptr;
 
 struct WhileRecording {

@@ -13,6 +13,7 @@
 
 #include "kernels/platform/cuda/check.h"
 #include "kernels/platform/device.h"
+#include "kernels/platform/unit_range.h"
 #include "kernels/platform/views.h"
 
 namespace derrd {
@@ -23,7 +24,6 @@ namespace cuda {
 constexpr int kBlockThreads = 256;
 }  // namespace cuda
 
-/// Tiles of a block: as many parts does an array in shared memory need that all of them use.
 constexpr int kBlockTiles = cuda::kBlockThreads / 32;
 
 using WarpTile = cg::thread_block_tile<32>;
@@ -31,8 +31,6 @@ __device__ __forceinline__ WarpTile warp_tile() {
   return cg::tiled_partition<32>(cg::this_thread_block());
 }
 
-/// In lane i: op(... op(op(v_0, v_1), v_2) ..., v_i) in some grouping; the order of the arguments
-/// is kept, so `op` need not commute. (cg::inclusive_scan hands the later lanes' part over first.)
 template <class T, class Op>
 __device__ __forceinline__ T ordered_inclusive_scan(const WarpTile& tile, T value, Op op) {
   for (unsigned distance = 1; distance < tile.size(); distance *= 2) {
@@ -45,41 +43,14 @@ __device__ __forceinline__ T ordered_inclusive_scan(const WarpTile& tile, T valu
 /// a * b + c in one rounding.
 __device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
 
-/// The group of a thread that works alone, for units_of.
-struct SingleThread {};
-
-/// Numbers first, first + stride, ... below last.
-class UnitRange {
- public:
-  struct Iterator {
-    int64_t value;
-    int64_t stride;
-    __device__ int64_t operator*() const { return value; }
-    __device__ Iterator& operator++() {
-      value += stride;
-      return *this;
-    }
-    __device__ bool operator!=(const Iterator& end) const { return value < end.value; }
-  };
-  __device__ UnitRange(int64_t first, int64_t stride, int64_t last)
-      : first_(first), stride_(stride), last_(last) {}
-  __device__ Iterator begin() const { return {first_, stride_}; }
-  __device__ Iterator end() const { return {last_, stride_}; }
-
- private:
-  int64_t first_;
-  int64_t stride_;
-  int64_t last_;
-};
-
-__device__ __forceinline__ UnitRange units_of(const WarpTile& tile, int64_t count) {
+__device__ __forceinline__ StridedRange units_of(const WarpTile& tile, int64_t count) {
   const int64_t tiles = tile.meta_group_size();
   return {blockIdx.x * tiles + tile.meta_group_rank(), gridDim.x * tiles, count};
 }
-__device__ __forceinline__ UnitRange units_of(const cg::thread_block&, int64_t count) {
+__device__ __forceinline__ StridedRange units_of(const cg::thread_block&, int64_t count) {
   return {blockIdx.x, gridDim.x, count};
 }
-__device__ __forceinline__ UnitRange units_of(SingleThread, int64_t count) {
+__device__ __forceinline__ StridedRange units_of(SingleThread, int64_t count) {
   const int64_t threads = blockDim.x;
   return {blockIdx.x * threads + threadIdx.x, gridDim.x * threads, count};
 }
@@ -97,7 +68,7 @@ __device__ __forceinline__ uint32_t atomic_add(uint32_t& target, uint32_t value)
   return atomicAdd(&target, value);
 }
 
-/// The same in global memory, where other blocks may add too.
+/// Adds to an integer in global memory, where other blocks may add too; returns the old value.
 __device__ __forceinline__ int64_t atomic_add(int64_t& target, int64_t value) {
   using Word = unsigned long long;  // the same sum in two's complement
   return static_cast<int64_t>(

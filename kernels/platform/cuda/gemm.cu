@@ -36,7 +36,7 @@ constexpr int kPitch = kTile + 1;
 
 using SharedTile = SharedArray<float, kDepth * kPitch>;
 
-/// In which direction neighbouring threads load: along whatever is adjacent in global memory.
+/// Direction in which neighbouring threads load: along whatever is adjacent in global memory.
 enum class Adjacent { kDepth, kAcross };
 
 /// tile[d][x] = element(d, x) for 0 <= d < kDepth, 0 <= x < kTile; `element` is 0 outside.
