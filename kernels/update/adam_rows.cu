@@ -55,7 +55,7 @@ struct MissedUpdates {
   int64_t first, last;
 };
 
-/// Takes the row's missed updates upon the calling tile: none if another one has.
+/// Claims the row's missed updates for this tile; none if another tile already has.
 __device__ __forceinline__ MissedUpdates claim(const WarpTile& tile, uint32_t& applied,
                                                bool several_tiles, int64_t now) {
   const auto latest = static_cast<uint32_t>(now);

@@ -1,20 +1,18 @@
 #include "kernels/epoch/interesting.h"
-#include "kernels/epoch/slot_index.h"
-#include "kernels/epoch/uninteresting.h"
 
 #include <algorithm>
-#include <numeric>
-#include <set>
+#include <limits>
+#include <stdexcept>
+#include <vector>
 
 #include "tests/kernels/epoch/sampling_support.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/sampling.h"
 
-namespace derrd::test::sampling_test {
+namespace derrd::test::interesting_test {
 namespace {
 
 using test::Guarded;
-using test::HostRows;
 using test::plausible;
 using test::stream;
 
@@ -174,7 +172,7 @@ TEST(InterestingPositions, MatchOracleAndGiveTheSameItems) {
   }
 }
 
-TEST(TakeAt, PicksWhatStandsBesideTheItems) {
+TEST(GatherAt, PicksWhatStandsBesideTheItems) {
   const Guarded<float> scores({9, 8, 7, 6, 5, 4});
   const Guarded<int32_t> positions({2, 0, -1, -1, 1, 1, 1, 2});
   const Guarded<float> taken(8);
@@ -186,124 +184,23 @@ TEST(TakeAt, PicksWhatStandsBesideTheItems) {
 TEST(TopItems, AreTheFirstOfTheList) {
   const Guarded<int32_t> lists({5, 3, 8, 4, -1, -1, -1, -1, -1});
   const Guarded<int32_t> samples(std::vector<int32_t>(15, 9));
-  const Guarded<int32_t> lowest(3), lengths(3);
+  const Guarded<int32_t> lowest(3);
   top_items(samples.matrix(3, 5), lowest.view(), lists.matrix(3, 3), 4, stream());
   EXPECT_EQ(samples.host(),
             (std::vector<int32_t>{5, 3, 8, -1, 9, 4, -1, -1, -1, 9, -1, -1, -1, -1, 9}));
   EXPECT_EQ(lowest.host(), (std::vector<int32_t>{3, 1, 0}));
   top_items(samples.matrix(3, 5), lowest.view(), lists.matrix(3, 3), 2, stream());
   EXPECT_EQ(lowest.host(), (std::vector<int32_t>{2, 1, 0}));
-  list_lengths(lengths.view(), lists.matrix(3, 3), stream());
-  EXPECT_EQ(lengths.host(), (std::vector<int32_t>{3, 1, 0}));
   test::expect_intact(samples, "samples");
 }
 
-/// Excluded rows of three users whose lists are cut at `lengths`.
-std::vector<std::vector<int32_t>> excluded_rows(const std::vector<int32_t>& lengths) {
-  const HostRows observed({{2, 9}, {}, {0, 1, 40}});
-  const Guarded<int32_t> lists({7, 3, 8, 30, 20, 10, 41, 5, -1});
-  const Guarded<int32_t> device_lengths(lengths);
-  const Guarded<int64_t> offsets(4);
-  const DeviceArray<uint8_t> sum_scratch(exclusive_sum_scratch_bytes(4));
-  exclusion_sizes(offsets.view(), observed.view(), device_lengths.const_view(), stream());
-  exclusive_sum(offsets.view(), Vector<const int64_t>(offsets.view()), sum_scratch.view(),
-                stream());
-  constexpr int64_t kRoom = 14;  // all observed items and whole lists
-  const Guarded<uint64_t> keys(kRoom), sorted_keys(kRoom);
-  const Guarded<uint32_t> values(kRoom), sorted_values(kRoom);
-  exclusion_keys({keys.view(), values.view()}, offsets.const_view(), observed.view(),
-                 lists.matrix(3, 3), device_lengths.const_view(), stream());
-  test::expect_intact(keys, "keys");
-  test::expect_intact(values, "values");
-  const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(kRoom, 3));
-  segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
-                       offsets.const_view(), scratch.view(), stream());
-  const std::vector<int64_t> bounds = offsets.host();
-  const std::vector<uint32_t> sorted = sorted_values.host();
-  std::vector<std::vector<int32_t>> rows;
-  for (size_t user = 0; user < 3; ++user) {
-    rows.emplace_back(sorted.begin() + bounds[user], sorted.begin() + bounds[user + 1]);
-  }
-  return rows;
-}
-
-TEST(Exclusions, WholeLists) {
-  EXPECT_EQ(excluded_rows({3, 3, 2}),
-            (std::vector<std::vector<int32_t>>{{2, 3, 7, 8, 9}, {10, 20, 30}, {0, 1, 5, 40, 41}}));
-}
-
-TEST(Exclusions, Prefixes) {
-  EXPECT_EQ(excluded_rows({1, 2, 0}),
-            (std::vector<std::vector<int32_t>>{{2, 7, 9}, {20, 30}, {0, 1, 40}}));
-  EXPECT_EQ(excluded_rows({0, 0, 0}), (std::vector<std::vector<int32_t>>{{2, 9}, {}, {0, 1, 40}}));
-}
-
-TEST(RankingOccurrences, InvertTheSamples) {
-  for (const int64_t slots : {1, 3, 4, 33}) {
-    constexpr int64_t kUsers = 9;
-    constexpr int32_t kItems = 11;
-    std::vector<int32_t> samples = test::random_below(kUsers * slots, kItems + 1, 5);
-    for (int32_t& item : samples) --item;  // -1: empty
-    const int64_t n = kUsers * slots;
-    const Guarded<int32_t> device_samples(samples);
-    const Guarded<uint64_t> keys(n), sorted_keys(n);
-    const Guarded<uint32_t> values(n), sorted(n);
-    const Guarded<int32_t> offsets(kItems + 1);
-    const DeviceArray<uint8_t> scratch(sort_pairs_scratch_bytes(n));
-    ranking_occurrence_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
-                            stream());
-    sort_pairs({sorted_keys.view(), sorted.view()}, {keys.view(), values.view()}, 32,
-               scratch.view(), stream());
-    row_offsets(offsets.view(), sorted_keys.const_view(), stream());
-    test::expect_intact(keys, "keys");
-    test::expect_intact(values, "values");
-    test::expect_intact(offsets, "offsets");
-
-    const SlotCode code = slot_code(slots);
-    const std::vector<uint32_t> occurrences = sorted.host();
-    const std::vector<int32_t> bounds = offsets.host();
-    for (int32_t item = 0; item < kItems; ++item) {
-      std::vector<int64_t> expected, actual;
-      for (int64_t i = 0; i < n; ++i) {
-        if (samples[static_cast<size_t>(i)] == item) expected.push_back(i);
-      }
-      for (int32_t o = bounds[item]; o < bounds[item + 1]; ++o) {
-        const uint32_t occurrence = occurrences[static_cast<size_t>(o)];
-        actual.push_back(code.anchor(occurrence) * slots + code.slot(occurrence));
-      }
-      EXPECT_EQ(actual, expected) << "item " << item << " of " << slots << " slots";
-    }
-  }
-}
-
-TEST(RankingOccurrences, CodesFillThirtyTwoBits) {
-  EXPECT_TRUE(slot_code_fits(int64_t{1} << 25, 80));
-  EXPECT_FALSE(slot_code_fits((int64_t{1} << 25) + 1, 80));
-  const SlotCode code = slot_code(80);
-  const uint32_t last = code.pack((int64_t{1} << 25) - 1, 79);
-  EXPECT_EQ(code.anchor(last), (int64_t{1} << 25) - 1);
-  EXPECT_EQ(code.slot(last), 79);
-  EXPECT_EQ(slot_code(1).anchor(slot_code(1).pack(12, 0)), 12);
-}
-
-TEST(RowOffsets, CountTheKeysBelowEachRow) {
-  const Guarded<uint64_t> keys({1, 1, 1, 4, kNoItemKey, kNoItemKey});
-  const Guarded<int32_t> offsets(7);
-  row_offsets(offsets.view(), keys.const_view(), stream());
-  EXPECT_EQ(offsets.host(), (std::vector<int32_t>{0, 0, 3, 3, 3, 4, 4}));
-  const Guarded<uint64_t> none(0);
-  row_offsets(offsets.view(), none.const_view(), stream());
-  EXPECT_EQ(offsets.host(), std::vector<int32_t>(7, 0));
-}
-
-TEST(Sampling, EmptyInputs) {
+TEST(Interesting, EmptyInputs) {
   const Guarded<int32_t> nothing(0);
   const Guarded<uint64_t> keys(0);
   const Guarded<uint32_t> values(0);
   const SortBuffers pairs = {keys.view(), values.view()};
   EXPECT_NO_THROW(interesting_keys(pairs, nothing.matrix(0, 5), 1.0f, kKey, stream()));
   EXPECT_NO_THROW(interesting_keys(pairs, nothing.matrix(5, 0), 1.0f, kKey, stream()));
-  EXPECT_NO_THROW(ranking_occurrence_keys(pairs, nothing.matrix(0, 4), stream()));
   const Guarded<int32_t> samples(4), lowest(2);
   top_items(samples.matrix(2, 2), lowest.view(), nothing.matrix(2, 0), 2, stream());
   EXPECT_EQ(samples.host(), std::vector<int32_t>(4, -1));
@@ -321,7 +218,7 @@ TEST(Sampling, EmptyInputs) {
       gather_at(nothing.matrix(0, 2), nothing.matrix(0, 3), nothing.matrix(0, 2), -1, stream()));
 }
 
-TEST(Sampling, RejectsWhatDoesNotFit) {
+TEST(Interesting, RejectsWhatDoesNotFit) {
   const Guarded<int32_t> lists(6), samples(8), lowest(2);
   const Guarded<uint64_t> keys(6);
   const Guarded<uint32_t> values(6);
@@ -352,55 +249,7 @@ TEST(Sampling, RejectsWhatDoesNotFit) {
   EXPECT_THROW(
       gather_at(samples.matrix(2, 4), lists.matrix(2, 3), samples.matrix(2, 3), -1, stream()),
       std::invalid_argument);
-  EXPECT_THROW(list_lengths(lowest.view(), lists.matrix(3, 2), stream()), std::invalid_argument);
-  EXPECT_THROW(
-      ranking_occurrence_keys({keys.view(), values.view()}, samples.matrix(2, 4), stream()),
-      std::invalid_argument);
-  const HostRows observed({{1}, {2}});
-  const Guarded<int64_t> sizes(2);
-  EXPECT_THROW(exclusion_sizes(sizes.view(), observed.view(), lowest.const_view(), stream()),
-               std::invalid_argument);
-  EXPECT_THROW(exclusion_keys({keys.view(), values.view()}, sizes.const_view(), observed.view(),
-                              lists.matrix(2, 3), lowest.const_view(), stream()),
-               std::invalid_argument);
-}
-
-TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
-  for (const int64_t slots : {0, 1, 31, 32, 33, 257}) {
-    constexpr int64_t kUsers = 3;
-    const int64_t n = kUsers * slots;
-    std::vector<int32_t> samples = test::random_below(n, 50, 1);
-    std::vector<float> scores(static_cast<size_t>(n));
-    const std::vector<int32_t> steps = test::random_below(n, 9, 2);  // many ties
-    for (size_t i = 0; i < scores.size(); ++i) {
-      scores[i] = 20.0f * static_cast<float>(steps[i] - 4);
-      if (i % 5 == 2) samples[i] = -1;
-    }
-    const Guarded<int32_t> device_samples(samples);
-    const Guarded<float> device_scores(scores);
-    const Guarded<uint64_t> keys(n), sorted_keys(n);
-    const Guarded<uint32_t> values(n), sorted_values(n);
-    slot_order_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
-                    device_scores.matrix(kUsers, slots), stream());
-    test::expect_intact(keys, "keys");
-    test::expect_intact(values, "values");
-    const Guarded<int64_t> offsets({0, slots, 2 * slots, 3 * slots});
-    const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(n, kUsers));
-    segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
-                         offsets.const_view(), scratch.view(), stream());
-    std::vector<uint32_t> expected;
-    for (int64_t user = 0; user < kUsers; ++user) {
-      std::vector<size_t> order(static_cast<size_t>(slots));
-      std::iota(order.begin(), order.end(), static_cast<size_t>(user * slots));
-      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-        if ((samples[a] < 0) != (samples[b] < 0)) return samples[b] < 0;
-        return samples[a] >= 0 && scores[a] > scores[b];
-      });
-      for (const size_t i : order) expected.push_back(static_cast<uint32_t>(samples[i]));
-    }
-    EXPECT_EQ(sorted_values.host(), expected) << slots << " slots";
-  }
 }
 
 }  // namespace
-}  // namespace derrd::test::sampling_test
+}  // namespace derrd::test::interesting_test
