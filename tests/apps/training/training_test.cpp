@@ -506,7 +506,7 @@ TEST(ProgressLine, FitsEightyColumnsAtItsLongest) {
   record.epoch = 500;
   record.evaluation.valid.hit[0] = 0.45678;
   record.losses = {{"base", 79.76e3}, {"de", 1.2345e7}, {"rrd", 9.996e8}};
-  EarlyStopping early_stopping(Preset::kAuthors, 20);
+  EarlyStopping early_stopping(StoppingRule::kEachCutoff, 20);
   early_stopping.update(499, record.evaluation);
   const ProgressLimits limits = {1000, 20};
   const double seconds = 35999.0 / 499;

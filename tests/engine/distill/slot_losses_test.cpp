@@ -232,7 +232,7 @@ TEST_F(SlotLossSamples, AreDrawnOnceAnEpochForAllLosses) {
   options.sharpness = 6;
   EXPECT_NE(context.user_samples(options), samples);
 
-  EpochPlan plan(data_, {16, 1, 7}, stream()), other_seed(data_, {16, 1, 8});
+  EpochPlan plan(data_, {16, 1, 7}), other_seed(data_, {16, 1, 8});
   const auto launches = [&](const EpochPlan& of) {
     const Counters before = counters();
     samples->begin_epoch(of, stream());
