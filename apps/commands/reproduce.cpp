@@ -245,8 +245,8 @@ void run(const ReproduceCommand& command) {
   refuse_repetitions("--splits", command.splits);
   refuse_repetitions("--models", command.models);
   refuse_repetitions("--methods", command.methods);
-  refuse_overwriting(command);
   ReportScope scope{command.experiment.sources(), command.splits, command.models, command.methods};
+  refuse_overwriting(command);
   std::erase(scope.methods, "teacher");  // is always there
   require_tables(command, scope);
   RunPlan plan = plan_of(command, scope);

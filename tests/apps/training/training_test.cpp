@@ -670,6 +670,7 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
     std::this_thread::sleep_for(5ms);
   }
+  std::this_thread::sleep_for(500ms);  // from the log to the first epoch, which takes far longer
   process.send(SIGINT);
   while (process.error_output().find("a second signal") == std::string::npos) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
