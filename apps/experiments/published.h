@@ -34,7 +34,8 @@ struct PublishedCurves {
   std::map<std::string, LearningCurve> by_method;
   std::string source;  ///< the file, or the reason why there are none
 };
-/// Reads $DERRD_DATA/<data set>/published_curves.tsv. @throws Error if it is not such a table.
+/// Reads published_curves.tsv in the data set's folder below $DERRD_DATA. @throws Error if it is
+/// not such a table.
 PublishedCurves published_curves(const std::string& data_set);
 
 }  // namespace derrd
