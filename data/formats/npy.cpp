@@ -22,16 +22,16 @@ static_assert(std::endian::native == std::endian::little, "the arrays are little
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kMaxHeaderBytes = 10'000;  // NumPy's own limit
-constexpr size_t kMaxRank = 32;             // NumPy's own limit
+constexpr size_t kMaxNpyHeaderBytes = 10'000;  // NumPy's own limit
+constexpr size_t kMaxRank = 32;                // NumPy's own limit
 constexpr size_t kAlignment = 64;
 
-[[noreturn]] void refuse(std::string_view file, std::string_view what) {
+[[noreturn]] void refuse_npy(std::string_view file, std::string_view what) {
   throw Error(fmt::format("{}: {}", file, what));
 }
 
 /// What the header says.
-struct Header {
+struct NpyHeader {
   std::optional<std::string> descr;
   std::optional<bool> fortran_order;
   std::optional<std::vector<int64_t>> shape;
@@ -39,12 +39,12 @@ struct Header {
 
 /// Reads the header's text, a Python dictionary such as
 /// {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
-class HeaderParser {
+class NpyHeaderParser {
  public:
-  HeaderParser(std::string_view text, std::string_view file) : rest_(text), file_(file) {}
+  NpyHeaderParser(std::string_view text, std::string_view file) : rest_(text), file_(file) {}
 
-  Header parse() {
-    Header header;
+  NpyHeader parse() {
+    NpyHeader header;
     expect('{');
     while (!take('}')) {
       const std::string key = string();
@@ -73,7 +73,7 @@ class HeaderParser {
   }
 
  private:
-  [[noreturn]] void fail(std::string_view what) const { refuse(file_, what); }
+  [[noreturn]] void fail(std::string_view what) const { refuse_npy(file_, what); }
   [[noreturn]] void malformed() const {
     fail(fmt::format("the header is malformed at {}; fetch the file or save the array again",
                      printable(rest_.substr(0, 20))));
@@ -159,45 +159,48 @@ std::vector<float> floats(std::span<const std::byte> bytes, int64_t element_size
 std::string_view header_text(std::span<const std::byte> bytes, std::string_view name) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!text.starts_with(kMagic) || bytes.size() < kMagic.size() + 2) {
-    refuse(name, "is no .npy file; write it with numpy.save");
+    refuse_npy(name, "is no .npy file; write it with numpy.save");
   }
   const auto version = static_cast<unsigned>(bytes[kMagic.size()]);
   const auto minor = static_cast<unsigned>(bytes[kMagic.size() + 1]);
   if (version < 1 || version > 3 || minor != 0) {
-    refuse(name, fmt::format("is of version {}.{} of the format, and 1.0 to 3.0 are known; save it "
-                             "with numpy.save of a plain array",
-                             version, minor));
+    refuse_npy(name,
+               fmt::format("is of version {}.{} of the format, and 1.0 to 3.0 are known; save it "
+                           "with numpy.save of a plain array",
+                           version, minor));
   }
   const size_t length_size = version == 1 ? sizeof(uint16_t) : sizeof(uint32_t);
   const size_t header_begin = kMagic.size() + 2 + length_size;
-  if (bytes.size() < header_begin) refuse(name, "is truncated; fetch or save it again");
+  if (bytes.size() < header_begin) refuse_npy(name, "is truncated; fetch or save it again");
   const std::byte* length = bytes.data() + kMagic.size() + 2;
   const size_t header_bytes = version == 1 ? load<uint16_t>(length) : load<uint32_t>(length);
-  if (header_bytes > kMaxHeaderBytes) {
-    refuse(name, fmt::format("its header would be {} bytes long, and {} are allowed; save it as a "
-                             "plain array",
-                             header_bytes, kMaxHeaderBytes));
+  if (header_bytes > kMaxNpyHeaderBytes) {
+    refuse_npy(name,
+               fmt::format("its header would be {} bytes long, and {} are allowed; save it as a "
+                           "plain array",
+                           header_bytes, kMaxNpyHeaderBytes));
   }
   if (header_bytes > bytes.size() - header_begin) {
-    refuse(name, fmt::format("is truncated: its header is {} bytes long, the whole file {}; fetch "
-                             "or save it again",
-                             header_bytes, bytes.size()));
+    refuse_npy(name,
+               fmt::format("is truncated: its header is {} bytes long, the whole file {}; fetch "
+                           "or save it again",
+                           header_bytes, bytes.size()));
   }
   return text.substr(header_begin, header_bytes);
 }
 
 /// Bytes of an element, if the array is one that can be read.
-int64_t checked_element_size(const Header& header, std::string_view name) {
+int64_t checked_element_size(const NpyHeader& header, std::string_view name) {
   const std::string& type = *header.descr;
   if (type != "<f2" && type != "<f4" && type != "<f8") {
-    refuse(name, fmt::format("holds the type {} instead of float16, float32 or float64, "
-                             "little-endian; save array.astype('<f4')",
-                             printable(type)));
+    refuse_npy(name, fmt::format("holds the type {} instead of float16, float32 or float64, "
+                                 "little-endian; save array.astype('<f4')",
+                                 printable(type)));
   }
   if (*header.fortran_order) {
-    refuse(name,
-           "holds its columns one after the other (Fortran order); save "
-           "numpy.ascontiguousarray(array)");
+    refuse_npy(name,
+               "holds its columns one after the other (Fortran order); save "
+               "numpy.ascontiguousarray(array)");
   }
   return type[2] - '0';
 }
@@ -210,18 +213,18 @@ NpyArray read_npy(const std::filesystem::path& path) {
 
 NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name) {
   const std::string_view text = header_text(bytes, name);
-  const Header header = HeaderParser(text, name).parse();
+  const NpyHeader header = NpyHeaderParser(text, name).parse();
   const int64_t element_size = checked_element_size(header, name);
   const auto* data_begin = reinterpret_cast<const std::byte*>(text.data() + text.size());
   const std::span<const std::byte> data(data_begin, bytes.data() + bytes.size());
   const std::optional<int64_t> size = checked_bytes(*header.shape, element_size);
   if (!size || *size != static_cast<int64_t>(data.size())) {
-    refuse(name,
-           fmt::format("{} bytes of numbers do not fill the shape ({}) of {}: the file is {}; "
-                       "fetch or save it again",
-                       data.size(), joined(*header.shape), *header.descr,
-                       size && *size < static_cast<int64_t>(data.size()) ? "longer than that"
-                                                                         : "truncated"));
+    refuse_npy(name,
+               fmt::format("{} bytes of numbers do not fill the shape ({}) of {}: the file is {}; "
+                           "fetch or save it again",
+                           data.size(), joined(*header.shape), *header.descr,
+                           size && *size < static_cast<int64_t>(data.size()) ? "longer than that"
+                                                                             : "truncated"));
   }
   return {*header.shape, floats(data, element_size)};
 }

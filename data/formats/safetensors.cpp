@@ -75,7 +75,7 @@ struct Entry {
   int64_t begin, end;
 };
 
-struct Header {
+struct SafetensorsHeader {
   std::map<std::string, Entry, std::less<>> entries;
   Metadata metadata;
 };
@@ -96,11 +96,11 @@ class HeaderReader {
  public:
   HeaderReader(std::string_view file, std::string_view text) : file_(file), text_(text) {}
 
-  Header read() const {
+  SafetensorsHeader read() const {
     if (!text_.starts_with('{')) {
       fail("the header is not a JSON object; check that it is a safetensors file");
     }
-    Header header;
+    SafetensorsHeader header;
     const Json json = parse();
     for (const auto& [name, value] : json.items()) {
       if (name == kMetadataKey) {
@@ -221,7 +221,7 @@ class HeaderReader {
 };
 
 /// Requires that the tensors cover the data without holes and overlaps.
-void check_cover(std::string_view file, const Header& header, int64_t data_bytes) {
+void check_cover(std::string_view file, const SafetensorsHeader& header, int64_t data_bytes) {
   using Named = decltype(header.entries)::value_type;
   std::vector<const Named*> order;
   for (const Named& entry : header.entries) {
@@ -326,10 +326,10 @@ uint64_t header_size(std::string_view file, std::span<const std::byte> beginning
 
 /// The checked header of a file of `file_bytes`, whose tensors are not looked at.
 /// @param beginning the file at least to the end of its header
-Header read_header(std::string_view file, std::span<const std::byte> beginning,
-                   uint64_t header_bytes, uint64_t file_bytes) {
+SafetensorsHeader read_header(std::string_view file, std::span<const std::byte> beginning,
+                              uint64_t header_bytes, uint64_t file_bytes) {
   const char* text = reinterpret_cast<const char*>(beginning.data()) + sizeof(uint64_t);
-  Header header = HeaderReader(file, {text, header_bytes}).read();
+  SafetensorsHeader header = HeaderReader(file, {text, header_bytes}).read();
   check_cover(file, header, static_cast<int64_t>(file_bytes - sizeof(uint64_t) - header_bytes));
   return header;
 }
@@ -346,7 +346,7 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::byte> bytes, std::string
   file.bytes_ = std::move(bytes);
   const std::span<const std::byte> all = file.bytes_;
   const uint64_t header_bytes = header_size(file.name_, all, all.size());
-  Header header = read_header(file.name_, all, header_bytes, all.size());
+  SafetensorsHeader header = read_header(file.name_, all, header_bytes, all.size());
   const std::span<const std::byte> data = all.subspan(sizeof(uint64_t) + header_bytes);
   for (auto& [tensor, entry] : header.entries) {
     file.tensors_[tensor] = {entry.dtype, std::move(entry.shape),
