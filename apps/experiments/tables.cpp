@@ -73,7 +73,7 @@ struct Setting {
     }
     return paired_t_test(pairs_a, pairs_b);
   }
-  /// Whose H@5 is highest among the competitors that were trained; empty: none was.
+  /// Competitor with the highest H@5 among those that were trained; empty if none was.
   std::string best_competitor() const {
     std::string best;
     for (const std::string& method : kCompetitors) {

@@ -40,7 +40,7 @@ std::string kind_of_model_file(const SafetensorsFile& file);
 /// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
 /// finite.
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
-/// The same from a file in memory.
+/// Reads a model from a file in memory.
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
 
 /// What a model file says about its origin, so that it can be made again. Nothing in it depends on

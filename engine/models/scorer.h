@@ -60,7 +60,8 @@ class Scorer {
   virtual void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                              const Stream& stream) = 0;
 
-  /// The same scores with users and items in each other's place; refers to this one's memory.
+  /// Makes a scorer whose users are this one's items and whose items are its users, with equal
+  /// scores. It refers to this one's memory.
   virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
 
   /// All that the model keeps of each user [U, *] and each item [I, *].

@@ -54,7 +54,8 @@ EarlyStopping::State early_stopping_from(const Json& json) {
   return state;
 }
 
-/// Of everything that a run goes on from: the tensors, the state and whose they are.
+/// Hashes everything that a run continues from: the tensors, the state and the names they belong
+/// to.
 std::string checksum(TensorMap tensors, const Metadata& metadata) {
   const auto bytes = [](const std::string& text) {
     return TensorView{

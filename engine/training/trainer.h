@@ -40,11 +40,11 @@ struct EpochRecord {
   int epoch = 0;
   /// Sum over the epoch of each unweighted loss, the base loss first.
   std::vector<std::pair<std::string, double>> losses;
-  /// Of each loss: its weighted loss as a part of the base loss.
+  /// Weighted sum of each loss divided by the base loss, by its name.
   std::vector<std::pair<std::string, double>> shares;
   /// Weights that were chosen after this epoch, by the loss's name.
   std::vector<std::pair<std::string, double>> chosen_weights;
-  /// What the losses measured besides.
+  /// Figures that the losses measured beside their sums, by name.
   std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
   bool best = false;  ///< the best by validation H@5 so far

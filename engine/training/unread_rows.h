@@ -22,7 +22,7 @@ class UnreadRows {
   void spoil(std::span<const RowsRead> reads, const Stream& stream) const;
   /// Gives all rows the values back that they had before spoil().
   void restore(const Stream& stream) const;
-  /// Whether a sum over an epoch is absurd because an undeclared row was read.
+  /// Returns true if a sum over an epoch is absurd because an undeclared row was read.
   bool entered(double loss) const;
 
  private:

@@ -117,7 +117,7 @@ struct Teacher {
     return user_embedding.matrix(users, dims).slice(first, tile.users);
   }
   Matrix<const float> all_items() const { return item_embedding.matrix(tile.items, dims); }
-  /// Of the users before `end`.
+  /// Makes the lists of the users before `end`.
   void make_lists(int64_t end) const {
     for (int64_t next = 0; next < end; next += tile.users) {
       const int64_t first = std::min(next, users - tile.users);  // the last tile is a whole one too

@@ -38,7 +38,7 @@ struct Arguments {
 
   __device__ int64_t slots() const { return score.cols; }
   __device__ int64_t users() const { return batch.anchors.batch->count; }
-  /// Of a user's loss in the batch's.
+  /// Weight of a user's loss in the batch's.
   __device__ float share() const {
     return reduction == AnchorReduction::kMean && users() > 0 ? 1.0f / static_cast<float>(users())
                                                               : 1.0f;

@@ -53,15 +53,16 @@ void parallel_for(int64_t units, int64_t elements, const Function& f) {
       &call);
 }
 
-/// Whether memory starts as NaN, products read all rows, slices are one, graphs keep their
-/// launches' arguments, as on a GPU, and reads are checked: for tests.
+/// Returns true if the CPU's memory and products behave as strictly as a GPU's, for tests: memory
+/// starts as NaN, products read all rows, there is one slice, graphs keep their launches'
+/// arguments, and reads of undeclared rows are found.
 bool strict_as_gpu();
 
-/// Whether this thread records a LaunchGraph.
+/// Returns true if this thread records a LaunchGraph.
 bool recording();
 /// Keeps a call for that LaunchGraph.
 void keep(std::function<void()> call);
-/// The same, if there is one; else false.
+/// Keeps a call if this thread records a LaunchGraph; returns whether it does.
 template <class Call>
 bool record(const Call& call) {
   if (!recording()) return false;

@@ -38,7 +38,7 @@ class Errors : public testing::Test {
   void expect_failure(const Arguments& arguments, const std::vector<std::string>& texts) const {
     EXPECT_TRUE(expect_exit(1, arguments, texts).starts_with("derrd: "));
   }
-  /// The same with exit code 2.
+  /// Runs, expects exit code 2 and a message with all of `texts`.
   void expect_usage_error(const Arguments& arguments, const std::vector<std::string>& texts) const {
     expect_exit(2, arguments, texts);
   }
