@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "engine/training/early_stopping.h"
+#include "engine/evaluation/early_stopping.h"
 #include "engine/training/trainer.h"
 
 namespace derrd {

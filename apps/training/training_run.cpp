@@ -18,9 +18,9 @@
 #include "data/error.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
+#include "engine/parameters.h"
 #include "engine/teacher/teacher.h"
 #include "engine/training/checkpoint.h"
-#include "engine/training/parameters.h"
 
 namespace derrd {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "engine/distill/ranking_sampler.h"
-#include "engine/training/early_stopping.h"
+#include "engine/evaluation/early_stopping.h"
 #include "kernels/distill/reconstruction.h"
 #include "kernels/distill/slot_scores.h"
 

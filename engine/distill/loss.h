@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/epoch_plan.h"
 #include "engine/models/model.h"
-#include "engine/training/epoch_plan.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {

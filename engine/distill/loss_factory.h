@@ -15,8 +15,8 @@
 #include "engine/distill/loss_option.h"
 #include "engine/distill/ranking_samples.h"
 #include "engine/models/model.h"
+#include "engine/parameters.h"
 #include "engine/teacher/teacher.h"
-#include "engine/training/parameters.h"
 
 namespace derrd {
 

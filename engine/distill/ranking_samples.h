@@ -6,8 +6,8 @@
 
 #include "engine/distill/ranking_sampler.h"
 #include "engine/distill/slot_losses.h"
+#include "engine/epoch_plan.h"
 #include "engine/models/scorer.h"
-#include "engine/training/epoch_plan.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {

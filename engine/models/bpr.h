@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "engine/models/model.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 #include "kernels/models/bpr.h"
 
 namespace derrd {

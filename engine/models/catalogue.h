@@ -12,7 +12,7 @@
 #include "engine/models/model.h"
 #include "engine/models/model_file.h"
 #include "engine/models/scorer.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 
 namespace derrd {
 

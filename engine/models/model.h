@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/epoch_plan.h"
 #include "engine/models/scorer.h"
-#include "engine/training/epoch_plan.h"
-#include "engine/training/rows_read.h"
+#include "engine/rows_read.h"
 #include "kernels/distill/slot_scores.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/views.h"

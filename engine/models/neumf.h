@@ -9,7 +9,7 @@
 #include "engine/models/neumf_scorer.h"
 #include "engine/models/neumf_slots.h"
 #include "engine/models/perceptron.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 #include "kernels/models/neumf_pairs.h"
 
 namespace derrd {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "data/formats/safetensors.h"
+#include "engine/evaluation/early_stopping.h"
 #include "engine/models/model.h"
 #include "engine/models/model_file.h"
-#include "engine/training/early_stopping.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 
 namespace derrd {
 

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/training/parameters.h"
-#include "engine/training/rows_read.h"
+#include "engine/parameters.h"
+#include "engine/rows_read.h"
 #include "kernels/platform/memory.h"
 #include "kernels/update/adam.h"
 #include "kernels/update/adam_rows.h"

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/training/parameters.h"
-#include "engine/training/rows_read.h"
+#include "engine/parameters.h"
+#include "engine/rows_read.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 

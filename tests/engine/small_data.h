@@ -7,7 +7,7 @@
 
 #include "data/dataset.h"
 #include "engine/models/model_file.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "tests/random_values.h"

@@ -6,8 +6,8 @@
 #include "engine/distill/de/experts_loss.h"
 #include "engine/models/model.h"
 #include "engine/models/scorer.h"
+#include "engine/parameters.h"
 #include "engine/teacher/teacher.h"
-#include "engine/training/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/platform/memory.h"
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "engine/distill/temperature.h"
-#include "engine/training/epoch_plan.h"
-#include "engine/training/parameters.h"
+#include "engine/epoch_plan.h"
+#include "engine/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/distill/experts.h"
 #include "kernels/distill/reconstruction.h"

@@ -9,7 +9,7 @@
 
 #include "engine/distill/de/expert_mixture.h"
 #include "engine/distill/loss.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 
 namespace derrd {
 

@@ -5,7 +5,7 @@
 #include "engine/distill/de/experts_loss.h"
 #include "engine/models/model.h"
 #include "engine/models/scorer.h"
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {

@@ -1,4 +1,4 @@
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 
 #include <gtest/gtest.h>
 

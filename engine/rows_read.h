@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/training/epoch_plan.h"
-#include "engine/training/parameters.h"
+#include "engine/epoch_plan.h"
+#include "engine/parameters.h"
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/segments.h"
 #include "kernels/platform/views.h"

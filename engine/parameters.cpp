@@ -1,4 +1,4 @@
-#include "engine/training/parameters.h"
+#include "engine/parameters.h"
 
 #include <algorithm>
 #include <stdexcept>

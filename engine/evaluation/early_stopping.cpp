@@ -1,4 +1,4 @@
-#include "engine/training/early_stopping.h"
+#include "engine/evaluation/early_stopping.h"
 
 #include <cmath>
 

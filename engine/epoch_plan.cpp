@@ -1,4 +1,4 @@
-#include "engine/training/epoch_plan.h"
+#include "engine/epoch_plan.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "engine/training/rows_read.h"
+#include "engine/rows_read.h"
 
 #include <algorithm>
 
