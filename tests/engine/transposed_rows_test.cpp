@@ -27,7 +27,7 @@ TEST(TransposedRows, ListEveryItemsUsersAscending) {
             (std::vector<std::vector<int32_t>>{{2}, {0, 2}, {}, {0, 3}, {2}, {}}));
 }
 
-TEST(TransposedRows, OfNothing) {
+TEST(TransposedRows, AcceptsEmptyInput) {
   EXPECT_EQ(transposed({}, 2), (std::vector<std::vector<int32_t>>(2)));
   EXPECT_EQ(transposed({{}, {}}, 0), (std::vector<std::vector<int32_t>>{}));
 }

@@ -169,7 +169,7 @@ TEST_P(AdamRowsLadder, EndsInTheBitsOfDenseUpdatesOnEdgeShapes) {
 
 TEST_P(AdamRowsLadder, RowsThatWaitForManySteps) { expect_dense_result({150, 20, 2, 16}); }
 
-TEST_P(AdamRowsLadder, NothingToDo) {
+TEST_P(AdamRowsLadder, AcceptsEmptyInput) {
   for (const Shape shape : {Shape{3, 4, 2, 0}, Shape{0, 4, 0, 2}, Shape{3, 0, 2, 2}}) {
     expect_dense_result(shape);
   }
@@ -186,7 +186,7 @@ TEST_P(AdamRowsLadder, GoesOnWhereItEnded) {
   EXPECT_TRUE(same_bits(twice.second_moment, dense.second_moment));
 }
 
-TEST_P(AdamRowsLadder, NotANumberStaysWithItsElement) {
+TEST_P(AdamRowsLadder, KeepsNanInItsElement) {
   EpochFixture f({5, 33, 3, 4});
   f.start[40] = std::numeric_limits<float>::quiet_NaN();
   f.value.set(f.start);
@@ -195,7 +195,7 @@ TEST_P(AdamRowsLadder, NotANumberStaysWithItsElement) {
   for (size_t i = 0; i < value.size(); ++i) EXPECT_EQ(std::isnan(value[i]), i == 40) << i;
 }
 
-TEST_P(AdamRowsLadder, SameBitsWithAnyNumberOfThreads) {
+TEST_P(AdamRowsLadder, SameBitsAtAnyNumberOfThreads) {
   const auto value = [](int threads) {
     set_threads(threads);
     const EpochFixture f({300, 32, 40, 3});
@@ -206,7 +206,7 @@ TEST_P(AdamRowsLadder, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(value(1), value(2));
 }
 
-TEST_P(AdamRowsLadder, RejectsWhatDoesNotFit) {
+TEST_P(AdamRowsLadder, RejectsBadShapes) {
   const EpochFixture f({4, 6, 2, 4});
   const auto reject = [&](const auto& change) {
     ladder::AdamEpoch epoch = f.view();

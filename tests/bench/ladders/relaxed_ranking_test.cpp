@@ -119,7 +119,7 @@ TEST_P(RelaxedRankingLadder, UserWithoutItemsHasNoLoss) {
   EXPECT_EQ(f.grad_score.host(), std::vector<float>(14, 0.0f));
 }
 
-TEST_P(RelaxedRankingLadder, ExtremeScoresInAnyArrangement) {
+TEST_P(RelaxedRankingLadder, MatchesOracleAtExtremeScores) {
   for (const float size : {80.0f, 1e4f}) {
     std::vector<float> falling(40);
     for (size_t i = 0; i < falling.size(); ++i) {
@@ -156,7 +156,7 @@ TEST_P(RelaxedRankingLadder, ALateChoiceOfOneItemKeepsTheMassOfAllBefore) {
   expect_matches_oracle(one_user(scores), 40);
 }
 
-TEST_P(RelaxedRankingLadder, EmptyBatch) {
+TEST_P(RelaxedRankingLadder, AcceptsEmptyInput) {
   SlotFixture f = random_users(3, 5, 0, {0, 1});
   f.cursor.set({BatchCursor{0, 0, 0}});
   run(f, 2, 1.0f, AnchorReduction::kMean);
@@ -178,7 +178,7 @@ TEST_P(RelaxedRankingLadder, LaterBatchReadsItsOwnUsers) {
   EXPECT_EQ(later.loss.host(), (std::vector<float>{loss[4], loss[5], 0, 0, 0, 0, 0, 0}));
 }
 
-TEST_P(RelaxedRankingLadder, NotANumberIsNotHidden) {
+TEST_P(RelaxedRankingLadder, KeepsNan) {
   for (const size_t where : {0u, 2u, 3u, 5u}) {
     std::vector<float> scores = {1, 5, -3, 2, 0, 4};
     scores[where] = std::numeric_limits<float>::quiet_NaN();
@@ -203,7 +203,7 @@ TEST_P(RelaxedRankingLadder, TheMeanIsTheSumOverTheNumberOfUsers) {
   expect_third(mean.live_gradient(), sum.live_gradient());
 }
 
-TEST_P(RelaxedRankingLadder, SameBitsWithAnyNumberOfThreads) {
+TEST_P(RelaxedRankingLadder, SameBitsAtAnyNumberOfThreads) {
   std::vector<int32_t> batch(180);
   std::iota(batch.begin(), batch.end(), 0);
   const auto bits = [&](int threads) {
@@ -219,7 +219,7 @@ TEST_P(RelaxedRankingLadder, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(bits(1), bits(2));
 }
 
-TEST_P(RelaxedRankingLadder, RejectsWhatDoesNotFit) {
+TEST_P(RelaxedRankingLadder, RejectsBadShapes) {
   const SlotFixture f = random_users(3, 4, 0, {0, 1});
   const auto level = [&](int64_t interesting, int64_t losses, int64_t scores, int64_t grads) {
     GetParam().run(f.loss.view().slice(0, losses), f.grad_score.matrix(4, grads),

@@ -25,13 +25,13 @@ TEST(Metrics, FollowTheirDefinitions) {
                    (1 + std::log(2.0) / std::log(6.0) + std::log(2.0) / std::log(7.0)) / 5);
 }
 
-TEST(Metrics, OfNobodyAreZero) {
+TEST(Metrics, AcceptsEmptyInput) {
   const Metrics m = leave_one_out_metrics(std::vector<int32_t>{0, 0});
   EXPECT_EQ(m.users, 0);
   EXPECT_EQ(m.hit[2], 0.0);
 }
 
-TEST(Metrics, RefuseScoresThatAreNotFinite) {
+TEST(Metrics, RejectsScoresThatAreNotFinite) {
   EXPECT_THROW(leave_one_out_metrics(std::vector<int32_t>{3, -1}), Error);
   EXPECT_THROW(full_ranking_metrics(std::vector<int32_t>{3, -1}), Error);
 }

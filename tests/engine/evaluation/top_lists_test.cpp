@@ -93,7 +93,7 @@ struct Case {
   }
 };
 
-TEST(TopLists, BestItemsAgreeWithTheOracle) {
+TEST(TopLists, MatchesOracle) {
   const Case c(40, 90, 6);
   TopLists lists(c.items, 100);
   for (const int64_t r : {1, 33, 100}) c.expect_best(lists, r, 0, c.users);
@@ -115,7 +115,7 @@ TEST(TopLists, ManyTiles) {
   c.expect_best(lists, 5, 10, 525);
 }
 
-TEST(TopLists, RanksAgreeWithTheOracleAcrossTiles) {
+TEST(TopLists, MatchesOracleOnRanksAcrossTiles) {
   const Case c(540, 20, 2);
   std::vector<int32_t> targets(static_cast<size_t>(c.users), -1), expected;
   for (int64_t u = 0; u < c.users; ++u) {
@@ -184,7 +184,7 @@ TEST(TopLists, WorkspaceOfCiteULikeIsSmall) {
   EXPECT_LT(TopLists(25'181, 500).bytes(), int64_t{64} << 20);
 }
 
-TEST(TopLists, RefusesShapesThatDoNotFit) {
+TEST(TopLists, RejectsBadShapes) {
   const Case c(10, 20, 2);
   const Case::OnDevice d = c.on_device();
   const Guarded<int32_t> list(100);

@@ -128,7 +128,7 @@ class Neumf : public ::testing::TestWithParam<Size> {
 };
 
 // The gradient that a loss adds to the joint vectors is part of it.
-TEST_P(Neumf, LossAndGradientsOfAStepAgreeWithTheOracle) {
+TEST_P(Neumf, MatchesOracleAndFiniteDifferences) {
   allocate();
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   ASSERT_EQ(plan.batches(), 3);  // the last one is not full
@@ -227,7 +227,7 @@ struct Slots {
   DeviceArray<uint32_t> device_occurrences;
 };
 
-TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
+TEST_P(Neumf, MatchesFiniteDifferencesOfSlotScores) {
   constexpr int64_t kSlots = 5;
   model_->reserve_slots(kBatch, 2);
   model_->reserve_slots(3, kSlots);
@@ -279,7 +279,7 @@ TEST_P(Neumf, SlotScoresAndTheirGradientsAgreeWithTheOracle) {
   }
 }
 
-TEST_P(Neumf, FrozenScoresAgreeWithTheOracle) {
+TEST_P(Neumf, MatchesOracleOnFrozenScores) {
   allocate();
   Scorer& scorer = model_->scorer(stream());
   ASSERT_EQ(scorer.users(), kUsers);
@@ -322,7 +322,7 @@ TEST_P(Neumf, FrozenScoresAgreeWithTheOracle) {
   }
 }
 
-TEST_P(Neumf, JointVectorsOfGivenPairsAgreeWithTheOracle) {
+TEST_P(Neumf, MatchesOracleOnJointVectors) {
   allocate();
   model_->scorer(stream());
   auto& scorer = dynamic_cast<NeumfScorer&>(model_->scorer(stream()));
@@ -406,7 +406,7 @@ TEST_P(Neumf, AFileKeepsTheScores) {
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 5e-5);
 }
 
-TEST_P(Neumf, AStepNeitherAllocatesNorWaits) {
+TEST_P(Neumf, NeitherAllocatesNorWaits) {
   Teacher teacher(test::small_teacher(kUsers, kItems, 4, 5), data_);
   const auto losses = test::make_losses(
       "rrd", {{"k", 3.0}, {"l", 2.0}, {"list", 5.0}},

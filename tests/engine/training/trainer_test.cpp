@@ -131,7 +131,7 @@ TEST_P(OverfittingMethods, LearnATinySet) {
   EXPECT_LT(records.back().losses[0].second, 0.2 * records.front().losses[0].second);
 }
 
-TEST_P(TrainerMethods, SameSeedSameBits) {
+TEST_P(TrainerMethods, SameBitsTwice) {
   const Dataset dataset = test::small_dataset(20, 40, 8, 2);
   const auto final_values = [&] {
     TrainingRun run = make_run(dataset, options(3));

@@ -237,7 +237,7 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
   std::vector<std::unique_ptr<DistillationLoss>> rrd_;  // draws what ir takes as sampled
 };
 
-TEST_P(TrainingStep, LossesAndGradientsAgreeWithTheOracle) {
+TEST_P(TrainingStep, MatchesOracleAndFiniteDifferences) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   ASSERT_EQ(plan.batches(), 3);  // the last one is not full
   plan.begin_epoch(kEpoch, stream());

@@ -39,7 +39,7 @@ TEST(InitializeOracle, IsPhilox) {
       (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
-TEST(InitializeNormal, FollowsTheOracle) {
+TEST(InitializeNormal, MatchesOracle) {
   for (const int64_t n : kEdgeSizes) {
     for (const uint64_t first : kFirsts) {
       const auto expected = oracle::initialize_normal(n, 0.5, kKey.seed, kPurpose, 3, first);
@@ -49,7 +49,7 @@ TEST(InitializeNormal, FollowsTheOracle) {
   }
 }
 
-TEST(InitializeUniform, FollowsTheOracle) {
+TEST(InitializeUniform, MatchesOracle) {
   for (const int64_t n : kEdgeSizes) {
     for (const uint64_t first : kFirsts) {
       const auto expected = oracle::initialize_uniform(n, 0.3f, kKey.seed, kPurpose, 3, first);

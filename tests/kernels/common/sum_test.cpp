@@ -15,7 +15,7 @@ double sum_of(const std::vector<float>& terms, double start = 0.0) {
   return total.host()[0];
 }
 
-TEST(AccumulateSum, AddsToTheTotalInDouble) {
+TEST(AccumulateSum, MatchesOracle) {
   for (const int64_t n : kEdgeSizes) {
     const std::vector<float> terms = random_normal(n, 7);
     const double expected = std::accumulate(terms.begin(), terms.end(), 100.0L);
@@ -30,13 +30,13 @@ TEST(AccumulateSum, KeepsWhatAFloatTotalWouldLose) {
   EXPECT_EQ(sum_of(terms), 0x1p24 + 999 * 0.25);
 }
 
-TEST(AccumulateSum, SameBitsEveryTime) {
+TEST(AccumulateSum, SameBitsTwice) {
   const std::vector<float> terms = random_normal(2000, 8);
   const double once = sum_of(terms);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(sum_of(terms), once);
 }
 
-TEST(AccumulateSum, PassesOnNanAndInfinity) {
+TEST(AccumulateSum, KeepsNanAndInfinity) {
   std::vector<float> terms(300, 1.0f);
   terms[257] = std::numeric_limits<float>::infinity();
   EXPECT_EQ(sum_of(terms), std::numeric_limits<double>::infinity());

@@ -175,7 +175,7 @@ struct Case {
 };
 class ExpertsCases : public ::testing::TestWithParam<Case> {};
 
-TEST_P(ExpertsCases, BothPathsAgreeWithOracle) {
+TEST_P(ExpertsCases, MatchesOracleOnBothPaths) {
   const Case c = GetParam();
   for (const ExpertPath path : kPaths) {
     for (const bool euclidean : {false, true}) {
@@ -365,7 +365,7 @@ TEST(ReconstructionLoss, EuclideanDistanceZeroHasNoGradient) {
   EXPECT_EQ(grad.host(), std::vector<float>(5, 0.0f));
 }
 
-TEST(ReconstructionLoss, NaNOfTheTeacherReachesTheLoss) {
+TEST(ReconstructionLoss, KeepsNanOfTheTeacher) {
   std::vector<float> t = random_normal(10, 1);
   t[2] = kNaN;
   const Guarded<float> teacher(t);
@@ -479,7 +479,7 @@ void expect_finite_differences(WholeLoss::Plain& plain, std::vector<double>& val
   EXPECT_TRUE(close(gradient, expected, tolerance * largest(expected), tolerance)) << name;
 }
 
-TEST(DistillationExpertsLoss, GradientIsTheFiniteDifferenceOfTheWholeLoss) {
+TEST(DistillationExpertsLoss, MatchesFiniteDifferences) {
   for (const ExpertPath path : kPaths) {
     for (const bool euclidean : {false, true}) {
       for (const float tau : {1.0f, 0.25f}) {
@@ -529,7 +529,7 @@ TEST(DistillationExpertsLoss, AtTheLowestTemperature) {
 
 // ---------------------------------------------------------------- refusals
 
-TEST(Experts, RejectsShapesAndMemoryThatDoNotFit) {
+TEST(Experts, RejectsBadShapes) {
   Mixture mixture({3, 4, 5, 6, 8}, 8, 1.0);
   EXPECT_THROW(make_experts_workspace(mixture.shape,
                                       mixture.floats.view().slice(0, mixture.floats.size() - 1),

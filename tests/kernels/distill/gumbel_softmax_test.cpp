@@ -82,7 +82,7 @@ struct Case {
 };
 class GumbelSoftmaxCases : public ::testing::TestWithParam<Case> {};
 
-TEST_P(GumbelSoftmaxCases, AgreesWithOracle) {
+TEST_P(GumbelSoftmaxCases, MatchesOracle) {
   const Case c = GetParam();
   const Gate gate(c.capacity, c.count, c.experts, c.tau);
   gate.forward();
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GumbelSoftmaxCases,
                                            Case{257, 257, 33, 10.0f}, Case{20, 19, 31, 0.1f},
                                            Case{20, 20, 257, 0.5f}));
 
-TEST(GumbelSoftmaxOracle, BackwardIsTheFiniteDifference) {
+TEST(GumbelSoftmaxOracle, MatchesFiniteDifferences) {
   for (const float tau : {10.0f, 1.0f, 0.2f}) {
     oracle::GumbelSoftmax gate = Gate(4, 4, 6, tau).plain();
     gate.logits[2] = -30;  // a probability below the 1e-10
@@ -279,7 +279,7 @@ TEST(GumbelSoftmax, NoiseBelongsToTheRowOfTheEpoch) {
   EXPECT_EQ(later.weight.host(), std::vector<float>(all.begin() + 8 * 7, all.end()));
 }
 
-TEST(GumbelSoftmax, NaNStaysInItsRow) {
+TEST(GumbelSoftmax, KeepsNanInItsRow) {
   std::vector<float> logits = random_normal(3 * 30, 1);
   logits[35] = std::numeric_limits<float>::quiet_NaN();
   const Gate gate(3, 3, 30, 1.0f, logits);
@@ -288,7 +288,7 @@ TEST(GumbelSoftmax, NaNStaysInItsRow) {
   for (size_t i = 0; i < weight.size(); ++i) EXPECT_EQ(std::isnan(weight[i]), i / 30 == 1) << i;
 }
 
-TEST(GumbelSoftmax, RejectsShapesThatDoNotFit) {
+TEST(GumbelSoftmax, RejectsBadShapes) {
   const Gate gate(4, 4, 6, 1.0f);
   EXPECT_THROW(gumbel_softmax_forward(gate.weight.matrix(4, 6), gate.probability.matrix(3, 6),
                                       gate.logits.matrix(4, 6), gate.rows(), {}, gate.epoch.data(),

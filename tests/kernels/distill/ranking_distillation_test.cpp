@@ -106,7 +106,7 @@ SlotFixture fixture_of(const std::vector<float>& scores) {
       std::vector<int32_t>(scores.size(), 7), scores, static_cast<int64_t>(scores.size()), {0}, 0};
 }
 
-TEST(RankingDistillation, ExtremeScores) {
+TEST(RankingDistillation, MatchesOracleAtExtremeScores) {
   for (const float size : {80.0f, 1e4f, 1e30f}) {
     const SlotFixture f = fixture_of({size, -size, 0.0f, -0.0f, size, -size, size, 0.0f, -size});
     for (const RankWeight weight : kAllWeights) {
@@ -192,7 +192,7 @@ TEST(RankingDistillation, NegativesAndEmptySlotsHaveNoGradient) {
   for (const size_t slot : {0, 2}) EXPECT_LT(grad[slot], 0.0f) << slot;
 }
 
-TEST(RankingDistillation, GradientIsTheLossesDifferenceQuotientAtConstantWeights) {
+TEST(RankingDistillation, MatchesFiniteDifferencesAtConstantWeights) {
   constexpr int64_t kSlots = 12;
   const SlotFixture f(slot_samples(3, kSlots, 20, 6), test::random_normal(3 * kSlots, 7), kSlots,
                       {0, 2});
@@ -241,7 +241,7 @@ TEST(RankingDistillation, LaterBatchReadsItsOwnAnchors) {
   EXPECT_EQ(f.loss.host(), loss);
 }
 
-TEST(RankingDistillation, EmptyBatch) {
+TEST(RankingDistillation, AcceptsEmptyInput) {
   SlotFixture f = fixture_of({1, 2, 3});
   f.cursor.set({BatchCursor{0, 0, 0}});
   run(f, {.top = 2, .items = kItems, .reduction = AnchorReduction::kMean});
@@ -250,7 +250,7 @@ TEST(RankingDistillation, EmptyBatch) {
   EXPECT_NO_THROW(run(nothing, {.top = 0, .items = kItems}));
 }
 
-TEST(RankingDistillation, NotANumberIsNotHidden) {
+TEST(RankingDistillation, KeepsNan) {
   for (const RankWeight weight : kAllWeights) {
     const SlotFixture f = fixture_of({1, std::nanf(""), 3, 4, 5});
     run(f, {.top = 3, .items = kItems, .weight = weight});
@@ -258,7 +258,7 @@ TEST(RankingDistillation, NotANumberIsNotHidden) {
   }
 }
 
-TEST(RankingDistillation, SameBitsWithAnyNumberOfThreads) {
+TEST(RankingDistillation, SameBitsAtAnyNumberOfThreads) {
   std::vector<int32_t> batch(200);
   std::iota(batch.begin(), batch.end(), 0);
   const SlotFixture f(slot_samples(200, 60, 5, 1), test::random_normal(200 * 60, 2), 60, batch);
@@ -274,7 +274,7 @@ TEST(RankingDistillation, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(bits(1), bits(2));
 }
 
-TEST(RankingDistillation, RejectsWhatDoesNotFit) {
+TEST(RankingDistillation, RejectsBadShapes) {
   const SlotFixture f = fixture_of({1, 2, 3});
   const auto call = [&](int64_t losses, int64_t slots, int64_t top, float sharpness,
                         float tolerance) {

@@ -238,7 +238,7 @@ void expect_exact_scores(const std::vector<float>& scores, int64_t interesting) 
                     2e-5));
 }
 
-TEST(RelaxedRanking, ExtremeScoresInAnyArrangement) {
+TEST(RelaxedRanking, MatchesOracleAtExtremeScores) {
   for (const float size : {80.0f, 1e4f}) {
     std::vector<float> falling(40);
     for (size_t i = 0; i < falling.size(); ++i) {
@@ -269,7 +269,7 @@ TEST(RelaxedRanking, TiedScores) {
   EXPECT_TRUE(close(f.loss.host(), std::vector<double>{expected}, 1e-6, 1e-6));
 }
 
-TEST(RelaxedRanking, GradientIsTheLossesDifferenceQuotient) {
+TEST(RelaxedRanking, MatchesFiniteDifferences) {
   auto c = random_case(4, 7, 3, 5, 4, 20);
   const std::vector<int32_t> batch = {0, 2, 3};
   const Fixture f(c, batch);
@@ -321,7 +321,7 @@ TEST(RelaxedRanking, LaterBatchReadsItsOwnUsers) {
   EXPECT_TRUE(close(f.grad_item.host(), expected.item, kGradAbsolute, kGradRelative));
 }
 
-TEST(RelaxedRanking, EmptyBatch) {
+TEST(RelaxedRanking, AcceptsEmptyInput) {
   const auto c = random_case(3, 4, 2, 2, 2, 0);
   Fixture f(c, {0, 1});
   f.cursor.set({BatchCursor{0, 0, 0}});
@@ -331,7 +331,7 @@ TEST(RelaxedRanking, EmptyBatch) {
   EXPECT_EQ(f.grad_item.host(), std::vector<float>(8, 0.0f));
 }
 
-TEST(RelaxedRanking, NotANumberIsNotHidden) {
+TEST(RelaxedRanking, KeepsNan) {
   for (const size_t where : {0u, 2u, 3u, 5u}) {
     std::vector<float> scores = {1, 5, -3, 2, 0, 4};
     scores[where] = std::numeric_limits<float>::quiet_NaN();
@@ -341,7 +341,7 @@ TEST(RelaxedRanking, NotANumberIsNotHidden) {
   }
 }
 
-TEST(RelaxedRanking, SameBitsWithAnyNumberOfThreads) {
+TEST(RelaxedRanking, SameBitsAtAnyNumberOfThreads) {
   std::vector<int32_t> batch(180);
   std::iota(batch.begin(), batch.end(), 0);
   const auto c = random_case(200, 40, 12, 8, 8, 0);
@@ -375,7 +375,7 @@ TEST(RelaxedRanking, TheMeanIsTheSumOverTheNumberOfUsers) {
   expect_third(mean.grad_score.host(), sum.grad_score.host(), 3 * 5);
 }
 
-TEST(RelaxedRanking, RejectsWhatDoesNotFit) {
+TEST(RelaxedRanking, RejectsBadShapes) {
   const auto c = random_case(3, 4, 2, 2, 2, 0);
   const Fixture f(c, {0, 1});
   const auto ranking = [&](int64_t interesting, int64_t losses, int64_t scores, int64_t grads) {

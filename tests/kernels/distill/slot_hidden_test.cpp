@@ -73,7 +73,7 @@ TEST(LocateSlots, FindsTheAnchorsAndTheirSamples) {
 // Up to 257 products of size 1: their roundings and those of partial sums below 60.
 constexpr double kTolerance = 257 * 60 * 6e-8;
 
-TEST(SlotOutput, FollowsTheEquations) {
+TEST(SlotOutput, MatchesOracle) {
   for (const Case& c : edge_cases()) {
     const auto cols = static_cast<size_t>(c.cols);
     const Guarded<float> hidden(c.hidden), weight(c.output), bias({0.75f});
@@ -123,7 +123,7 @@ TEST(SlotOutput, FollowsTheEquations) {
   }
 }
 
-TEST(SlotHiddenBackward, SumsWhatTheReluLetThrough) {
+TEST(SlotHiddenBackward, MatchesOracle) {
   for (const Case& c : edge_cases()) {
     const auto cols = static_cast<size_t>(c.cols);
     std::vector<float> masked =
@@ -154,7 +154,7 @@ TEST(SlotHiddenBackward, SumsWhatTheReluLetThrough) {
   }
 }
 
-TEST(SlotHidden, SameBitsOnAnyNumberOfThreads) {
+TEST(SlotHidden, SameBitsAtAnyNumberOfThreads) {
   std::vector<int32_t> batch(150);
   std::iota(batch.begin(), batch.end(), 20);
   const Case c(190, 300, 64, 20, batch, 10);
@@ -185,7 +185,7 @@ TEST(SlotHidden, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(run(), one_thread);
 }
 
-TEST(SlotHidden, RejectsShapesThatDoNotFit) {
+TEST(SlotHidden, RejectsBadShapes) {
   const Case c(3, 4, 2, 5, {0, 1});  // capacity 4, 20 pairs
   const Guarded<float> memory(200);
   const Guarded<int32_t> numbers(40);

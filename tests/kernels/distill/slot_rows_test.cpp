@@ -105,7 +105,7 @@ std::vector<int32_t> random_samples(int64_t n, int32_t rows) {
   return samples;
 }
 
-TEST(SlotRows, MatchASetOnEdgeShapes) {
+TEST(SlotRows, MatchesOracleOnEdgeShapes) {
   for (const int64_t slots : {1, 3, 4, 31, 33}) {
     for (const int32_t rows : {1, 31, 32, 33, 257}) {
       SCOPED_TRACE(testing::Message() << slots << " slots, " << rows << " rows");
@@ -138,12 +138,12 @@ TEST(SlotRows, LaterBatchFindsItsOwn) {
   EXPECT_EQ(f.find(), f.expected({4, 5}));
 }
 
-TEST(SlotRows, OfNothing) {
+TEST(SlotRows, AcceptsEmptyInput) {
   EXPECT_EQ(Fixture({}, 0, 4, {1}).find(), std::vector<int32_t>{});
   EXPECT_EQ(Fixture({-1, -1, -1}, 1, 0, {1}).find(), std::vector<int32_t>{});
 }
 
-TEST(SlotRows, RejectWhatDoesNotFit) {
+TEST(SlotRows, RejectsBadShapes) {
   const Fixture f(random_samples(12, 5), 4, 5, {1});
   const auto call = [&](int64_t places, int64_t offsets, int64_t slots) {
     find_slot_rows(

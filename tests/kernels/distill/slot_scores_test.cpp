@@ -77,13 +77,13 @@ TEST(SlotScores, EmptySlotsTakeNoPart) {
   expect_matches_oracle(Case(6, 17, 8, 5, {2, 4}, 100));
 }
 
-TEST(SlotScores, NothingToDo) {
+TEST(SlotScores, AcceptsEmptyInput) {
   expect_matches_oracle(Case(3, 4, 2, 3, {}));
   expect_matches_oracle(Case(3, 4, 2, 0, {1}));
   expect_matches_oracle(Case(3, 4, 0, 2, {1}));
 }
 
-TEST(SlotScores, RejectsWhatDoesNotFit) {
+TEST(SlotScores, RejectsBadShapes) {
   const Case c(3, 4, 2, 5, {0, 1});
   const Guarded<float> anchor(c.anchor), other(c.other);
   const Guarded<float> score(c.capacity * c.slots);

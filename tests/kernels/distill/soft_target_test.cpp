@@ -80,7 +80,7 @@ TEST(SoftTargetLoss, ManyAnchors) {
 }
 
 // softplus(s) - q s, rounded as it stands, is off by the rounding of s: 0.001 at 1e4.
-TEST(SoftTargetLoss, ExactForExtremeScores) {
+TEST(SoftTargetLoss, MatchesOracleAtExtremeScores) {
   for (const float size : {20.0f, 80.0f, 1e4f}) {
     std::vector<float> scores, targets;
     for (const float q : {0.0f, 1e-6f, 0.25f, 0.5f, 0.75f, 1.0f - 0x1p-24f, 1.0f}) {
@@ -105,7 +105,7 @@ TEST(SoftTargetLoss, EmptySlotsTakeNoPart) {
   EXPECT_EQ(f.live_gradient(), (std::vector<float>{0, 0, -0.5f, 0}));
 }
 
-TEST(SoftTargetLoss, GradientIsTheLossesDifferenceQuotient) {
+TEST(SoftTargetLoss, MatchesFiniteDifferences) {
   constexpr int64_t kSlots = 12;
   const SlotFixture f(slot_samples(3, kSlots, 20, 6), test::random_normal(3 * kSlots, 7), kSlots,
                       {0, 2});
@@ -123,14 +123,14 @@ TEST(SoftTargetLoss, GradientIsTheLossesDifferenceQuotient) {
   EXPECT_TRUE(close(f.live_gradient(), expected, 1e-6, 0));
 }
 
-TEST(SoftTargetLoss, EmptyBatch) {
+TEST(SoftTargetLoss, AcceptsEmptyInput) {
   SlotFixture f({1, 2}, {1, 2}, 2, {0}, 1);
   f.cursor.set({BatchCursor{0, 0, 0}});
   run(f, {0.5f, 0.5f});
   EXPECT_EQ(f.loss.host(), std::vector<float>(2, 0.0f));
 }
 
-TEST(SoftTargetLoss, NotANumberIsNotHidden) {
+TEST(SoftTargetLoss, KeepsNan) {
   for (const float q : {0.0f, 0.5f, 1.0f}) {
     const SlotFixture f({1, 2}, {1, std::nanf("")}, 2, {0}, 0);
     run(f, {q, q});
@@ -139,7 +139,7 @@ TEST(SoftTargetLoss, NotANumberIsNotHidden) {
   }
 }
 
-TEST(SoftTargetLoss, SameBitsWithAnyNumberOfThreads) {
+TEST(SoftTargetLoss, SameBitsAtAnyNumberOfThreads) {
   std::vector<int32_t> batch(200);
   std::iota(batch.begin(), batch.end(), 0);
   const SlotFixture f(slot_samples(200, 50, 5, 1), test::random_normal(200 * 50, 2), 50, batch);
@@ -155,7 +155,7 @@ TEST(SoftTargetLoss, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(bits(1), bits(2));
 }
 
-TEST(SoftTargetLoss, RejectsWhatDoesNotFit) {
+TEST(SoftTargetLoss, RejectsBadShapes) {
   const SlotFixture f({1, 2, 3, 4}, {1, 2, 3, 4}, 2, {0, 1}, 0);
   const Guarded<float> target({1, 1, 1, 1});
   const auto call = [&](int64_t losses, int64_t rows, int64_t slots) {
@@ -168,7 +168,7 @@ TEST(SoftTargetLoss, RejectsWhatDoesNotFit) {
   EXPECT_THROW(call(2, 2, 1), std::invalid_argument);
 }
 
-TEST(SoftTargets, MatchOracle) {
+TEST(SoftTargets, MatchesOracle) {
   for (const int64_t n : test::kEdgeSizes) {
     std::vector<float> scores = test::random_normal(n, 9, 3.0f);
     for (size_t i = 0; i < scores.size() && i < 6; ++i) {
@@ -197,7 +197,7 @@ TEST(SoftTargets, EdgesAndInPlace) {
   EXPECT_TRUE(std::isnan(targets[3]));
 }
 
-TEST(SoftTargets, RejectWhatDoesNotFit) {
+TEST(SoftTargets, RejectsBadShapes) {
   const Guarded<float> values(4);
   const auto call = [&](int64_t cols, float t1) {
     soft_targets(values.matrix(2, 2), values.matrix(2, cols), t1, 0.0f, stream());

@@ -107,7 +107,7 @@ TEST(InterestingKeys, DependOnSeedAndEpochAndUserAlone) {
   EXPECT_FALSE(std::equal(one.begin(), one.begin() + 20, one.begin() + 20));
 }
 
-TEST(InterestingItems, MatchOracle) {
+TEST(InterestingItems, MatchesOracle) {
   for (const int64_t k : {0, 1, 5, 33, 40}) {
     for (const int64_t padding : {0, 2, 30, 34}) {
       SCOPED_TRACE(testing::Message() << "K " << k << ", padding " << padding);
@@ -139,7 +139,7 @@ TEST(InterestingItems, MatchOracle) {
   }
 }
 
-TEST(InterestingPositions, MatchOracleAndGiveTheSameItems) {
+TEST(InterestingPositions, MatchesOracle) {
   for (const int64_t k : {0, 1, 5, 33, 40}) {
     for (const int64_t padding : {0, 2, 30, 34}) {
       SCOPED_TRACE(testing::Message() << "K " << k << ", padding " << padding);
@@ -194,7 +194,7 @@ TEST(TopItems, AreTheFirstOfTheList) {
   test::expect_intact(samples, "samples");
 }
 
-TEST(Interesting, EmptyInputs) {
+TEST(Interesting, AcceptsEmptyInput) {
   const Guarded<int32_t> nothing(0);
   const Guarded<uint64_t> keys(0);
   const Guarded<uint32_t> values(0);
@@ -218,7 +218,7 @@ TEST(Interesting, EmptyInputs) {
       gather_at(nothing.matrix(0, 2), nothing.matrix(0, 3), nothing.matrix(0, 2), -1, stream()));
 }
 
-TEST(Interesting, RejectsWhatDoesNotFit) {
+TEST(Interesting, RejectsBadShapes) {
   const Guarded<int32_t> lists(6), samples(8), lowest(2);
   const Guarded<uint64_t> keys(6);
   const Guarded<uint32_t> values(6);

@@ -177,7 +177,7 @@ TEST(SampleUninteresting, TakesAllWhereFewAreLeft) {
             (std::vector<std::vector<int32_t>>{{5, -1, -1}, {0, 4, -1}, {-1, -1, -1}, {0, 1, 3}}));
 }
 
-TEST(Negatives, RejectWhatDoesNotFit) {
+TEST(Negatives, RejectsBadShapes) {
   const HostRows rows({{1}, {2}});
   const Guarded<int32_t> three(3), two(2), samples(2 * (kMaxUninteresting + 1));
   EXPECT_THROW(sample_negatives(three.view(), two.const_view(), rows.view(), 5, kKey, stream()),

@@ -79,7 +79,7 @@ void expect_segments(const std::vector<int32_t>& row_of_sample, int64_t batch_si
   buffers.expect_all_intact();
 }
 
-TEST(Segments, AgreeWithTheOracleOnEdgeSizes) {
+TEST(Segments, MatchesOracleOnEdgeSizes) {
   for (const int64_t n : kEdgeSizes) {
     for (const int64_t batch_size : {1, 32, 1000}) {
       expect_segments(random_below(n, 20, 1), batch_size, 20);  // duplicates
@@ -109,7 +109,7 @@ TEST(Segments, KeysMayNeedMoreThan32Bits) {
   expect_segments(rows, 2, kRows);
 }
 
-TEST(Segments, RefuseShapesThatDoNotFit) {
+TEST(Segments, RejectsBadShapes) {
   const Guarded<int32_t> samples(std::vector<int32_t>(10, 0));
   const Buffers buffers(10, 4);
   const auto build = [&](SegmentBuffers out, int64_t batch_size, int64_t table_rows) {
@@ -169,7 +169,7 @@ TEST(AdvanceBatch, ListsMayBeMissing) {
   for (size_t i = 1; i < 4; ++i) expect_cursor(actual[i], BatchCursor{});
 }
 
-TEST(AdvanceBatch, WithoutSamplesEverythingIsEmpty) {
+TEST(AdvanceBatch, AcceptsEmptyInput) {
   Cursors cursors;
   cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
   const Guarded<int32_t> offsets = {0};
@@ -180,7 +180,7 @@ TEST(AdvanceBatch, WithoutSamplesEverythingIsEmpty) {
   expect_cursor(actual[1], BatchCursor{});
 }
 
-TEST(AdvanceBatch, RefusesShapesThatDoNotFit) {
+TEST(AdvanceBatch, RejectsBadShapes) {
   const Cursors cursors;
   const Guarded<int32_t> offsets = {0, 1, 2};
   const SegmentCursor list = {cursors.list(0), offsets.const_view()};
@@ -232,7 +232,7 @@ TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
   }
 }
 
-TEST(LocateRows, EmptyBatchLocatesNothing) {
+TEST(LocateRows, AcceptsEmptyInput) {
   const Guarded<int32_t> position(40);
   const Guarded<BatchCursor> cursor(std::vector<BatchCursor>(1));
   locate_rows(position.view(), {{}, {}, {}, cursor.data(), 0}, stream());

@@ -83,7 +83,7 @@ TEST(GatherValues, FollowsTheOrder) {
   }
 }
 
-TEST(Shuffle, RejectsWhatDoesNotFit) {
+TEST(Shuffle, RejectsBadShapes) {
   const Guarded<uint64_t> keys(4);
   const Guarded<uint32_t> values(3);
   const Guarded<int32_t> out(4);

@@ -71,7 +71,7 @@ TEST(RowOffsets, CountTheKeysBelowEachRow) {
   EXPECT_EQ(offsets.host(), std::vector<int32_t>(7, 0));
 }
 
-TEST(RankingOccurrences, EmptyInputs) {
+TEST(RankingOccurrences, AcceptsEmptyInput) {
   const Guarded<int32_t> nothing(0);
   const Guarded<uint64_t> keys(0);
   const Guarded<uint32_t> values(0);
@@ -79,7 +79,7 @@ TEST(RankingOccurrences, EmptyInputs) {
   EXPECT_NO_THROW(ranking_occurrence_keys(pairs, nothing.matrix(0, 4), stream()));
 }
 
-TEST(RankingOccurrences, RejectsWhatDoesNotFit) {
+TEST(RankingOccurrences, RejectsBadShapes) {
   const Guarded<int32_t> samples(8);
   const Guarded<uint64_t> keys(6);
   const Guarded<uint32_t> values(6);

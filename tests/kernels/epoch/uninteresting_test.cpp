@@ -62,7 +62,7 @@ TEST(Exclusions, Prefixes) {
   EXPECT_EQ(excluded_rows({0, 0, 0}), (std::vector<std::vector<int32_t>>{{2, 9}, {}, {0, 1, 40}}));
 }
 
-TEST(Exclusions, RejectsWhatDoesNotFit) {
+TEST(Exclusions, RejectsBadShapes) {
   const Guarded<int32_t> lists(6), lowest(2);
   const Guarded<uint64_t> keys(6);
   const Guarded<uint32_t> values(6);

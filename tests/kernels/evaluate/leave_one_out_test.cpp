@@ -67,7 +67,7 @@ struct Case {
   }
 };
 
-TEST(LeaveOneOut, AgreesWithTheOracleOnEdgeShapes) {
+TEST(LeaveOneOut, MatchesOracleOnEdgeShapes) {
   for (const int64_t dims : {1, 20, 31, 32, 33, 200}) Case(9, 40, dims, 17).expect_as_oracle();
   for (const int64_t candidates : {0, 1, 5, 6, 7, 31, 32, 33, 257}) {
     Case(3, 50, 8, candidates).expect_as_oracle();
@@ -114,7 +114,7 @@ TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
   }
 }
 
-TEST(LeaveOneOut, RanksOfScoresRejectsShapesThatDoNotFit) {
+TEST(LeaveOneOut, RejectsBadShapesOfScores) {
   const Guarded<int32_t> numbers(std::vector<int32_t>(40, 0));
   const Guarded<float> score(std::vector<float>(40, 0.0f));
   const auto items = [&](int64_t cols, int64_t held_out, int64_t first) {
@@ -190,7 +190,7 @@ TEST(LeaveOneOut, ScoresThatAreNotFiniteHaveNoRank) {
   }
 }
 
-TEST(LeaveOneOut, RefusesShapesThatDoNotFit) {
+TEST(LeaveOneOut, RejectsBadShapes) {
   const Guarded<float> embedding(12);
   const Guarded<int32_t> three(3), two(2);
   const auto call = [&](Matrix<const float> user, Matrix<const float> item,

@@ -69,7 +69,7 @@ void expect_top(const std::vector<float>& scores, int64_t users, int64_t r) {
   }
 }
 
-TEST(SelectTop, AgreesWithTheOracleOnEdgeShapes) {
+TEST(SelectTop, MatchesOracleOnEdgeShapes) {
   for (const int64_t items : kEdgeSizes) {
     for (const int64_t r : kEdgeSizes) expect_top(random_normal(3 * items, 1), 3, r);
   }
@@ -133,7 +133,7 @@ TEST(SelectTop, RowsThatAreNotFiniteAreReported) {
   }
 }
 
-TEST(SelectTop, RefusesShapesThatDoNotFit) {
+TEST(SelectTop, RejectsBadShapes) {
   const Guarded<float> scores(20);
   const Guarded<uint64_t> keys(8);
   const Guarded<uint32_t> values(8);
@@ -201,7 +201,7 @@ TEST(FiniteRows, FindsEveryKindOfBadScore) {
   EXPECT_THROW(finite_rows(finite.view(), scores.matrix(2, 3), stream()), std::invalid_argument);
 }
 
-TEST(FullRanks, AgreeWithTheOracle) {
+TEST(FullRanks, MatchesOracle) {
   for (const int64_t items : {1, 31, 32, 33, 257}) {
     constexpr int64_t kUsers = 5;
     std::vector<float> scores;

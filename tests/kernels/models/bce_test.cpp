@@ -35,7 +35,7 @@ double derivative(double x, double t) {
   return (1 - t) * sigmoid(x) - t * sigmoid(-x);
 }
 
-TEST(BinaryCrossEntropy, IsExactForScoresOfAnySize) {
+TEST(BinaryCrossEntropy, MatchesOracleAtExtremeScores) {
   std::vector<float> scores = {0.0f,   1e-6f, -1e-6f, 80.0f, -80.0f, 87.0f,
                                -87.0f, 1e4f,  -1e4f,  3e38f, -3e38f};
   for (float x = -20.0f; x <= 20.0f; x += 0.25f) scores.push_back(x);
@@ -54,7 +54,7 @@ TEST(BinaryCrossEntropy, IsExactForScoresOfAnySize) {
   }
 }
 
-TEST(BinaryCrossEntropy, GradientIsTheDerivative) {
+TEST(BinaryCrossEntropy, MatchesFiniteDifferences) {
   for (const float t : {0.0f, 1.0f, 0.7f}) {
     std::vector<double> expected;
     const std::vector<float> scores = random_normal(257, 1, 3.0f);
@@ -65,7 +65,7 @@ TEST(BinaryCrossEntropy, GradientIsTheDerivative) {
   }
 }
 
-TEST(BinaryCrossEntropy, EdgeSizesAndTheDeadOnes) {
+TEST(BinaryCrossEntropy, MatchesOracleOnEdgeSizes) {
   for (const int64_t n : kEdgeSizes) {
     const std::vector<float> scores = random_normal(n, 2), targets(scores.size(), 1.0f);
     const Result all = run(scores, targets);
@@ -81,7 +81,7 @@ TEST(BinaryCrossEntropy, EdgeSizesAndTheDeadOnes) {
   }
 }
 
-TEST(BinaryCrossEntropy, PassesOnNanAndInfinity) {
+TEST(BinaryCrossEntropy, KeepsNanAndInfinity) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Result r =
       run({nan, nan, kInfinity, kInfinity, -kInfinity, -kInfinity}, {0, 1, 0, 1, 0, 1});
@@ -93,7 +93,7 @@ TEST(BinaryCrossEntropy, PassesOnNanAndInfinity) {
             (std::vector<float>{1, 0, 0, -1}));
 }
 
-TEST(BinaryCrossEntropy, RejectsShapesThatDoNotFit) {
+TEST(BinaryCrossEntropy, RejectsBadShapes) {
   const Guarded<float> memory(8);
   const auto call = [&](int64_t grad, int64_t score, int64_t target) {
     binary_cross_entropy(memory.view(), memory.view().slice(0, grad), memory.view().slice(0, score),

@@ -112,7 +112,7 @@ std::vector<Sizes> edge_sizes() {
 // Scores sum at most 33 products of size 1: 33 roundings of 2^-24 of a partial sum below 40.
 constexpr double kScoreTolerance = 33 * 40 * 6e-8;
 
-TEST(BprForward, FollowsTheOracle) {
+TEST(BprForward, MatchesOracle) {
   for (const Sizes& sizes : edge_sizes()) {
     const Problem problem(sizes, 0.7f);
     for (size_t batch = 0; batch < problem.cursors.size(); ++batch) {
@@ -143,7 +143,7 @@ Problem problem_with_scores(const std::vector<float>& scores) {
           std::vector<int32_t>(scores.size(), 1)};
 }
 
-TEST(BprForward, IsExactForScoresOfAnySize) {
+TEST(BprForward, MatchesOracleAtExtremeScores) {
   std::vector<float> scores = {0.0f,    1e-6f, -1e-6f, 80.0f, -80.0f, 87.0f,
                                -104.0f, 1e4f,  -1e4f,  3e38f, -3e38f};
   for (float x = -20.0f; x <= 20.0f; x += 0.25f) scores.push_back(x);
@@ -156,7 +156,7 @@ TEST(BprForward, IsExactForScoresOfAnySize) {
   EXPECT_TRUE(close(problem.coefficient.host(), expected.coefficient, 1e-40, 5e-7));
 }
 
-TEST(BprForward, PassesOnNanAndInfinity) {
+TEST(BprForward, KeepsNanAndInfinity) {
   const Problem problem =
       problem_with_scores({std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity});
   problem.forward(0);
@@ -173,7 +173,7 @@ TEST(BprForward, PassesOnNanAndInfinity) {
 // A row recurs up to 257 / 7 times, with terms of size 1: 60 roundings of partial sums below 60.
 constexpr double kGradientTolerance = 60 * 60 * 6e-8;
 
-TEST(BprBackward, AddsTheOraclesGradients) {
+TEST(BprBackward, MatchesOracle) {
   for (const Sizes& sizes : edge_sizes()) {
     const Problem problem(sizes, 0.7f);
     const std::vector<float> user_start = random_normal(sizes.users * sizes.cols, 6);
@@ -196,7 +196,7 @@ TEST(BprBackward, AddsTheOraclesGradients) {
   }
 }
 
-TEST(BprBackward, IsTheDerivativeOfTheLoss) {
+TEST(BprBackward, MatchesFiniteDifferences) {
   const Sizes sizes = {3, 4, 12, 12, 5};
   const Problem problem(sizes);
   problem.forward(0);
@@ -229,7 +229,7 @@ TEST(BprBackward, AnItemAgainstItselfTeachesNothing) {
   EXPECT_EQ(grad_item.host(), std::vector<float>(3));
 }
 
-TEST(BprBackward, SameBitsOnAnyNumberOfThreads) {
+TEST(BprBackward, SameBitsAtAnyNumberOfThreads) {
   constexpr int64_t kUsers = 300, kItems = 400, kCols = 96;  // several chunks of work
   const Problem problem({kUsers, kItems, 600, 600, kCols}, 0.2f);
   const auto run = [&] {
@@ -245,7 +245,7 @@ TEST(BprBackward, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(run(), one_thread);
 }
 
-TEST(Bpr, RejectsShapesThatDoNotFit) {
+TEST(Bpr, RejectsBadShapes) {
   const Problem p({3, 4, 6, 6, 5});
   const Guarded<float> memory(100);
   const auto forward = [&](int64_t losses, int64_t coefficients, int64_t item_cols) {

@@ -52,7 +52,7 @@ TEST(Columns, AddReachesTheLiveRowsColumnsAlone) {
   }
 }
 
-TEST(Columns, RejectWhatDoesNotFit) {
+TEST(Columns, RejectsBadShapes) {
   const Guarded<float> memory(100), other(100);
   const auto matrix = [&](int64_t rows, int64_t cols) { return memory.matrix(rows, cols); };
   EXPECT_NO_THROW(copy_columns(matrix(3, 4), other.matrix(3, 6), 2, stream()));

@@ -89,7 +89,7 @@ TEST(GatherRows, WritesAndReadsTheTablesColumnsOnly) {
   EXPECT_EQ(grad.host(), doubled);
 }
 
-TEST(AddRows, AddsToTheBatchesRowsAlone) {
+TEST(AddRows, MatchesOracle) {
   constexpr int32_t kTableRows = 40;
   for (const int64_t samples : kEdgeSizes) {
     const Epoch epoch(samples, kTableRows, 3);
@@ -136,7 +136,7 @@ TEST(AddRows, IsTheAdjointOfGatherRows) {
 // Rows recur up to about 20 times: 20 roundings of 2^-24 of partial sums below 20.
 constexpr double kAccumulateTolerance = 20 * 20 * 6e-8;
 
-TEST(AccumulateRows, AddsEverySampleOfTheBatch) {
+TEST(AccumulateRows, MatchesOracle) {
   constexpr int32_t kTableRows = 20, kSourceRows = 15;
   constexpr float kScale = -0.5f;
   for (const int64_t samples : kEdgeSizes) {
@@ -170,7 +170,7 @@ TEST(AccumulateRows, AddsEverySampleOfTheBatch) {
   }
 }
 
-TEST(AccumulateRows, SameBitsOnAnyNumberOfThreads) {
+TEST(AccumulateRows, SameBitsAtAnyNumberOfThreads) {
   constexpr int64_t kSamples = 600, kTableRows = 300, kCols = 128;  // several chunks of work
   const Epoch epoch(kSamples, kTableRows, 14);
   const Guarded<int32_t> source_rows(random_below(kSamples, kTableRows, 15));
@@ -189,7 +189,7 @@ TEST(AccumulateRows, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(run(), one_thread);
 }
 
-TEST(Embedding, RejectsShapesThatDoNotFit) {
+TEST(Embedding, RejectsBadShapes) {
   const Epoch epoch(9, 4, 18);
   const RowSegments rows = epoch.segments.view(0);
   const Guarded<float> memory(1000);

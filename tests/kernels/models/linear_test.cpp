@@ -73,7 +73,7 @@ class LinearShapes : public ::testing::TestWithParam<std::array<int64_t, 4>> {};
 // far below 257 * 2^-24 * 16, 2.5e-4; 5e-5 holds what occurs.
 constexpr double kTolerance = 5e-5;
 
-TEST_P(LinearShapes, AgreesWithOracle) {
+TEST_P(LinearShapes, MatchesOracle) {
   const auto [rows, live, inputs, outputs] = GetParam();
   for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
     Layer layer(rows, live, inputs, outputs, activation);
@@ -114,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
                       std::array<int64_t, 4>{40, 37, 5, 257},
                       std::array<int64_t, 4>{257, 250, 20, 33}));
 
-TEST(Linear, BackwardIsTheFiniteDifference) {
+TEST(Linear, MatchesFiniteDifferences) {
   oracle::Linear layer = Layer(5, 5, 4, 3, Activation::kRelu).plain();
   const std::vector<double> grad_out = to_double(random_normal(15, 9));
   const auto loss = [&] { return weighted_sum(oracle::linear_forward(layer), grad_out); };
@@ -129,7 +129,7 @@ TEST(Linear, BackwardIsTheFiniteDifference) {
   check(layer.bias, grad.bias);
 }
 
-TEST(Linear, KeepsNaNThroughRelu) {
+TEST(Linear, KeepsNanThroughRelu) {
   Layer layer(2, 2, 3, 2, Activation::kRelu);
   std::vector<float> in = layer.in.host();
   in[1] = std::numeric_limits<float>::quiet_NaN();
@@ -156,7 +156,7 @@ TEST(Linear, WithoutCountAndInputGradient) {
                     kTolerance, kTolerance));
 }
 
-TEST(Linear, RejectsShapesThatDoNotFit) {
+TEST(Linear, RejectsBadShapes) {
   Layer layer(4, 4, 3, 2, Activation::kNone);
   LinearCall transposed_input = layer.call();
   transposed_input.in = layer.in.matrix(3, 4);

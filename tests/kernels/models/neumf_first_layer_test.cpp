@@ -40,7 +40,7 @@ struct Case {
   Guarded<float> device_user_part, device_item_part, hidden;
 };
 
-TEST(NeumfFirstLayerForward, FollowsTheEquation) {
+TEST(NeumfFirstLayerForward, MatchesOracle) {
   for (const auto& [samples, batch_size] : pair_sizes()) {
     for (const int64_t cols : {1, 25, 33}) {
       const Case c(samples, batch_size, cols);
@@ -62,7 +62,7 @@ TEST(NeumfFirstLayerForward, FollowsTheEquation) {
   }
 }
 
-TEST(NeumfFirstLayerForward, APairWithoutARowGivesZeroAndNanStays) {
+TEST(NeumfFirstLayerForward, KeepsNanAndSkipsPairsWithoutARow) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const Guarded<float> users({1, 2, kNan, 4}), items({1, 1, 1, -9}), hidden(8);
   const Guarded<int32_t> user({0, -1, 1, 0}), item({0, 0, 0, -1});
@@ -76,7 +76,7 @@ TEST(NeumfFirstLayerForward, APairWithoutARowGivesZeroAndNanStays) {
 
 // Through the relu to the parts of users, positives and negatives: finite differences of the sum of
 // grad * h, in which a part's row takes part through all of its pairs.
-TEST(NeumfFirstLayerBackward, IsTheDerivative) {
+TEST(NeumfFirstLayerBackward, MatchesFiniteDifferences) {
   for (const auto& [samples, batch_size] : pair_sizes()) {
     const Case c(samples, batch_size, 3);
     const std::vector<float> weights = random_normal(c.f.pairs() * c.cols, 3);
@@ -120,7 +120,7 @@ TEST(NeumfFirstLayerBackward, IsTheDerivative) {
   }
 }
 
-TEST(NeumfFirstLayer, SameBitsOnAnyNumberOfThreads) {
+TEST(NeumfFirstLayer, SameBitsAtAnyNumberOfThreads) {
   const Case c(600, 600, 250);
   const auto run = [&] {
     const Guarded<float> grad_part(c.f.user_rows.capacity * c.cols);
@@ -136,7 +136,7 @@ TEST(NeumfFirstLayer, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(run(), one_thread);
 }
 
-TEST(NeumfFirstLayer, RejectsShapesThatDoNotFit) {
+TEST(NeumfFirstLayer, RejectsBadShapes) {
   const Case c(6, 6, 4);
   const PairBuffers pairs = c.f.locate(0);
   const Guarded<float> memory(1000);

@@ -93,7 +93,7 @@ struct Case {
 // times that.
 constexpr double kTolerance = 1.2e-4;
 
-TEST(PairTileScores, FollowTheEquation) {
+TEST(PairTileScores, MatchesOracle) {
   std::vector<Case> cases;
   for (const int64_t users : {0, 1, 3, 4, 5, 33}) cases.emplace_back(users, 70, 5, 6);
   for (const int64_t items : {0, 1, 31, 63, 64, 65, 128, 257}) cases.emplace_back(5, items, 3, 4);
@@ -110,7 +110,7 @@ TEST(PairTileScores, FollowTheEquation) {
   }
 }
 
-TEST(PairListScores, FollowTheEquation) {
+TEST(PairListScores, MatchesOracle) {
   for (const int64_t width : kEdgeSizes) {
     for (const int64_t slots : {1, 3, 4, 5, 33}) {
       const Case c(6, 23, width, width);
@@ -160,7 +160,7 @@ TEST(NeumfFrozenScores, LargeParts) {
   }
 }
 
-TEST(NeumfFrozenScores, NanIsSeen) {
+TEST(NeumfFrozenScores, KeepsNan) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (std::vector<float> Case::*table :
        {&Case::user_product, &Case::user_part, &Case::item_product, &Case::item_part}) {
@@ -174,7 +174,7 @@ TEST(NeumfFrozenScores, NanIsSeen) {
   }
 }
 
-TEST(NeumfFrozenScores, SameBitsOnAnyNumberOfThreads) {
+TEST(NeumfFrozenScores, SameBitsAtAnyNumberOfThreads) {
   const Case c(70, 600, 40, 40);
   const std::vector<int32_t> lists = random_below(70 * 100, 600, 8);
   set_threads(1);
@@ -184,7 +184,7 @@ TEST(NeumfFrozenScores, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(c.list_scores(lists), list);
 }
 
-TEST(NeumfFrozenScores, RejectsShapesThatDoNotFit) {
+TEST(NeumfFrozenScores, RejectsBadShapes) {
   const Case c(3, 4, 5, 6);
   const Case::Device d(c);
   const Guarded<float> memory(2000);

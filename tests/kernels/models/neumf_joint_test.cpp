@@ -68,7 +68,7 @@ std::vector<Case> edge_cases() {
   return cases;
 }
 
-TEST(NeumfJointForward, FollowsTheEquation) {
+TEST(NeumfJointForward, MatchesOracle) {
   for (const Case& c : edge_cases()) {
     for (int64_t b = 0; b < c.f.batches(); ++b) {
       const PairRows rows = c.forward(b);
@@ -111,7 +111,7 @@ TEST(NeumfJointForward, APairWithoutARowIsZero) {
 
 // x is bilinear, so finite differences are exact but for rounding; here they are written out as the
 // sum over the pairs of a row.
-TEST(NeumfJointBackward, IsTheDerivative) {
+TEST(NeumfJointBackward, MatchesFiniteDifferences) {
   for (const Case& c : edge_cases()) {
     const int64_t cols = c.dims + c.width;
     const std::vector<float> weights = random_normal(c.f.pairs() * cols, 5);
@@ -159,7 +159,7 @@ TEST(NeumfJointBackward, IsTheDerivative) {
   }
 }
 
-TEST(NeumfJoint, SameBitsOnAnyNumberOfThreads) {
+TEST(NeumfJoint, SameBitsAtAnyNumberOfThreads) {
   const Case c(600, 600, 250, 125);
   const Guarded<float> weight(random_normal(375, 6)), bias({0.0f});
   const auto run = [&] {
@@ -181,7 +181,7 @@ TEST(NeumfJoint, SameBitsOnAnyNumberOfThreads) {
   EXPECT_EQ(run(), one_thread);
 }
 
-TEST(NeumfJoint, RejectsShapesThatDoNotFit) {
+TEST(NeumfJoint, RejectsBadShapes) {
   const Case c(6, 6, 4, 3);
   const PairRows rows = c.f.locate(0).rows();
   const Guarded<float> memory(1000);

@@ -46,7 +46,7 @@ TEST(LocatePairs, FindsRowsAndPlaces) {
   }
 }
 
-TEST(LocatePairs, RejectsBuffersThatDoNotFit) {
+TEST(LocatePairs, RejectsBadShapes) {
   const PairFixture f(3, 4, 6, 6);
   PairBuffers odd = f.buffers();
   for (Vector<int32_t>* v : {&odd.user_rows, &odd.item_rows, &odd.user_places, &odd.item_places}) {

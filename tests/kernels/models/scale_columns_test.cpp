@@ -60,7 +60,7 @@ struct Case {
   Guarded<BatchCursor> cursor;
 };
 
-TEST(ScaleColumns, FollowsTheEquations) {
+TEST(ScaleColumns, MatchesOracle) {
   for (const int64_t cols : kEdgeSizes) Case(9, cols, {7, 0, 3, 3}).expect_as_oracle();
   for (const int64_t count : kEdgeSizes) {
     std::vector<int32_t> batch(static_cast<size_t>(count));
@@ -70,7 +70,7 @@ TEST(ScaleColumns, FollowsTheEquations) {
 }
 
 // y is linear in x and in w: a difference quotient of any step is its derivative.
-TEST(ScaleColumns, BackwardIsTheDerivative) {
+TEST(ScaleColumns, MatchesFiniteDifferences) {
   const Case c(4, 3, {0, 1, 2, 3});
   const Guarded<float> in(c.x), scale(c.w), grad_out(c.grad);
   const Guarded<float> grad_in(std::vector<float>(12)), grad_scale(std::vector<float>(3));
@@ -86,7 +86,7 @@ TEST(ScaleColumns, BackwardIsTheDerivative) {
   EXPECT_TRUE(close(grad_scale.host(), finite_differences(w, loss, 0.5), 2e-6, 1e-6));
 }
 
-TEST(ScaleColumns, RejectsShapesThatDoNotFit) {
+TEST(ScaleColumns, RejectsBadShapes) {
   const Case c(4, 3, {0, 2});
   const Guarded<float> memory(100);
   EXPECT_THROW(scale_columns_forward(memory.matrix(3, 3), memory.matrix(4, 3),

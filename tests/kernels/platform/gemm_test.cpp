@@ -31,7 +31,7 @@ std::vector<double> product(const std::vector<float>& a, bool transpose_a,
 
 Transpose transposed(bool yes) { return yes ? Transpose::kYes : Transpose::kNo; }
 
-TEST(Gemm, AllShapesAndTranspositions) {
+TEST(Gemm, MatchesOracle) {
   for (const auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
                                {31, 33, 32},
                                {257, 5, 20},
@@ -63,7 +63,7 @@ TEST(Gemm, AllShapesAndTranspositions) {
   }
 }
 
-TEST(Gemm, EmptyShapesDoNothing) {
+TEST(Gemm, AcceptsEmptyInput) {
   const Guarded<float> none(0);
   const Guarded<float> some(random_normal(6, 1));
   gemm(none.matrix(0, 3), none.matrix(0, 2), Transpose::kNo, some.matrix(2, 3), Transpose::kNo, {},
@@ -131,7 +131,7 @@ TEST(Gemm, SameBitsAtAnyNumberOfThreads) {
   EXPECT_EQ(results[0], results[1]);
 }
 
-TEST(Gemm, RejectsShapesThatDoNotFit) {
+TEST(Gemm, RejectsBadShapes) {
   const Guarded<float> x(12);
   EXPECT_THROW(gemm(x.matrix(2, 2), x.matrix(2, 3), Transpose::kNo, x.matrix(2, 3), Transpose::kNo,
                     {}, stream()),
@@ -154,7 +154,7 @@ const std::vector<Groups>& group_cases() {
   return cases;
 }
 
-TEST(GroupedGemm, AgreesWithPlainLoops) {
+TEST(GroupedGemm, MatchesOracle) {
   for (const Groups& g : group_cases()) {
     const std::vector<float> a = random_normal(g.rows() * g.k, 1);
     const std::vector<float> b = random_normal(g.groups() * g.k * g.n, 2);
@@ -219,7 +219,7 @@ TEST(GroupedGemm, AccumulatesGradientsOfTheMatrices) {
   }
 }
 
-TEST(GroupedGemm, RejectsShapesThatDoNotFit) {
+TEST(GroupedGemm, RejectsBadShapes) {
   const Guarded<float> x(64);
   const Guarded<int32_t> offsets({0, 1, 2});
   EXPECT_THROW(grouped_gemm(x.matrix(2, 3), x.matrix(2, 4), x.matrix(8, 3), Transpose::kYes, 2,

@@ -213,7 +213,7 @@ TEST(AdamRows, CountsUpdatesBeyond32Bits) {
   EXPECT_EQ(waiting.applied.host(), (std::vector<uint32_t>{2, 2}));
 }
 
-TEST(AdamRows, NothingToDoIsNoLaunch) {
+TEST(AdamRows, AcceptsEmptyInputWithoutALaunch) {
   const History history;
   const int64_t launches = counters().launches;
   catch_up({}, history);
@@ -241,7 +241,7 @@ TEST(AdamRows, AnyNumberOfTables) {
   adam_catch_up(none, kOptions, history.view(), stream());
 }
 
-TEST(AdamRows, RejectsWhatDoesNotFit) {
+TEST(AdamRows, RejectsBadShapes) {
   const Table table(3, 4);
   const History history;
   AdamRows rows = table.view();

@@ -34,7 +34,7 @@ struct Adam {
 // One float operation errs by 2^-24 = 6e-8 of its result. m and v are sums of like-signed or
 // shrinking terms with three operations a step; a parameter moves by at most about the learning
 // rate a step, so its own rounding (2^-24 of its size, per step) dominates.
-TEST(Adam, FollowsTheOracle) {
+TEST(Adam, MatchesOracle) {
   constexpr int64_t kSteps = 5;
   const AdamOptions options = {.learning_rate = 2e-3, .weight_decay = 1e-3};
   for (const int64_t n : kEdgeSizes) {
@@ -120,7 +120,7 @@ TEST(Adam, MovesUntouchedParametersByTheirMoments) {
   EXPECT_LT(adam.parameters.host()[0], after_first);
 }
 
-TEST(Adam, NanStaysWithItsElement) {
+TEST(Adam, KeepsNanInItsElement) {
   Adam adam(std::vector<float>(3, 1.0f));
   adam.update({0.5f, std::numeric_limits<float>::quiet_NaN(), 0.5f}, {});
   const std::vector<float> parameters = adam.parameters.host();
@@ -129,7 +129,7 @@ TEST(Adam, NanStaysWithItsElement) {
   EXPECT_TRUE(std::isfinite(parameters[2]));
 }
 
-TEST(Adam, RejectsOtherSizes) {
+TEST(Adam, RejectsBadShapes) {
   Guarded<float> four(4), three(3);
   Guarded<int64_t> steps(1);
   Guarded<AdamCorrections> corrections(1);

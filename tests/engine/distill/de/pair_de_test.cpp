@@ -92,7 +92,7 @@ class PairDe : public NeumfDe, public ::testing::TestWithParam<PairCase> {
   PairDe() : NeumfDe(GetParam().tap, GetParam().preset) {}
 };
 
-TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
+TEST_P(PairDe, MatchesOracleAndFiniteDifferences) {
   const bool mlp = std::string(GetParam().tap) == "mlp";
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
@@ -178,7 +178,7 @@ TEST_P(PairDe, LossAndGradientsAgreeWithTheOracle) {
   }
 }
 
-TEST_P(PairDe, AStepNeitherAllocatesNorWaits) {
+TEST_P(PairDe, NeitherAllocatesNorWaits) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(0, stream());
   losses_[0]->begin_epoch(plan, stream());
@@ -267,7 +267,7 @@ class EmbeddingDe : public NeumfDe, public ::testing::Test {
   }
 };
 
-TEST_F(EmbeddingDe, LossAndGradientsAgreeWithTheOracle) {
+TEST_F(EmbeddingDe, MatchesOracleAndFiniteDifferences) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   losses_[0]->begin_epoch(plan, stream());
