@@ -58,13 +58,14 @@ CdFactory::CdFactory() {
       {"cd-items",
        "Items per user and epoch whose probabilities the student learns from the teacher",
        &values_.items, 1, kMaxItems},
-      {"cd-list", "Length of the teacher's list per user from which they are drawn",
+      {"cd-list", "Length of the teacher's list per user, from which the items are drawn",
        &values_.list_length, 1},
-      {"cd-t", "How deep in that list they are drawn: rank k has weight exp(-k/t)",
+      {"cd-t",
+       "Depth to which items are drawn from the teacher's list: rank k has weight exp(-k/t)",
        &values_.sharpness, kSmallestPositive},
-      {"cd-t1", "The teacher's probability of a score s is sigmoid((s + t2) / t1): its temperature",
+      {"cd-t1", "Temperature t1 of the teacher's probability of a score s, sigmoid((s + t2) / t1)",
        &values_.t1, kSmallestPositive},
-      {"cd-t2", "and what is added to every score", &values_.t2,
+      {"cd-t2", "Shift t2 of the teacher's scores in sigmoid((s + t2) / t1)", &values_.t2,
        std::numeric_limits<float>::lowest()},
   };
 }

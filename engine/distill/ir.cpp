@@ -45,8 +45,8 @@ IrFactory::IrFactory(std::shared_ptr<const UserSampling> sampling)
     : sampling_(std::move(sampling)) {
   options_ = {
       {"lambda-ir",
-       "Weight of the loss in the sum of all losses; add it to rrd as rrd+ir; a mean over items "
-       "with --preset paper, as that is over users",
+       "Weight of the loss in the sum of all losses; use it with rrd, as rrd+ir. With --preset "
+       "paper the loss is a mean over items",
        &weight_, 0},
       {"ir-k", "Interesting users per item: the student learns their order", &sampler_.interesting,
        1, kMaxRankingSamples - 1},
@@ -56,15 +56,15 @@ IrFactory::IrFactory(std::shared_ptr<const UserSampling> sampling)
                    kMaxRankingSamples),
        &sampler_.uninteresting, 1, kMaxRankingSamples - 1},
       {"ir-t",
-       "How deep in the teacher's list interesting users are drawn: rank k has weight exp(-k/t)",
+       "Depth to which interesting users are drawn from the teacher's list: rank k has weight "
+       "exp(-k/t)",
        &sampler_.sharpness, kSmallestPositive},
       {"ir-list",
-       "Length of the teacher's list per item: the users whom it would suit best and who have not "
-       "interacted with it",
+       "Length of the teacher's list per item: its best users who have not interacted with it",
        &sampler_.list_length, 1},
       {"ir-items",
-       "Whose losses a batch takes. sampled: those of all items that rrd, with its options, draws "
-       "for the batch's users; batch: those of the batch's positive items, far fewer, and faster",
+       "Items that add to the loss of a batch. sampled: all items that rrd, with its options, "
+       "draws for the batch's users; batch: the batch's positive items, which are fewer and faster",
        &items_,
        {},
        {},

@@ -54,22 +54,24 @@ void RdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
 RdFactory::RdFactory() {
   options_ = {
       {"lambda-rd",
-       "Weight of the loss, a mean over a batch's users, in the sum of all losses; beside the base "
-       "loss, a sum over the batch, of the order of 100",
+       "Weight of the loss in the sum of all losses. The loss is a mean over a batch's users, "
+       "while the base loss is a sum: try values near 100",
        &weight_, 0},
-      {"rd-k", "The teacher's best unobserved items of each user, which count as observed",
+      {"rd-k", "Number of the teacher's best unobserved items per user that count as observed",
        &values_.top, 1, kMaxTop},
-      {"rd-sharpness", "How fast their weight falls with the rank: rank k weighs exp(-k/sharpness)",
+      {"rd-sharpness",
+       "Speed at which an item's weight falls with its rank k in the teacher's list: "
+       "exp(-k/sharpness)",
        &values_.sharpness, kSmallestPositive},
       {"rd-mu",
-       "How much an item gains weight by every rank that the student places it too low: "
-       "tanh(mu * ranks)",
+       "Speed at which an item's weight grows with the ranks by which the student places it too "
+       "low: tanh(mu * ranks)",
        &values_.tolerance, kSmallestPositive},
       {"rd-negatives",
-       "Random unobserved items per user and epoch, by which the student's ranks are estimated",
+       "Random unobserved items per user and epoch, from which the student's ranks are estimated",
        &values_.negatives, 1, kMaxUninteresting},
-      {"rd-warmup", "Epochs before the student's ranks count", &values_.warmup, 0},
-      {"rd-renormalise", "Scale a user's weights to a sum of 1 also when the student's ranks count",
+      {"rd-warmup", "Number of epochs before the student's ranks count", &values_.warmup, 0},
+      {"rd-renormalise", "Scale a user's weights to a sum of 1 when the student's ranks count, too",
        &values_.renormalise},
   };
 }

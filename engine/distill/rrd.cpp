@@ -25,8 +25,8 @@ void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
 RrdFactory::RrdFactory(std::shared_ptr<UserSampling> sampling) : sampling_(std::move(sampling)) {
   options_ = {
       {"lambda-rrd",
-       "Weight of the loss in the sum of all losses; with --preset paper it is a mean over a "
-       "batch's users beside a base loss that is a sum: of the order of 1",
+       "Weight of the loss in the sum of all losses. With --preset paper the loss is a mean over a "
+       "batch's users, while the base loss is a sum: try values near 1",
        &weight_, 0},
   };
   options_.insert(options_.end(), sampling_->options().begin(), sampling_->options().end());

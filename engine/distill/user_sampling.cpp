@@ -21,20 +21,21 @@ UserSampling::UserSampling()
                        kMaxRankingSamples),
            &values_.uninteresting, 1, kMaxRankingSamples - 1},
           {"t",
-           "How deep in the teacher's list interesting items are drawn: rank k has weight "
+           "Depth to which interesting items are drawn from the teacher's list: rank k has weight "
            "exp(-k/t)",
            &values_.sharpness, kSmallestPositive},
-          {"list", "Length of the teacher's list per user, its best unobserved items",
+          {"list", "Length of the teacher's list per user: its best unobserved items",
            &values_.list_length, 1},
           {"interesting",
-           "sampled: drawn from the list anew every epoch; top: the list's first k",
+           "How interesting items are chosen. sampled: drawn from the list in every epoch; top: "
+           "the first k of the list",
            &interesting_,
            {},
            {},
            {"sampled", "top"}},
           {"ranking",
-           "Whose order is learned. relaxed: that of the interesting items; full: that of all k + "
-           "l; interesting: that of k + l interesting ones, without uninteresting ones",
+           "Samples whose order is learned. relaxed: the interesting ones; full: all k + l; "
+           "interesting: k + l interesting ones, and no uninteresting ones",
            &ranking_,
            {},
            {},

@@ -17,29 +17,27 @@ DeFactory::DeFactory() {
   options_ = {
       {"lambda-de", "Weight of the loss in the sum of all losses", &weight_, 0},
       {"experts",
-       "Networks that reconstruct the teacher's vectors from the student's: so many for users and "
-       "for items each, or for pairs of both",
+       "Number of expert networks, which rebuild the teacher's vectors from the student's: for "
+       "users and for items each, or for pairs",
        &experts_.experts, 1},
       {"gate",
-       "How the experts are mixed. gumbel: one is selected, ever more sharply; attention: "
-       "weighted, "
-       "without noise; mean: all alike, one large expert",
+       "How the experts are mixed. gumbel: sampled, and more and more only one; attention: "
+       "weighted, without noise; mean: all with equal weight, as one large network",
        &gate_,
        {},
        {},
        {"gumbel", "attention", "mean"}},
       {"tap",
-       "Which vectors are rebuilt. joint: what a NeuMF makes of user and item together, its last "
-       "layer; mlp: of that the perceptron's output; embedding: users' and items' separately; "
-       "auto: "
-       "joint if teacher and student have it, else embedding",
+       "Vectors to rebuild. joint: the last layer of a NeuMF, which joins user and item; mlp: the "
+       "perceptron's part of that layer; embedding: the vectors of users and of items; auto: joint "
+       "if teacher and student have it, else embedding",
        &tap_,
        {},
        {},
        {"auto", "joint", "mlp", "embedding"}},
       {"expert-floor",
-       "Experts chosen with less than this weight are skipped; the default, 2^-24, changes nothing "
-       "in a float32 sum of 1, 0 skips those only whose weight underflows",
+       "Smallest weight of an expert that counts; experts below it are skipped. The default, "
+       "2^-24, is lost in a float32 sum of 1 anyway; 0 skips only weights that underflow",
        &experts_.floor, 0, 1},
   };
   for (LossOption& option : temperature_options()) options_.push_back(std::move(option));
@@ -50,16 +48,17 @@ std::vector<LossOption> DeFactory::temperature_options() {
   constexpr double kSharpest = 1e-10;  // gumbel_softmax's bounds
   constexpr double kSmoothest = 10;
   return {
-      {"tau-start",
-       "Temperature of the choice among the experts at first: near 1 all of them are mixed",
+      {"tau-start", "Temperature of the gate in the first epoch: near 1 all experts are mixed",
        &tau.start, kSharpest, kSmoothest},
       {"tau-end",
-       "Temperature at the horizon: near 0 every user and item, or pair, has one expert of its own",
+       "Temperature of the gate at the horizon: near 0 each user, item or pair has one expert",
        &tau.end, kSharpest, kSmoothest},
-      {"tau-horizon", "Epoch at which it is reached, exponentially; independent of --epochs",
+      {"tau-horizon",
+       "Epoch in which the temperature reaches --tau-end; it falls exponentially, whatever "
+       "--epochs is",
        &tau.horizon, 1},
       {"tau-epoch",
-       "Epochs by which the schedule is ahead: times a late epoch without the early ones",
+       "Epochs to skip in the temperature's schedule, to time a late epoch without the early ones",
        &tau.offset, 0},
   };
 }
