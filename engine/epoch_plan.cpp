@@ -13,13 +13,13 @@ namespace derrd {
 namespace {
 
 int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
-  constexpr int64_t kMost = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
+  constexpr int64_t kMax = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
   const int64_t samples = data.pairs() * negatives;
-  if (samples > kMost) {
+  if (samples > kMax) {
     throw Error(
         fmt::format("{} interactions with --negatives {} are {} samples an epoch, and {} are "
                     "possible; lower it",
-                    data.pairs(), negatives, samples, kMost));
+                    data.pairs(), negatives, samples, kMax));
   }
   return samples;
 }

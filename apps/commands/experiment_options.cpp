@@ -141,9 +141,9 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
                   "Host threads for all runs together; 0: one per core. Results don't depend on it")
       ->check(at_least(0))
       ->capture_default_str();
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
   command.add_option("--seed", options.seed, "Base seed; split s trains with seed + s")
-      ->check(between<int64_t>(0, kMost))
+      ->check(between<int64_t>(0, kMax))
       ->capture_default_str();
   command.add_flag("--dry-run", options.dry_run,
                    "Show the runs, their commands and which are finished, and stop");

@@ -33,8 +33,8 @@ struct Axis {
 };
 
 std::string path_of(const std::vector<double>& values, const Axis& x, const Axis& y) {
-  constexpr size_t kMostPoints = 250;  // more can't be seen
-  const size_t step = std::max<size_t>(1, values.size() / kMostPoints);
+  constexpr size_t kMaxPoints = 250;  // more can't be seen
+  const size_t step = std::max<size_t>(1, values.size() / kMaxPoints);
   std::string path;
   for (size_t epoch = 0; epoch < values.size(); ++epoch) {
     if (epoch % step != 0 && epoch + 1 != values.size()) continue;

@@ -166,10 +166,10 @@ std::string command_line(const ExperimentRun& run) {
 }
 
 std::string tail_of(const fs::path& path, size_t lines) {
-  constexpr std::streamoff kMostBytes = 4096;
+  constexpr std::streamoff kMaxBytes = 4096;
   std::ifstream file(path, std::ios::ate | std::ios::binary);
   if (!file) return "";
-  file.seekg(std::max<std::streamoff>(0, static_cast<std::streamoff>(file.tellg()) - kMostBytes));
+  file.seekg(std::max<std::streamoff>(0, static_cast<std::streamoff>(file.tellg()) - kMaxBytes));
   std::deque<std::string> last;
   for (std::string line; std::getline(file, line);) {
     last.push_back("    " + line + "\n");

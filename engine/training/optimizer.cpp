@@ -16,12 +16,12 @@ int64_t power_of_two(int64_t n) {
 /// Within a cache, streaming through the tables costs less than finding the rows of a batch.
 RowUpdates resolve(RowUpdates row_updates, const Parameters& parameters) {
   if (row_updates != RowUpdates::kAuto) return row_updates;
-  constexpr int64_t kUsualCache = int64_t{32} << 20;
+  constexpr int64_t kDefaultCache = int64_t{32} << 20;
   constexpr int64_t kBytes = 4 * sizeof(float);  // a value, its moments and its gradient
   const int64_t cache = device_info().cache_bytes;
   int64_t elements = 0;
   for (const auto& [id, of] : parameters.tables()) elements += parameters.value(id).size();
-  const bool fits = kBytes * elements <= (cache == 0 ? kUsualCache : cache);
+  const bool fits = kBytes * elements <= (cache == 0 ? kDefaultCache : cache);
   return fits ? RowUpdates::kEveryStep : RowUpdates::kLazy;
 }
 

@@ -132,8 +132,8 @@ __global__ void locate_rows_kernel(Vector<int32_t> position, RowSegments rows) {
 }
 
 void check_segments(const SegmentBuffers& out, int64_t n, int64_t batch_size, int64_t table_rows) {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-  if (batch_size < 1 || n > kMost || table_rows > kMost) {
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  if (batch_size < 1 || n > kMax || table_rows > kMax) {
     throw std::invalid_argument("build_segments: " + std::to_string(n) + " samples of " +
                                 std::to_string(table_rows) + " rows in batches of " +
                                 std::to_string(batch_size) +

@@ -1,20 +1,20 @@
 // Bayesian personalised ranking: the base loss of matrix factorisation (Rendle et al., UAI'09).
 //
-//   forward    x_s = u . (v+ - v-)                 score of the triple s = (u, +, -)
+//   forward    x_s = u . (v+ - v-)                 score of the sample s = (u, +, -)
 //              loss_s = -log sigmoid(x_s) = softplus(-x_s)
 //              c_s = d loss_s / d x_s = -sigmoid(-x_s)
 //   backward   grad u  += c_s (v+ - v-)            over the samples s of user u, ascending
 //              grad v+ += c_s u                    over the samples in which the item is positive
 //              grad v- -= c_s u                    then over those in which it is negative
 //
-// Shapes: u [U, D], v [I, D]; loss, c [B]; triples [n], of which a batch is an adjacent part.
+// Shapes: u [U, D], v [I, D]; loss, c [B]; samples [n], of which a batch is an adjacent part.
 //
-// Mapping: forward, a tile per triple; backward, a tile per distinct row, which adds the row's
+// Mapping: forward, a tile per sample; backward, a tile per distinct row, which adds the row's
 // samples in order (embedding.cu's accumulate_rows for the items). Lanes stride over the D columns.
-// Items take two launches because an item may be positive in one triple and negative in another.
+// Items take two launches because an item may be positive in one sample and negative in another.
 //
-// Bytes: forward 12 D + 20 per triple; backward 16 D + 40 per triple and 8 D per distinct row. With
-// 3 flops per triple and column forward and 7 backward the limit is memory bandwidth, the cache's
+// Bytes: forward 12 D + 20 per sample; backward 16 D + 40 per sample and 8 D per distinct row. With
+// 3 flops per sample and column forward and 7 backward the limit is memory bandwidth, the cache's
 // for CiteULike.
 //
 // Trap: log(sigmoid(x)) is log(0) from x = -104 on, and 1 - sigmoid(x) cancels. With

@@ -8,17 +8,17 @@
 
 namespace derrd {
 
-/// The epoch's triples (user, positive item, negative item) in training order, and where the
+/// The epoch's samples (user, positive item, negative item) in training order, and where the
 /// current batch lies. A view.
 struct BprSamples {
   Vector<const int32_t> users;         ///< [n]
   Vector<const int32_t> positives;     ///< [n]
   Vector<const int32_t> negatives;     ///< [n]
   const BatchCursor* batch = nullptr;  ///< device memory
-  int64_t capacity = 0;                ///< no batch has more triples
+  int64_t capacity = 0;                ///< no batch has more samples
 };
 
-/// One pass over a batch of triples: the same value for forward and backward. A view.
+/// One pass over a batch of samples: the same value for forward and backward. A view.
 struct BprCall {
   Matrix<const float> user_embedding;  ///< [U, D]
   Matrix<const float> item_embedding;  ///< [I, D]
@@ -28,7 +28,7 @@ struct BprCall {
   RowSegments users, positives, negatives;
 };
 
-/// Bayesian personalised ranking (Rendle et al., UAI'09): loss of the batch's triples,
+/// Bayesian personalised ranking (Rendle et al., UAI'09): loss of the batch's samples,
 ///   x = u . (v+ - v-),  loss = -log sigmoid(x),  coefficient = d loss / dx = -sigmoid(-x).
 /// Exact for scores of any size; a NaN score gives NaN in both outputs.
 /// @param loss [capacity], overwritten; zero beyond batch->count

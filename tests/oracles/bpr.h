@@ -5,7 +5,7 @@
 
 namespace derrd::oracle {
 
-/// A batch of triples with the embeddings they index, all of them plain.
+/// A batch of samples with the embeddings they index, all of them plain.
 struct BprBatch {
   std::vector<double> user_embedding;  ///< [U, cols]
   std::vector<double> item_embedding;  ///< [I, cols]

@@ -25,7 +25,7 @@ int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim) {
   return student_dim == teacher_dim ? student_dim / 2 : (student_dim + teacher_dim) / 2;
 }
 
-double expected_live_part(float temperature, float floor, int64_t experts) {
+double expected_active_share(float temperature, float floor, int64_t experts) {
   // A weight vanishes once its log-score trails the best by x = -log(floor) tau. Of E scores with
   // Gumbel noise, E P(G > max - x) live; as E e^-max is distributed exponentially, that is
   // E e^x / (E + e^x) in the mean.
@@ -33,11 +33,11 @@ double expected_live_part(float temperature, float floor, int64_t experts) {
   return 1 / (1 + static_cast<double>(experts) / std::exp(-std::log(threshold) * temperature));
 }
 
-ExpertPath expert_path(double live_part) {
+ExpertPath expert_path(double active_share) {
   // What routing gathers and scatters costs about a fifth of a product more (measured on the CPU,
   // E = 30).
   constexpr double kRoutingPays = 0.8;
-  return live_part < kRoutingPays ? ExpertPath::kRouted : ExpertPath::kStacked;
+  return active_share < kRoutingPays ? ExpertPath::kRouted : ExpertPath::kStacked;
 }
 
 void ExpertBuffers::reserve(const ExpertShape& shape) {
@@ -85,13 +85,13 @@ void ExpertMixture::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   const EpochState state = {static_cast<uint32_t>(plan.epoch()), temperature(plan.epoch())};
   set_epoch(epoch_.data(), state, stream);
   const double expected =
-      expected_live_part(state.temperature, static_cast<float>(options_.floor), shape_.experts);
+      expected_active_share(state.temperature, static_cast<float>(options_.floor), shape_.experts);
   pairs_.zero(stream);
-  path_ = expert_path(live_part_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0));
+  path_ = expert_path(active_share_.value_or(options_.gate == Gate::kGumbel ? expected : 1.0));
 }
 
 void ExpertMixture::end_epoch(const Stream& stream) {
-  live_part_ = pairs_.to_host(stream)[0].active_share();
+  active_share_ = pairs_.to_host(stream)[0].active_share();
 }
 
 LinearCall ExpertMixture::gate_call(const Pass& pass) const {

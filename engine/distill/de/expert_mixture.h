@@ -39,10 +39,10 @@ int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim);
 
 /// Part of the selection weights that reaches the floor at a temperature, in the mean, while the
 /// gate prefers none of its many experts. As it learns to, more of them vanish.
-double expected_live_part(float temperature, float floor, int64_t experts);
+double expected_active_share(float temperature, float floor, int64_t experts);
 
 /// How the experts are best computed if this part of the pairs (entity, expert) is live.
-ExpertPath expert_path(double live_part);
+ExpertPath expert_path(double active_share);
 
 /// Device memory that mixtures use one after the other, sized for the largest of them.
 class ExpertBuffers {
@@ -87,16 +87,16 @@ class ExpertMixture {
   void add_gradients(Matrix<float> grad_student, const Pass& pass, const EpochPlan& plan,
                      double* loss, const Stream& stream);
 
-  /// Takes the epoch's temperature, and chooses the experts' path by the live part of the last
+  /// Takes the epoch's temperature, and chooses the experts' path by the active share of the last
   /// epoch, before the first by what is expected of it.
   void begin_epoch(const EpochPlan& plan, const Stream& stream);
-  /// Reads the live part; waits for it.
+  /// Reads the active share; waits for it.
   void end_epoch(const Stream& stream);
 
   const ExpertShape& shape() const { return shape_; }
   /// Part of the pairs (entity, expert) that had a weight in the last epoch; none before the first.
-  std::optional<double> live_part() const { return live_part_; }
-  void set_live_part(std::optional<double> part) { live_part_ = part; }
+  std::optional<double> active_share() const { return active_share_; }
+  void set_active_share(std::optional<double> part) { active_share_ = part; }
 
  private:
   /// Temperature of attention and mean is 1: there is nothing to anneal.
@@ -113,7 +113,7 @@ class ExpertMixture {
   ParameterId weight1_, bias1_, weight2_, bias2_;  // stacked: kernels/distill/experts.h
   DeviceArray<EpochState> epoch_;                  // [1]
   DeviceArray<PairCount> pairs_;                   // [1] of the current epoch
-  std::optional<double> live_part_;                // of the last epoch
+  std::optional<double> active_share_;             // of the last epoch
   ExpertPath path_ = ExpertPath::kStacked;
 };
 

@@ -27,27 +27,28 @@ void ExpertsLoss::end_epoch(const Stream& stream) {
 std::vector<double> ExpertsLoss::state() const {
   std::vector<double> state;
   for (const Mixture& mixture : mixtures_) {
-    if (mixture.experts.live_part()) state.push_back(*mixture.experts.live_part());
+    if (mixture.experts.active_share()) state.push_back(*mixture.experts.active_share());
   }
   return state;
 }
 
 void ExpertsLoss::restore(const std::vector<double>& state) {
   if (!state.empty() && state.size() != mixtures_.size()) {
-    throw Error(fmt::format("the checkpoint holds {} live parts of experts instead of {}",
+    throw Error(fmt::format("the checkpoint holds {} active shares of experts instead of {}",
                             state.size(), mixtures_.size()));
   }
   for (size_t i = 0; i < mixtures_.size(); ++i) {
-    mixtures_[i].experts.set_live_part(state.empty() ? std::nullopt : std::optional(state[i]));
+    mixtures_[i].experts.set_active_share(state.empty() ? std::nullopt : std::optional(state[i]));
   }
 }
 
 std::vector<std::pair<std::string, double>> ExpertsLoss::measurements() const {
   std::vector<std::pair<std::string, double>> measurements;
   for (const auto& [entity, experts] : mixtures_) {
-    if (!experts.live_part()) continue;
-    measurements.emplace_back("live_experts_" + entity,
-                              *experts.live_part() * static_cast<double>(experts.shape().experts));
+    if (!experts.active_share()) continue;
+    measurements.emplace_back(
+        "live_experts_" + entity,
+        *experts.active_share() * static_cast<double>(experts.shape().experts));
   }
   return measurements;
 }

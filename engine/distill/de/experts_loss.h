@@ -20,7 +20,7 @@ class ExpertsLoss : public DistillationLoss {
   std::string_view name() const final { return "de"; }
   void begin_epoch(const EpochPlan& plan, const Stream& stream) final;
   void end_epoch(const Stream& stream) final;
-  /// The live part of each mixture in the last epoch; empty before the first has ended.
+  /// The active share of each mixture in the last epoch; empty before the first has ended.
   std::vector<double> state() const final;
   void restore(const std::vector<double>& state) final;
   /// "live_experts_user", ...: experts per entity in the last epoch, on average.

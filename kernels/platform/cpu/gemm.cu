@@ -18,11 +18,11 @@ namespace {
 /// which narrower ones feel; so there are four of a short product, and a product that keeps to its
 /// thread is one.
 int64_t strip_size(int64_t length) {
-  constexpr int64_t kMost = 256;
-  constexpr int64_t kLeast = 64;
+  constexpr int64_t kMax = 256;
+  constexpr int64_t kMin = 64;
   constexpr int64_t kWanted = 4;
   if (cpu::within_chunk()) return length;
-  return std::clamp((length + kWanted - 1) / kWanted, kLeast, kMost);
+  return std::clamp((length + kWanted - 1) / kWanted, kMin, kMax);
 }
 
 CBLAS_TRANSPOSE blas(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }

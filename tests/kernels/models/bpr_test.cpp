@@ -16,7 +16,7 @@ struct Sizes {
   int64_t users, items, samples, batch_size, cols;
 };
 
-/// An epoch of triples over random embeddings, on the host and on the device.
+/// An epoch of samples over random embeddings, on the host and on the device.
 struct Problem {
   Problem(Sizes s, std::vector<float> user_values, std::vector<float> item_values,
           std::vector<int32_t> user_of_sample, std::vector<int32_t> positive_of_sample,
@@ -130,7 +130,7 @@ TEST(BprForward, MatchesOracle) {
   }
 }
 
-/// One triple per score: user s has the embedding (score s), the positive item (1), the negative 0.
+/// One sample per score: user s has the embedding (score s), the positive item (1), the negative 0.
 Problem problem_with_scores(const std::vector<float>& scores) {
   const auto n = static_cast<int64_t>(scores.size());
   std::vector<int32_t> users(scores.size());

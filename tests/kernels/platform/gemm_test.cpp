@@ -97,9 +97,10 @@ TEST(Gemm, LiveRowsLimitRowsOrSums) {
     const Guarded<float> rows(kRows * 5);
     gemm(rows.matrix(kRows, 5), device_a.matrix(kRows, 7), Transpose::kNo, device_w.matrix(7, 5),
          Transpose::kNo, {.active = count.data()}, stream());
-    std::vector<float> live_part = rows.host();
-    live_part.resize(static_cast<size_t>(live) * 5);
-    EXPECT_TRUE(close(live_part, product(a, false, w, false, live, 5, 7), kTolerance, kTolerance));
+    std::vector<float> active_share = rows.host();
+    active_share.resize(static_cast<size_t>(live) * 5);
+    EXPECT_TRUE(
+        close(active_share, product(a, false, w, false, live, 5, 7), kTolerance, kTolerance));
     expect_intact(rows, "c");
 
     // A slice of them: the live rows are counted from the whole's first.

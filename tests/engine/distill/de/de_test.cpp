@@ -12,7 +12,7 @@ namespace {
 
 /// The part of E weights softmax(noise / temperature) at or above floor, in the mean, for equal
 /// gates.
-double live_part(double temperature, double floor, int experts) {
+double active_share(double temperature, double floor, int experts) {
   constexpr int kDraws = 20000;
   std::mt19937_64 random(7);
   std::extreme_value_distribution<double> gumbel(0, 1);
@@ -32,17 +32,17 @@ TEST(ExpectedLivePart, IsTheMeanOverGumbelNoise) {
   constexpr float kFloor = 0x1p-24f;
   for (const int experts : {30, 100}) {
     for (const float temperature : {1.0f, 0.4f, 0.3f, 0.25f, 0.2f, 0.1f}) {
-      EXPECT_NEAR(expected_live_part(temperature, kFloor, experts),
-                  live_part(temperature, kFloor, experts), 0.03)
+      EXPECT_NEAR(expected_active_share(temperature, kFloor, experts),
+                  active_share(temperature, kFloor, experts), 0.03)
           << experts << " experts at " << temperature;
     }
   }
 }
 
 TEST(ExpectedLivePart, WithoutAFloorWeightsLiveUntilTheyUnderflow) {
-  EXPECT_LT(expected_live_part(0.2f, 0x1p-24f, 30), 0.6);
-  EXPECT_GT(expected_live_part(0.2f, 0.0f, 30), 0.99);
-  EXPECT_LT(expected_live_part(0.02f, 0.0f, 30), 0.2);
+  EXPECT_LT(expected_active_share(0.2f, 0x1p-24f, 30), 0.6);
+  EXPECT_GT(expected_active_share(0.2f, 0.0f, 30), 0.99);
+  EXPECT_LT(expected_active_share(0.02f, 0.0f, 30), 0.2);
 }
 
 TEST(ExpertHiddenSize, IsBetweenStudentAndTeacherOrHalfOfBoth) {
