@@ -21,13 +21,13 @@ class DistillationLoss {
   explicit DistillationLoss(double weight) : weight_(weight) {}
   virtual ~DistillationLoss() = default;
 
-  /// The key of its loss in logs: "de", "rrd".
+  /// Returns the loss's key in logs: "de", "rrd".
   virtual std::string_view name() const = 0;
-  /// What its loss is multiplied by in the sum of equation 11.
+  /// Returns the loss's factor in the sum of equation 11 (lambda).
   double weight() const { return weight_; }
   void set_weight(double weight) { weight_ = weight; }
 
-  /// Draws its samples of the epoch that `plan` has just begun.
+  /// Draws the loss's samples of the epoch that `plan` has just begun.
   virtual void begin_epoch(const EpochPlan& plan, const Stream& stream) = 0;
   /// Lists the rows of the student's embedding tables whose values add_gradients() reads for the
   /// current batch, such as batch_rows() and slot_batch_rows(). Called once at the beginning of
@@ -40,15 +40,15 @@ class DistillationLoss {
   /// nor waits.
   virtual void add_gradients(const EpochPlan& plan, Model& student, double* loss,
                              const Stream& stream) = 0;
-  /// Reads what the epoch has measured; waits for it.
+  /// Reads the epoch's measurements; waits for them.
   virtual void end_epoch(const Stream&) {}
 
-  /// What it carries from one epoch to the next besides its parameters and weight, for a
-  /// checkpoint, and back.
+  /// Returns the loss's state between epochs, for a checkpoint, besides parameters and weight.
   virtual std::vector<double> state() const { return {}; }
-  /// @throws Error if `state` is not one of this loss's.
+  /// Takes back what state() returned.
+  /// @throws Error if `state` is not of this loss.
   virtual void restore(const std::vector<double>& state);
-  /// Figures on the last epoch that its loss does not show, by name, for logs.
+  /// Returns further figures of the last epoch, by name, for logs.
   virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
 
  private:

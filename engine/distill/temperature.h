@@ -10,8 +10,8 @@ struct TemperatureSchedule {
   double start = 1.0;
   double end = 1e-10;
   int64_t horizon = 1000;  ///< P, the largest number of epochs
-  int64_t lag = 0;         ///< epochs by which it is late; 1 in the authors' program
-  int64_t offset = 0;      ///< epochs by which it is ahead: to time a late epoch first
+  int64_t lag = 0;         ///< epochs that tau stays behind; 1 in the authors' program
+  int64_t offset = 0;      ///< epochs that tau runs ahead, to time a late epoch first
 
   float at(int epoch) const;
 };

@@ -6,7 +6,7 @@
 
 namespace derrd {
 
-/// Which epochs improve, and which ones are reported (Section 5.1).
+/// Rule that says which epochs improve, and which ones are reported (Section 5.1).
 enum class StoppingRule {
   kEachCutoff,   ///< an epoch improves if H@5, H@10 or H@20, rounded to 4 decimals, rises strictly;
                  ///< metrics at N are reported at the epoch that is best for that N
@@ -29,12 +29,12 @@ class EarlyStopping {
 
   EarlyStopping(StoppingRule rule, int patience) : rule_(rule), patience_(patience) {}
 
-  /// Takes note of an epoch. True if it is the best by H@5 so far: the model to keep.
+  /// Takes an epoch's metrics. Returns true if its H@5 is the best so far: its model is kept.
   bool update(int epoch, const Evaluation& evaluation);
-  /// Whether `epoch` was one too many without an improvement.
+  /// Returns true if `patience` epochs up to `epoch` brought no improvement.
   bool should_stop(int epoch) const { return epoch - state_.last_improvement >= patience_; }
 
-  /// The metrics to report: those at each N from the epoch that counts for that N.
+  /// Returns the metrics to report: at each N those of the epoch that counts for that N.
   Evaluation report() const;
   /// The epoch whose model is kept; -1 before the first.
   int best_epoch() const { return state_.best[0].epoch; }

@@ -22,14 +22,13 @@ struct Metrics {
 /// @throws Error at a negative rank: the model's scores are not finite.
 Metrics leave_one_out_metrics(std::span<const int32_t> ranks);
 
-/// Metrics over the full ranking, with one relevant item a user: Recall\@N equals the hit ratio
-/// then.
+/// Metrics over the full ranking. A user has one relevant item, so Recall\@N is the hit ratio.
 struct FullRankingMetrics {
   static constexpr std::array<int, 3> kCutoffs = {10, 20, 50};
   std::array<double, 3> recall{}, ndcg{}, hit{};
   int64_t users = 0;
 };
-/// @throws Error as above.
+/// @throws Error at a negative rank: the model's scores are not finite.
 FullRankingMetrics full_ranking_metrics(std::span<const int32_t> ranks);
 
 }  // namespace derrd

@@ -8,7 +8,7 @@
 
 namespace derrd {
 
-/// What a finished model is worth.
+/// Quality and speed of a finished model.
 struct ModelEvaluation {
   Evaluation leave_one_out;  ///< each held-out item among the user's candidates
   FullRankingMetrics full;   ///< the test item among all items but the user's training ones

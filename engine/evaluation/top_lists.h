@@ -23,8 +23,8 @@ struct RankedTargets {
 class TopLists {
  public:
   /// @param items I.
-  /// @param list_length R, the longest list that will be asked for; 0 if only ranks are.
-  /// @param user what messages call a user, where users and items have changed places
+  /// @param list_length R, the length of the longest list to make; 0 to make ranks only
+  /// @param user word for a user in messages, "item" where users and items are exchanged
   TopLists(int64_t items, int64_t list_length, const char* user = "user");
 
   /// The best items of each user, by score falling and then item number rising: the teacher's
@@ -44,11 +44,11 @@ class TopLists {
   void ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
              const Stream& stream);
 
-  /// Device memory of the workspace.
+  /// Returns the bytes of device memory of the workspace.
   int64_t bytes() const;
 
  private:
-  /// Masked scores of the users from first_user on, as many as `users`.
+  /// Scores `users` users from first_user on, and masks their observed items.
   /// @throws Error if one is not finite.
   Matrix<float> score_tile(Scorer& scorer, SparseRows observed, int64_t first_user, int64_t users,
                            const Stream& stream);

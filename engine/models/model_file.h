@@ -25,46 +25,46 @@ struct SavedModel {
   std::map<std::string, HostMatrix, std::less<>> tensors;
   Metadata metadata;  ///< of the file; empty if another program wrote it
 
-  /// There has to be one of this name.
+  /// Returns the tensor of this name, which must exist.
   const HostMatrix& tensor(std::string_view name) const { return tensors.find(name)->second; }
-  /// Numbers in all tensors together.
+  /// Returns the number of elements in all tensors.
   int64_t parameters() const;
 };
 
-/// The kind of the model in a file: what derrd's metadata names, of other files "bpr".
+/// Returns the kind of a file's model: what derrd's metadata name, "bpr" for other files.
 std::string kind_of_model_file(const SafetensorsFile& file);
 
 /// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whoever trained it: of the
 /// kind that its metadata names, else user_embedding [U, D] and item_embedding [I, D].
-/// @param users,items of the data set that it goes with.
+/// @param users,items numbers of the data set's users and items
 /// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
 /// finite.
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
 /// Reads a model from a file in memory.
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
 
-/// What a model file says about its origin, so that it can be made again. Nothing in it depends on
-/// paths, threads or time: the same run gives the same bytes.
+/// Origin of a model, from which it can be made again. Nothing here depends on paths, threads or
+/// time, so a repeated run writes the same bytes.
 struct ModelFacts {
   std::string options;  ///< JSON: everything that determines the result beside seed and data
   uint64_t seed = 0;
-  std::string metrics;       ///< JSON: what validation and test gave
+  std::string metrics;       ///< JSON: metrics on validation and test items
   std::string dataset_hash;  ///< of the data set that it was trained on
-  std::string teacher_hash;  ///< hash_teacher of what its losses learned from; empty: none
+  std::string teacher_hash;  ///< hash_teacher of its teacher; empty: none
 };
 
-/// The metadata of a model file.
+/// Makes the metadata of a model file.
 Metadata model_metadata(std::string_view kind, const ModelFacts& facts);
 
-/// Writes the model's tensors with their origin, aside and renamed: never a part of it. Waits for
-/// the stream.
+/// Writes a model's tensors with their origin to a temporary file and renames it, so that no
+/// partial file is ever there. Waits for the stream.
 /// @throws Error if it can't be written.
 void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
                 const Stream& stream);
 
-/// Writes a model with the metadata that it has.
+/// Writes a model with its own metadata.
 /// @param more further tensors of the file
-/// @throws as above
+/// @throws Error if it can't be written.
 void save_model(const std::filesystem::path& path, const SavedModel& model,
                 const TensorMap& more = {});
 

@@ -22,14 +22,15 @@ struct HiddenLayer {
 /// @throws Error if that leaves a layer without a unit.
 std::vector<int64_t> hidden_widths(int64_t dim, int64_t layers);
 
-/// What a perceptron's hidden layers make of many rows. The first one's values are filled in from
-/// outside; the others follow from them.
+/// Outputs of a perceptron's hidden layers for many rows. The caller fills in the first layer's;
+/// the others follow from them.
 class HiddenRows {
  public:
   enum class Purpose { kScore, kTrain };
 
   HiddenRows() = default;
-  /// @param capacity rows at most; @param purpose to train needs the gradients' memory as well.
+  /// @param capacity largest number of rows
+  /// @param purpose training takes memory for gradients, too
   HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose purpose);
 
   int64_t capacity() const { return capacity_; }

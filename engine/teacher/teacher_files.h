@@ -8,22 +8,21 @@
 
 namespace derrd {
 
-/// Where a teacher lies. Its users and items may be known by ids: row r of a model's tables or of
-/// the vectors, or number r of the lists, belongs to the id on line r of a text file, else to that
-/// of the tensors user_ids or item_ids (data/README.md); without either it is the data set's own
-/// number.
+/// Files that hold a teacher. Row r of its tables or vectors, or number r of its lists, belongs to
+/// the id on line r of a text file, else to element r of the tensors user_ids or item_ids
+/// (data/README.md), else to the data set's own number r.
 struct TeacherFiles {
   std::string file;  ///< safetensors, or lists as .tsv or .txt; empty if both vectors are .npy
   std::string user, item;  ///< a tensor of the file, or a path that ends in .npy; empty: as usual
   std::string user_ids, item_ids;  ///< text files; empty: none
-  /// Users and items of the data set that the teacher has to know, as a part of all; of lists the
+  /// Smallest part of the data set's users and items that the teacher must know; for lists, of its
   /// users alone.
   double coverage = 0.9;
 };
 
-/// Whether `name` is that of a file of NumPy's.
+/// Returns true if `name` ends in .npy.
 bool is_npy(const std::string& name);
-/// Whether --teacher names rankings as text.
+/// Returns true if `name` ends in .tsv or .txt, as rankings do.
 bool is_ranking_text(const std::string& name);
 
 struct LoadedTeacher {

@@ -14,14 +14,14 @@
 
 namespace derrd {
 
-/// What a loss carries from epoch to epoch besides its parameters.
+/// State of a loss between epochs, besides its parameters.
 struct LossState {
   double weight = 0;           ///< DistillationLoss::weight()
   std::vector<double> values;  ///< DistillationLoss::state()
   bool operator==(const LossState&) const = default;
 };
 
-/// Everything that a run needs to go on as if it had not been interrupted; random numbers need no
+/// State of a run between epochs, from which it continues to the same bits. Random numbers need no
 /// state.
 struct Checkpoint {
   int next_epoch = 0;
@@ -32,11 +32,11 @@ struct Checkpoint {
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
 };
 
-/// Where the arena holds what a model file does, and what that file would say of itself.
+/// Positions of a model's tensors in the arena, and the metadata of its file.
 struct ModelInArena {
   struct Part {
     std::string name;
-    int64_t offset = 0;  ///< of the matrix in the arena, in numbers
+    int64_t offset = 0;  ///< elements of the arena before the matrix
     int64_t rows = 0, cols = 0;
   };
   std::vector<Part> tensors;
@@ -47,8 +47,10 @@ struct ModelInArena {
 ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
                             const ModelFacts& facts);
 
-/// Writes aside and renames: the old file or the whole new one. `fingerprint` says what the run is
-/// (options, seed, data), `model` where the model to keep lies in best_values.
+/// Writes a checkpoint to a temporary file and renames it, so that the old file or the whole new
+/// one remains.
+/// @param fingerprint options, seed and data of the run
+/// @param model positions in best_values of the model to keep
 /// @throws Error if it can't be written.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
                      const std::string& fingerprint, const ModelInArena& model);
@@ -57,10 +59,10 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 /// fingerprint.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint);
 
-/// Whether a file says that it is a checkpoint.
+/// Returns true if a file's metadata say that it is a checkpoint.
 bool is_checkpoint(const SafetensorsFile& file);
 
-/// The model of a checkpoint's best epoch, as the run's model file would hold it.
+/// Reads the model of a checkpoint's best epoch, with the metadata of the run's model file.
 /// @throws Error if the file is damaged, or has no such model.
 SavedModel load_best_model(const SafetensorsFile& file);
 
