@@ -13,58 +13,20 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/common/initialize.h"
-#include "kernels/epoch/negatives.h"
-#include "kernels/epoch/segments.h"
 #include "kernels/platform/gemm.h"
 #include "kernels/platform/memory.h"
+#include "tests/cases/support.h"
 
 namespace derrd::bench {
 
-/// The stream of all benchmarks.
-inline const Stream& stream() {
-  static const Stream instance;
-  return instance;
-}
-
-// Device arrays filled from a seed, on the device: a table of ten million rows would take a host
-// generator minutes.
-
-/// Of standard deviation `scale`; for whatever only has to be some numbers.
-inline DeviceArray<float> random_array(int64_t n, uint64_t seed, float scale = 1.0f) {
-  DeviceArray<float> array(n);
-  initialize_uniform(array.view(), scale * std::sqrt(3.0f), {.seed = seed}, 0, stream());
-  return array;
-}
-/// Several times as expensive; for scores, whose distribution decides how a kernel branches.
-inline DeviceArray<float> normal_array(int64_t n, uint64_t seed, float scale = 1.0f) {
-  DeviceArray<float> array(n);
-  initialize_normal(array.view(), scale, {.seed = seed}, 0, stream());
-  return array;
-}
-template <class T>
-DeviceArray<T> zero_array(int64_t n) {
-  DeviceArray<T> array(n);
-  array.zero(stream());
-  return array;
-}
-template <class T>
-DeviceArray<T> to_device(const std::vector<T>& host) {
-  return {host, stream()};
-}
-/// Uniform below `bound`: negatives of one user, who has observed nothing.
-inline DeviceArray<int32_t> index_array(int64_t n, int64_t bound, uint64_t seed) {
-  DeviceArray<int32_t> array(n);
-  const DeviceArray<int32_t> users = zero_array<int32_t>(n);
-  const DeviceArray<int64_t> offsets = zero_array<int64_t>(2);
-  sample_negatives(array.view(), users.view(), {offsets.view(), {}}, bound,
-                   {seed, RandomPurpose::kNegative, 0}, stream());
-  return array;
-}
-/// The cursor of an epoch that is one batch of `count`.
-inline DeviceArray<BatchCursor> one_batch(int64_t count) {
-  return to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(count)}});
-}
+using cases::index_array;
+using cases::normal_array;
+using cases::one_batch;
+using cases::random_array;
+using cases::to_device;
+using cases::Work;
+using cases::zero_array;
+using test::stream;
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -153,13 +115,6 @@ inline double sectors(double bytes) {
   constexpr double kSectorBytes = 32;
   return std::ceil(bytes / kSectorBytes) * kSectorBytes;
 }
-
-/// What one call of an operation does, counted from its shapes.
-struct Work {
-  double bytes = 0;  ///< that it must read and write if nothing stays in a cache
-  double flops = 0;
-  double gemm_rate = 0;  ///< of a product of its shape, where there is one
-};
 
 /// Times `call()`, which queues one operation on stream() and is warm, `group` calls to a
 /// synchronisation. Reports GB/s, the percentage of the device's copy bandwidth (over 100: the data

@@ -1,9 +1,9 @@
 #include "kernels/models/embedding.h"
 
-#include "bench/kernels/epoch/batch_rows.h"
 #include "bench/kernels/epoch/ranking_lists.h"
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
+#include "tests/cases/batch_rows.h"
 
 namespace derrd::bench::embedding_bench {
 namespace {
@@ -14,24 +14,24 @@ struct Batch {
       : table_rows(state.range(0)),
         samples(state.range(1)),
         cols(state.range(2)),
-        rows(row_of_sample, table_rows),
+        rows(row_of_sample.to_host(stream())),
         cursor(one_batch(samples)),
         table(random_array(table_rows * cols, 2)),
         gradient(zero_array<float>(table_rows * cols)),
-        batch_rows(random_array(rows.count() * cols, 3)),
+        batch_rows(random_array(rows.capacity * cols, 3)),
         source_rows(index_array(samples, table_rows, 4)),
         coefficient(random_array(samples, 5)) {}
 
   static int64_t bytes(const Arguments& shape) {
     const int64_t table_rows = shape[0], samples = shape[1], cols = shape[2];
-    return 4 * cols * (2 * table_rows + samples) + kBatchRowBytes * samples;
+    return 4 * cols * (2 * table_rows + samples) + (cases::BatchRows::kSampleBytes + 20) * samples;
   }
   double row_bytes() const { return 4.0 * static_cast<double>(cols); }
-  double distinct() const { return static_cast<double>(rows.count()); }
+  double distinct() const { return static_cast<double>(rows.capacity); }
   double count() const { return static_cast<double>(samples); }
 
   int64_t table_rows, samples, cols;
-  BatchRows rows;
+  cases::BatchRows rows;
   DeviceArray<BatchCursor> cursor;
   DeviceArray<float> table, gradient, batch_rows;
   DeviceArray<int32_t> source_rows;
@@ -53,7 +53,7 @@ struct PopularBatch : Batch {
 void gather(benchmark::State& state) {
   const Batch& b = kept_data<UniformBatch, 3>(state);
   measure(state, {.bytes = b.distinct() * (2 * b.row_bytes() + 4)}, [&] {
-    gather_rows(b.batch_rows.matrix(b.rows.count(), b.cols), 0,
+    gather_rows(b.batch_rows.matrix(b.rows.capacity, b.cols), 0,
                 b.table.matrix(b.table_rows, b.cols), b.rows.view(), stream());
   });
 }
@@ -61,7 +61,7 @@ void gather(benchmark::State& state) {
 void add(benchmark::State& state) {
   const Batch& b = kept_data<UniformBatch, 3>(state);
   measure(state, {.bytes = b.distinct() * (3 * b.row_bytes() + 4)}, [&] {
-    add_rows(b.gradient.matrix(b.table_rows, b.cols), b.batch_rows.matrix(b.rows.count(), b.cols),
+    add_rows(b.gradient.matrix(b.table_rows, b.cols), b.batch_rows.matrix(b.rows.capacity, b.cols),
              0, b.rows.view(), stream());
   });
 }

@@ -1,6 +1,5 @@
 #include <benchmark/benchmark.h>
 
-#include "bench/kernels/epoch/batch_rows.h"
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 #include "kernels/models/bce.h"
@@ -8,6 +7,7 @@
 #include "kernels/models/neumf_joint.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/models/scale_columns.h"
+#include "tests/cases/batch_rows.h"
 
 namespace derrd::bench::neumf_bench {
 namespace {
@@ -21,9 +21,9 @@ struct Step {
         samples(state.range(2)),
         cols(state.range(3)),
         pairs(2 * samples),
-        user_rows(index_array(samples, users, 1), users),
-        positive_rows(index_array(samples, items, 2), items),
-        negative_rows(index_array(samples, items, 3), items),
+        user_rows(index_array(samples, users, 1).to_host(stream())),
+        positive_rows(index_array(samples, items, 2).to_host(stream())),
+        negative_rows(index_array(samples, items, 3).to_host(stream())),
         cursor(one_batch(samples)),
         numbers(zero_array<int32_t>(4 * pairs)),
         pair_cursor(zero_array<BatchCursor>(1)),
@@ -31,8 +31,8 @@ struct Step {
         item_table(random_array(items * cols, 5, 0.1f)),
         grad_user(zero_array<float>(users * cols)),
         grad_item(zero_array<float>(items * cols)),
-        user_part(random_array(user_rows.count() * cols, 6)),
-        item_part(random_array((positive_rows.count() + negative_rows.count()) * cols, 7)),
+        user_part(random_array(user_rows.capacity * cols, 6)),
+        item_part(random_array((positive_rows.capacity + negative_rows.capacity) * cols, 7)),
         hidden(random_array(pairs * cols, 8)),
         grad_hidden(random_array(pairs * cols, 9)),
         joint(random_array(pairs * 2 * cols, 10)),
@@ -43,7 +43,8 @@ struct Step {
   }
   static int64_t bytes(const Arguments& shape) {
     const int64_t users = shape[0], items = shape[1], samples = shape[2], cols = shape[3];
-    return 4 * cols * (3 * users + 2 * items + 11 * samples) + (kBatchRowBytes + 100) * samples;
+    return 4 * cols * (3 * users + 2 * items + 11 * samples) +
+           (3 * cases::BatchRows::kSampleBytes + 60) * samples;
   }
 
   NeumfJointCall joint_call() const {
@@ -61,13 +62,14 @@ struct Step {
   }
   void locate() const { locate_pairs(buffers(), batch(), stream()); }
   double distinct() const {
-    return static_cast<double>(user_rows.count() + positive_rows.count() + negative_rows.count());
+    return static_cast<double>(user_rows.capacity + positive_rows.capacity +
+                               negative_rows.capacity);
   }
   double count() const { return static_cast<double>(pairs); }
   double row_bytes() const { return 4.0 * static_cast<double>(cols); }
 
   int64_t users, items, samples, cols, pairs;
-  BatchRows user_rows, positive_rows, negative_rows;
+  cases::BatchRows user_rows, positive_rows, negative_rows;
   DeviceArray<BatchCursor> cursor;
   DeviceArray<int32_t> numbers;
   DeviceArray<BatchCursor> pair_cursor;
@@ -86,7 +88,7 @@ void hidden_forward(benchmark::State& state) {
   const PairRows places = s.buffers().places();
   measure(state, {(3 * s.row_bytes() + 8) * s.count(), 0.5 * s.row_bytes() * s.count()}, [&] {
     neumf_first_layer_forward(
-        s.hidden.matrix(s.pairs, s.cols), s.user_part.matrix(s.user_rows.count(), s.cols),
+        s.hidden.matrix(s.pairs, s.cols), s.user_part.matrix(s.user_rows.capacity, s.cols),
         s.item_part.matrix(s.item_part.size() / s.cols, s.cols), places, stream());
   });
 }
@@ -141,7 +143,7 @@ void scale_forward(benchmark::State& state) {
 
 void scale_backward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const double elements = static_cast<double>(s.user_rows.count() * s.cols);
+  const double elements = static_cast<double>(s.user_rows.capacity * s.cols);
   const DeviceArray<float> grad_out = random_array(s.users * s.cols, 13);
   measure(state, {20 * elements, 4 * elements}, [&] {
     scale_columns_backward(s.grad_user.matrix(s.users, s.cols), s.grad_weight.view(),

@@ -4,10 +4,10 @@
 #include <random>
 #include <vector>
 
-#include "bench/kernels/epoch/batch_rows.h"
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 #include "kernels/update/adam_rows.h"
+#include "tests/cases/batch_rows.h"
 
 namespace derrd::bench::adam_bench {
 namespace {
@@ -97,9 +97,9 @@ void catch_up_all(benchmark::State& state) {
 void catch_up_batch(benchmark::State& state) {
   const Table& t = kept_data<Table, 2>(state);
   const int64_t samples = t.rows / 8;
-  const BatchRows batch(index_array(samples, t.rows, 3), t.rows);
+  const cases::BatchRows batch(index_array(samples, t.rows, 3).to_host(stream()));
   t.catch_up();
-  const double rows = static_cast<double>(batch.count());
+  const double rows = static_cast<double>(batch.capacity);
   const double elements = rows * static_cast<double>(t.cols);
   const Work work = {.bytes = kBytes * elements + 12 * rows, .flops = kFlops * elements};
   measure(state, work, [&] {

@@ -5,8 +5,8 @@
 
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/ranking_slots.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/finite_differences.h"
-#include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/relaxed_ranking.h"
 
@@ -24,8 +24,7 @@ struct Fixture {
           int64_t extra_capacity = 2)
       : shape(c),
         batch(batch_users),
-        segments(batch_users, std::max<int64_t>(1, static_cast<int64_t>(batch_users.size())),
-                 stream()),
+        segments(batch_users),
         capacity(static_cast<int64_t>(batch_users.size()) + extra_capacity),
         user_embedding(std::vector<float>(c.user_embedding.begin(), c.user_embedding.end())),
         item_embedding(std::vector<float>(c.item_embedding.begin(), c.item_embedding.end())),
@@ -96,7 +95,7 @@ struct Fixture {
 
   oracle::RelaxedRankingCase shape;
   std::vector<int32_t> batch;
-  test::HostSegments segments;
+  cases::BatchRows segments;
   int64_t capacity;
   Guarded<float> user_embedding, item_embedding, grad_user, grad_item, loss, score, grad_score;
   Guarded<int32_t> samples;

@@ -7,7 +7,7 @@
 
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/ranking_slots.h"
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test {
@@ -26,7 +26,7 @@ struct SlotCase {
         other(random_normal(others * cols, 2)),
         weight(random_normal(capacity * slots, 3)),
         samples(random_below(anchors * slots, static_cast<int32_t>(others), 4)),
-        segments(batch, std::max<int64_t>(1, static_cast<int64_t>(batch.size())), stream()),
+        segments(batch),
         cursor({BatchCursor{0, 0, static_cast<int32_t>(batch.size())}}) {
     const std::vector<int32_t> percent = random_below(anchors * slots, 100, 5);
     for (size_t i = 0; i < samples.size(); ++i) {
@@ -71,7 +71,7 @@ struct SlotCase {
   int64_t capacity;
   std::vector<float> anchor, other, weight;
   std::vector<int32_t> samples;
-  HostSegments segments;
+  cases::BatchRows segments;
   Guarded<BatchCursor> cursor;
   DeviceArray<int32_t> device_samples, device_offsets, device_position;
   DeviceArray<uint32_t> device_occurrences;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/distill/slot_scores.h"
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test {
@@ -22,8 +22,7 @@ struct SlotFixture {
         rows(slots_of_row == 0 ? 5 : static_cast<int64_t>(host_samples.size()) / slots_of_row),
         batch(batch_rows),
         capacity(static_cast<int64_t>(batch_rows.size()) + extra_capacity),
-        segments(batch_rows, std::max<int64_t>(1, static_cast<int64_t>(batch_rows.size())),
-                 stream()),
+        segments(batch_rows),
         cursor({BatchCursor{0, 0, static_cast<int32_t>(batch_rows.size())}}),
         samples(host_samples),
         score(capacity * slots_of_row),
@@ -78,7 +77,7 @@ struct SlotFixture {
   int64_t slots, rows;
   std::vector<int32_t> batch;
   int64_t capacity;
-  HostSegments segments;
+  cases::BatchRows segments;
   Guarded<BatchCursor> cursor;
   Guarded<int32_t> samples;
   Guarded<float> score, loss, grad_score;

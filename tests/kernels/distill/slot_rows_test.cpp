@@ -6,7 +6,7 @@
 
 #include "kernels/epoch/ranking_slots.h"
 #include "kernels/platform/sort.h"
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test::slot_rows_test {
@@ -23,8 +23,7 @@ struct Fixture {
         slots(slots_of_anchor),
         anchors(slots == 0 ? 3 : static_cast<int64_t>(samples.size()) / slots),
         rows(table_rows),
-        segments(batch_anchors, std::max<int64_t>(1, static_cast<int64_t>(batch_anchors.size())),
-                 stream()),
+        segments(batch_anchors),
         cursor({BatchCursor{6, 0, static_cast<int32_t>(batch_anchors.size())}}),
         offsets(table_rows + 1),
         occurrences(static_cast<int64_t>(samples.size())),
@@ -89,7 +88,7 @@ struct Fixture {
 
   std::vector<int32_t> host_samples;
   int64_t slots, anchors, rows;
-  test::HostSegments segments;
+  cases::BatchRows segments;
   Guarded<BatchCursor> cursor;
   Guarded<int32_t> offsets;
   Guarded<uint32_t> occurrences;

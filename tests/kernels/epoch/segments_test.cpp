@@ -4,7 +4,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test::segments_test {
@@ -69,7 +69,7 @@ void expect_segments(const std::vector<int32_t>& row_of_sample, int64_t batch_si
   const Buffers buffers(n, batch_size);
   build_segments(buffers.view(), samples.const_view(), batch_size, table_rows, stream());
 
-  const HostSegments expected(row_of_sample, batch_size, stream());
+  const cases::BatchRows expected(row_of_sample, batch_size);
   std::vector<int32_t> batch_offsets = {0};
   for (const BatchCursor& b : expected.batches) batch_offsets.push_back(b.begin + b.count);
   EXPECT_EQ(buffers.batch_offsets.host(), batch_offsets);
@@ -218,7 +218,7 @@ TEST(SetEpoch, WritesTheState) {
 TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
   for (const int32_t table_rows : {1, 33, 257}) {
     const std::vector<int32_t> row_of_sample = random_below(100, table_rows, 4);
-    const HostSegments segments(row_of_sample, 37, stream());
+    const cases::BatchRows segments(row_of_sample, 37);
     const Guarded<int32_t> position(table_rows);
     for (const BatchCursor& batch : segments.batches) {
       std::vector<int32_t> expected(static_cast<size_t>(table_rows), -1);

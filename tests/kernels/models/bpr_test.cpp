@@ -1,9 +1,8 @@
-#include "kernels/models/bpr.h"
+#include "tests/cases/bpr.h"
 
 #include <stdexcept>
 
 #include "tests/finite_differences.h"
-#include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/bpr.h"
 
@@ -12,95 +11,48 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-struct Sizes {
-  int64_t users, items, samples, batch_size, cols;
-};
+using cases::to_device;
+using cases::zero_array;
+using Shape = cases::BprCase::Shape;
 
-/// An epoch of samples over random embeddings, on the host and on the device.
-struct Problem {
-  Problem(Sizes s, std::vector<float> user_values, std::vector<float> item_values,
-          std::vector<int32_t> user_of_sample, std::vector<int32_t> positive_of_sample,
-          std::vector<int32_t> negative_of_sample)
-      : sizes(s),
-        user_embedding(user_values),
-        item_embedding(item_values),
-        users(user_of_sample),
-        positives(positive_of_sample),
-        negatives(negative_of_sample),
-        device_users(users),
-        device_positives(positives),
-        device_negatives(negatives),
-        device_user_embedding(user_embedding),
-        device_item_embedding(item_embedding),
-        cursors(sample_cursors(s.samples, s.batch_size)),
-        device_cursors(cursors),
-        user_rows(users, s.batch_size, stream()),
-        positive_rows(positives, s.batch_size, stream()),
-        negative_rows(negatives, s.batch_size, stream()),
+/// A case with the outputs of the forward pass.
+struct Problem : cases::BprCase {
+  template <class... Arguments>
+  explicit Problem(const Shape& s, Arguments&&... arguments)
+      : BprCase(s, std::forward<Arguments>(arguments)...),
         loss(s.batch_size),
         coefficient(s.batch_size) {}
-  explicit Problem(Sizes s, float scale = 1.0f)
-      : Problem(s, random_normal(s.users * s.cols, 1, scale),
-                random_normal(s.items * s.cols, 2, scale),
-                random_below(s.samples, static_cast<int32_t>(s.users), 3),
-                random_below(s.samples, static_cast<int32_t>(s.items), 4),
-                random_below(s.samples, static_cast<int32_t>(s.items), 5)) {}
 
-  Matrix<const float> user_matrix() const {
-    return device_user_embedding.matrix(sizes.users, sizes.cols);
-  }
-  Matrix<const float> item_matrix() const {
-    return device_item_embedding.matrix(sizes.items, sizes.cols);
-  }
-  BprSamples samples(int64_t batch) const {
-    return {device_users.view(), device_positives.view(), device_negatives.view(),
-            device_cursors.data() + batch, sizes.batch_size};
-  }
-  BprCall call(int64_t batch) const {
-    return {.user_embedding = user_matrix(),
-            .item_embedding = item_matrix(),
-            .samples = samples(batch),
-            .users = user_rows.view(batch),
-            .positives = positive_rows.view(batch),
-            .negatives = negative_rows.view(batch)};
-  }
   void forward(int64_t batch) const {
     bpr_forward(loss.view(), coefficient.view(), call(batch), stream());
   }
   void backward(int64_t batch, const Guarded<float>& grad_user,
                 const Guarded<float>& grad_item) const {
-    bpr_backward(grad_user.matrix(sizes.users, sizes.cols),
-                 grad_item.matrix(sizes.items, sizes.cols), coefficient.view(), call(batch),
+    bpr_backward(grad_user.matrix(shape.users, shape.cols),
+                 grad_item.matrix(shape.items, shape.cols), coefficient.view(), call(batch),
                  stream());
   }
   oracle::BprBatch oracle_batch(int64_t batch) const {
-    const BatchCursor& cursor = cursors[static_cast<size_t>(batch)];
-    const auto part = [&](const std::vector<int32_t>& all) {
-      const auto begin = all.begin() + cursor.begin;
+    const BatchCursor cursor = cursors.to_host(stream())[static_cast<size_t>(batch)];
+    const auto part = [&](const DeviceArray<int32_t>& all) {
+      const std::vector<int32_t> host = all.to_host(stream());
+      const auto begin = host.begin() + cursor.begin;
       return std::vector<int32_t>(begin, begin + cursor.count);
     };
-    return {to_double(user_embedding),
-            to_double(item_embedding),
-            sizes.cols,
+    return {to_double(user_embedding.to_host(stream())),
+            to_double(item_embedding.to_host(stream())),
+            shape.cols,
             part(users),
             part(positives),
             part(negatives)};
   }
 
-  Sizes sizes;
-  std::vector<float> user_embedding, item_embedding;
-  std::vector<int32_t> users, positives, negatives;
-  Guarded<int32_t> device_users, device_positives, device_negatives;
-  Guarded<float> device_user_embedding, device_item_embedding;
-  std::vector<BatchCursor> cursors;
-  Guarded<BatchCursor> device_cursors;
-  HostSegments user_rows, positive_rows, negative_rows;
   Guarded<float> loss, coefficient;
 };
 
 /// Edge numbers of samples, rows that recur, and items that are positive and negative at once.
-std::vector<Sizes> edge_sizes() {
-  std::vector<Sizes> all;
+std::vector<Shape> edge_shapes() {
+  std::vector<Shape> all;
   for (const int64_t samples : kEdgeSizes) {
     for (const int64_t cols : {1, 20, 32, 33}) {
       all.push_back({7, 11, samples, samples == 0 ? 1 : (samples + 2) * 2 / 3, cols});
@@ -113,15 +65,14 @@ std::vector<Sizes> edge_sizes() {
 constexpr double kScoreTolerance = 33 * 40 * 6e-8;
 
 TEST(BprForward, MatchesOracle) {
-  for (const Sizes& sizes : edge_sizes()) {
-    const Problem problem(sizes, 0.7f);
-    for (size_t batch = 0; batch < problem.cursors.size(); ++batch) {
-      problem.forward(static_cast<int64_t>(batch));
-      oracle::BprForward expected =
-          oracle::bpr_forward(problem.oracle_batch(static_cast<int64_t>(batch)));
+  for (const Shape& shape : edge_shapes()) {
+    const Problem problem(shape, 0.7f);
+    for (int64_t batch = 0; batch < problem.cursors.size(); ++batch) {
+      problem.forward(batch);
+      oracle::BprForward expected = oracle::bpr_forward(problem.oracle_batch(batch));
       // Both are zero beyond the batch's count.
-      expected.loss.resize(static_cast<size_t>(sizes.batch_size));
-      expected.coefficient.resize(static_cast<size_t>(sizes.batch_size));
+      expected.loss.resize(static_cast<size_t>(shape.batch_size));
+      expected.coefficient.resize(static_cast<size_t>(shape.batch_size));
       EXPECT_TRUE(close(problem.loss.host(), expected.loss, kScoreTolerance, 1e-6));
       EXPECT_TRUE(close(problem.coefficient.host(), expected.coefficient, kScoreTolerance, 1e-6));
       expect_intact(problem.loss, "loss");
@@ -135,12 +86,8 @@ Problem problem_with_scores(const std::vector<float>& scores) {
   const auto n = static_cast<int64_t>(scores.size());
   std::vector<int32_t> users(scores.size());
   for (size_t s = 0; s < users.size(); ++s) users[s] = static_cast<int32_t>(s);
-  return {{n, 2, n, n, 1},
-          scores,
-          {1.0f, 0.0f},
-          users,
-          std::vector<int32_t>(scores.size(), 0),
-          std::vector<int32_t>(scores.size(), 1)};
+  return Problem({n, 2, n, n, 1}, to_device(scores), to_device<float>({1, 0}), to_device(users),
+                 zero_array<int32_t>(n), to_device(std::vector<int32_t>(scores.size(), 1)));
 }
 
 TEST(BprForward, MatchesOracleAtExtremeScores) {
@@ -174,12 +121,11 @@ TEST(BprForward, KeepsNanAndInfinity) {
 constexpr double kGradientTolerance = 60 * 60 * 6e-8;
 
 TEST(BprBackward, MatchesOracle) {
-  for (const Sizes& sizes : edge_sizes()) {
-    const Problem problem(sizes, 0.7f);
-    const std::vector<float> user_start = random_normal(sizes.users * sizes.cols, 6);
-    const std::vector<float> item_start = random_normal(sizes.items * sizes.cols, 7);
-    for (size_t b = 0; b < problem.cursors.size(); ++b) {
-      const auto batch = static_cast<int64_t>(b);
+  for (const Shape& shape : edge_shapes()) {
+    const Problem problem(shape, 0.7f);
+    const std::vector<float> user_start = random_normal(shape.users * shape.cols, 6);
+    const std::vector<float> item_start = random_normal(shape.items * shape.cols, 7);
+    for (int64_t batch = 0; batch < problem.cursors.size(); ++batch) {
       problem.forward(batch);
       std::vector<double> coefficient = to_double(problem.coefficient.host());
       const Guarded<float> grad_user(user_start), grad_item(item_start);
@@ -197,8 +143,8 @@ TEST(BprBackward, MatchesOracle) {
 }
 
 TEST(BprBackward, MatchesFiniteDifferences) {
-  const Sizes sizes = {3, 4, 12, 12, 5};
-  const Problem problem(sizes);
+  const Shape shape = {3, 4, 12, 12, 5};
+  const Problem problem(shape, 1.0f);
   problem.forward(0);
   const Guarded<float> grad_user(std::vector<float>(15)), grad_item(std::vector<float>(20));
   problem.backward(0, grad_user, grad_item);
@@ -221,7 +167,8 @@ TEST(BprBackward, MatchesFiniteDifferences) {
 }
 
 TEST(BprBackward, AnItemAgainstItselfTeachesNothing) {
-  const Problem problem({1, 1, 2, 2, 3}, {1, 2, 3}, {4, 5, 6}, {0, 0}, {0, 0}, {0, 0});
+  const Problem problem({1, 1, 2, 2, 3}, to_device<float>({1, 2, 3}), to_device<float>({4, 5, 6}),
+                        zero_array<int32_t>(2), zero_array<int32_t>(2), zero_array<int32_t>(2));
   problem.forward(0);
   const Guarded<float> grad_user(std::vector<float>(3)), grad_item(std::vector<float>(3));
   problem.backward(0, grad_user, grad_item);
@@ -246,7 +193,7 @@ TEST(BprBackward, SameBitsAtAnyNumberOfThreads) {
 }
 
 TEST(Bpr, RejectsBadShapes) {
-  const Problem p({3, 4, 6, 6, 5});
+  const Problem p({3, 4, 6, 6, 5}, 1.0f);
   const Guarded<float> memory(100);
   const auto forward = [&](int64_t losses, int64_t coefficients, int64_t item_cols) {
     BprCall call = p.call(0);

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/embedding.h"
 
@@ -16,8 +16,8 @@ struct Epoch {
   Epoch(int64_t samples, int32_t table_rows, uint64_t seed)
       : batch_size(samples == 0 ? 1 : (samples + 2) * 2 / 3),
         row_of_sample(random_below(samples, table_rows, seed)),
-        segments(row_of_sample, batch_size, stream()),
-        cursors(sample_cursors(samples, batch_size)),
+        segments(row_of_sample, batch_size),
+        cursors(cases::sample_cursors(samples, batch_size)),
         device_cursors(cursors) {}
 
   int64_t batches() const { return static_cast<int64_t>(cursors.size()); }
@@ -29,7 +29,7 @@ struct Epoch {
 
   int64_t batch_size;
   std::vector<int32_t> row_of_sample;
-  HostSegments segments;
+  cases::BatchRows segments;
   std::vector<BatchCursor> cursors;
   Guarded<BatchCursor> device_cursors;
 };

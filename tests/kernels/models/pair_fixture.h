@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/models/neumf_pairs.h"
-#include "tests/kernels/epoch/host_segments.h"
+#include "tests/cases/batch_rows.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test {
@@ -17,11 +17,11 @@ struct PairFixture {
         positives(random_below(samples, static_cast<int32_t>(num_items), 32)),
         negatives(random_below(samples, static_cast<int32_t>(num_items), 33)),
         batch_size(samples_of_batch),
-        cursors(sample_cursors(samples, samples_of_batch)),
+        cursors(cases::sample_cursors(samples, samples_of_batch)),
         device_cursors(cursors),
-        user_rows(users, batch_size, stream()),
-        positive_rows(positives, batch_size, stream()),
-        negative_rows(negatives, batch_size, stream()),
+        user_rows(users, batch_size),
+        positive_rows(positives, batch_size),
+        negative_rows(negatives, batch_size),
         numbers{Guarded<int32_t>(2 * batch_size), Guarded<int32_t>(2 * batch_size),
                 Guarded<int32_t>(2 * batch_size), Guarded<int32_t>(2 * batch_size)},
         pair_cursor(1) {}
@@ -52,7 +52,7 @@ struct PairFixture {
   int64_t batch_size;
   std::vector<BatchCursor> cursors;
   Guarded<BatchCursor> device_cursors;
-  HostSegments user_rows, positive_rows, negative_rows;
+  cases::BatchRows user_rows, positive_rows, negative_rows;
   Guarded<int32_t> numbers[4];
   Guarded<BatchCursor> pair_cursor;
 
@@ -63,7 +63,7 @@ struct PairFixture {
 };
 
 /// The batch's distinct rows of a column, ascending.
-inline std::vector<int32_t> distinct_rows(const HostSegments& segments, int64_t number) {
+inline std::vector<int32_t> distinct_rows(const cases::BatchRows& segments, int64_t number) {
   const BatchCursor& c = segments.batches[static_cast<size_t>(number)];
   return {segments.rows.begin() + c.begin, segments.rows.begin() + c.begin + c.count};
 }

@@ -3,8 +3,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "tests/cases/batch_rows.h"
 #include "tests/finite_differences.h"
-#include "tests/kernels/epoch/host_segments.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test::scale_columns_test {
@@ -18,7 +18,7 @@ struct Case {
         x(random_normal(rows * cols, 1)),
         w(random_normal(cols, 2)),
         grad(random_normal(rows * cols, 3)),
-        segments(batch, std::max<int64_t>(1, static_cast<int64_t>(batch.size())), stream()),
+        segments(batch),
         cursor({BatchCursor{0, 0, static_cast<int32_t>(segments.rows.size())}}) {}
 
   void expect_as_oracle() const {
@@ -56,7 +56,7 @@ struct Case {
   int64_t rows, cols;
   std::vector<int32_t> batch;
   std::vector<float> x, w, grad;
-  HostSegments segments;
+  cases::BatchRows segments;
   Guarded<BatchCursor> cursor;
 };
 
