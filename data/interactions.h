@@ -30,9 +30,10 @@ struct Interactions {
 /// Numbers ids by first appearance.
 class IdNumbering {
  public:
-  /// Number of an id. The text must outlive this object.
+  /// Returns the number of an id, a new one for a new id. The text must outlive this object.
+  /// @throws Error if there are more ids than int32_t can number.
   int32_t number(std::string_view text);
-  /// Number of an id whose text is copied.
+  /// Returns the number of an id whose text is copied. @throws Error as number() does.
   int32_t number_copy(std::string text);
 
   int64_t size() const { return static_cast<int64_t>(texts_.size()); }

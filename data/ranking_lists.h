@@ -37,7 +37,8 @@ struct RankingLists {
 /// user's list.
 RankingLists read_ranking_lists(const std::filesystem::path& path, const Dataset& dataset);
 
-/// Reads lists from memory, as read_ranking_lists; `name` stands for the file in messages.
+/// Reads lists from memory. `name` stands for the file in messages.
+/// @throws Error as read_ranking_lists() does.
 RankingLists parse_ranking_lists(std::string_view text, std::string_view name,
                                  const Dataset& dataset);
 

@@ -46,16 +46,16 @@ std::vector<T> to_host(Vector<const T> values, const Stream& stream) {
   return host;
 }
 
-/// Only the items of `kept`, by their places in it.
+/// Keeps the items of `kept`, as indices into it.
 InteractionRows renumbered(SparseRows rows, const std::vector<int32_t>& kept,
                            const Stream& stream) {
   const InteractionRows all = {to_host(rows.offsets, stream), to_host(rows.items, stream)};
   InteractionRows result;
   for (int64_t u = 0; u < all.num_rows(); ++u) {
     for (const int32_t i : all.row(u)) {
-      const auto place = std::ranges::lower_bound(kept, i);
-      if (place != kept.end() && *place == i) {
-        result.items.push_back(static_cast<int32_t>(place - kept.begin()));
+      const auto found = std::ranges::lower_bound(kept, i);
+      if (found != kept.end() && *found == i) {
+        result.items.push_back(static_cast<int32_t>(found - kept.begin()));
       }
     }
     result.offsets.push_back(result.num_interactions());
@@ -63,7 +63,7 @@ InteractionRows renumbered(SparseRows rows, const std::vector<int32_t>& kept,
   return result;
 }
 
-/// Lists of the items of `kept`, by their places in it.
+/// Lists the items of `kept`, as indices into it.
 HostLists lists_among(Matrix<const float> user, Matrix<const float> item,
                       const std::vector<int32_t>& kept, SparseRows observed, int64_t length,
                       const char* row_name, const Stream& stream) {
@@ -95,9 +95,9 @@ HostLists best_lists(const PartialVectors& user, const PartialVectors& item, Spa
   for (int64_t u = 0; u < users; ++u) {
     if (user.has[static_cast<size_t>(u)] == 0) continue;
     for (int64_t k = 0; k < short_length; ++k) {
-      const int32_t place = among.items[u * short_length + k];
-      if (place < 0) break;
-      lists.items[u * length + k] = known[place];
+      const int32_t index = among.items[u * short_length + k];
+      if (index < 0) break;
+      lists.items[u * length + k] = known[index];
       lists.scores[u * length + k] = among.scores[u * short_length + k];
     }
   }
@@ -119,24 +119,24 @@ HostLists padded(const RankingLists& lists, int64_t length) {
 }
 
 RankingLists transposed(const RankingLists& lists, int64_t items) {
-  struct Place {
+  struct Entry {
     float score;  // or the rank, negative
     int32_t user;
   };
-  std::vector<std::vector<Place>> places(static_cast<size_t>(items));
+  std::vector<std::vector<Entry>> entries(static_cast<size_t>(items));
   const bool scored = !lists.scores.empty();
   for (int64_t u = 0; u < lists.num_users(); ++u) {
     for (int64_t k = lists.offsets[u]; k < lists.offsets[u + 1]; ++k) {
       const float score = scored ? lists.scores[k] : static_cast<float>(lists.offsets[u] - k);
-      places[lists.items[k]].push_back({score, static_cast<int32_t>(u)});
+      entries[lists.items[k]].push_back({score, static_cast<int32_t>(u)});
     }
   }
   RankingLists result;
-  for (std::vector<Place>& of_item : places) {
-    std::ranges::stable_sort(of_item, std::ranges::greater{}, &Place::score);
-    for (const Place& place : of_item) {
-      result.items.push_back(place.user);
-      if (scored) result.scores.push_back(place.score);
+  for (std::vector<Entry>& of_item : entries) {
+    std::ranges::stable_sort(of_item, std::ranges::greater{}, &Entry::score);
+    for (const Entry& entry : of_item) {
+      result.items.push_back(entry.user);
+      if (scored) result.scores.push_back(entry.score);
     }
     result.offsets.push_back(static_cast<int64_t>(result.items.size()));
   }

@@ -26,7 +26,7 @@ struct PartialVectors {
 /// without the observed ones. Users without a vector get an empty list, items without one are in no
 /// list.
 /// @param observed rows of the users, in device memory
-/// @param row_name what messages call a user, where users and items have changed places
+/// @param row_name what messages call a user; "item" where the rows are items
 /// @throws Error naming the first user with a score that is not finite.
 HostLists best_lists(const PartialVectors& user, const PartialVectors& item, SparseRows observed,
                      int64_t length, const char* row_name, const Stream& stream);

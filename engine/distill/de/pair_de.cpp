@@ -28,7 +28,7 @@ void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, double* lo
   const Matrix<float> grad_h_s = grad_student_.matrix(capacity_, student_columns_.count);
   const Matrix<float> joint = teacher_joint_.matrix(capacity_, teacher_.joint_dim());
   const Matrix<float> h_t = teacher_part_.matrix(capacity_, teacher_columns_.count);
-  RowSegments entities;  // a pair is numbered by its place in the epoch
+  RowSegments entities;  // a pair is numbered by its position in the epoch
   entities.batch = pairs.batch;
   entities.capacity = capacity_;
 
