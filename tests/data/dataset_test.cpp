@@ -5,7 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::dataset_test {
 namespace {
@@ -70,11 +70,8 @@ TEST(IdTable, SelectsInOrder) {
 }
 
 TEST(IdTable, RefusesRepeatedIdsAndBrokenOffsets) {
-  EXPECT_TRUE(contains(error_of([] { IdTable({3, 4, 3}); }), "\"3\" occurs twice"));
-  EXPECT_TRUE(contains(error_of([] {
-                         IdTable::from_bytes({'a', 'a'}, {0, 1, 2});
-                       }),
-                       "\"a\" occurs twice"));
+  expect_error([] { IdTable({3, 4, 3}); }, "\"3\" occurs twice");
+  expect_error([] { IdTable::from_bytes({'a', 'a'}, {0, 1, 2}); }, "\"a\" occurs twice");
   for (const auto& offsets :
        std::vector<std::vector<int64_t>>{{}, {1, 2}, {0, 1}, {0, 3, 2}, {0, -1, 2}}) {
     EXPECT_THROW(IdTable::from_bytes({'a', 'b'}, offsets), Error);
@@ -102,7 +99,7 @@ TEST(Dataset, RoundTrip) {
   EXPECT_FALSE(loaded.version.empty());
 
   save_dataset(loaded, folder / "again");
-  EXPECT_EQ(contents(folder / "d"), contents(folder / "again"));
+  EXPECT_EQ(read_text(folder / "d"), read_text(folder / "again"));
 }
 
 TEST(Dataset, AnEmptyOneIsLegal) {
@@ -206,20 +203,20 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Dataset, RefusesADamagedFile) {
   const TestFolder folder;
   save_dataset(small_dataset(), folder / "d");
-  std::string file = contents(folder / "d");
+  std::string file = read_text(folder / "d");
   file.back() ^= 1;  // within the bytes of an item's id: valid in itself
-  EXPECT_TRUE(contains(error_of([&] { load_dataset(folder.write("e", file)); }), "is damaged"));
+  expect_error([&] { load_dataset(folder.write("e", file)); }, "is damaged");
 }
 
 TEST(Dataset, RefusesOtherFiles) {
   const TestFolder folder;
   write_safetensors(folder / "m", {}, {{"format", "derrd-model"}});
-  EXPECT_TRUE(contains(error_of([&] { load_dataset(folder / "m"); }),
-                       "is no data set (its format is \"derrd-model\")"));
+  expect_error([&] { load_dataset(folder / "m"); },
+               "is no data set (its format is \"derrd-model\")");
   write_safetensors(folder / "n", {}, {});
-  EXPECT_TRUE(contains(error_of([&] { load_dataset(folder / "n"); }), "derrd prepare"));
+  expect_error([&] { load_dataset(folder / "n"); }, "derrd prepare");
   write_safetensors(folder / "o", {}, {{"format", "derrd-dataset"}});
-  EXPECT_TRUE(contains(error_of([&] { load_dataset(folder / "o"); }), "has no tensor"));
+  expect_error([&] { load_dataset(folder / "o"); }, "has no tensor");
 }
 
 TEST(InteractionRows, Contains) {

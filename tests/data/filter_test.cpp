@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include <cstdlib>
+#include <filesystem>
 #include <set>
 
 #include "data/dataset.h"
@@ -10,7 +11,7 @@
 #include "data/readers.h"
 #include "data/ready_split.h"
 #include "data/split.h"
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::filter_test {
 namespace {
@@ -56,11 +57,19 @@ TEST(Filter, KeepsEmptyUsersOnlyIfAsked) {
 
 TEST(Filter, DuplicatesDoNotCount) { EXPECT_EQ(filter(parse("u a a a\n"), 2, 0).size(), 0); }
 
+/// A file of the real data in the folder that the environment names, or an empty path.
+std::filesystem::path real_data(const std::string& name) {
+  const char* folder = std::getenv("DERRD_DATA");
+  const std::filesystem::path path = std::filesystem::path(folder == nullptr ? "" : folder) / name;
+  return std::filesystem::exists(path) ? path : "";
+}
+
 class CiteULike : public testing::Test {
  protected:
   void SetUp() override {
-    if (real_data().empty()) GTEST_SKIP() << "DERRD_DATA names no folder with citeulike/users.dat";
-    kept_ = filter(read_interactions(real_data() / "citeulike/users.dat", ReadOptions()), 5, 0);
+    const auto file = real_data("citeulike/users.dat");
+    if (file.empty()) GTEST_SKIP() << "DERRD_DATA names no folder with citeulike/users.dat";
+    kept_ = filter(read_interactions(file, ReadOptions()), 5, 0);
   }
   Interactions kept_;
 };
@@ -75,12 +84,10 @@ TEST_F(CiteULike, HasThePublishedSize) {
 }
 
 TEST_F(CiteULike, HasTheNumbersOfTheAuthorsSplit) {
-  const auto folder = real_data() / "citeulike";
-  if (!std::filesystem::exists(folder / "split0.train.tsv")) {
-    GTEST_SKIP() << "DERRD_DATA has no split0.*.tsv";
-  }
+  const auto train = real_data("citeulike/split0.train.tsv");
+  if (train.empty()) GTEST_SKIP() << "DERRD_DATA has no split0.*.tsv";
   const Dataset authors = read_ready_split(
-      {folder / "split0.train.tsv", folder / "split0.valid.tsv", folder / "split0.test.tsv", {}},
+      {train, real_data("citeulike/split0.valid.tsv"), real_data("citeulike/split0.test.tsv"), {}},
       ReadOptions());
   ASSERT_EQ(authors.num_users(), 5219);
   ASSERT_EQ(authors.num_items(), 25181);
@@ -97,10 +104,8 @@ TEST_F(CiteULike, HasTheNumbersOfTheAuthorsSplit) {
 }
 
 TEST(Foursquare, HasTheSizeThatIsDocumented) {
-  const auto file = real_data() / "foursquare/users.dat";
-  if (real_data().empty() || !std::filesystem::exists(file)) {
-    GTEST_SKIP() << "DERRD_DATA names no folder with foursquare/users.dat";
-  }
+  const auto file = real_data("foursquare/users.dat");
+  if (file.empty()) GTEST_SKIP() << "DERRD_DATA names no folder with foursquare/users.dat";
   ReadOptions options;
   options.format = Format::kCiteulike;
   const Interactions kept = filter(read_interactions(file, options), 15, 0);

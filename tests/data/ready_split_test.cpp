@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::ready_split_test {
 namespace {
@@ -19,9 +19,9 @@ class ReadySplitTest : public testing::Test {
     return dataset;
   }
 
-  std::string refusal(std::string_view train, std::string_view valid, std::string_view test,
-                      std::optional<std::string_view> candidates = std::nullopt) {
-    return error_of([&] { read(train, valid, test, candidates); });
+  void refused(std::string_view train, std::string_view valid, std::string_view test,
+               std::string_view part) {
+    expect_error([&] { read(train, valid, test); }, part);
   }
 
   TestFolder folder_;
@@ -75,31 +75,32 @@ TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
 }
 
 TEST_F(ReadySplitTest, RefusesContradictions) {
-  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n\n7\t2\n", "7\t3\n"),
-                       "valid.tsv:3: user \"7\" has 2 held-out items; keep one of them"));
-  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n7\t3\n"),
-                       "test.tsv:2: user \"7\" has 2 held-out items; keep one of them"));
-  EXPECT_TRUE(contains(refusal("7\t9\n5\t4\n", "5\t1\n7\t9\n", "7\t3\n"),
-                       "valid.tsv:2: user \"7\" has the item \"9\" for training too; remove it "
-                       "from one of the files"));
-  EXPECT_TRUE(contains(refusal("7\t9\n", "7\t1\n", "7\t9\n"),
-                       "test.tsv:1: user \"7\" has the item \"9\" for training too; remove it from "
-                       "one of the files"));
-  EXPECT_TRUE(contains(
-      refusal("7\t9\n5\t4\n", "7\t1\n", "5\t1\n7\t1\n"),
-      "test.tsv:2: user \"7\" has the same item for validation; remove it from one of the files"));
+  refused("7\t0\n", "7\t1\n\n7\t2\n", "7\t3\n",
+          "valid.tsv:3: user \"7\" has 2 held-out items; keep one of them");
+  refused("7\t0\n", "7\t1\n", "7\t2\n7\t3\n",
+          "test.tsv:2: user \"7\" has 2 held-out items; keep one of them");
+  refused("7\t9\n5\t4\n", "5\t1\n7\t9\n", "7\t3\n",
+          "valid.tsv:2: user \"7\" has the item \"9\" for training too; remove it "
+          "from one of the files");
+  refused("7\t9\n", "7\t1\n", "7\t9\n",
+          "test.tsv:1: user \"7\" has the item \"9\" for training too; remove it from "
+          "one of the files");
+  refused(
+      "7\t9\n5\t4\n", "7\t1\n", "5\t1\n7\t1\n",
+      "test.tsv:2: user \"7\" has the same item for validation; remove it from one of the files");
 }
 
 TEST_F(ReadySplitTest, RefusesBadCandidates) {
-  for (const char* item : {"0", "1", "2"}) {  // of each part
-    EXPECT_TRUE(contains(
-        refusal("7\t0\n", "7\t1\n", "7\t2\n", std::string("7\t3\n7\t") + item + "\n7\t4\n"),
-        std::string("candidates.tsv:2: user \"7\" has the candidate \"") + item +
-            "\", an item that it interacted with; remove it"));
+  const auto refused = [&](const std::string& candidates, const std::string& part) {
+    expect_error([&] { read("7\t0\n", "7\t1\n", "7\t2\n", candidates); }, part);
+  };
+  for (const std::string item : {"0", "1", "2"}) {  // one of each part
+    refused("7\t3\n7\t" + item + "\n7\t4\n", "candidates.tsv:2: user \"7\" has the candidate \"" +
+                                                 item +
+                                                 "\", an item that it interacted with; remove it");
   }
-  EXPECT_TRUE(contains(refusal("7\t0\n", "7\t1\n", "7\t2\n", "7\t3\n8\t3\n9\t3\n"),
-                       "candidates.tsv:2: user \"8\" is in none of the other files; remove its "
-                       "candidates"));
+  refused("7\t3\n8\t3\n9\t3\n",
+          "candidates.tsv:2: user \"8\" is in none of the other files; remove its candidates");
 }
 
 TEST_F(ReadySplitTest, AUserWithoutItemsIsRefusedWithoutALine) {
@@ -108,8 +109,8 @@ TEST_F(ReadySplitTest, AUserWithoutItemsIsRefusedWithoutALine) {
   const ReadySplit files{folder_.write("train.txt", "7 0\n"), folder_.write("valid.txt", "7 1\n"),
                          folder_.write("test.txt", "7 2\n"),
                          folder_.write("candidates.txt", "8\n")};
-  EXPECT_TRUE(contains(error_of([&] { read_ready_split(files, adjacency); }),
-                       "candidates.txt: user \"8\" is in none of the other files"));
+  expect_error([&] { read_ready_split(files, adjacency); },
+               "candidates.txt: user \"8\" is in none of the other files");
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include "data/dataset.h"
 #include "data/random.h"
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::split_test {
 namespace {
@@ -169,7 +169,7 @@ TEST(Candidates, DoNotChangeTheSplitAndDependOnTheSeed) {
 
 TEST(Candidates, RefuseWhatCannotBeHeld) {
   Dataset dataset = split_leave_one_out(users_with({3, 3}, 5), 0);
-  EXPECT_TRUE(contains(error_of([&] { draw_candidates(dataset, INT64_MAX, 0); }), "ask for fewer"));
+  expect_error([&] { draw_candidates(dataset, INT64_MAX, 0); }, "ask for fewer");
   EXPECT_THROW(draw_candidates(dataset, -1, 0), Error);
 }
 
@@ -199,7 +199,7 @@ TEST(RandomStream, StreamsDiffer) {
 
 TEST(RandomStream, BelowIsUnbiased) {
   RandomStream random(1, 2, 3);
-  // Of 3 * 2^62 numbers the remainder alone would hit the lowest 2^62 twice as often.
+  // Among 3 * 2^62 numbers the remainder alone would hit the lowest 2^62 twice as often.
   const uint64_t n = uint64_t{3} << 62;
   std::vector<int> thirds(3);
   for (int k = 0; k < 3000; ++k) ++thirds[random.below(n) >> 62];

@@ -9,7 +9,7 @@
 
 #include "data/random.h"
 #include "data/split.h"
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::synthesize_test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "tests/data/testing_files.h"
+#include "tests/files.h"
 
 namespace derrd::test::atomic_file_test {
 namespace {
@@ -17,7 +17,7 @@ TEST(AtomicFile, AppearsWithCommitOnly) {
   EXPECT_FALSE(std::filesystem::exists(folder / "result"));
   file.write("and half");
   file.commit();
-  EXPECT_EQ(contents(folder / "result"), "half and half");
+  EXPECT_EQ(read_text(folder / "result"), "half and half");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
 }
 
@@ -29,7 +29,7 @@ TEST(AtomicFile, WithoutCommitTheOldFileStaysAndNothingElse) {
     file.write("new");
     EXPECT_EQ(folder.names().size(), 2u);  // the temporary file is in the same folder
   }
-  EXPECT_EQ(contents(folder / "result"), "old");
+  EXPECT_EQ(read_text(folder / "result"), "old");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
 }
 
@@ -41,7 +41,7 @@ TEST(AtomicFile, ReplacesAnOldFileAndALeftOverTemporaryOne) {
   AtomicFile file(folder / "result");
   file.write("new");
   file.commit();
-  EXPECT_EQ(contents(folder / "result"), "new");
+  EXPECT_EQ(read_text(folder / "result"), "new");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
 }
 
@@ -60,7 +60,7 @@ TEST(AtomicFile, AFullDiskLeavesNothingBehind) {
   });
   ::setrlimit(RLIMIT_FSIZE, &old_limit);
   std::signal(SIGXFSZ, old_handler);
-  EXPECT_TRUE(contains(message, (folder / "result").string()));
+  EXPECT_TRUE(contains(message, folder / "result"));
   EXPECT_TRUE(folder.names().empty());
 }
 
@@ -72,15 +72,14 @@ TEST(AtomicFile, WritesThroughASymbolicLink) {
   file.write("new");
   file.commit();
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
-  EXPECT_EQ(contents(folder / "target"), "new");
+  EXPECT_EQ(read_text(folder / "target"), "new");
 }
 
 TEST(AtomicFile, RefusesWhatIsNoFile) {
   const TestFolder folder;
-  EXPECT_TRUE(contains(error_of([&] { AtomicFile file(folder.path()); }), "not a regular file"));
-  EXPECT_TRUE(contains(error_of([] { AtomicFile file("/dev/null"); }), "not a regular file"));
-  EXPECT_TRUE(contains(error_of([&] { AtomicFile file(folder / "none/result"); }),
-                       "create the folder first"));
+  expect_error([&] { AtomicFile file(folder.path()); }, "not a regular file");
+  expect_error([] { AtomicFile file("/dev/null"); }, "not a regular file");
+  expect_error([&] { AtomicFile file(folder / "none/result"); }, "create the folder first");
 }
 
 }  // namespace
