@@ -1,18 +1,18 @@
 #include "tests/apps/program.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <csignal>
-#include <cstdlib>
-#include <fstream>
-#include <functional>
+#include <filesystem>
+#include <random>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include "data/formats/safetensors.h"
 #include "data/split.h"
@@ -20,31 +20,15 @@
 
 namespace derrd::test {
 
-namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "derrd-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
 }
 
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-std::vector<std::string> TemporaryFolder::files() const {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Process::Process(const std::vector<std::string>& arguments) {
-  std::vector<std::string> owned = {DERRD_PROGRAM};
-  owned.insert(owned.end(), arguments.begin(), arguments.end());
+Process::Process(const Arguments& arguments) {
+  Arguments owned = Arguments{DERRD_PROGRAM} + arguments;
   std::vector<char*> argv;
   for (std::string& argument : owned) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -89,17 +73,76 @@ Result Process::wait() {
   return result;
 }
 
-Result derrd(const std::vector<std::string>& arguments) { return Process(arguments).wait(); }
+Result derrd(const Arguments& arguments) { return Process(arguments).wait(); }
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+Result expect_exit(int code, const Arguments& arguments, const std::vector<std::string>& parts) {
+  Result result = derrd(arguments);
+  EXPECT_EQ(result.exit_code, code) << testing::PrintToString(arguments) << "\n" << result.err;
+  expect_contains(result.err, parts);
+  return result;
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
+Result succeed(const Arguments& arguments) { return expect_exit(0, arguments); }
+
+Arguments CommandTest::words_of(std::initializer_list<std::string_view> parts) const {
+  Arguments all;
+  for (const std::string_view part : parts) {
+    std::istringstream stream{std::string(part)};
+    for (std::string word; stream >> word;) {
+      if (const size_t at = word.find('@'); at != std::string::npos) word.replace(at, 1, path(""));
+      all.push_back(word);
+    }
+  }
+  return all;
+}
+
+void CommandTest::wait_for_lines(Process& process, const std::string& name, size_t lines) const {
+  const auto give_up = std::chrono::steady_clock::now() + 60s;
+  while (!process.ended() && lines_of(read_text(path(name))).size() < lines) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+namespace {
+
+/// A log's records without their times.
+std::vector<nlohmann::json> timeless(const std::string& path) {
+  std::vector<nlohmann::json> records = read_log(path);
+  for (auto& record : records) record.erase("seconds");
+  return records;
+}
+
+}  // namespace
+
+void CommandTest::expect_same_bits_when_killed(const Arguments& run, int kills) const {
+  const auto start = std::chrono::steady_clock::now();
+  succeed(run + words("-o @whole --log @whole-log --checkpoint @whole-checkpoint "
+                      "--checkpoint-every 0"));
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
+  const Arguments resumed =
+      run + words("-o @model --log @log --checkpoint @checkpoint --checkpoint-every 0 --resume");
+  const auto expect_whole_result = [&] {
+    EXPECT_EQ(read_text(path("model")), read_text(path("whole")));
+    EXPECT_EQ(timeless(path("log")), timeless(path("whole-log")));
+  };
+  std::mt19937 random(1);
+  std::uniform_real_distribution<double> delay(0.0, whole.count() / 3);
+  while (kills > 0) {
+    Process process(resumed);
+    std::this_thread::sleep_for(std::chrono::duration<double>(delay(random)));
+    process.send(SIGKILL);
+    const Result result = process.wait();
+    if (result.signal == SIGKILL) {
+      --kills;
+      continue;
+    }
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    expect_whole_result();
+    for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
+  }
+  succeed(resumed);
+  expect_whole_result();
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -109,6 +152,13 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+std::vector<std::string> cells_of(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> cells;
+  for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
+  return cells;
+}
+
 std::vector<nlohmann::json> read_log(const std::string& path) {
   std::vector<nlohmann::json> records;
   for (const std::string& line : lines_of(read_text(path))) {
@@ -116,6 +166,19 @@ std::vector<nlohmann::json> read_log(const std::string& path) {
     EXPECT_TRUE(records.back().is_object()) << line;
   }
   return records;
+}
+
+nlohmann::json metadata_json(const std::string& path, const std::string& key) {
+  return nlohmann::json::parse(SafetensorsFile::read(path).metadata_or(key, ""));
+}
+
+std::vector<float> user_vectors(const std::string& path) {
+  return SafetensorsFile::read(path).values<float>("user_embedding");
+}
+
+nlohmann::json evaluated(const std::string& data, const std::string& model) {
+  const Result result = succeed({"evaluate", "--data", data, "--model", model, "--json"});
+  return nlohmann::json::parse(result.out)["models"][0];
 }
 
 Dataset write_dataset(const std::string& path, DatasetSize size) {
@@ -129,7 +192,7 @@ Dataset write_dataset(const std::string& path, DatasetSize size) {
   return dataset;
 }
 
-Dataset write_small_dataset(const TemporaryFolder& folder) {
+Dataset write_small_dataset(const TestFolder& folder) {
   return write_dataset(folder / "data",
                        {.users = 60, .items = 120, .interactions = 900, .candidates = 50});
 }
@@ -149,7 +212,7 @@ SmallModel::SmallModel(int64_t num_users, int64_t num_items, int64_t d)
 
 namespace {
 
-// Both truncate; exact for the numbers of SmallModel.
+// Conversions that truncate: exact for the numbers of SmallModel.
 uint16_t bfloat16(float value) {
   return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
 }

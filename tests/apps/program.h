@@ -1,31 +1,21 @@
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/types.h>
 
-#include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
+#include "tests/files.h"
 
 namespace derrd::test {
 
-/// A folder of its own for a test, removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  /// Names of the files in it, sorted.
-  std::vector<std::string> files() const;
-
- private:
-  std::filesystem::path path_;
-};
+using Arguments = std::vector<std::string>;
+Arguments operator+(Arguments a, const Arguments& b);
 
 struct Result {
   int exit_code = -1;  ///< -1 if a signal ended the program
@@ -37,7 +27,7 @@ struct Result {
 class Process {
  public:
   /// Starts it with these arguments.
-  explicit Process(const std::vector<std::string>& arguments);
+  explicit Process(const Arguments& arguments);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -50,21 +40,55 @@ class Process {
   Result wait();
 
  private:
-  TemporaryFolder outputs_;
+  TestFolder outputs_;
   pid_t pid_ = -1;
   int status_ = 0;
   bool ended_ = false;
 };
 
 /// Runs `derrd` to its end.
-Result derrd(const std::vector<std::string>& arguments);
+Result derrd(const Arguments& arguments);
 
-std::string read_text(const std::string& path);
-void write_text(const std::string& path, const std::string& text);
+constexpr int kFailure = 1, kUsageError = 2;
+/// Runs `derrd`, and expects this exit code and all of `parts` in what it writes to stderr.
+Result expect_exit(int code, const Arguments& arguments,
+                   const std::vector<std::string>& parts = {});
+/// Runs `derrd`, and expects it to succeed.
+Result succeed(const Arguments& arguments);
+
+/// A test with a folder for what its commands read and write.
+class CommandTest : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return folder_ / name; }
+  /// The words of all parts, separated by spaces; "@name" is a file of the test's folder.
+  template <class... Parts>
+  Arguments words(const Parts&... parts) const {
+    return words_of({parts...});
+  }
+  /// Waits for a file to have this number of lines, while the process works.
+  void wait_for_lines(Process& process, const std::string& name, size_t lines) const;
+  /// Kills a training at random moments, and resumes it, until `kills` have hit; expects the model
+  /// and the log, but for its times, of a training that is left alone.
+  void expect_same_bits_when_killed(const Arguments& run, int kills) const;
+
+  TestFolder folder_;
+
+ private:
+  Arguments words_of(std::initializer_list<std::string_view> parts) const;
+};
+
 /// The lines of a text, without their newlines.
 std::vector<std::string> lines_of(const std::string& text);
+/// The cells of a line, separated by tabs.
+std::vector<std::string> cells_of(const std::string& line);
 /// The records of a run's log. Fails the test at a line that is no JSON.
 std::vector<nlohmann::json> read_log(const std::string& path);
+/// An entry of a safetensors file's metadata that is JSON.
+nlohmann::json metadata_json(const std::string& path, const std::string& key);
+/// The users' vectors in a model's file.
+std::vector<float> user_vectors(const std::string& path);
+/// The figures that `derrd evaluate` gives for a model.
+nlohmann::json evaluated(const std::string& data, const std::string& model);
 
 struct DatasetSize {
   int64_t users, items, interactions, candidates;
@@ -73,7 +97,7 @@ struct DatasetSize {
 Dataset write_dataset(const std::string& path, DatasetSize size);
 
 /// A data set to train on in milliseconds, at folder / "data".
-Dataset write_small_dataset(const TemporaryFolder& folder);
+Dataset write_small_dataset(const TestFolder& folder);
 
 /// user_embedding [users, dim] and item_embedding [items, dim] with numbers that F16 and BF16 hold
 /// exactly.

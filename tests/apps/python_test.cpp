@@ -1,12 +1,5 @@
 // Every kind of file that the program writes, opened by Python's safetensors.
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <string>
-#include <vector>
-
 #include "tests/apps/program.h"
 
 namespace derrd::test::python_test {
@@ -55,45 +48,17 @@ for u in range(60):
     assert np.allclose(score[lists['items'][u]], best, rtol=1e-5, atol=1e-7), u
 )";
 
-TEST(Python, OpensEveryKindOfFile) {
-  if (std::system("python3 -c 'import numpy, safetensors.numpy' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3 has no numpy or safetensors (pip install numpy safetensors)";
-  }
-  const TemporaryFolder folder;
-  write_small_dataset(folder);
-  SmallModel(60, 120, 6).write(folder / "teacher");
-  const std::vector<std::vector<std::string>> commands = {
-      {"distill",
-       "--data",
-       folder / "data",
-       "--teacher",
-       folder / "teacher",
-       "--dim",
-       "4",
-       "--k",
-       "5",
-       "--l",
-       "5",
-       "--experts",
-       "3",
-       "--epochs",
-       "1",
-       "--seed",
-       "3",
-       "--quiet",
-       "-o",
-       folder / "model",
-       "--checkpoint",
-       folder / "checkpoint"},
-      {"recommend", "--data", folder / "data", "--model", folder / "model", "--top", "7",
-       "--format", "safetensors", "-o", folder / "lists"}};
-  for (const auto& command : commands) {
-    const Result result = derrd(command);
-    ASSERT_EQ(result.exit_code, 0) << result.err;
-  }
-  write_text(folder / "check.py", kScript);
-  EXPECT_EQ(std::system(fmt::format("python3 '{}' '{}'", folder / "check.py", folder / "").c_str()),
-            0);
+class Python : public CommandTest {};
+
+TEST_F(Python, OpensEveryKindOfFile) {
+  if (!python_has("numpy, safetensors.numpy")) GTEST_SKIP() << "pip install numpy safetensors";
+  write_small_dataset(folder_);
+  SmallModel(60, 120, 6).write(path("teacher"));
+  succeed(
+      words("distill --data @data --teacher @teacher --dim 4 --k 5 --l 5 --experts 3 --epochs 1 "
+            "--seed 3 --quiet -o @model --checkpoint @checkpoint"));
+  succeed(words("recommend --data @data --model @model --top 7 --format safetensors -o @lists"));
+  run_python(folder_, kScript);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Every command's help, exit codes, configuration files, and what info says.
 
-#include <gtest/gtest.h>
-
+#include <map>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -15,22 +14,22 @@
 namespace derrd::test::commands_test {
 namespace {
 
+class Commands : public CommandTest {};
+class Info : public CommandTest {};
+
 const std::vector<std::string> kCommands = {"prepare",  "synthesize", "train",     "distill",
                                             "evaluate", "recommend",  "reproduce", "search",
                                             "export",   "info"};
 
-TEST(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
+TEST_F(Commands, HelpOfEachHasAnExampleAndTheCommonOptions) {
   for (const std::string& command : kCommands) {
-    const Result result = derrd({command, "--help"});
-    EXPECT_EQ(result.exit_code, 0) << command;
-    EXPECT_NE(result.out.find("Example:\n  derrd " + command), std::string::npos) << result.out;
-    for (const char* option : {"--config", "--seed", "--threads"}) {
-      EXPECT_NE(result.out.find(option), std::string::npos) << command << " " << option;
-    }
+    const Result result = succeed({command, "--help"});
+    expect_contains(result.out,
+                    {"Example:\n  derrd " + command, "--config", "--seed", "--threads"});
   }
 }
 
-TEST(Commands, HelpFitsAHundredColumns) {
+TEST_F(Commands, HelpFitsAHundredColumns) {
   std::vector<std::vector<std::string>> helps = {{"--help"}};
   for (const std::string& command : kCommands) helps.push_back({command, "--help"});
   for (const auto& help : helps) {
@@ -41,305 +40,219 @@ TEST(Commands, HelpFitsAHundredColumns) {
   }
 }
 
-TEST(Commands, HelpShowsDefaults) {
+TEST_F(Commands, HelpShowsDefaults) {
   const std::string help = derrd({"distill", "--help"}).out;
-  const std::vector<std::pair<std::string, std::string>> defaults = {
-      {"--lr FLOAT", "0.001"},
-      {"--weight-decay FLOAT", "0.001"},
-      {"--batch INT", "1024"},
-      {"--row-updates TEXT:{auto,lazy,every-step}", "auto"},
-      {"--graph TEXT:{on,off}", "on"},
-      {"--epochs INT", "1000"},
-      {"--lambda-de FLOAT", "0.01"},
-      {"--experts INT", "30"},
-      {"--tau-end FLOAT", "1e-10"},
-      {"--lambda-rrd FLOAT", "0.001"},
-      {"--k INT", "40"},
-      {"--l INT", "40"},
-      {"--t FLOAT", "10"},
-      {"--list INT", "500"},
-      {"--tau-start FLOAT", "1"},
-      {"--tau-horizon INT", "1000"},
-      {"--lambda-ir FLOAT", "0.0005"},
-      {"--ir-k INT", "20"},
-      {"--ir-l INT", "20"},
-      {"--ir-t FLOAT", "10"},
-      {"--ir-list INT", "500"},
-      {"--lambda-rd FLOAT", "1"},
-      {"--rd-k INT", "10"},
-      {"--rd-sharpness FLOAT", "1"},
-      {"--rd-mu FLOAT", "0.1"},
-      {"--rd-negatives INT", "100"},
-      {"--rd-warmup INT", "30"},
-      {"--lambda-cd FLOAT", "1"},
-      {"--cd-items INT", "50"},
-      {"--cd-list INT", "3000"},
-      {"--cd-t FLOAT", "150"},
-      {"--cd-t1 FLOAT", "2"},
-      {"--cd-t2 FLOAT", "0"},
-      {"--seed UINT", "0"},
-      {"--checkpoint-every FLOAT", "30"}};
-  for (const auto& [option, value] : defaults) {
+  for (const std::string option : {"--lr FLOAT=0.001",
+                                   "--weight-decay FLOAT=0.001",
+                                   "--batch INT=1024",
+                                   "--row-updates TEXT:{auto,lazy,every-step}=auto",
+                                   "--graph TEXT:{on,off}=on",
+                                   "--epochs INT=1000",
+                                   "--lambda-de FLOAT=0.01",
+                                   "--experts INT=30",
+                                   "--tau-end FLOAT=1e-10",
+                                   "--lambda-rrd FLOAT=0.001",
+                                   "--k INT=40",
+                                   "--l INT=40",
+                                   "--t FLOAT=10",
+                                   "--list INT=500",
+                                   "--tau-start FLOAT=1",
+                                   "--tau-horizon INT=1000",
+                                   "--lambda-ir FLOAT=0.0005",
+                                   "--ir-k INT=20",
+                                   "--ir-l INT=20",
+                                   "--ir-t FLOAT=10",
+                                   "--ir-list INT=500",
+                                   "--lambda-rd FLOAT=1",
+                                   "--rd-k INT=10",
+                                   "--rd-sharpness FLOAT=1",
+                                   "--rd-mu FLOAT=0.1",
+                                   "--rd-negatives INT=100",
+                                   "--rd-warmup INT=30",
+                                   "--lambda-cd FLOAT=1",
+                                   "--cd-items INT=50",
+                                   "--cd-list INT=3000",
+                                   "--cd-t FLOAT=150",
+                                   "--cd-t1 FLOAT=2",
+                                   "--cd-t2 FLOAT=0",
+                                   "--seed UINT=0",
+                                   "--checkpoint-every FLOAT=30"}) {
     // CLI11 2.4 puts a default into brackets.
-    const bool shown = help.find(option + "=" + value) != std::string::npos ||
-                       help.find(option + " [" + value + "]") != std::string::npos;
-    EXPECT_TRUE(shown) << option << " " << value << "\n" << help;
+    const size_t equals = option.rfind('=');
+    const std::string bracketed = option.substr(0, equals) + " [" + option.substr(equals + 1) + "]";
+    EXPECT_TRUE(contains(help, option) || contains(help, bracketed)) << option << "\n" << help;
   }
 }
 
-TEST(Commands, VersionIsTold) {
-  const Result result = derrd({"--version"});
-  EXPECT_EQ(result.exit_code, 0);
+TEST_F(Commands, VersionIsTold) {
+  const Result result = succeed({"--version"});
   EXPECT_EQ(result.out, std::string("derrd ") + kVersion + "\n");
 }
 
-TEST(Commands, NoNumberOfThreadsMeansAll) {
-  const TemporaryFolder folder;
-  const std::string data = folder / "data";
-  const std::string model = folder / "model";
-  write_text(folder / "users.dat", "3 0 1 2\n3 1 2 3\n3 2 3 4\n");
-  write_text(folder / "recipe.toml",
+TEST_F(Commands, NoNumberOfThreadsMeansAll) {
+  write_text(path("users.dat"), "3 0 1 2\n3 1 2 3\n3 2 3 4\n");
+  write_text(path("recipe.toml"),
              "[prepare]\nformat = \"citeulike\"\nmin-user = 1\ncandidates = 2\n[bpr.teacher]\ndim "
              "= 2\n[bpr.rrd]\n");
-  const std::vector<std::vector<std::string>> commands = {
-      {"prepare", folder / "users.dat", "--format", "citeulike", "--min-user", "1", "--candidates",
-       "2", "-o", data},
-      {"synthesize", "--users", "20", "--items", "30", "--interactions", "200", "--candidates", "5",
-       "-o", data},
-      {"train", "--data", data, "--dim", "2", "--epochs", "1", "--quiet", "-o", model},
-      {"distill", "--data", data, "--teacher", model, "--dim", "1", "--k", "3", "--l", "3",
-       "--epochs", "1", "--quiet", "-o", folder / "student"},
-      {"evaluate", "--data", data, "--model", model},
-      {"recommend", "--data", data, "--model", model},
-      {"reproduce", "--data", "citeulike=" + (folder / "users.dat"), "--work", folder / "work",
-       "--recipes", folder / "recipe.toml", "--table", "1", "--splits", "0", "-o",
-       folder / "report", "--quiet"},
-      {"search", "--data", "citeulike=" + (folder / "users.dat"), "--work", folder / "work",
-       "--method", "rrd", "--dry-run"},
-      {"export", model, "-o", folder / "exported"},
-      {"info"},
-  };
+  const std::vector<const char*> commands = {
+      "prepare @users.dat --format citeulike --min-user 1 --candidates 2 -o @data",
+      "synthesize --users 20 --items 30 --interactions 200 --candidates 5 -o @data",
+      "train --data @data --dim 2 --epochs 1 --quiet -o @model",
+      "distill --data @data --teacher @model --dim 1 --k 3 --l 3 --epochs 1 --quiet -o @student",
+      "evaluate --data @data --model @model",
+      "recommend --data @data --model @model",
+      "reproduce --data citeulike=@users.dat --work @work --recipes @recipe.toml --table 1 "
+      "--splits 0 -o @report --quiet",
+      "search --data citeulike=@users.dat --work @work --method rrd --dry-run",
+      "export @model -o @exported",
+      "info"};
   ASSERT_EQ(commands.size(), kCommands.size());
-  for (auto arguments : commands) {
-    arguments.insert(arguments.end(), {"--threads", "0"});
-    const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 0) << arguments[0] << result.err;
-    arguments.back() = "-1";
-    EXPECT_EQ(derrd(arguments).exit_code, 2) << arguments[0];
+  for (const char* command : commands) {
+    succeed(words(command, "--threads 0"));
+    expect_exit(kUsageError, words(command, "--threads -1"));
   }
 }
 
-TEST(Commands, UsageErrorsExitWithTwo) {
-  const std::vector<std::vector<std::string>> usages = {
-      {},
-      {"tain"},
-      {"train"},
-      {"train", "--data", "d"},
-      {"train", "--data", "d", "-o", "m", "--no-such-option"},
-      {"train", "--data", "d", "-o", "m", "--lr", "0"},
-      {"train", "--data", "d", "-o", "m", "--lr", "nan"},
-      {"train", "--data", "d", "-o", "m", "--lr", "inf"},
-      {"train", "--data", "d", "-o", "m", "--weight-decay", "-1"},
-      {"train", "--data", "d", "-o", "m", "--batch", "0"},
-      {"train", "--data", "d", "-o", "m", "--batch", "2.5"},
-      {"train", "--data", "d", "-o", "m", "--epochs", "99999999999"},
-      {"train", "--data", "d", "-o", "m", "--seed", "-1"},
-      {"train", "--data", "d", "-o", "m", "--threads", "-1"},
-      {"train", "--data", "d", "-o", "m", "--model", "svd"},
-      {"train", "--data", "d", "-o", "m", "--preset", "mine"},
-      {"train", "--data", "d", "-o", "m", "--row-updates", "never"},
-      {"train", "--data", "d", "-o", "m", "--graph", "never"},
-      {"train", "--data", "d", "-o", "m", "--resume"},
-      {"distill", "--data", "d", "-o", "m", "--method", "de"},
-      {"distill", "--data", "d", "-o", "m", "--method", "none"},
-      {"distill", "--data", "d", "-o", "m", "--method", "xd", "--teacher", "t"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0.1", "--dim", "3"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "0"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--size", "1e300"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "de+"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--list", "10", "--k", "11"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "1e-300"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--tau-end", "0.5", "--tau-start",
-       "0.4"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--expert-floor", "2"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--t", "1e-300"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "rrd+rrd"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "none", "--auto-lambda"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k", "0"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
-       std::to_string(kMaxRankingSamples)},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l",
-       std::to_string(kMaxRankingSamples)},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--l", "2.5"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-k", "513"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--rd-mu", "0"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--cd-t1", "0"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "cd", "--cd-list", "10",
-       "--cd-items", "11"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-list", "10",
-       "--ir-k", "11"},
-      {"distill", "--data", "d", "-o", "m", "--teacher", "t", "--method", "ir", "--ir-k", "20",
-       "--ir-l", "500"},
-      {"evaluate", "--data", "d"},
-      {"reproduce", "--data", "citeulike=d", "--work", "w"},
-      {"reproduce", "--data", "citeulike=d", "--work", "w", "-o", "r", "--splits", "-1"},
-      {"search", "--data", "citeulike=d", "--work", "w"},
-      {"search", "--data", "citeulike=d", "--work", "w", "--method", "de", "--factor", "1"},
-      {"recommend", "--data", "d", "--model", "m", "--top", "0"},
-      {"recommend", "--data", "d", "--model", "m", "--format", "xml"},
-      {"recommend", "--data", "d", "--model", "m", "--format", "safetensors"},
-      {"recommend", "--data", "d", "--model", "m", "--users", "1", "--users-file", "f"},
-      {"export", "m"},
-      {"export", "-o", "f"},
-      {"export", "m", "-o", "f", "--format", "csv"},
-      {"export", "m", "-o", "f", "--format", "tsv"},
-      {"export", "m", "-o", "f", "--top", "5"},
-      {"export", "m", "-o", "f", "--format", "npy", "--user-name", "P"},
-      {"export", "m", "-o", "f", "--format", "tsv", "--data", "d", "--item-name", "Q"},
-      {"train", "--config", "/no/such/file.toml"},
-  };
-  for (const auto& arguments : usages) {
-    std::string shown;
-    for (const std::string& argument : arguments) shown += argument + " ";
-    const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 2) << shown;
-    EXPECT_FALSE(result.err.empty()) << shown;
-  }
-}
-
-TEST(Commands, SlotsOfRankingDistillationAreLimited) {
+TEST_F(Commands, UsageErrorsExitWithTwo) {
   const std::string most = std::to_string(kMaxRankingSamples);
-  const int64_t most_of_a_kind = kMaxRankingSamples - 1;
-  const auto refused = [](int64_t k, int64_t l, const std::vector<std::string>& texts) {
-    const Result result = derrd({"distill", "--data", "d", "-o", "m", "--teacher", "t", "--k",
-                                 std::to_string(k), "--l", std::to_string(l), "--list", "600"});
-    EXPECT_EQ(result.exit_code, 2) << result.err;
-    for (const std::string& text : texts) {
-      EXPECT_NE(result.err.find(text), std::string::npos) << text << "\n" << result.err;
+  const std::map<std::string, std::vector<std::string>> usages = {
+      {"",
+       {"", "tain", "train", "train --data d", "evaluate --data d", "export m", "export -o f",
+        "train --config /no/such/file.toml"}},
+      {"train --data d -o m",
+       {"--no-such-option", "--lr 0", "--lr nan", "--lr inf", "--weight-decay -1", "--batch 0",
+        "--batch 2.5", "--epochs 99999999999", "--seed -1", "--threads -1", "--model svd",
+        "--preset mine", "--row-updates never", "--graph never", "--resume"}},
+      {"distill --data d -o m", {"--method de", "--method none", "--method xd --teacher t"}},
+      {"distill --data d -o m --teacher t",
+       {"--size 0.1 --dim 3",
+        "--size 0",
+        "--size 1e300",
+        "--method de+",
+        "--list 10 --k 11",
+        "--tau-end 0",
+        "--tau-end 1e-300",
+        "--tau-end 0.5 --tau-start 0.4",
+        "--expert-floor 2",
+        "--t 1e-300",
+        "--method rrd+rrd",
+        "--method none --auto-lambda",
+        "--k 0",
+        "--k " + most,
+        "--l " + most,
+        "--l 2.5",
+        "--rd-k 513",
+        "--rd-mu 0",
+        "--cd-t1 0",
+        "--method cd --cd-list 10 --cd-items 11",
+        "--method ir --ir-list 10 --ir-k 11",
+        "--method ir --ir-k 20 --ir-l 500"}},
+      {"reproduce --data citeulike=d --work w", {"", "-o r --splits -1"}},
+      {"search --data citeulike=d --work w", {"", "--method de --factor 1"}},
+      {"recommend --data d --model m",
+       {"--top 0", "--format xml", "--format safetensors", "--users 1 --users-file f"}},
+      {"export m -o f",
+       {"--format csv", "--format tsv", "--top 5", "--format npy --user-name P",
+        "--format tsv --data d --item-name Q"}},
+  };
+  for (const auto& [command, all_options] : usages) {
+    for (const std::string& options : all_options) {
+      EXPECT_FALSE(expect_exit(kUsageError, words(command, options)).err.empty()) << options;
     }
-  };
-  refused(most_of_a_kind + 1, 40, {"--k", "to " + std::to_string(most_of_a_kind)});
-  refused(40, most_of_a_kind + 1, {"--l", "to " + std::to_string(most_of_a_kind)});
-  refused(most_of_a_kind, 2, {"--k", "--l", "at most " + most, "lower"});
-  const std::string help = derrd({"distill", "--help"}).out;
-  EXPECT_NE(help.find("at most " + most + ":"), std::string::npos) << help;
-
-  const TemporaryFolder folder;
-  write_small_dataset(folder);
-  SmallModel(60, 120, 3).write(folder / "teacher");
-  std::vector<std::string> most_slots = {"distill",        "--method",      "rrd",
-                                         "--data",         folder / "data", "-o",
-                                         folder / "model", "--teacher",     folder / "teacher"};
-  for (const char* more : {"--dim=2", "--epochs=1", "--quiet", "--list=600", "--l=1"}) {
-    most_slots.emplace_back(more);
   }
-  most_slots.push_back("--k=" + std::to_string(most_of_a_kind));
-  const Result longest = derrd(most_slots);
-  EXPECT_EQ(longest.exit_code, 0) << longest.err;
 }
 
-TEST(Commands, FailuresExitWithOneAndOneMessage) {
-  const TemporaryFolder folder;
-  const std::string output = folder / "model";
-  write_text(folder / "text", "not safetensors");
-  const std::vector<std::vector<std::string>> failures = {
-      {"train", "--data", folder / "missing", "-o", output},
-      {"train", "--data", folder / "text", "-o", output},
-      {"evaluate", "--data", folder / "missing", "--model", folder / "text"},
-      {"recommend", "--data", folder / "missing", "--model", folder / "text"},
-      {"info", folder / "missing"},
-      {"info", folder / "text"},
+TEST_F(Commands, SlotsOfRankingDistillationAreLimited) {
+  const std::string most = std::to_string(kMaxRankingSamples);
+  const std::string most_of_a_kind = std::to_string(kMaxRankingSamples - 1);
+  const auto refused = [&](const std::string& k, const std::string& l,
+                           const std::vector<std::string>& parts) {
+    expect_exit(kUsageError, words("distill --data d -o m --teacher t --list 600 --k", k, "--l", l),
+                parts);
   };
-  for (const auto& arguments : failures) {
-    const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 1) << arguments[0];
+  refused(most, "40", {"--k", "to " + most_of_a_kind});
+  refused("40", most, {"--l", "to " + most_of_a_kind});
+  refused(most_of_a_kind, "2", {"--k", "--l", "at most " + most, "lower"});
+  EXPECT_TRUE(contains(derrd({"distill", "--help"}).out, "at most " + most + ":"));
+
+  write_small_dataset(folder_);
+  SmallModel(60, 120, 3).write(path("teacher"));
+  succeed(
+      words("distill --method rrd --data @data -o @model --teacher @teacher --dim 2 --epochs 1 "
+            "--quiet --list 600 --l 1 --k",
+            most_of_a_kind));
+}
+
+TEST_F(Commands, FailuresExitWithOneAndOneMessage) {
+  write_text(path("text"), "not safetensors");
+  for (const char* command :
+       {"train --data @missing -o @model", "train --data @text -o @model",
+        "evaluate --data @missing --model @text", "recommend --data @missing --model @text",
+        "info @missing", "info @text"}) {
+    const Result result = expect_exit(kFailure, words(command), {path("")});
     EXPECT_TRUE(result.err.starts_with("derrd: ")) << result.err;
-    EXPECT_NE(result.err.find(folder / ""), std::string::npos) << result.err;
   }
-  EXPECT_EQ(folder.files(), std::vector<std::string>{"text"});
+  EXPECT_EQ(folder_.names(), Arguments{"text"});
 }
 
-class Config : public testing::Test {
+class Config : public CommandTest {
  protected:
   Config() { write_small_dataset(folder_); }
 
-  /// The options in the metadata of a model trained with these arguments.
-  nlohmann::json options_of(std::vector<std::string> arguments) {
-    const std::string model = folder_ / "model";
-    arguments.insert(arguments.begin(), {"train", "--quiet", "-o", model});
-    const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    if (result.exit_code != 0) return {};
-    return nlohmann::json::parse(SafetensorsFile::read(model).metadata_or("options", ""));
+  void configure(const std::string& text) const { write_text(path("run.toml"), text); }
+  /// The options in the metadata of a model trained with the configuration.
+  nlohmann::json trained_options(const std::string& flags = "--data @data") const {
+    succeed(words("train --quiet -o @model --config @run.toml", flags));
+    return metadata_json(path("model"), "options");
   }
-  TemporaryFolder folder_;
 };
 
 TEST_F(Config, GivesValuesAndTheCommandLineWins) {
-  write_text(folder_ / "run.toml",
-             "data = \"" + (folder_ / "data") + "\"\ndim = 7\nlr = 0.25\nepochs = 2\n");
-  const auto options = options_of({"--config", folder_ / "run.toml", "--dim", "5"});
+  configure("data = \"" + path("data") + "\"\ndim = 7\nlr = 0.25\nepochs = 2\n");
+  const auto options = trained_options("--dim 5");
   EXPECT_EQ(options["dim"], 5);
   EXPECT_EQ(options["lr"], 0.25);
   EXPECT_EQ(options["epochs"], 2);
 }
 
 TEST_F(Config, TheCommandLineWinsOverWhatExcludesIt) {
-  SmallModel(60, 120, 10).write(folder_ / "teacher");
-  const auto dim_of = [&](const std::string& text, const std::vector<std::string>& flags) {
-    write_text(folder_ / "run.toml", text);
-    std::vector<std::string> arguments = {"distill",
-                                          "--config",
-                                          folder_ / "run.toml",
-                                          "--data",
-                                          folder_ / "data",
-                                          "--teacher",
-                                          folder_ / "teacher",
-                                          "--method",
-                                          "none",
-                                          "--epochs",
-                                          "1",
-                                          "--quiet",
-                                          "-o",
-                                          folder_ / "model"};
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    const Result result = derrd(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return SafetensorsFile::read(folder_ / "model").tensor("user_embedding").shape[1];
+  SmallModel(60, 120, 10).write(path("teacher"));
+  const auto dim_of = [&](const std::string& text, const std::string& flags) {
+    configure(text);
+    succeed(
+        words("distill --config @run.toml --data @data --teacher @teacher --method none "
+              "--epochs 1 --quiet -o @model",
+              flags));
+    return SafetensorsFile::read(path("model")).tensor("user_embedding").shape[1];
   };
-  EXPECT_EQ(dim_of("dim = 7\n", {"--size", "0.5"}), 5);
-  EXPECT_EQ(dim_of("size = 0.5\n", {"--dim", "3"}), 3);
-  EXPECT_EQ(dim_of("size = 0.4\n", {}), 4);
+  EXPECT_EQ(dim_of("dim = 7\n", "--size 0.5"), 5);
+  EXPECT_EQ(dim_of("size = 0.5\n", "--dim 3"), 3);
+  EXPECT_EQ(dim_of("size = 0.4\n", ""), 4);
 
-  write_text(folder_ / "run.toml", "dim = 7\nsize = 0.5\n");
-  const Result both =
-      derrd({"distill", "--config", folder_ / "run.toml", "--data", folder_ / "data", "--teacher",
-             folder_ / "teacher", "-o", folder_ / "model"});
-  EXPECT_EQ(both.exit_code, 2) << both.err;
-  EXPECT_NE(both.err.find("--dim"), std::string::npos) << both.err;
+  configure("dim = 7\nsize = 0.5\n");
+  expect_exit(kUsageError,
+              words("distill --config @run.toml --data @data --teacher @teacher -o @model"),
+              {"--dim"});
 }
 
 TEST_F(Config, MayBeginWithAByteOrderMark) {
-  write_text(folder_ / "run.toml",
-             "\xEF\xBB\xBF"
-             "dim = 6\nepochs = 1\n");
-  EXPECT_EQ(options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"})["dim"], 6);
+  configure(
+      "\xEF\xBB\xBF"
+      "dim = 6\nepochs = 1\n");
+  EXPECT_EQ(trained_options()["dim"], 6);
 }
 
 TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
-  write_text(folder_ / "run.toml", "epochs = 2\n[train]\ndim = 6\n[distill]\ndim = 9\nk = 3\n");
-  const auto options = options_of({"--config", folder_ / "run.toml", "--data", folder_ / "data"});
+  configure("epochs = 2\n[train]\ndim = 6\n[distill]\ndim = 9\nk = 3\n");
+  const auto options = trained_options();
   EXPECT_EQ(options["dim"], 6);
 }
 
 TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
   for (const char* text : {"dmi = 6\n", "lr = -1\n", "epochs = \"many\"\n",
                            "[training]\nepochs = 1\n", "[Train]\nlr = 0.1\n"}) {
-    write_text(folder_ / "run.toml", text);
-    const Result result = derrd({"train", "--config", folder_ / "run.toml", "--data",
-                                 folder_ / "data", "-o", folder_ / "model"});
-    EXPECT_EQ(result.exit_code, 2) << text << result.err;
+    configure(text);
+    expect_exit(kUsageError, words("train --config @run.toml --data @data -o @model"));
   }
 }
 
@@ -349,59 +262,38 @@ TEST_F(Config, ErrorsNameFileAndLine) {
         {"epochs = 1\n[training]\n", 2, ":2: there is no command \"training\""},
         {"[train.more]\nlr = 1\n", 2, ":1: train has no option \"more\""},
         {"lr = 0.1\nepochs 3\n", 1, ":2: "}}) {
-    write_text(folder_ / "run.toml", text);
-    const Result result = derrd({"train", "--config", folder_ / "run.toml", "--data",
-                                 folder_ / "data", "-o", folder_ / "model"});
-    EXPECT_EQ(result.exit_code, exit_code) << text << result.err;
-    EXPECT_NE(result.err.find((folder_ / "run.toml") + what), std::string::npos) << result.err;
+    configure(text);
+    expect_exit(exit_code, words("train --config @run.toml --data @data -o @model"),
+                {path("run.toml") + what});
   }
 }
 
 TEST_F(Config, TakesFlagsAndLists) {
-  write_text(folder_ / "run.toml", "quiet = true\n[evaluate]\nmodel = [\"a\", \"b\"]\n");
+  configure("quiet = true\n[evaluate]\nmodel = [\"a\", \"b\"]\n");
   const Result trained =
-      derrd({"train", "--config", folder_ / "run.toml", "--data", folder_ / "data", "--dim", "2",
-             "--epochs", "1", "-o", folder_ / "a"});
-  EXPECT_EQ(trained.exit_code, 0) << trained.err;
+      succeed(words("train --config @run.toml --data @data --dim 2 --epochs 1 -o @a"));
   EXPECT_EQ(trained.err, "");
-  SmallModel(60, 120, 3).write(folder_ / "b");
-  write_text(folder_ / "run.toml", "[evaluate]\njson = true\nmodel = [\"" + (folder_ / "a") +
-                                       "\", \"" + (folder_ / "b") + "\"]\n");
-  const Result both =
-      derrd({"evaluate", "--config", folder_ / "run.toml", "--data", folder_ / "data"});
-  EXPECT_EQ(both.exit_code, 0) << both.err;
+  SmallModel(60, 120, 3).write(path("b"));
+  configure("[evaluate]\njson = true\nmodel = [\"" + path("a") + "\", \"" + path("b") + "\"]\n");
+  const Result both = succeed(words("evaluate --config @run.toml --data @data"));
   EXPECT_EQ(nlohmann::json::parse(both.out)["models"].size(), 2u);
 }
 
-TEST(Info, TellsWhatTheProgramRunsOn) {
-  const Result result = derrd({"info"});
-  EXPECT_EQ(result.exit_code, 0);
+TEST_F(Info, TellsWhatTheProgramRunsOn) {
+  const Result result = succeed({"info"});
   for (const char* key :
        {"derrd", "compiler", "build", "backend", "device", "threads", "libraries"}) {
-    EXPECT_NE(("\n" + result.out).find("\n" + std::string(key) + " "), std::string::npos)
-        << key << "\n"
-        << result.out;
+    EXPECT_TRUE(contains("\n" + result.out, "\n" + std::string(key) + " "));
   }
 }
 
-TEST(Info, TellsWhatAFileIs) {
-  const TemporaryFolder folder;
-  const Dataset dataset = write_small_dataset(folder);
-  SmallModel(3, 4, 2).write(folder / "foreign", "F16");
-  ASSERT_EQ(derrd({"train", "--data", folder / "data", "-o", folder / "model", "--dim", "4",
-                   "--epochs", "2", "--checkpoint", folder / "checkpoint"})
-                .exit_code,
-            0);
-  ASSERT_EQ(derrd({"recommend", "--data", folder / "data", "--model", folder / "model", "--top",
-                   "3", "--format", "safetensors", "-o", folder / "lists"})
-                .exit_code,
-            0);
-  const auto expect = [&](const char* file, const std::vector<std::string>& texts) {
-    const Result result = derrd({"info", folder / file});
-    EXPECT_EQ(result.exit_code, 0);
-    for (const std::string& text : texts) {
-      EXPECT_NE(result.out.find(text), std::string::npos) << text << "\n" << result.out;
-    }
+TEST_F(Info, TellsWhatAFileIs) {
+  const Dataset dataset = write_small_dataset(folder_);
+  SmallModel(3, 4, 2).write(path("foreign"), "F16");
+  succeed(words("train --data @data -o @model --dim 4 --epochs 2 --checkpoint @checkpoint"));
+  succeed(words("recommend --data @data --model @model --top 3 --format safetensors -o @lists"));
+  const auto expect = [&](const std::string& file, const std::vector<std::string>& parts) {
+    expect_contains(succeed({"info", path(file)}).out, parts);
   };
   expect("data", {"data set of derrd", "hash: " + dataset.hash, "tensor \"train_items\" I32"});
   expect("model", {"model of derrd", "dataset_hash: " + dataset.hash, "  dim: 4",

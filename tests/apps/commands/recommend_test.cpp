@@ -1,14 +1,12 @@
 // What comes out of a model: recommendations and evaluations, on easy and on odd data sets.
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -20,21 +18,7 @@
 namespace derrd::test::recommend_test {
 namespace {
 
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-std::vector<std::string> cells_of(const std::string& line) {
-  std::istringstream stream(line);
-  std::vector<std::string> cells;
-  for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
-  return cells;
-}
-
-/// Items that user u has not trained with, by score falling and then number, in double.
+/// The items that a user has not trained with, by falling score and then by number, in double.
 std::vector<std::pair<double, int32_t>> expected_list(const Dataset& dataset,
                                                       const SmallModel& model, int64_t u) {
   std::vector<std::pair<double, int32_t>> list;
@@ -51,25 +35,21 @@ std::vector<std::pair<double, int32_t>> expected_list(const Dataset& dataset,
   return list;
 }
 
-class Recommend : public testing::Test {
+class Recommend : public CommandTest {
  protected:
   Recommend() : dataset_(write_small_dataset(folder_)), model_(60, 120, 5) {
     model_.write(path("model"));
   }
-  std::string path(const std::string& name) const { return folder_ / name; }
-  Result recommend(const Arguments& arguments) const {
-    return derrd(Arguments{"recommend", "--data", path("data"), "--model", path("model")} +
-                 arguments);
+  Result recommend(const std::string& options) const {
+    return succeed(words("recommend --data @data --model @model", options));
   }
 
-  TemporaryFolder folder_;
   Dataset dataset_;
   SmallModel model_;
 };
 
 TEST_F(Recommend, EveryUsersBestUnobservedItems) {
-  const Result result = recommend({"--top", "7"});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result result = recommend("--top 7");
   const auto lines = lines_of(result.out);
   ASSERT_FALSE(lines.empty());
   EXPECT_EQ(lines[0], "user\trank\titem\tscore");
@@ -90,8 +70,7 @@ TEST_F(Recommend, EveryUsersBestUnobservedItems) {
 }
 
 TEST_F(Recommend, HeldOutItemsStay) {
-  const Result result = recommend({"--top", "120", "--format", "jsonl"});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result result = recommend("--top 120 --format jsonl");
   const auto lines = lines_of(result.out);
   ASSERT_EQ(lines.size(), 60u);
   for (int64_t u = 0; u < 60; ++u) {
@@ -109,12 +88,10 @@ TEST_F(Recommend, HeldOutItemsStay) {
 }
 
 TEST_F(Recommend, SelectedUsersInTheirOrder) {
-  const std::string all = recommend({"--top", "2"}).out;
+  const std::string all = recommend("--top 2").out;
   write_text(path("users"), "31\r\n 4\n\n31");
-  for (const Arguments& selection :
-       {Arguments{"--users", "31,4,31"}, Arguments{"--users-file", path("users")}}) {
-    const Result result = recommend(Arguments{"--top", "2"} + selection);
-    ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const std::string selection : {"--users 31,4,31", "--users-file @users"}) {
+    const Result result = recommend("--top 2 " + selection);
     const auto lines = lines_of(result.out);
     const auto expected = lines_of(all);
     ASSERT_EQ(lines.size(), 7u);
@@ -126,33 +103,26 @@ TEST_F(Recommend, SelectedUsersInTheirOrder) {
 }
 
 TEST_F(Recommend, UnknownUsersAreNamed) {
-  const Result named = recommend({"--users", "3,60", "-o", path("out")});
-  EXPECT_EQ(named.exit_code, 1);
-  EXPECT_NE(named.err.find("\"60\""), std::string::npos) << named.err;
   write_text(path("users"), "3\nbob\n");
-  const Result listed = recommend({"--users-file", path("users"), "-o", path("out")});
-  EXPECT_EQ(listed.exit_code, 1);
-  EXPECT_NE(listed.err.find(path("users") + ":2: "), std::string::npos) << listed.err;
+  expect_exit(kFailure, words("recommend --data @data --model @model --users 3,60 -o @out"),
+              {"\"60\""});
+  expect_exit(kFailure, words("recommend --data @data --model @model --users-file @users -o @out"),
+              {path("users") + ":2: "});
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 
 TEST_F(Recommend, FileHoldsWhatStandardOutputWould) {
-  const std::string text = recommend({}).out;
-  EXPECT_EQ(recommend({"-o", path("out")}).exit_code, 0);
+  const std::string text = recommend("").out;
+  recommend("-o @out");
   EXPECT_EQ(read_text(path("out")), text);
 }
 
 TEST_F(Recommend, SafetensorsHoldTheSameLists) {
   constexpr int64_t kTop = 115;  // more than some users have not trained with
-  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "--seed", "7",
-                   "-o", path("model"), "--quiet"})
-                .exit_code,
-            0);
-  const Arguments selection = {"--top", std::to_string(kTop), "--users", "31,4,0,59"};
+  succeed(words("train --data @data --dim 4 --epochs 1 --seed 7 -o @model --quiet"));
+  const std::string selection = fmt::format("--top {} --users 31,4,0,59 ", kTop);
   const std::string tsv = recommend(selection).out;
-  const Result result =
-      recommend(selection + Arguments{"--format", "safetensors", "-o", path("lists")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result result = recommend(selection + "--format safetensors -o @lists");
   EXPECT_EQ(result.out, "");
 
   const SafetensorsFile file = SafetensorsFile::read(path("lists"));
@@ -191,15 +161,14 @@ TEST_F(Recommend, SafetensorsHoldTheSameLists) {
   for (const char* fact : {"options", "metrics", "dataset_hash"}) {
     EXPECT_EQ(file.metadata_or(std::string("model_") + fact, ""), model.metadata_or(fact, "none"));
   }
-  const auto options = nlohmann::json::parse(file.metadata_or("options", ""));
-  EXPECT_EQ(options, (nlohmann::json{{"command", "recommend"}, {"top", kTop}}));
+  EXPECT_EQ(metadata_json(path("lists"), "options"),
+            (nlohmann::json{{"command", "recommend"}, {"top", kTop}}));
 }
 
 TEST_F(Recommend, SafetensorsNeedAFile) {
-  const Result result = recommend({"--format", "safetensors"});
-  EXPECT_EQ(result.exit_code, 2);
+  const Result result = expect_exit(
+      kUsageError, words("recommend --data @data --model @model --format safetensors"), {"-o"});
   EXPECT_EQ(result.out, "");
-  EXPECT_NE(result.err.find("-o"), std::string::npos) << result.err;
 }
 
 TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
@@ -208,10 +177,10 @@ TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
       path("data"), {.users = 1100, .items = 150, .interactions = 6000, .candidates = 10});
   const SmallModel model(1100, 150, 3);
   model.write(path("model"));
-  const auto all = lines_of(recommend({"--top", "3"}).out);
+  const auto all = lines_of(recommend("--top 3").out);
   ASSERT_EQ(all.size(), 1u + 3 * 1100);
   for (const int64_t user : {1023, 1024, 1025, 1099}) {
-    const auto one = lines_of(recommend({"--top", "3", "--users", std::to_string(user)}).out);
+    const auto one = lines_of(recommend("--top 3 --users " + std::to_string(user)).out);
     ASSERT_EQ(one.size(), 4u);
     const auto expected = expected_list(dataset, model, user);
     for (size_t k = 0; k < 3; ++k) {
@@ -223,11 +192,12 @@ TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
 }
 
 TEST_F(Recommend, SameAtAnyNumberOfThreads) {
-  EXPECT_EQ(recommend({"--threads", "1"}).out, recommend({"--threads", "2"}).out);
+  EXPECT_EQ(recommend("--threads 1").out, recommend("--threads 2").out);
 }
 
-TEST(RecommendIds, StringsAndNumbersBeyond32Bits) {
-  const TemporaryFolder folder;
+class RecommendIds : public CommandTest {};
+
+TEST_F(RecommendIds, StringsAndNumbersBeyond32Bits) {
   // Users named by strings, items by large numbers; two of each kind look alike.
   std::string text;
   for (const char* user : {"anna", "Anna", "o'brien, p.", "zo\xc3\xab"}) {
@@ -236,17 +206,10 @@ TEST(RecommendIds, StringsAndNumbersBeyond32Bits) {
     }
   }
   text += "anna\t-9\nanna\t0\n";
-  write_text(folder / "text.tsv", text);
-  ASSERT_EQ(derrd({"prepare", folder / "text.tsv", "--format", "tsv", "--header", "no",
-                   "--min-user", "1", "--candidates", "3", "-o", folder / "data"})
-                .exit_code,
-            0);
-  ASSERT_EQ(derrd({"train", "--data", folder / "data", "--dim", "2", "--epochs", "1", "-o",
-                   folder / "model", "--quiet"})
-                .exit_code,
-            0);
-  const Result tsv = derrd({"recommend", "--data", folder / "data", "--model", folder / "model"});
-  ASSERT_EQ(tsv.exit_code, 0) << tsv.err;
+  write_text(path("text.tsv"), text);
+  succeed(words("prepare @text.tsv --format tsv --header no --min-user 1 --candidates 3 -o @data"));
+  succeed(words("train --data @data --dim 2 --epochs 1 -o @model --quiet"));
+  const Result tsv = succeed(words("recommend --data @data --model @model"));
   std::set<std::string> users, items;
   for (const std::string& line : lines_of(tsv.out)) {
     const auto cells = cells_of(line);
@@ -258,10 +221,9 @@ TEST(RecommendIds, StringsAndNumbersBeyond32Bits) {
   for (const std::string& item : items) {
     EXPECT_TRUE(item == "item" || item == "-9" || item == "0" || std::stoll(item) >= 3000000000);
   }
-  write_text(folder / "users", "o'brien, p.\n");
-  const Result jsonl = derrd({"recommend", "--data", folder / "data", "--model", folder / "model",
-                              "--users-file", folder / "users", "--format", "jsonl"});
-  ASSERT_EQ(jsonl.exit_code, 0) << jsonl.err;
+  write_text(path("users"), "o'brien, p.\n");
+  const Result jsonl =
+      succeed(words("recommend --data @data --model @model --users-file @users --format jsonl"));
   const auto json = nlohmann::json::parse(jsonl.out);
   EXPECT_EQ(json["user"], "o'brien, p.");
   for (const auto& entry : json["items"]) EXPECT_TRUE(entry["item"].is_number_integer());
@@ -270,12 +232,7 @@ TEST(RecommendIds, StringsAndNumbersBeyond32Bits) {
 class Evaluate : public Recommend {};
 
 TEST_F(Evaluate, FiguresAreThoseOfTheDefinition) {
-  const Result result =
-      derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  const auto json = nlohmann::json::parse(result.out);
-  ASSERT_EQ(json["models"].size(), 1u);
-  const auto& model = json["models"][0];
+  const nlohmann::json model = evaluated(path("data"), path("model"));
   EXPECT_EQ(model["dim"], 5);
   EXPECT_EQ(model["parameters"], (60 + 120) * 5);
   EXPECT_GT(model["top10_ms"], 0);
@@ -304,10 +261,8 @@ TEST_F(Evaluate, FiguresAreThoseOfTheDefinition) {
 
 TEST_F(Evaluate, TableHasARowPerModel) {
   SmallModel(60, 120, 3).write(path("smaller"));
-  const Arguments run = {"evaluate", "--data",      path("data"),
-                         "--model",  path("model"), path("smaller")};
-  const Result result = derrd(run);
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Arguments run = words("evaluate --data @data --model @model @smaller");
+  const Result result = succeed(run);
   const auto lines = lines_of(result.out);
   const auto rows = [&](const std::string& name) {
     return std::count_if(lines.begin(), lines.end(),
@@ -315,25 +270,17 @@ TEST_F(Evaluate, TableHasARowPerModel) {
   };
   EXPECT_EQ(rows("model"), 3) << result.out;
   EXPECT_EQ(rows("smaller"), 3) << result.out;
-  for (const char* name : {"H@5", "M@20", "Recall@50", "NDCG@10", "900", "540"}) {
-    EXPECT_NE(result.out.find(name), std::string::npos) << name;
-  }
-  EXPECT_EQ(result.out.find("Validation"), std::string::npos);
-  EXPECT_NE(derrd(run + Arguments{"--valid"}).out.find("Validation"), std::string::npos);
+  expect_contains(result.out, {"H@5", "M@20", "Recall@50", "NDCG@10", "900", "540"});
+  EXPECT_FALSE(contains(result.out, "Validation"));
+  EXPECT_TRUE(contains(derrd(run + Arguments{"--valid"}).out, "Validation"));
 }
 
 TEST_F(Evaluate, AgreesWithTraining) {
-  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "-o",
-                   path("trained"), "--quiet"})
-                .exit_code,
-            0);
-  const Result result =
-      derrd({"evaluate", "--data", path("data"), "--model", path("trained"), "--json"});
-  const auto evaluated = nlohmann::json::parse(result.out)["models"][0];
-  const auto reported =
-      nlohmann::json::parse(SafetensorsFile::read(path("trained")).metadata_or("metrics", ""));
-  EXPECT_EQ(evaluated["test"], reported["test"]);
-  EXPECT_EQ(evaluated["valid"], reported["valid"]);
+  succeed(words("train --data @data --dim 4 --epochs 1 -o @trained --quiet"));
+  const auto figures = evaluated(path("data"), path("trained"));
+  const auto reported = metadata_json(path("trained"), "metrics");
+  EXPECT_EQ(figures["test"], reported["test"]);
+  EXPECT_EQ(figures["valid"], reported["valid"]);
 }
 
 /// 6 users, 9 items: one has all of them, one none, one a single item; no candidates for the first.
@@ -353,30 +300,26 @@ Dataset odd_dataset() {
   return dataset;
 }
 
-TEST(OddData, EveryMethodRunsToItsEnd) {
-  const TemporaryFolder folder;
-  save_dataset(odd_dataset(), folder / "data");
-  SmallModel(6, 9, 4).write(folder / "teacher");
+class OddData : public CommandTest {};
+
+TEST_F(OddData, EveryMethodRunsToItsEnd) {
+  save_dataset(odd_dataset(), path("data"));
+  SmallModel(6, 9, 4).write(path("teacher"));
   for (const char* preset : {"authors", "paper"}) {
     for (const char* method : {"none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {
       for (const char* interesting : {"sampled", "top"}) {
-        const Result result =
-            derrd({"distill", "--data", folder / "data", "--teacher", folder / "teacher",
-                   "--method", method, "--preset", preset, "--interesting", interesting, "--dim",
-                   "2", "--epochs", "3", "-o", folder / "student", "--quiet"});
-        ASSERT_EQ(result.exit_code, 0) << method << " " << preset << result.err;
+        succeed(
+            words("distill --data @data --teacher @teacher --dim 2 --epochs 3 -o @student "
+                  "--quiet --method",
+                  method, "--preset", preset, "--interesting", interesting));
       }
     }
   }
-  const Result evaluated =
-      derrd({"evaluate", "--data", folder / "data", "--model", folder / "student", "--json"});
-  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
   // At most 8 items beside the target: it is always among the first 20.
-  EXPECT_EQ(nlohmann::json::parse(evaluated.out)["models"][0]["test"]["H@20"], 1.0);
+  EXPECT_EQ(evaluated(path("data"), path("student"))["test"]["H@20"], 1.0);
 
-  const Result recommended = derrd(
-      {"recommend", "--data", folder / "data", "--model", folder / "student", "--format", "jsonl"});
-  ASSERT_EQ(recommended.exit_code, 0) << recommended.err;
+  const Result recommended =
+      succeed(words("recommend --data @data --model @student --format jsonl"));
   const auto lines = lines_of(recommended.out);
   ASSERT_EQ(lines.size(), 6u);
   const std::vector<size_t> unobserved = {0, 9, 8, 6, 4, 7};

@@ -1,14 +1,11 @@
 // The report's page as a browser shows it: complete, self-contained, readable on a phone and in the
 // dark. Needs Chromium.
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/apps/experiments/experiment_data.h"
-#include "tests/apps/program.h"
+#include "tests/apps/experiments/experiment_fixture.h"
 
 namespace derrd::test::page_test {
 namespace {
@@ -60,39 +57,35 @@ onload = () => {
 };
 </script>)";
 
-class Page : public testing::Test {
+class Page : public Experiments {
  protected:
   Page() {
-    const SmallExperiment experiment(folder_);
     // The page names its recipe, here by a word that is wider than a phone.
-    const std::string recipe = folder_ / (std::string(80, 'x') + ".toml");
-    write_text(recipe, experiment.text);
-    const Result result =
-        derrd({"reproduce", "--data", experiment.data, "--recipes", recipe, "--work",
-               folder_ / "work", "-o", folder_ / "report", "--models", "bpr", "--splits", "0,1",
-               "--methods", "student,de,rrd,de-rrd", "--table", "1,2,3", "--quiet"});
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    write_text(folder_ / "report/look.html", kLook);
+    const std::string recipe = path(std::string(80, 'x') + ".toml");
+    write_text(recipe, recipe_);
+    succeed(words("reproduce --data citeulike=@users.tsv --recipes", recipe,
+                  "--work @work -o @report --models bpr --splits 0,1 "
+                  "--methods student,de,rrd,de-rrd --table 1,2,3 --quiet"));
+    write_text(path("report/look.html"), kLook);
   }
 
   nlohmann::json look(const std::string& flags) const {
     const std::string command =
-        "HOME='" + (folder_ / "home") +
+        "HOME='" + path("home") +
         "' timeout 60 " DERRD_CHROMIUM
         " --headless --no-sandbox --disable-gpu --allow-file-access-from-files"
         " --virtual-time-budget=5000 --dump-dom " +
-        flags + " 'file://" + (folder_ / "report/look.html") + "' >'" + (folder_ / "dom") +
-        "' 2>'" + (folder_ / "chromium-errors") + "'";
-    EXPECT_EQ(std::system(command.c_str()), 0) << read_text(folder_ / "chromium-errors");
-    const std::string dom = read_text(folder_ / "dom");
+        flags + " 'file://" + path("report/look.html") + "' >'" + path("dom") + "' 2>'" +
+        path("chromium-errors") + "'";
+    EXPECT_EQ(std::system(command.c_str()), 0) << read_text(path("chromium-errors"));
+    const std::string dom = read_text(path("dom"));
     const size_t begin = dom.find("SEEN{"), end = dom.find("}END");
     if (begin == std::string::npos || end == std::string::npos) {
-      ADD_FAILURE() << dom << read_text(folder_ / "chromium-errors");
+      ADD_FAILURE() << dom << read_text(path("chromium-errors"));
       return {};
     }
     return nlohmann::json::parse(dom.substr(begin + 4, end + 1 - begin - 4));
   }
-  TemporaryFolder folder_;
 };
 
 TEST_F(Page, IsCompleteSelfContainedAndReadable) {

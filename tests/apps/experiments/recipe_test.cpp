@@ -30,8 +30,8 @@ std::string options_of(const std::string& text, const std::string& method,
 }
 
 /// The error when a method's options are asked for, or an empty text.
-std::string error_of(const std::string& text, const std::string& method = "de",
-                     const OptionCheck& check = nullptr) {
+std::string refusal(const std::string& text, const std::string& method = "de",
+                    const OptionCheck& check = nullptr) {
   try {
     options_of(text, method, check);
   } catch (const Error& e) {
@@ -95,11 +95,11 @@ TEST(Recipe, MethodsAreNotInherited) {
 }
 
 TEST(Recipe, ErrorsNameFileAndLine) {
-  const auto expect = [](const std::string& text, const std::string& place,
+  const auto expect = [](const std::string& text, const std::string& line,
                          const std::string& what) {
-    const std::string error = error_of(text);
-    EXPECT_TRUE(error.starts_with("file.toml:" + place + ": ")) << text << error;
-    EXPECT_NE(error.find(what), std::string::npos) << error;
+    const std::string error = refusal(text);
+    EXPECT_TRUE(error.starts_with("file.toml:" + line + ": ")) << text << error;
+    EXPECT_TRUE(contains(error, what));
   };
   expect("lr = 1\n[bpr.de]\nexperts = \n", "3", "");
   expect("[bpr.de]\nexperts = [1, 2]\n", "2", "experts has to be a number");
@@ -123,13 +123,13 @@ TEST(Recipe, OptionsThatTheCommandRefusesAreErrorsAtTheirLine) {
     return option.name == "experts" ? std::optional(command + " refuses " + option.value)
                                     : std::nullopt;
   };
-  EXPECT_EQ(error_of("[bpr.de]\nk = 1\nexperts = 7\n", "de", check),
+  EXPECT_EQ(refusal("[bpr.de]\nk = 1\nexperts = 7\n", "de", check),
             "file.toml:3: [bpr.de]: distill refuses 7");
-  EXPECT_EQ(error_of("[bpr]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
+  EXPECT_EQ(refusal("[bpr]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
             "file.toml:2: [bpr]: train refuses 7");
-  EXPECT_EQ(error_of("lr = 1\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
+  EXPECT_EQ(refusal("lr = 1\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
             "file.toml:2: above all tables: train refuses 7");
-  EXPECT_EQ(error_of("[prepare]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
+  EXPECT_EQ(refusal("[prepare]\nexperts = 7\n[bpr.teacher]\n", "teacher", check),
             "file.toml:2: [prepare]: prepare refuses 7");
 }
 
@@ -138,18 +138,18 @@ TEST(Recipe, TablesThatNobodyTakesAreCheckedToo) {
     return option.name == "kk" ? std::optional(command + " has no option kk") : std::nullopt;
   };
   const std::string used = "[bpr.de]\nk = 1\n";
-  EXPECT_EQ(error_of(used, "de", check), "");
-  EXPECT_EQ(error_of(used + "[bpr.typo]\nkk = 1\n", "de", check),
+  EXPECT_EQ(refusal(used, "de", check), "");
+  EXPECT_EQ(refusal(used + "[bpr.typo]\nkk = 1\n", "de", check),
             "file.toml:4: [bpr.typo]: distill has no option kk");
-  EXPECT_EQ(error_of(used + "[neumf.student]\nkk = 1\n", "de", check),
+  EXPECT_EQ(refusal(used + "[neumf.student]\nkk = 1\n", "de", check),
             "file.toml:4: [neumf.student]: train has no option kk");
-  EXPECT_EQ(error_of(used + "\n[neumff.x]\nk = 1\n", "de", check),
+  EXPECT_EQ(refusal(used + "\n[neumff.x]\nk = 1\n", "de", check),
             "file.toml:4: [neumff]: there is no base model neumff; there are bpr, neumf");
-  EXPECT_EQ(error_of(used + "[neumf.rd]\ninherits = [\"rdd\"]\n", "de", check),
+  EXPECT_EQ(refusal(used + "[neumf.rd]\ninherits = [\"rdd\"]\n", "de", check),
             "file.toml:3: there is no [neumf.rdd]; there are rd");
-  EXPECT_EQ(error_of(used + "[neumf.rd]\nsize = 1\n", "de", check),
+  EXPECT_EQ(refusal(used + "[neumf.rd]\nsize = 1\n", "de", check),
             "file.toml:4: the student's size is set by the program itself; remove it");
-  EXPECT_EQ(error_of(used + "[neumf.teacher]\ndim = 1\n", "de", check), "");
+  EXPECT_EQ(refusal(used + "[neumf.teacher]\ndim = 1\n", "de", check), "");
 }
 
 TEST(Recipe, UnknownDataSetsAreToldHowToGetOne) {
@@ -179,8 +179,8 @@ TEST(Grid, PointsAreAllCombinations) {
 TEST(Grid, RefusesRepetitionsAndReservedOptions) {
   const auto refused = [](const std::vector<std::string>& axes, const std::string& message,
                           const std::string& method = "rrd") {
-    Grid grid;
     try {
+      Grid grid;
       for (const std::string& axis : axes) grid.push_back(parse_axis(axis));
       check_grid(grid, method);
       ADD_FAILURE() << message;
@@ -223,20 +223,18 @@ TEST(Grid, PublishedGridsAreSection51s) {
   EXPECT_THROW(published_grid("none"), UsageError);
 }
 
-// As its opening comment says.
+// The promise of its opening comment.
 TEST(Recipe, FoursquaresIsCiteULikes) {
   const RecipeFile citeulike = RecipeFile::of_data_set("citeulike", nullptr);
   const RecipeFile foursquare = RecipeFile::of_data_set("foursquare", nullptr);
-  const auto shown = [](RecipeOptions options) {
+  const auto sorted = [](RecipeOptions options) {
     std::ranges::sort(options, {}, &RecipeOption::name);
-    std::string text;
-    for (const RecipeOption& option : options) text += option.argument() + " ";
-    return text;
+    return shown(options);
   };
   for (const char* model : {"bpr", "neumf"}) {
     ASSERT_EQ(citeulike.methods(model), foursquare.methods(model));
     for (const std::string& method : citeulike.methods(model)) {
-      EXPECT_EQ(shown(foursquare.options(model, method)), shown(citeulike.options(model, method)))
+      EXPECT_EQ(sorted(foursquare.options(model, method)), sorted(citeulike.options(model, method)))
           << model << " " << method;
     }
   }
@@ -251,21 +249,18 @@ TEST(Recipe, ThoseOfTheProgramHaveEveryMethodOfTheTables) {
       for (const char* method :
            {"teacher", "student", "rd", "cd", "de", "rrd", "de-rrd", "ir-rrd", "de-attention",
             "de-one-large", "de-one-small", "rrd-full", "rrd-interesting"}) {
+        SCOPED_TRACE(std::string(data_set) + " " + model + " " + method);
+        const RecipeOptions options = recipe.options(model, method);
         const std::string command = RecipeFile::command_of(method);
-        std::vector<std::string> arguments = {command, "--data", "nowhere", "-o", "nothing"};
-        if (command == "distill") arguments.insert(arguments.end(), {"--teacher", "nowhere"});
-        bool names_method = false;
-        for (const RecipeOption& option : recipe.options(model, method)) {
-          arguments.push_back(option.argument());
-          names_method |= option.name == "method";
+        Arguments arguments = {command, "--data", "nowhere", "-o", "nothing"};
+        for (const RecipeOption& option : options) arguments.push_back(option.argument());
+        if (command == "distill") {
+          arguments = arguments + Arguments{"--teacher", "nowhere"};
+          if (std::ranges::find(options, "method", &RecipeOption::name) == options.end()) {
+            arguments = arguments + Arguments{"--method", method};
+          }
         }
-        if (command == "distill" && !names_method) {
-          arguments.insert(arguments.end(), {"--method", method});
-        }
-        const Result result = derrd(arguments);
-        EXPECT_EQ(result.exit_code, 1) << data_set << model << method << result.err;
-        EXPECT_NE(result.err.find("nowhere: there is no such file"), std::string::npos)
-            << data_set << model << method << result.err;
+        expect_exit(kFailure, arguments, {"nowhere: there is no such file"});
       }
     }
   }

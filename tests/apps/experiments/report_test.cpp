@@ -60,7 +60,7 @@ TEST(ReportFigure, IsMarkedOutsideTwoStandardErrors) {
 }
 
 /// Runs whose files are made up: each method's metrics are its number / 10 + split / 100.
-class Tables : public testing::Test {
+class Tables : public CommandTest {
  protected:
   Tables() {
     std::string recipe = "[bpr.teacher]\ndim = 20\n";
@@ -69,7 +69,7 @@ class Tables : public testing::Test {
         {"citeulike", "users.dat", RecipeFile::parse(recipe, "recipe", nullptr), "hash"});
     study_.splits = {0, 1, 2};
     study_.models = {"bpr"};
-    study_.methods = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
+    study_.methods = methods_;
   }
 
   void finish(const std::string& method, int split, double hit, double size = kPaperSize) {
@@ -100,9 +100,8 @@ class Tables : public testing::Test {
   }
 
   const std::vector<std::string> methods_ = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
-  TemporaryFolder folder_;
   ReportScope study_;
-  RunPlan plan_{folder_ / "work", 0};
+  RunPlan plan_{path("work"), 0};
 };
 
 TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
@@ -152,8 +151,8 @@ TEST_F(Tables, RunsThatFailedLeaveHoles) {
   const ReportTable table = table2(study_, results(), "citeulike", "bpr")[0];
   EXPECT_EQ(row_of(table, "de-rrd").figures[0].values.size(), 1u);
   EXPECT_TRUE(row_of(table, "de").figures[0].values.empty());
-  EXPECT_NE(markdown(table).find("Teacher: 2 of 3 splits"), std::string::npos) << markdown(table);
-  EXPECT_NE(markdown(table).find("| DE | – |"), std::string::npos) << markdown(table);
+  EXPECT_TRUE(contains(markdown(table), "Teacher: 2 of 3 splits"));
+  EXPECT_TRUE(contains(markdown(table), "| DE | – |"));
   EXPECT_EQ(std::ranges::find(table.rows, "Improv.b", &ReportRow::id), table.rows.end());
 }
 
@@ -192,12 +191,12 @@ TEST_F(Tables, MarkdownAndTsvHoldEveryFigure) {
 
 TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   for (const char* method : {"teacher", "student", "de"}) finish(method, 0, .5);
-  std::filesystem::create_directories(folder_ / "data/citeulike");
-  write_text(folder_ / "data/citeulike/published_curves.tsv",
+  std::filesystem::create_directories(path("data/citeulike"));
+  write_text(path("data/citeulike/published_curves.tsv"),
              "method\tepoch\tvalid_H@5\ttest_H@5\nde\t0\t0.11\t0.12\nde\t1\t0.21\t0.22\n");
   const char* before = std::getenv("DERRD_DATA");
   const std::string kept = before == nullptr ? "" : before;
-  ::setenv("DERRD_DATA", (folder_ / "data").c_str(), 1);
+  ::setenv("DERRD_DATA", path("data").c_str(), 1);
   const auto charts = learning_curves(study_, results(), "citeulike", "bpr");
   ASSERT_EQ(charts.size(), 2u);
   ASSERT_EQ(charts[0].series.size(), 4u);
@@ -206,12 +205,12 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   EXPECT_TRUE(charts[0].series[3].published);
   EXPECT_EQ(charts[0].series[3].color, charts[0].series[2].color);
   EXPECT_EQ(charts[1].series[2].values, (std::vector<double>{.1, .3}));
-  EXPECT_NE(svg(charts[0]).find("line c4 published"), std::string::npos) << svg(charts[0]);
+  EXPECT_TRUE(contains(svg(charts[0]), "line c4 published"));
 
-  ::setenv("DERRD_DATA", (folder_ / "no").c_str(), 1);
+  ::setenv("DERRD_DATA", path("no").c_str(), 1);
   const auto alone = learning_curves(study_, results(), "citeulike", "bpr");
   EXPECT_EQ(alone[0].series.size(), 3u);
-  EXPECT_NE(alone[0].note.find("no published curves"), std::string::npos) << alone[0].note;
+  EXPECT_TRUE(contains(alone[0].note, "no published curves"));
   kept.empty() ? ::unsetenv("DERRD_DATA") : ::setenv("DERRD_DATA", kept.c_str(), 1);
 }
 

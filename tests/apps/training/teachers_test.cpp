@@ -1,10 +1,10 @@
 // Teachers from other programs: vectors in any order and of any name, rankings alone.
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <filesystem>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <string>
@@ -17,13 +17,6 @@
 namespace derrd::test::teachers_test {
 namespace {
 
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 /// Rows of a matrix in another order.
 std::vector<float> rows_of(const std::vector<float>& matrix, int64_t dim,
                            const std::vector<int32_t>& order) {
@@ -35,7 +28,7 @@ std::vector<float> rows_of(const std::vector<float>& matrix, int64_t dim,
 }
 
 /// A data set with string ids of items, and a teacher in its order.
-class Teachers : public testing::Test {
+class Teachers : public CommandTest {
  protected:
   static constexpr int64_t kUsers = 60, kItems = 120, kDim = 10;
 
@@ -54,33 +47,29 @@ class Teachers : public testing::Test {
     std::shuffle(item_order_.begin(), item_order_.end(), random);
   }
 
-  std::string path(const std::string& name) const { return folder_ / name; }
   Arguments run_of(const std::string& method) const {
-    return {"distill",       "--data",  path("data"), "--method", method, "--dim", "4",
-            "--epochs",      "3",       "--quiet",    "--k",      "5",    "--l",   "5",
-            "--list",        "30",      "--experts",  "3",        "--lr", "0.02",  "-o",
-            path("student"), "--batch", "64"};
+    return words("distill --data @data --method", method,
+                 "--dim 4 --epochs 3 --quiet --k 5 --l 5 --list 30 --experts 3 --lr 0.02 -o "
+                 "@student --batch 64");
   }
-  Result distill(const std::string& method, const Arguments& teacher) const {
+  Result distill(const std::string& method, const Arguments& teacher, int exit_code = 0) const {
     std::filesystem::remove(path("student"));
-    return derrd(run_of(method) + teacher);
+    return expect_exit(exit_code, run_of(method) + teacher);
   }
   /// The student's file.
   std::string student(const std::string& method, const Arguments& teacher) const {
-    const Result result = distill(method, teacher);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
+    distill(method, teacher);
     return read_text(path("student"));
   }
   std::vector<float> student_users(const std::string& method, const Arguments& teacher) const {
-    const Result result = distill(method, teacher);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return SafetensorsFile::read(path("student")).values<float>("user_embedding");
+    distill(method, teacher);
+    return user_vectors(path("student"));
   }
-  std::string refusal(int exit_code, const std::string& method, const Arguments& teacher) const {
-    const Result result = distill(method, teacher);
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+  /// Expects no student, and a message with these parts.
+  void refused(int exit_code, const std::string& method, const Arguments& teacher,
+               const std::vector<std::string>& parts) const {
+    expect_contains(distill(method, teacher, exit_code).err, parts);
     EXPECT_FALSE(std::filesystem::exists(path("student")));
-    return result.err;
   }
 
   void write_ids(const std::string& name, const IdTable& ids,
@@ -99,31 +88,28 @@ class Teachers : public testing::Test {
     write_ids("items.txt", dataset_.item_ids, item_order_);
   }
   Arguments shuffled() const {
-    return {"--teacher-user",     path("user.npy"),  "--teacher-item",     path("item.npy"),
-            "--teacher-user-ids", path("users.txt"), "--teacher-item-ids", path("items.txt")};
+    return words(
+        "--teacher-user @user.npy --teacher-item @item.npy --teacher-user-ids @users.txt "
+        "--teacher-item-ids @items.txt");
   }
   /// Drops every tenth user and item from the shuffled files.
   void leave_out() {
     std::erase_if(user_order_, [](int32_t u) { return u % 10 == 3; });
     std::erase_if(item_order_, [](int32_t i) { return i % 10 == 4; });
   }
-  static void expect_mentions(const std::string& text, const std::vector<std::string>& parts) {
-    for (const std::string& part : parts) {
-      EXPECT_NE(text.find(part), std::string::npos) << part << " is not in: " << text;
-    }
+  /// Writes the lists of the teacher's best items.
+  void write_lists(const std::string& options) const {
+    succeed(words("recommend --data @data --model @teacher", options));
   }
 
-  TemporaryFolder folder_;
   Dataset dataset_;
   SmallModel model_;
   std::vector<int32_t> user_order_, item_order_;  // row r is the data set's number order[r]
 };
 
 TEST_F(Teachers, VectorsThatNumpyWroteGiveTheSameStudent) {
-  if (std::system("python3 -c 'import numpy, safetensors.numpy' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3 has no numpy or safetensors (pip install numpy safetensors)";
-  }
-  write_text(path("export.py"), R"(
+  if (!python_has("numpy, safetensors.numpy")) GTEST_SKIP() << "pip install numpy safetensors";
+  run_python(folder_, R"(
 import sys, numpy as np
 from safetensors.numpy import load_file
 folder = sys.argv[1] + '/'
@@ -140,19 +126,17 @@ for kind, names in ('user', data['user_ids']), ('item', item_ids):
     with open(folder + kind + 's.txt', 'w') as file:
         file.writelines(f'{names[i]}\n' for i in order)
 )");
-  ASSERT_EQ(std::system(fmt::format("python3 '{}' '{}'", path("export.py"), folder_ / "").c_str()),
-            0);
   for (const char* method : {"de-rrd", "rrd", "de"}) {
-    const std::string expected = student(method, {"--teacher", path("teacher")});
+    const std::string expected = student(method, words("--teacher @teacher"));
     ASSERT_FALSE(expected.empty());
     EXPECT_EQ(student(method, shuffled()), expected) << method;
   }
   const Result result = distill("de-rrd", shuffled());
-  expect_mentions(result.err, {"60 of 60 users", "120 of 120 items"});
+  expect_contains(result.err, {"60 of 60 users", "120 of 120 items"});
 }
 
 TEST_F(Teachers, TensorsOfOtherNamesAndTheirIds) {
-  const std::string expected = student("de-rrd", {"--teacher", path("teacher")});
+  const std::string expected = student("de-rrd", words("--teacher @teacher"));
   const std::vector<float> user = rows_of(model_.user, kDim, user_order_);
   const std::vector<float> item = rows_of(model_.item, kDim, item_order_);
   std::vector<int64_t> user_ids;
@@ -164,10 +148,10 @@ TEST_F(Teachers, TensorsOfOtherNamesAndTheirIds) {
                              {"item_id_bytes", tensor_view(item_ids.bytes())},
                              {"item_id_offsets", tensor_view(item_ids.offsets())}};
   write_safetensors(path("foreign"), tensors, {});
-  const Arguments names = {"--teacher-user", "P", "--teacher-item", "Q.weight"};
-  EXPECT_EQ(student("de-rrd", Arguments{"--teacher", path("foreign")} + names), expected);
+  const Arguments names = words("--teacher-user P --teacher-item Q.weight");
+  EXPECT_EQ(student("de-rrd", words("--teacher @foreign") + names), expected);
 
-  // The usual names with ids; and one of each kind of file.
+  // The usual names with ids, then one of each kind of file.
   write_safetensors(path("usual"),
                     {{"user_embedding", tensors.at("P")},
                      {"item_embedding", tensors.at("Q.weight")},
@@ -177,19 +161,18 @@ TEST_F(Teachers, TensorsOfOtherNamesAndTheirIds) {
                     {});
   EXPECT_EQ(student("de-rrd", {"--teacher", path("usual")}), expected);
   write_npy(path("item.npy"), item, {kItems, kDim});
-  EXPECT_EQ(student("de-rrd", {"--teacher", path("foreign"), "--teacher-user", "P",
-                               "--teacher-item", path("item.npy")}),
-            expected);
+  EXPECT_EQ(
+      student("de-rrd", words("--teacher @foreign --teacher-user P --teacher-item @item.npy")),
+      expected);
   // Rows in the data set's order need no ids.
   write_npy(path("user.npy"), model_.user, {kUsers, kDim});
   write_npy(path("item.npy"), model_.item, {kItems, kDim});
-  EXPECT_EQ(
-      student("de-rrd", {"--teacher-user", path("user.npy"), "--teacher-item", path("item.npy")}),
-      expected);
+  EXPECT_EQ(student("de-rrd", words("--teacher-user @user.npy --teacher-item @item.npy")),
+            expected);
 }
 
 TEST_F(Teachers, MoreUsersAndItemsThanTheDataSetHas) {
-  const std::string expected = student("de-rrd", {"--teacher", path("teacher")});
+  const std::string expected = student("de-rrd", words("--teacher @teacher"));
   write_shuffled();
   std::vector<float> user = rows_of(model_.user, kDim, user_order_);
   user.insert(user.begin(), kDim, 3.0f);
@@ -202,26 +185,19 @@ TEST_F(Teachers, SomeUsersAndItemsMayBeMissing) {
   leave_out();
   write_shuffled();
   const Result result = distill("de-rrd", shuffled());
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  expect_mentions(result.err, {"54 of 60 users", "108 of 120 items"});
-  const auto users = SafetensorsFile::read(path("student")).values<float>("user_embedding");
-  EXPECT_NE(users, student_users("de-rrd", {"--teacher", path("teacher")}));
-  EXPECT_EQ(users, student_users("de-rrd", shuffled() + Arguments{"--threads", "1"}));
+  expect_contains(result.err, {"54 of 60 users", "108 of 120 items"});
+  const auto users = user_vectors(path("student"));
+  EXPECT_NE(users, student_users("de-rrd", words("--teacher @teacher")));
+  EXPECT_EQ(users, student_users("de-rrd", shuffled() + words("--threads 1")));
 }
 
-// Rows of others show in how the teacher ranks by itself.
+// Rows of other users show in the teacher's own ranking.
 TEST_F(Teachers, OfOtherProgramsAreSeenToRank) {
   write_dataset(path("data"), {200, 400, 6000, 100});
-  const auto run = [&](const Arguments& teacher) {
-    const Result result = distill("rrd", teacher);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return result.err;
-  };
-  ASSERT_EQ(derrd({"train", "--data", path("data"), "--dim", "16", "--epochs", "40", "--quiet",
-                   "--batch", "256", "--lr", "0.01", "-o", path("trained")})
-                .exit_code,
-            0);
-  EXPECT_EQ(run({"--teacher", path("trained")}).find("its own"), std::string::npos);
+  const auto run = [&](const Arguments& teacher) { return distill("rrd", teacher).err; };
+  succeed(
+      words("train --data @data --dim 16 --epochs 40 --quiet --batch 256 --lr 0.01 -o @trained"));
+  EXPECT_FALSE(contains(run({"--teacher", path("trained")}), "its own"));
   const SafetensorsFile trained = SafetensorsFile::read(path("trained"));
   std::vector<float> users = trained.values<float>("user_embedding");
   const std::vector<float> items = trained.values<float>("item_embedding");
@@ -231,84 +207,73 @@ TEST_F(Teachers, OfOtherProgramsAreSeenToRank) {
     return run({"--teacher-user", path("user.npy"), "--teacher-item", path("item.npy")});
   };
   const std::string well = vectors();
-  EXPECT_NE(well.find("its own validation H@5 is "), std::string::npos) << well;
-  EXPECT_EQ(well.find("than chance"), std::string::npos) << well;
+  EXPECT_TRUE(contains(well, "its own validation H@5 is "));
+  EXPECT_FALSE(contains(well, "than chance")) << well;
   std::rotate(users.begin(), users.begin() + 16, users.end());
   const std::string misplaced = vectors();
-  EXPECT_NE(misplaced.find("no better than chance: do its rows belong"), std::string::npos)
-      << misplaced;
+  EXPECT_TRUE(contains(misplaced, "no better than chance: do its rows belong"));
 }
 
 TEST_F(Teachers, TooFewUsersOrItemsAreAnError) {
   leave_out();
   write_shuffled();
-  const Arguments strict = shuffled() + Arguments{"--teacher-coverage", "0.95"};
-  expect_mentions(refusal(1, "de-rrd", strict), {"54 of 60 users", "\"3\"", "\"13\"", "0.95"});
-  EXPECT_EQ(distill("de-rrd", shuffled() + Arguments{"--teacher-coverage", "0.9"}).exit_code, 0);
+  const Arguments strict = shuffled() + words("--teacher-coverage 0.95");
+  refused(kFailure, "de-rrd", strict, {"54 of 60 users", "\"3\"", "\"13\"", "0.95"});
+  distill("de-rrd", shuffled() + words("--teacher-coverage 0.9"));
 
   std::string text;
   for (size_t i = 0; i < item_order_.size(); ++i) text += fmt::format("other {}\n", i);
   write_text(path("items.txt"), text);
-  expect_mentions(refusal(1, "rrd", shuffled()),
-                  {"0 of 120 items", "\"item 0\"", "\"other 0\"", "--teacher-coverage"});
+  refused(kFailure, "rrd", shuffled(),
+          {"0 of 120 items", "\"item 0\"", "\"other 0\"", "--teacher-coverage"});
 }
 
 TEST_F(Teachers, WidthsMayDifferForExperts) {
   const std::vector<float> narrow(kItems * 3, 0.5f);
   write_npy(path("user.npy"), model_.user, {kUsers, kDim});
   write_npy(path("item.npy"), narrow, {kItems, 3});
-  const Arguments teacher = {"--teacher-user", path("user.npy"), "--teacher-item",
-                             path("item.npy")};
+  const Arguments teacher = words("--teacher-user @user.npy --teacher-item @item.npy");
   EXPECT_FALSE(student("de", teacher).empty());
   for (const char* method : {"rrd", "de-rrd"}) {
-    expect_mentions(refusal(2, method, teacher), {"rrd", "10 numbers and the items' 3"});
+    refused(kUsageError, method, teacher, {"rrd", "10 numbers and the items' 3"});
   }
   Arguments size = run_of("de") + teacher;
   const auto dim = std::find(size.begin(), size.end(), "--dim");
   *dim = "--size";
   *(dim + 1) = "0.5";
-  const Result result = derrd(size);
-  EXPECT_EQ(result.exit_code, 2);
-  expect_mentions(result.err, {"--dim"});
+  expect_exit(kUsageError, size, {"--dim"});
 }
 
 TEST_F(Teachers, RankingsAloneGiveTheStudentOfTheLiveTeacher) {
   for (const char* format : {"tsv", "safetensors"}) {
     const std::string lists = path(std::string("lists.") + format);
-    ASSERT_EQ(derrd({"recommend", "--data", path("data"), "--model", path("teacher"), "--top", "30",
-                     "--format", format, "-o", lists})
-                  .exit_code,
-              0);
-    for (const Arguments& preset : {Arguments{}, {"--preset", "paper"}, {"--interesting", "top"}}) {
-      const auto live = student_users("rrd", preset + Arguments{"--teacher", path("teacher")});
+    write_lists("--top 30 -o " + lists + " --format " + format);
+    for (const char* options : {"", "--preset paper", "--interesting top"}) {
+      const Arguments preset = words(options);
+      const auto live = student_users("rrd", preset + words("--teacher @teacher"));
       const Result result = distill("rrd", preset + Arguments{"--teacher", lists});
-      ASSERT_EQ(result.exit_code, 0) << result.err;
-      EXPECT_EQ(SafetensorsFile::read(path("student")).values<float>("user_embedding"), live);
-      expect_mentions(result.err, {"lists of 60 of 60 users"});
+      EXPECT_EQ(user_vectors(path("student")), live);
+      expect_contains(result.err, {"lists of 60 of 60 users"});
     }
   }
 }
 
 TEST_F(Teachers, RankingsAloneDoForEveryLossOfRankings) {
   // All items of every user, so that every item's list of users is whole too.
-  ASSERT_EQ(derrd({"recommend", "--data", path("data"), "--model", path("teacher"), "--top", "120",
-                   "-o", path("lists.tsv")})
-                .exit_code,
-            0);
-  const Arguments options = {"--rd-k", "5", "--cd-items", "5", "--lambda-ir", "0.01"};
+  write_lists("--top 120 -o @lists.tsv");
+  const Arguments options = words("--rd-k 5 --cd-items 5 --lambda-ir 0.01");
   for (const char* method : {"rd", "cd", "ir", "rrd+ir"}) {
-    const auto live = student_users(method, options + Arguments{"--teacher", path("teacher")});
-    EXPECT_EQ(student_users(method, options + Arguments{"--teacher", path("lists.tsv")}), live)
-        << method;
+    const auto live = student_users(method, options + words("--teacher @teacher"));
+    EXPECT_EQ(student_users(method, options + words("--teacher @lists.tsv")), live) << method;
   }
   std::string unscored;
   for (const std::string& line : lines_of(read_text(path("lists.tsv")))) {
     unscored += line.substr(0, line.rfind('\t')) + "\n";
   }
   write_text(path("lists.tsv"), unscored);
-  const Arguments without = options + Arguments{"--teacher", path("lists.tsv")};
+  const Arguments without = options + words("--teacher @lists.tsv");
   for (const char* method : {"rd", "ir"}) EXPECT_FALSE(student(method, without).empty());
-  expect_mentions(refusal(2, "rrd+cd", without), {"loss cd", "without scores"});
+  refused(kUsageError, "rrd+cd", without, {"loss cd", "without scores"});
 }
 
 TEST_F(Teachers, RankingsOfOtherPrograms) {
@@ -327,78 +292,72 @@ TEST_F(Teachers, RankingsOfOtherPrograms) {
   }
   write_text(path("lists.txt"), text + "nobody\titem 0\n");
   const Result result = distill("rrd", {"--teacher", path("lists.txt")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  expect_mentions(result.err, {"lists of 60 of 60 users", "120 items in them",
+  expect_contains(result.err, {"lists of 60 of 60 users", "120 items in them",
                                "1 users and 1 items", "60 items that their user trained with"});
 }
 
 TEST_F(Teachers, WhatRankingsCannotDoIsSaid) {
-  ASSERT_EQ(derrd({"recommend", "--data", path("data"), "--model", path("teacher"), "--top", "3",
-                   "-o", path("lists.tsv")})
-                .exit_code,
-            0);
+  write_lists("--top 3 -o @lists.tsv");
   const Arguments lists = {"--teacher", path("lists.tsv")};
   for (const char* method : {"de", "de-rrd"}) {
-    expect_mentions(refusal(2, method, lists), {"loss de", "vectors", "rankings alone"});
+    refused(kUsageError, method, lists, {"loss de", "vectors", "rankings alone"});
   }
-  expect_mentions(refusal(2, "rrd", lists + Arguments{"--ranking", "full"}),
-                  {"scores of all items"});
-  expect_mentions(refusal(1, "rrd", lists + Arguments{"--teacher-user-ids", path("ids")}),
-                  {"hold ids themselves"});
+  refused(kUsageError, "rrd", lists + words("--ranking full"), {"scores of all items"});
+  refused(kFailure, "rrd", lists + words("--teacher-user-ids @ids"), {"hold ids themselves"});
   std::string text = read_text(path("lists.tsv"));
   const auto item = [](const std::string& line) {
     const size_t begin = line.find("item");
     return line.substr(begin, line.find('\t', begin) - begin);
   };
-  const auto refused = [&](const std::string& lines, const std::string& part) {
+  for (const auto& [lines, part] :
+       {std::pair{"user\tuser\titem\n0\t0\titem 3\n", "two columns 'user'"},
+        {"user_id\titem_id\trating\n0\titem 3\t1\n", "call them user, item"},
+        {"0\titem 3\t1\n0\titem 4\t2\n", "if it is a rank"}}) {
     write_text(path("lists.tsv"), lines);
-    expect_mentions(refusal(1, "rrd", lists), {path("lists.tsv") + ":", part});
-  };
-  refused("user\tuser\titem\n0\t0\titem 3\n", "two columns 'user'");
-  refused("user_id\titem_id\trating\n0\titem 3\t1\n", "call them user, item");
-  refused("0\titem 3\t1\n0\titem 4\t2\n", "if it is a rank");
+    refused(kFailure, "rrd", lists, {path("lists.tsv") + ":", part});
+  }
   write_text(path("lists.tsv"), text + "0\t4\t" + item(lines_of(text)[1]) + "\t-1e9\n");
-  expect_mentions(
-      refusal(1, "rrd", lists),
+  refused(
+      kFailure, "rrd", lists,
       {fmt::format("{}:{}: ", path("lists.tsv"), lines_of(text).size() + 1), "on line 2 already"});
-  // Of a tenth of the users.
+  // A tenth of the users.
   text.resize(text.find("\n7\t") + 1);
   write_text(path("lists.tsv"), text);
-  expect_mentions(refusal(1, "rrd", lists), {"7 of 60 users", "\"7\""});
+  refused(kFailure, "rrd", lists, {"7 of 60 users", "\"7\""});
 }
 
 TEST_F(Teachers, FilesThatDoNotFitAreNamed) {
   write_shuffled();
-  const auto refused = [&](const Arguments& teacher, const std::vector<std::string>& parts) {
-    expect_mentions(refusal(1, "de", teacher), parts);
+  const std::string user = path("user.npy");
+  const auto fails = [&](const Arguments& teacher, const std::vector<std::string>& parts) {
+    refused(kFailure, "de", teacher, parts);
   };
-  const Arguments without_ids = {"--teacher-user", path("user.npy"), "--teacher-item",
-                                 path("item.npy")};
-  write_npy(path("user.npy"), std::vector<float>(59 * 4), {59, 4});
-  refused(without_ids, {path("user.npy"), "59 rows for 60 users", "--teacher-user-ids"});
-  refused(shuffled(), {path("user.npy"), "59 rows for 60 ids"});
-  write_npy(path("user.npy"), std::vector<float>(kUsers), {kUsers});
-  refused(shuffled(), {path("user.npy"), "is [60]"});
+  const Arguments without_ids = words("--teacher-user @user.npy --teacher-item @item.npy");
+  write_npy(user, std::vector<float>(59 * 4), {59, 4});
+  fails(without_ids, {user, "59 rows for 60 users", "--teacher-user-ids"});
+  fails(shuffled(), {user, "59 rows for 60 ids"});
+  write_npy(user, std::vector<float>(kUsers), {kUsers});
+  fails(shuffled(), {user, "is [60]"});
   std::vector<float> bad(kUsers * 2);
   bad[7] = std::numeric_limits<float>::infinity();
-  write_npy(path("user.npy"), bad, {kUsers, 2});
-  refused(shuffled(), {path("user.npy"), "inf at row 3, column 1"});
-  write_text(path("user.npy"), "no array");
-  refused(shuffled(), {path("user.npy"), "numpy.save"});
-  refused({"--teacher", path("teacher"), "--teacher-user", "P"}, {"no tensor \"P\""});
+  write_npy(user, bad, {kUsers, 2});
+  fails(shuffled(), {user, "inf at row 3, column 1"});
+  write_text(user, "no array");
+  fails(shuffled(), {user, "numpy.save"});
+  fails(words("--teacher @teacher --teacher-user P"), {"no tensor \"P\""});
 
-  const auto usage = [&](const Arguments& teacher, const std::string& part) {
-    expect_mentions(refusal(2, "de", teacher), {part});
-  };
-  usage({"--teacher-user", path("user.npy")}, "--teacher-item");
-  usage({"--teacher-user", path("user.npy"), "--teacher-item", "Q"}, "--teacher");
-  usage({"--teacher", path("teacher"), "--teacher-coverage", "1.5"}, "from 0 to 1");
-  usage(without_ids + Arguments{"--teacher", path("lists.tsv")}, "would not be used");
+  for (const auto& [options, part] :
+       {std::pair{"--teacher-user @user.npy", "--teacher-item"},
+        {"--teacher-user @user.npy --teacher-item Q", "--teacher"},
+        {"--teacher @teacher --teacher-coverage 1.5", "from 0 to 1"},
+        {"--teacher-user @user.npy --teacher-item @item.npy --teacher @lists.tsv",
+         "would not be used"}}) {
+    refused(kUsageError, "de", words(options), {part});
+  }
   // An output must not destroy what is read.
   write_shuffled();
-  const Result result = derrd(run_of("de") + shuffled() + Arguments{"--log", path("users.txt")});
-  EXPECT_EQ(result.exit_code, 2);
-  expect_mentions(result.err, {"--teacher-user-ids and --log"});
+  expect_exit(kUsageError, run_of("de") + shuffled() + words("--log @users.txt"),
+              {"--teacher-user-ids and --log"});
 }
 
 }  // namespace

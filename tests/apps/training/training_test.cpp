@@ -1,7 +1,5 @@
 // Training and distillation as a user runs them: the same bits whatever happens, records, signals.
 
-#include <gtest/gtest.h>
-#include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,10 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <functional>
+#include <filesystem>
 #include <map>
-#include <random>
 #include <regex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,89 +23,40 @@ namespace derrd::test::training_test {
 namespace {
 
 using namespace std::chrono_literals;
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 /// A small data set with a teacher.
-class Training : public testing::Test {
+class Training : public CommandTest {
  protected:
   Training() : dataset_(write_small_dataset(folder_)) {
     SmallModel(dataset_.num_users(), dataset_.num_items(), 10).write(path("teacher"));
   }
-  std::string path(const std::string& name) const { return folder_ / name; }
 
   /// Arguments of a short run; the method "train" is the command of that name.
   Arguments run_of(const std::string& method, int epochs) const {
     Arguments arguments = {"train"};
     if (method != "train") {
-      arguments = {"distill",
-                   "--method",
-                   method,
-                   "--teacher",
-                   path("teacher"),
-                   "--k",
-                   "5",
-                   "--l",
-                   "5",
-                   "--experts",
-                   "3",
-                   "--list",
-                   "30",
-                   "--ir-k",
-                   "5",
-                   "--ir-l",
-                   "5",
-                   "--ir-list",
-                   "20",
-                   "--rd-k",
-                   "4",
-                   "--rd-negatives",
-                   "20",
-                   "--rd-warmup",
-                   "2",
-                   "--cd-items",
-                   "5",
-                   "--cd-list",
-                   "30"};
+      arguments =
+          words("distill --method", method,
+                "--teacher @teacher --k 5 --l 5 --experts 3 --list 30 --ir-k 5 --ir-l 5 --ir-list "
+                "20 --rd-k 4 --rd-negatives 20 --rd-warmup 2 --cd-items 5 --cd-list 30");
     }
-    return arguments +
-           Arguments{"--data",  path("data"), "--dim",   "4",    "--epochs", std::to_string(epochs),
-                     "--batch", "64",         "--quiet", "--lr", "0.02",     "--patience",
-                     "100000"};
+    return arguments + words("--data @data --dim 4 --epochs", std::to_string(epochs),
+                             "--batch 64 --quiet --lr 0.02 --patience 100000");
   }
-  void expect_success(const Arguments& arguments) const {
-    const Result result = derrd(arguments);
-    ASSERT_EQ(result.exit_code, 0) << result.err;
-  }
-
-  /// Waits until a run in progress has logged so many epochs.
-  void wait_for_epochs(Process& process, size_t epochs) const {
-    const auto give_up = std::chrono::steady_clock::now() + 60s;
-    while (!process.ended() && lines_of(read_text(path("log"))).size() < epochs) {
-      ASSERT_LT(std::chrono::steady_clock::now(), give_up);
-      std::this_thread::sleep_for(5ms);
-    }
-  }
-
-  TemporaryFolder folder_;
   Dataset dataset_;
 };
 
 TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
   for (const char* method : {"train", "none", "rrd", "de", "de-rrd", "rd", "cd", "rrd+ir"}) {
     const Arguments run = run_of(method, 4);
-    expect_success(run + Arguments{"-o", path("first"), "--threads", "1"});
-    expect_success(run + Arguments{"-o", path("second"), "--threads", "1"});
-    expect_success(run + Arguments{"-o", path("two"), "--threads", "2"});
+    succeed(run + words("-o @first --threads 1"));
+    succeed(run + words("-o @second --threads 1"));
+    succeed(run + words("-o @two --threads 2"));
     const std::string first = read_text(path("first"));
     ASSERT_FALSE(first.empty()) << method;
     EXPECT_EQ(first, read_text(path("second"))) << method;
     EXPECT_EQ(first, read_text(path("two"))) << method;
-    expect_success(run + Arguments{"-o", path("other"), "--seed", "1"});
+    succeed(run + words("-o @other --seed 1"));
     EXPECT_NE(first, read_text(path("other"))) << method;
   }
 }
@@ -115,51 +64,42 @@ TEST_F(Training, SameBitsTwiceAndAtAnyNumberOfThreads) {
 TEST_F(Training, OptionsOfSpeedChangeNoBit) {
   for (const char* method : {"train", "de-rrd"}) {
     const Arguments run = run_of(method, 4);
-    expect_success(run + Arguments{"-o", path("model")});
+    succeed(run + words("-o @model"));
     const std::string model = read_text(path("model"));
-    for (const Arguments& options : std::vector<Arguments>{{"--row-updates", "every-step"},
-                                                           {"--row-updates", "lazy"},
-                                                           {"--graph", "off"},
-                                                           {"--graph", "on"}}) {
-      expect_success(run + options + Arguments{"-o", path("other")});
-      EXPECT_EQ(read_text(path("other")), model) << method << " " << options[0] << options[1];
+    for (const char* options :
+         {"--row-updates every-step", "--row-updates lazy", "--graph off", "--graph on"}) {
+      succeed(run + words(options, "-o @other"));
+      EXPECT_EQ(read_text(path("other")), model) << method << " " << options;
     }
   }
 }
 
 /// A larger data set, so that every kernel's work is split into several parts.
-class LargeTraining : public testing::Test {
+class LargeTraining : public CommandTest {
  protected:
   LargeTraining() {
-    write_dataset(folder_ / "data",
+    write_dataset(path("data"),
                   {.users = 1000, .items = 1500, .interactions = 8000, .candidates = 100});
-    SmallModel(1000, 1500, 64).write(folder_ / "teacher");
+    SmallModel(1000, 1500, 64).write(path("teacher"));
   }
   /// The model's file.
-  std::string trained(const std::string& method, const Arguments& arguments) const {
-    const Result result =
-        derrd(Arguments{"distill", "--data", folder_ / "data", "--teacher", folder_ / "teacher",
-                        "--method", method, "--dim", "32", "--experts", "30", "--batch", "1024",
-                        "--epochs", "2", "--quiet", "-o", folder_ / "model"} +
-              arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return read_text(folder_ / "model");
+  std::string trained(const std::string& options, const char* threads) const {
+    succeed(
+        words("distill --data @data --teacher @teacher --dim 32 --experts 30 --batch 1024 "
+              "--epochs 2 --quiet -o @model --threads",
+              threads, options));
+    return read_text(path("model"));
   }
-  TemporaryFolder folder_;
 };
 
+// Cases: all experts are mixed; each user and item has few left; the other losses.
 TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
-  // While all experts are mixed, and when each user and item has few left.
-  for (const char* epoch : {"0", "200"}) {
-    const std::string one = trained("de-rrd", {"--tau-epoch", epoch, "--threads", "1"});
+  for (const char* options : {"--method de-rrd --tau-epoch 0", "--method de-rrd --tau-epoch 200",
+                              "--method rrd+ir+rd+cd --rd-warmup 1 --ir-items batch",
+                              "--method rrd+ir+rd+cd --rd-warmup 1 --ir-items sampled"}) {
+    const std::string one = trained(options, "1");
     ASSERT_FALSE(one.empty());
-    EXPECT_EQ(one, trained("de-rrd", {"--tau-epoch", epoch, "--threads", "2"})) << epoch;
-  }
-  for (const char* items : {"batch", "sampled"}) {
-    const Arguments options = {"--ir-items", items, "--rd-warmup", "1", "--threads"};
-    const std::string one = trained("rrd+ir+rd+cd", options + Arguments{"1"});
-    ASSERT_FALSE(one.empty());
-    EXPECT_EQ(one, trained("rrd+ir+rd+cd", options + Arguments{"2"})) << items;
+    EXPECT_EQ(one, trained(options, "2")) << options;
   }
 }
 
@@ -179,62 +119,33 @@ std::vector<std::string> flags_of(const std::string& command,
 }
 
 TEST_F(Training, EveryOptionOfTheMethodCounts) {
-  const std::map<std::string, std::string> changes = {{"--lr", "0.01"},
-                                                      {"--weight-decay", "0.01"},
-                                                      {"--batch", "32"},
-                                                      {"--negatives", "2"},
-                                                      {"--preset", "paper"},
-                                                      {"--seed", "1"},
-                                                      {"--lambda-de", "0.02"},
-                                                      {"--experts", "2"},
-                                                      {"--gate", "attention"},
-                                                      {"--ranking", "full"},
-                                                      {"--expert-floor", "0.3"},
-                                                      {"--tau-start", "0.9"},
-                                                      {"--tau-end", "1e-5"},
-                                                      {"--tau-horizon", "10"},
-                                                      {"--tau-epoch", "2"},
-                                                      {"--lambda-rrd", "0.002"},
-                                                      {"--k", "6"},
-                                                      {"--l", "6"},
-                                                      {"--t", "5"},
-                                                      {"--list", "20"},
-                                                      {"--interesting", "top"},
-                                                      {"--lambda-ir", "0.002"},
-                                                      {"--ir-k", "6"},
-                                                      {"--ir-l", "6"},
-                                                      {"--ir-t", "5"},
-                                                      {"--ir-list", "15"},
-                                                      {"--ir-items", "batch"},
-                                                      {"--lambda-rd", "2"},
-                                                      {"--rd-k", "5"},
-                                                      {"--rd-sharpness", "2"},
-                                                      {"--rd-mu", "0.05"},
-                                                      {"--rd-negatives", "30"},
-                                                      {"--rd-warmup", "3"},
-                                                      {"--rd-renormalise", ""},
-                                                      {"--lambda-cd", "0.02"},
-                                                      {"--cd-items", "6"},
-                                                      {"--cd-list", "20"},
-                                                      {"--cd-t", "5"},
-                                                      {"--cd-t1", "1"},
-                                                      {"--cd-t2", "1"},
-                                                      {"--dim", "5"}};
+  std::map<std::string, std::string> changes;
+  for (const std::string& change :
+       words("--lr=0.01 --weight-decay=0.01 --batch=32 --negatives=2 --preset=paper --seed=1 "
+             "--lambda-de=0.02 --experts=2 --gate=attention --ranking=full --expert-floor=0.3 "
+             "--tau-start=0.9 --tau-end=1e-5 --tau-horizon=10 --tau-epoch=2 --lambda-rrd=0.002 "
+             "--k=6 --l=6 --t=5 --list=20 --interesting=top --lambda-ir=0.002 --ir-k=6 --ir-l=6 "
+             "--ir-t=5 --ir-list=15 --ir-items=batch --lambda-rd=2 --rd-k=5 --rd-sharpness=2 "
+             "--rd-mu=0.05 --rd-negatives=30 --rd-warmup=3 --rd-renormalise= --lambda-cd=0.02 "
+             "--cd-items=6 --cd-list=20 --cd-t=5 --cd-t1=1 --cd-t2=1 --dim=5")) {
+    const size_t equals = change.find('=');
+    changes[change.substr(0, equals)] = change.substr(equals + 1);
+  }
   std::vector<std::string> flags = flags_of(
       "distill", {"Training:", "Distillation Experts (de):", "Relaxed Ranking Distillation (rrd):",
                   "Relaxed ranking from the items' side (ir):", "Ranking Distillation (rd):",
                   "Collaborative Distillation (cd):"});
-  // --tap is about models that this teacher is none of.
+  // --tap is about other models than this teacher.
   for (const char* other : {"--epochs", "--patience", "--tap"}) std::erase(flags, other);
   flags.push_back("--dim");
   EXPECT_EQ(flags.size(), changes.size());
   for (const std::string& flag : flags) EXPECT_TRUE(changes.contains(flag)) << flag;
 
-  // Of the last epoch, not of the best, which may be too early for an option to count. The
+  // The last epoch's vectors: the best epoch may be too early for an option to count. The
   // parameters begin with the users' vectors.
   const auto users_of = [&](const Arguments& arguments) {
-    expect_success(arguments + Arguments{"-o", path("model"), "--checkpoint", path("checkpoint")});
-    const auto kept = SafetensorsFile::read(path("model")).values<float>("user_embedding");
+    succeed(arguments + words("-o @model --checkpoint @checkpoint"));
+    const auto kept = user_vectors(path("model"));
     const auto checkpoint = SafetensorsFile::read(path("checkpoint"));
     auto best = checkpoint.values<float>("best_values");
     best.resize(kept.size());
@@ -258,22 +169,18 @@ TEST_F(Training, EveryOptionOfTheMethodCounts) {
     EXPECT_NE(users_of(changed), users) << flag;
   }
   // Each loss by itself; at a constant temperature, whose schedule depends on the preset too.
-  for (const auto& [method, others] :
-       {std::pair{"rrd", Arguments{}}, {"ir", {}}, {"de", {"--tau-end", "1"}}}) {
-    const Arguments authors = run_of(method, 4) + others;
-    EXPECT_NE(users_of(authors + Arguments{"--preset", "paper"}), users_of(authors)) << method;
+  for (const auto& [method, others] : {std::pair{"rrd", ""}, {"ir", ""}, {"de", "--tau-end 1"}}) {
+    const Arguments authors = run_of(method, 4) + words(others);
+    EXPECT_NE(users_of(authors + words("--preset paper")), users_of(authors)) << method;
   }
 }
 
 TEST_F(Training, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
-  const Result result = derrd(
-      run_of("de-rrd", 5) + Arguments{"--auto-lambda", "-o", path("model"), "--log", path("log")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result result = succeed(run_of("de-rrd", 5) + words("--auto-lambda -o @model --log @log"));
   const auto records = read_log(path("log"));
-  const auto metadata = SafetensorsFile::read(path("model")).metadata();
-  const auto weights = nlohmann::json::parse(metadata.at("metrics"))["weights"];
+  const auto weights = metadata_json(path("model"), "metrics")["weights"];
   for (const auto& [loss, share] : {std::pair{"de", 0.2}, {"rrd", 0.085}}) {
-    EXPECT_NE(result.err.find(std::string("chose --lambda-") + loss), std::string::npos);
+    EXPECT_TRUE(contains(result.err, std::string("chose --lambda-") + loss));
     const double weight = weights[loss];
     EXPECT_EQ(records[2]["chosen_weight"][loss], weight);
     EXPECT_NEAR(weight * records[2]["loss"][loss].get<double>(),
@@ -283,22 +190,18 @@ TEST_F(Training, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
         weight * records[3]["loss"][loss].get<double>() / records[3]["loss"]["base"].get<double>(),
         1e-9);
   }
-  EXPECT_EQ(nlohmann::json::parse(metadata.at("options"))["auto-lambda"], true);
+  EXPECT_EQ(metadata_json(path("model"), "options")["auto-lambda"], true);
 }
 
 TEST_F(Training, LossesWithoutARecommendedShareKeepTheirWeights) {
   const Result mixed =
-      derrd(run_of("de+ir", 4) + Arguments{"--auto-lambda", "--lambda-ir", "3e-4", "-o",
-                                           path("model"), "--log", path("log")});
-  ASSERT_EQ(mixed.exit_code, 0) << mixed.err;
-  EXPECT_NE(mixed.err.find("leaves --lambda-ir as it is"), std::string::npos) << mixed.err;
+      succeed(run_of("de+ir", 4) + words("--auto-lambda --lambda-ir 3e-4 -o @model --log @log"));
+  EXPECT_TRUE(contains(mixed.err, "leaves --lambda-ir as it is"));
   const auto record = read_log(path("log"))[3];
   EXPECT_NEAR(record["share"]["ir"].get<double>(),
               3e-4 * record["loss"]["ir"].get<double>() / record["loss"]["base"].get<double>(),
               1e-9);
-  const Result none = derrd(run_of("rd+cd", 4) + Arguments{"--auto-lambda", "-o", path("model")});
-  EXPECT_EQ(none.exit_code, 2);
-  EXPECT_NE(none.err.find("leave it out"), std::string::npos) << none.err;
+  expect_exit(kUsageError, run_of("rd+cd", 4) + words("--auto-lambda -o @model"), {"leave it out"});
 }
 
 TEST_F(Training, MethodsHaveOtherNames) {
@@ -306,8 +209,8 @@ TEST_F(Training, MethodsHaveOtherNames) {
        {std::pair{"de-rrd", "de+rrd"}, {"ir-rrd", "rrd+ir"}, {"de-rrd+ir", "de+rrd+ir"}}) {
     std::vector<std::vector<float>> users;
     for (const char* method : {name, sum}) {
-      expect_success(run_of(method, 2) + Arguments{"-o", path("model")});
-      users.push_back(SafetensorsFile::read(path("model")).values<float>("user_embedding"));
+      succeed(run_of(method, 2) + words("-o @model"));
+      users.push_back(user_vectors(path("model")));
     }
     EXPECT_EQ(users[0], users[1]) << name;
   }
@@ -316,17 +219,15 @@ TEST_F(Training, MethodsHaveOtherNames) {
 TEST_F(Training, MethodsDifferAndNoneEqualsTraining) {
   std::vector<std::vector<float>> users;
   for (const char* method : {"train", "none", "rrd", "de", "de-rrd", "rd", "cd", "ir", "rrd+ir"}) {
-    expect_success(run_of(method, 3) + Arguments{"-o", path("model")});
-    users.push_back(SafetensorsFile::read(path("model")).values<float>("user_embedding"));
+    succeed(run_of(method, 3) + words("-o @model"));
+    users.push_back(user_vectors(path("model")));
   }
   EXPECT_EQ(users[0], users[1]);
-  for (size_t a = 1; a < users.size(); ++a) {
-    for (size_t b = a + 1; b < users.size(); ++b) EXPECT_NE(users[a], users[b]) << a << " " << b;
-  }
+  EXPECT_EQ(std::set(users.begin(), users.end()).size(), users.size() - 1);
 }
 
 TEST_F(Training, ModelSaysWhatMadeIt) {
-  expect_success(run_of("de-rrd", 3) + Arguments{"-o", path("model"), "--seed", "9"});
+  succeed(run_of("de-rrd", 3) + words("-o @model --seed 9"));
   const SafetensorsFile model = SafetensorsFile::read(path("model"));
   const SafetensorsFile teacher = SafetensorsFile::read(path("teacher"));
   EXPECT_EQ(model.metadata_or("format", ""), "derrd-model");
@@ -334,12 +235,12 @@ TEST_F(Training, ModelSaysWhatMadeIt) {
   EXPECT_EQ(model.metadata_or("seed", ""), "9");
   EXPECT_EQ(model.metadata_or("dataset_hash", ""), dataset_.hash);
   EXPECT_EQ(model.metadata_or("teacher_hash", ""), hash_tensors(teacher.tensors()));
-  const auto options = nlohmann::json::parse(model.metadata_or("options", ""));
+  const auto options = metadata_json(path("model"), "options");
   EXPECT_EQ(options["method"], "de-rrd");
   EXPECT_EQ(options["lambda-de"], 0.01);
   EXPECT_EQ(options["lambda-rrd"], 0.001);
   EXPECT_EQ(options["patience"], 100000);
-  const auto metrics = nlohmann::json::parse(model.metadata_or("metrics", ""));
+  const auto metrics = metadata_json(path("model"), "metrics");
   EXPECT_GE(metrics["test"]["H@20"], metrics["test"]["H@10"]);
   EXPECT_EQ(model.tensor("user_embedding").shape, (std::vector<int64_t>{60, 4}));
   EXPECT_EQ(model.tensor("item_embedding").shape, (std::vector<int64_t>{120, 4}));
@@ -347,64 +248,52 @@ TEST_F(Training, ModelSaysWhatMadeIt) {
 
 TEST_F(Training, ThePresetDecidesHowLongNothingMayImprove) {
   for (const auto& [preset, patience] : {std::pair{"authors", 20}, {"paper", 30}}) {
-    expect_success({"train", "--data", path("data"), "--dim", "4", "--epochs", "1", "--quiet",
-                    "--preset", preset, "-o", path("model")});
-    const auto options =
-        nlohmann::json::parse(SafetensorsFile::read(path("model")).metadata_or("options", ""));
-    EXPECT_EQ(options["patience"], patience) << preset;
+    succeed(words("train --data @data --dim 4 --epochs 1 --quiet --preset", preset, "-o @model"));
+    EXPECT_EQ(metadata_json(path("model"), "options")["patience"], patience) << preset;
   }
 }
 
-// The item side alone is over what rrd's options draw.
+// ir without rrd takes the items that rrd's options draw.
 TEST_F(Training, OptionsOfAnotherLossThatCountAreRecorded) {
-  const Arguments checkpointed = {"-o", path("model"), "--checkpoint", path("checkpoint")};
-  const auto options = [&] {
-    return nlohmann::json::parse(SafetensorsFile::read(path("model")).metadata_or("options", ""));
-  };
-  expect_success(run_of("ir", 2) + checkpointed);
+  const Arguments checkpointed = words("-o @model --checkpoint @checkpoint");
+  const auto options = [&] { return metadata_json(path("model"), "options"); };
+  succeed(run_of("ir", 2) + checkpointed);
   EXPECT_EQ(options()["k"], 5);
-  const Result other = derrd(run_of("ir", 3) + checkpointed + Arguments{"--t", "5", "--resume"});
-  EXPECT_EQ(other.exit_code, 1);
-  EXPECT_NE(other.err.find("another run"), std::string::npos) << other.err;
-  Arguments short_list = run_of("ir", 2) + Arguments{"-o", path("model")};
+  expect_exit(kFailure, run_of("ir", 3) + checkpointed + words("--t 5 --resume"), {"another run"});
+  Arguments short_list = run_of("ir", 2) + words("-o @model");
   *(std::find(short_list.begin(), short_list.end(), "--list") + 1) = "4";
-  const Result refused = derrd(short_list);
-  EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_NE(refused.err.find("--list has to be at least --k"), std::string::npos) << refused.err;
+  expect_exit(kUsageError, short_list, {"--list has to be at least --k"});
 
-  expect_success(run_of("ir", 2) + Arguments{"--ir-items", "batch", "-o", path("model")});
+  succeed(run_of("ir", 2) + words("--ir-items batch -o @model"));
   EXPECT_FALSE(options().contains("k"));
 }
 
 TEST_F(Training, SizeIsRoundedFromTheTeachersDimension) {
   for (const auto& [size, dim] : {std::pair{"0.1", 1}, {"0.25", 3}, {"0.01", 1}, {"1", 10}}) {
-    expect_success({"distill", "--data", path("data"), "--teacher", path("teacher"), "--method",
-                    "none", "--size", size, "--epochs", "1", "-o", path("model"), "--quiet"});
+    succeed(words("distill --data @data --teacher @teacher --method none --size", size,
+                  "--epochs 1 -o @model --quiet"));
     EXPECT_EQ(SafetensorsFile::read(path("model")).tensor("user_embedding").shape[1], dim) << size;
   }
 }
 
 TEST_F(Training, NoneNeedsNoTeacherIfTheDimensionIsGiven) {
-  expect_success({"distill", "--data", path("data"), "--method", "none", "--dim", "2", "--epochs",
-                  "1", "-o", path("model"), "--quiet"});
+  succeed(words("distill --data @data --method none --dim 2 --epochs 1 -o @model --quiet"));
 }
 
 TEST_F(Training, KeepsTheModelOfTheBestEpoch) {
-  expect_success(run_of("train", 40) + Arguments{"-o", path("model"), "--log", path("log")});
+  succeed(run_of("train", 40) + words("-o @model --log @log"));
   const auto records = read_log(path("log"));
   const auto best = std::max_element(
       records.begin(), records.end(),
       [](const auto& a, const auto& b) { return a["valid"]["H@5"] < b["valid"]["H@5"]; });
   ASSERT_NE(best->at("valid"), records.back()["valid"]) << "choose another run: its last is best";
-  const Result result =
-      derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
-  const auto evaluated = nlohmann::json::parse(result.out)["models"][0];
-  EXPECT_EQ(evaluated["valid"], best->at("valid"));
-  EXPECT_EQ(evaluated["test"], best->at("test"));
+  const auto figures = evaluated(path("data"), path("model"));
+  EXPECT_EQ(figures["valid"], best->at("valid"));
+  EXPECT_EQ(figures["test"], best->at("test"));
 }
 
 TEST_F(Training, LogHasARecordPerEpoch) {
-  expect_success(run_of("de-rrd", 5) + Arguments{"-o", path("model"), "--log", path("log")});
+  succeed(run_of("de-rrd", 5) + words("-o @model --log @log"));
   const auto records = read_log(path("log"));
   ASSERT_EQ(records.size(), 5u);
   for (size_t epoch = 0; epoch < records.size(); ++epoch) {
@@ -424,29 +313,23 @@ TEST_F(Training, LogHasARecordPerEpoch) {
 }
 
 TEST_F(Training, SummaryAndPlainProgress) {
-  Arguments run = run_of("de", 12) + Arguments{"-o", path("model")};
+  Arguments run = run_of("de", 12) + words("-o @model");
   std::erase(run, "--quiet");
-  const Result result = derrd(run);
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.err.find("epoch 0/12"), std::string::npos) << result.err;
-  EXPECT_NE(result.err.find("epoch 10/12"), std::string::npos) << result.err;
-  EXPECT_EQ(result.err.find("epoch 5/12"), std::string::npos) << result.err;
-  EXPECT_EQ(result.err.find('\r'), std::string::npos);
-  for (const char* field :
-       {"s left", "H@5 ", " best ", " base ", " de ", " best at ", " patience ", " s/epoch"}) {
-    EXPECT_NE(lines_of(result.err)[0].find(field), std::string::npos) << field << result.err;
-  }
-  EXPECT_NE(result.out.find("finished all 12 epochs; best epoch "), std::string::npos);
-  EXPECT_NE(result.out.find("H@5"), std::string::npos) << result.out;
-  EXPECT_NE(result.out.find("wrote " + path("model")), std::string::npos) << result.out;
+  const Result result = succeed(run);
+  expect_contains(result.err, {"epoch 0/12", "epoch 10/12"});
+  EXPECT_FALSE(contains(result.err, "epoch 5/12")) << result.err;
+  EXPECT_FALSE(contains(result.err, "\r"));
+  expect_contains(lines_of(result.err)[0], {"s left", "H@5 ", " best ", " base ", " de ",
+                                            " best at ", " patience ", " s/epoch"});
+  expect_contains(result.out,
+                  {"finished all 12 epochs; best epoch ", "H@5", "wrote " + path("model")});
 }
 
 TEST_F(Training, QuietShowsNoProgress) {
-  const Result result = derrd(run_of("train", 2) + Arguments{"-o", path("model")});
-  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(succeed(run_of("train", 2) + words("-o @model")).err, "");
 }
 
-/// What a program shows on a terminal of so many columns, after each return that erases the line.
+/// The lines of a program on a terminal: the text after each return that erases the line.
 std::vector<std::string> rewritten_lines(const Arguments& arguments, unsigned short columns) {
   winsize size = {};
   size.ws_row = 24;
@@ -486,7 +369,7 @@ constexpr const char* kShownLoss = R"( [0-9.]{3,5}[kM]?)";
 TEST_F(Training, TerminalHasOneLineThatIsRewritten) {
   for (const auto& [method, parts] :
        {std::pair{"train", std::vector{"base"}}, {"de-rrd", {"base", "de", "rrd"}}}) {
-    Arguments run = run_of(method, 5) + Arguments{"-o", path("model")};
+    Arguments run = run_of(method, 5) + words("-o @model");
     std::erase(run, "--quiet");
     std::string whole = std::string(kShownOutcome) + " ";
     for (const char* part : parts) whole += std::string(" ") + part + kShownLoss;
@@ -529,89 +412,42 @@ TEST(ProgressLine, TimesAreShort) {
 TEST_F(Training, StopsEarlyAfterItsPatience) {
   Arguments run = run_of("train", 1000);
   run.back() = "3";
-  const Result result = derrd(run + Arguments{"-o", path("model"), "--log", path("log")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.out.find("the last 3 without improvement"), std::string::npos) << result.out;
+  const Result result = succeed(run + words("-o @model --log @log"));
+  EXPECT_TRUE(contains(result.out, "the last 3 without improvement"));
   EXPECT_LT(read_log(path("log")).size(), 1000u);
 }
 
-/// A log's records without their times.
-std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> records) {
-  for (auto& record : records) record.erase("seconds");
-  return records;
+class KilledTraining : public Training {};
+
+TEST_F(KilledTraining, ResumedGivesTheSameBits) {
+  expect_same_bits_when_killed(run_of("de-rrd", 300), 24);
 }
 
-class KilledTraining : public Training {
- protected:
-  void expect_same_bits(const std::string& method, int kills_wanted) const;
-};
-
-void KilledTraining::expect_same_bits(const std::string& method, int kills_wanted) const {
-  const Arguments run = run_of(method, 300);
-  const auto start = std::chrono::steady_clock::now();
-  expect_success(run + Arguments{"-o", path("whole"), "--log", path("whole-log"), "--checkpoint",
-                                 path("whole-checkpoint"), "--checkpoint-every", "0"});
-  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
-  const std::string expected = read_text(path("whole"));
-  const auto expected_log = timeless(read_log(path("whole-log")));
-
-  const Arguments resumed = run + Arguments{"-o",        path("model"),        "--log",
-                                            path("log"), "--checkpoint",       path("checkpoint"),
-                                            "--resume",  "--checkpoint-every", "0"};
-  const auto expect_whole_result = [&] {
-    EXPECT_EQ(read_text(path("model")), expected);
-    EXPECT_EQ(timeless(read_log(path("log"))), expected_log);
-  };
-  std::mt19937 random(1);
-  std::uniform_real_distribution<double> delay(0.0, whole.count() / 3);
-  int kills = 0;
-  while (kills < kills_wanted) {
-    Process process(resumed);
-    std::this_thread::sleep_for(std::chrono::duration<double>(delay(random)));
-    process.send(SIGKILL);
-    const Result result = process.wait();
-    if (result.signal == SIGKILL) {
-      ++kills;
-      continue;
-    }
-    ASSERT_EQ(result.exit_code, 0) << result.err;
-    expect_whole_result();
-    for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
-  }
-  expect_success(resumed);
-  expect_whole_result();
-}
-
-TEST_F(KilledTraining, ResumedGivesTheSameBits) { expect_same_bits("de-rrd", 24); }
 TEST_F(KilledTraining, ResumedGivesTheSameBitsForTheOtherLosses) {
-  expect_same_bits("rrd+ir+rd+cd", 8);
+  expect_same_bits_when_killed(run_of("rrd+ir+rd+cd", 300), 8);
 }
 
-// What enters no result may be another when a run goes on.
+// Options that enter no result may change when a run goes on.
 TEST_F(Training, OtherThreadsAndOptionsOfSpeedMayResume) {
   const Arguments run = run_of("de-rrd", 8);
-  expect_success(run + Arguments{"-o", path("whole")});
-  const Arguments checkpoint = {"--checkpoint", path("checkpoint"), "-o", path("model")};
-  const std::vector<std::pair<Arguments, Arguments>> changes = {
-      {{"--threads", "2"}, {"--threads", "1"}},
-      {{"--row-updates", "lazy"}, {"--row-updates", "every-step"}}};
-  for (const auto& [before, after] : changes) {
-    expect_success(run_of("de-rrd", 3) + checkpoint + before);
-    expect_success(run + checkpoint + after + Arguments{"--resume"});
-    EXPECT_EQ(read_text(path("whole")), read_text(path("model"))) << before[0];
+  succeed(run + words("-o @whole"));
+  const Arguments checkpoint = words("--checkpoint @checkpoint -o @model");
+  for (const auto& [before, after] : {std::pair{"--threads 2", "--threads 1"},
+                                      {"--row-updates lazy", "--row-updates every-step"}}) {
+    succeed(run_of("de-rrd", 3) + checkpoint + words(before));
+    succeed(run + checkpoint + words(after, "--resume"));
+    EXPECT_EQ(read_text(path("whole")), read_text(path("model"))) << before;
   }
 }
 
 TEST_F(Training, ResumeDropsTornAndRepeatedLogRecords) {
-  const Arguments records = {"-o",    path("model"), "--checkpoint", path("checkpoint"),
-                             "--log", path("log")};
-  expect_success(run_of("train", 3) + records);
+  const Arguments records = words("-o @model --checkpoint @checkpoint --log @log");
+  succeed(run_of("train", 3) + records);
   const std::string complete = read_text(path("log"));
   write_text(path("log"), complete + "{\"epoch\":3,\"loss\":{\"base\":1}}\n{\"epo");
-  const Result result = derrd(run_of("train", 5) + records + Arguments{"--resume"});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.err.find("continuing after 3 epochs"), std::string::npos) << result.err;
-  // With the very times of the first run: nothing was run again.
+  const Result result = succeed(run_of("train", 5) + records + Arguments{"--resume"});
+  EXPECT_TRUE(contains(result.err, "continuing after 3 epochs"));
+  // The first run's times are kept: nothing was run again.
   EXPECT_TRUE(read_text(path("log")).starts_with(complete));
   const auto log = read_log(path("log"));
   ASSERT_EQ(log.size(), 5u);
@@ -620,24 +456,21 @@ TEST_F(Training, ResumeDropsTornAndRepeatedLogRecords) {
 }
 
 TEST_F(Training, ResumeWithoutACheckpointStarts) {
-  const Result result = derrd(run_of("train", 2) + Arguments{"-o", path("model"), "--checkpoint",
-                                                             path("checkpoint"), "--resume"});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_NE(result.err.find("no checkpoint yet"), std::string::npos) << result.err;
+  const Result result =
+      succeed(run_of("train", 2) + words("-o @model --checkpoint @checkpoint --resume"));
+  EXPECT_TRUE(contains(result.err, "no checkpoint yet"));
 }
 
 TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
   for (const auto& [signal, exit_code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
-    const Arguments records = {"-o",    path("model"), "--checkpoint", path("checkpoint"),
-                               "--log", path("log")};
+    const Arguments records = words("-o @model --checkpoint @checkpoint --log @log");
     Process process(run_of("train", 1000000) + records);
-    wait_for_epochs(process, 40);  // the best of them is an early one
+    wait_for_lines(process, "log", 40);  // the best of them is an early one
     process.send(signal);
     const Result result = process.wait();
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_NE(result.err.find("holds the best model so far"), std::string::npos) << result.err;
-    const SafetensorsFile model = SafetensorsFile::read(path("model"));
-    const auto metrics = nlohmann::json::parse(model.metadata_or("metrics", ""));
+    EXPECT_TRUE(contains(result.err, "holds the best model so far"));
+    const auto metrics = metadata_json(path("model"), "metrics");
     const auto done = read_log(path("log")).size();
     EXPECT_EQ(metrics["epochs"], done);
     nlohmann::json best;
@@ -645,15 +478,13 @@ TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
       if (record["best"]) best = record;
     }
     EXPECT_EQ(metrics["best_epoch"], best["epoch"]);
-    const auto evaluation =
-        derrd({"evaluate", "--data", path("data"), "--model", path("model"), "--json"});
-    const auto evaluated = nlohmann::json::parse(evaluation.out)["models"][0];
-    EXPECT_EQ(evaluated["valid"], best["valid"]);
-    EXPECT_EQ(evaluated["test"], best["test"]);
+    const auto figures = evaluated(path("data"), path("model"));
+    EXPECT_EQ(figures["valid"], best["valid"]);
+    EXPECT_EQ(figures["test"], best["test"]);
 
     // The checkpoint is that of the last epoch: going on repeats and omits none.
     const int epochs = static_cast<int>(done) + 2;
-    expect_success(run_of("train", epochs) + records + Arguments{"--resume"});
+    succeed(run_of("train", epochs) + records + Arguments{"--resume"});
     EXPECT_EQ(read_log(path("log")).size(), done + 2);
     for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
   }
@@ -663,8 +494,7 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
   // Epochs that take many seconds: large matrices, and a training step per sample.
   write_dataset(path("large"),
                 {.users = 1000, .items = 2000, .interactions = 20000, .candidates = 10});
-  Process process({"train", "--data", path("large"), "--dim", "256", "--batch", "1", "-o",
-                   path("model"), "--log", path("log")});
+  Process process(words("train --data @large --dim 256 --batch 1 -o @model --log @log"));
   const auto give_up = std::chrono::steady_clock::now() + 60s;
   while (!std::filesystem::exists(path("log"))) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
