@@ -1,11 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,25 +13,26 @@
 
 namespace derrd::test {
 
-/// Options of losses by their names on the command line.
-using LossOptions = std::vector<std::pair<std::string, std::variant<double, std::string>>>;
-
-/// All losses, with these options.
-inline std::vector<std::unique_ptr<LossFactory>> factories_with(const LossOptions& options) {
+/// All losses, with the options of a text such as "experts=3 gate=mean", by their names on the
+/// command line.
+inline std::vector<std::unique_ptr<LossFactory>> factories_with(const std::string& options) {
   std::vector<std::unique_ptr<LossFactory>> losses = loss_factories();
-  for (const auto& [name, value] : options) {
+  std::istringstream words(options);
+  for (std::string word; words >> word;) {
+    const std::string name = word.substr(0, word.find('='));
+    const std::string given = word.substr(name.size() + 1);
     bool found = false;
     for (const auto& loss : losses) {
       for (const LossOption& option : loss->options()) {
         if (option.name != name) continue;
         found = true;
         std::visit(
-            [&, &given = value](auto* target) {
+            [&](auto* target) {
               using Target = std::remove_pointer_t<decltype(target)>;
               if constexpr (std::is_same_v<Target, std::string>) {
-                *target = std::get<std::string>(given);
+                *target = given;
               } else {
-                *target = static_cast<Target>(std::get<double>(given));
+                *target = static_cast<Target>(std::stod(given));
               }
             },
             option.value);
@@ -44,7 +45,7 @@ inline std::vector<std::unique_ptr<LossFactory>> factories_with(const LossOption
 
 /// The losses of a method.
 inline std::vector<std::unique_ptr<DistillationLoss>> make_losses(std::string_view method,
-                                                                  const LossOptions& options,
+                                                                  const std::string& options,
                                                                   DistillContext context) {
   const std::vector<std::unique_ptr<LossFactory>> factories = factories_with(options);
   std::vector<std::unique_ptr<DistillationLoss>> losses;

@@ -2,88 +2,106 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/distill/de/de.h"
 #include "engine/models/bpr.h"
+#include "engine/models/catalogue.h"
+#include "engine/models/neumf.h"
+#include "tests/to_host.h"
 
 namespace derrd::test::parameters_test {
 namespace {
 
-const Stream& stream() {
-  static const Stream instance;
-  return instance;
-}
-
 // Table 3 of the paper, its phantom user and item included.
-TEST(Parameters, CountsOfBpr) {
-  const auto count = [](int64_t users, int64_t items, int64_t dim) {
+TEST(Parameters, CountsOfModels) {
+  const auto count = [](std::string_view kind, int64_t users, int64_t items, int64_t dim) {
     Parameters parameters;
-    const BprModel model(users, items, dim, 1024, parameters);
+    make_model(kind, users, items, {.dim = dim, .batch_size = 1}, parameters, stream());
     return parameters.count();
   };
-  EXPECT_EQ(count(5220, 25182, 200), 6'080'400);
-  EXPECT_EQ(count(5220, 25182, 100), 3'040'200);
-  EXPECT_EQ(count(5220, 25182, 20), 608'040);
-  EXPECT_EQ(count(19466, 28594, 200), 9'612'000);
-  EXPECT_EQ(count(19466, 28594, 100), 4'806'000);
-  EXPECT_EQ(count(19466, 28594, 20), 961'200);
+  EXPECT_EQ(count("bpr", 5220, 25182, 200), 6'080'400);
+  EXPECT_EQ(count("bpr", 5220, 25182, 100), 3'040'200);
+  EXPECT_EQ(count("bpr", 5220, 25182, 20), 608'040);
+  EXPECT_EQ(count("bpr", 19466, 28594, 200), 9'612'000);
+  EXPECT_EQ(count("bpr", 19466, 28594, 100), 4'806'000);
+  EXPECT_EQ(count("bpr", 19466, 28594, 20), 961'200);
+  EXPECT_EQ(count("neumf", 5220, 25182, 250), 15'326'751);
+  EXPECT_EQ(count("neumf", 5220, 25182, 125), 7'632'126);
+  EXPECT_EQ(count("neumf", 5220, 25182, 25), 1'521'426);
+  EXPECT_EQ(count("neumf", 19466, 28594, 250), 24'155'751);
+  EXPECT_EQ(count("neumf", 19466, 28594, 125), 12'046'626);
+  EXPECT_EQ(count("neumf", 19466, 28594, 25), 2'404'326);
 }
+
+/// A student of dimension 20 with experts for a teacher of dimension 200.
+struct StudentWithExperts {
+  StudentWithExperts(int64_t users, int64_t items)
+      : student(users, items, 20, 1, parameters),
+        de(1.0, {}, {teacher, teacher}, student, 1, parameters) {}
+  Parameters parameters;
+  BprModel student;
+  DeviceArray<float> vector{200};
+  EmbeddingTables teacher = {vector.matrix(1, 200)};
+  DeLoss de;
+};
 
 TEST(Parameters, CountsOfExpertsAndGates) {
-  Parameters parameters;
-  const BprModel student(1, 1, 20, 1, parameters);
-  const DeviceArray<float> vector(200);
-  const EmbeddingTables teacher = {vector.matrix(1, 200)};
-  const DeLoss de(1.0, {}, {teacher, teacher}, student, 1, parameters);
-  EXPECT_EQ(parameters.count("de.user.expert.") + parameters.count("de.item.expert."), 1'470'600);
-  EXPECT_EQ(parameters.count("de.user.gate.") + parameters.count("de.item.gate."), 12'060);
-  EXPECT_EQ(parameters.count("de."), 1'470'600 + 12'060);
+  const StudentWithExperts s(1, 1);
+  const auto count = [&](const char* what) { return s.parameters.count(what); };
+  EXPECT_EQ(count("de.user.expert.") + count("de.item.expert."), 1'470'600);
+  EXPECT_EQ(count("de.user.gate.") + count("de.item.gate."), 12'060);
+  EXPECT_EQ(count("de."), 1'470'600 + 12'060);
 }
 
-/// The largest size of a matrix's numbers, and the root of the mean of their squares.
-struct Spread {
-  double largest = 0, deviation = 0;
-};
-Spread spread_of(Matrix<const float> matrix) {
-  std::vector<float> values(static_cast<size_t>(matrix.size()));
-  copy_to_host(values.data(), matrix.data, matrix.size() * 4, stream());
-  Spread spread;
-  for (const float v : values) {
-    spread.largest = std::max(spread.largest, std::abs(static_cast<double>(v)));
-    spread.deviation += static_cast<double>(v) * v / static_cast<double>(values.size());
-  }
-  spread.deviation = std::sqrt(spread.deviation);
-  return spread;
+/// The root of the mean of the squares of a matrix's numbers.
+double deviation(const std::vector<float>& values) {
+  double squares = 0;
+  for (const float v : values) squares += double{v} * v;
+  return std::sqrt(squares / static_cast<double>(values.size()));
+}
+void expect_uniform(const std::vector<float>& values, double bound, const std::string& name) {
+  for (const float v : values) ASSERT_LE(std::abs(v), bound) << name;
+  // n uniform numbers: the deviation's own relative error is below 1 / sqrt(n).
+  EXPECT_NEAR(deviation(values), bound / std::sqrt(3.0),
+              3 * bound / std::sqrt(static_cast<double>(values.size())))
+      << name;
 }
 
-// Embeddings as the authors' program's, experts and gates as PyTorch's linear layers, of which each
-// is uniform in +-1/sqrt(numbers that it reads), biases too.
+// Embeddings as in the authors' program, experts and gates as in PyTorch's linear layers: each is
+// uniform in +-1/sqrt(numbers that it reads), biases too.
 TEST(Parameters, StartAsThePapers) {
-  Parameters parameters;
-  const BprModel student(300, 400, 20, 1, parameters);
-  const DeviceArray<float> vector(200);
-  const EmbeddingTables teacher = {vector.matrix(1, 200)};
-  const DeLoss de(1.0, {}, {teacher, teacher}, student, 1, parameters);
-  parameters.allocate(3, stream());
-  for (const int64_t table : {0, 1}) {
-    EXPECT_NEAR(spread_of(parameters.value({table})).deviation, 0.01, 3e-4) << table;
-  }
+  StudentWithExperts s(300, 400);
+  s.parameters.allocate(3, stream());
+  const auto values = [&](int64_t id) { return to_host(s.parameters.value({id})); };
+  for (const int64_t table : {0, 1}) EXPECT_NEAR(deviation(values(table)), 0.01, 3e-4) << table;
   // Gate [E, T] and [1, E], first layers [E H, D] and [1, E H], second ones [E H, T] and [E, T].
   const double reads[] = {200, 200, 20, 20, 110, 110};
-  for (int64_t side = 0; side < 2; ++side) {
-    for (int64_t m = 0; m < 6; ++m) {
-      const Matrix<const float> matrix = parameters.value({2 + 6 * side + m});
-      const double bound = 1 / std::sqrt(reads[m]);
-      const Spread spread = spread_of(matrix);
-      EXPECT_LE(spread.largest, bound) << m;
-      // Of n uniform numbers: the deviation's own relative error is below 1 / sqrt(n).
-      EXPECT_NEAR(spread.deviation, bound / std::sqrt(3.0),
-                  3 * bound / std::sqrt(static_cast<double>(matrix.size())))
-          << m;
+  for (int64_t m = 0; m < 12; ++m) {
+    expect_uniform(values(2 + m), 1 / std::sqrt(reads[m % 6]), std::to_string(m));
+  }
+}
+
+TEST(Parameters, OfNeumfStartAsThePapers) {
+  Parameters parameters;
+  const NeumfModel model({300, 400, 40, 2}, 4, parameters, stream());
+  parameters.allocate(5, stream());
+  for (const NamedMatrix& tensor : model.tensors()) {
+    const std::vector<float> values = to_host(tensor.value);
+    if (tensor.name.ends_with("bias")) {
+      EXPECT_EQ(deviation(values), 0) << tensor.name;
+    } else if (tensor.name.starts_with("hidden.1")) {
+      expect_uniform(values, std::sqrt(6.0 / (80 + 40)), tensor.name);
+    } else if (tensor.name.starts_with("hidden.2")) {
+      expect_uniform(values, std::sqrt(6.0 / (40 + 20)), tensor.name);
+    } else if (tensor.name == "output.weight") {
+      expect_uniform(values, std::sqrt(6.0 / 60), tensor.name);
+    } else {
+      EXPECT_NEAR(deviation(values), 0.01, 3e-4) << tensor.name;
     }
   }
 }
@@ -101,24 +119,15 @@ TEST(Parameters, MatricesDoNotOverlapAndStartAsDeclared) {
   EXPECT_EQ(parameters.gradient(c).data - parameters.gradients().data,
             parameters.value(c).data - parameters.values().data);
 
-  std::vector<float> host(static_cast<size_t>(parameters.values().size));
-  const auto read = [&](Vector<const float> v) {
-    copy_to_host(host.data(), v.data, v.size * 4, stream());
-  };
-  read(parameters.values());
-  const auto offset = parameters.value(c).data - parameters.values().data;
-  double sum = 0;
-  double squares = 0;
-  for (int i = 0; i < 10000; ++i) {
-    const double x = host[static_cast<size_t>(offset + i)];
+  double sum = 0, squares = 0;
+  for (const double x : to_host(parameters.value(c))) {
     sum += x;
     squares += x * x;
   }
   EXPECT_NEAR(sum / 10000, 0, 5 * 2.0 / 100);           // five standard errors of the mean
   EXPECT_NEAR(squares / 10000, 4, 5 * 4 * 0.01414214);  // and of the variance
-  for (int i = 0; i < 15; ++i) EXPECT_LT(std::abs(host[static_cast<size_t>(i)]), 0.5f);
-  read(parameters.gradients());
-  for (const float g : host) ASSERT_EQ(g, 0.0f);
+  for (const float x : to_host(parameters.value(a))) EXPECT_LT(std::abs(x), 0.5f);
+  for (const float g : to_host(parameters.gradients())) ASSERT_EQ(g, 0.0f);
 }
 
 TEST(Parameters, SameSeedSameBitsAndLaterDeclarationsChangeNothing) {
@@ -127,9 +136,7 @@ TEST(Parameters, SameSeedSameBitsAndLaterDeclarationsChangeNothing) {
     const ParameterId a = parameters.declare("a", 7, 9, {Parameters::Initial::Kind::kNormal, 1.0f});
     if (more) parameters.declare("b", 4, 4, {Parameters::Initial::Kind::kUniform, 1.0f});
     parameters.allocate(seed, stream());
-    std::vector<float> host(63);
-    copy_to_host(host.data(), parameters.value(a).data, 63 * 4, stream());
-    return host;
+    return to_host(parameters.value(a));
   };
   EXPECT_EQ(first_values(5, false), first_values(5, true));
   EXPECT_NE(first_values(5, false), first_values(6, false));

@@ -53,7 +53,20 @@ inline SavedModel small_teacher(int64_t users, int64_t items, int64_t dim, uint6
   return model;
 }
 
-/// Larger than the initial values, so that every part of a gradient is well above rounding.
+/// The inner product of a user's and an item's vectors.
+inline double score(const SavedModel& model, int64_t user, int64_t item) {
+  const HostMatrix& users = model.tensor("user_embedding");
+  const HostMatrix& items = model.tensor("item_embedding");
+  double sum = 0;
+  for (int64_t d = 0; d < users.cols; ++d) {
+    sum += double{users.values[static_cast<size_t>(user * users.cols + d)]} *
+           items.values[static_cast<size_t>(item * users.cols + d)];
+  }
+  return sum;
+}
+
+/// Sets all parameters to values larger than the initial ones, so that every part of a gradient is
+/// well above rounding.
 inline void set_random_values(const Parameters& parameters, uint64_t seed) {
   const Vector<float> values = parameters.values();
   copy_to_device(values.data, random_normal(values.size, seed, 0.5f).data(), values.size * 4,

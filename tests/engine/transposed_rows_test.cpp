@@ -1,7 +1,7 @@
 #include "engine/transposed_rows.h"
 
 #include "tests/kernels/epoch/sampling_support.h"
-#include "tests/kernels/support.h"
+#include "tests/to_host.h"
 
 namespace derrd::test::transposed_rows_test {
 namespace {
@@ -11,10 +11,8 @@ std::vector<std::vector<int32_t>> transposed(const std::vector<std::vector<int32
   const HostRows device(rows);
   const TransposedRows turned(device.view(), items, stream());
   const SparseRows view = turned.view();
-  std::vector<int64_t> offsets(static_cast<size_t>(view.offsets.size));
-  copy_to_host(offsets.data(), view.offsets.data, view.offsets.size * 8, stream());
-  std::vector<int32_t> users(static_cast<size_t>(view.items.size));
-  copy_to_host(users.data(), view.items.data, view.items.size * 4, stream());
+  const std::vector<int64_t> offsets = to_host(view.offsets);
+  const std::vector<int32_t> users = to_host(view.items);
   std::vector<std::vector<int32_t>> result;
   for (size_t i = 0; i + 1 < offsets.size(); ++i) {
     result.emplace_back(users.begin() + offsets[i], users.begin() + offsets[i + 1]);

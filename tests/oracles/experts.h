@@ -23,13 +23,13 @@ struct MixtureForward {
   std::vector<double> reconstruction;  ///< [rows, T]
   std::vector<double> loss;            ///< [rows]
 };
-/// Expert by expert, entity by entity.
+/// Computes expert by expert, entity by entity.
 MixtureForward mixture_forward(const Mixture& mixture);
 
 struct MixtureGradients {
   std::vector<double> student, selection, weight1, bias1, weight2, bias2;
 };
-/// Gradients of the sum of the losses; those of weights that are 0 are 0, as the kernels define.
+/// Gradients of the sum of the losses; weights that are 0 have gradients 0, as the kernels define.
 MixtureGradients mixture_backward(const Mixture& mixture);
 
 }  // namespace derrd::oracle

@@ -5,7 +5,7 @@
 
 namespace derrd::oracle {
 
-/// g of rows first_row .. first_row + rows - 1, [rows, experts].
+/// Gumbel noise of rows first_row .. first_row + rows - 1, [rows, experts].
 std::vector<double> gumbel_noise(uint64_t seed, uint32_t purpose, uint32_t epoch, int64_t first_row,
                                  int64_t rows, int64_t experts);
 

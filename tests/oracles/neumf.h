@@ -13,7 +13,7 @@ struct Neumf {
   /// bias; weight and bias of each further layer; the output's weight and bias.
   std::vector<double> parameters;
 
-  int64_t count() const;  ///< of the parameters
+  int64_t count() const;  ///< number of the parameters
   int64_t joint_dim() const;
   /// [product; last hidden layer]
   std::vector<double> joint(int64_t user, int64_t item) const;

@@ -10,15 +10,15 @@ namespace derrd::oracle {
 /// if there are fewer.
 std::vector<int32_t> top_items(std::span<const float> scores, int64_t r);
 
-/// 1 + the number of other items that score higher than item `target` or equal.
+/// The rank of item `target`: 1 + the number of other items whose scores are higher or equal.
 int32_t full_rank(std::span<const double> scores, int32_t target);
 
 /// Inner products in double precision, [users, items].
 std::vector<double> inner_products(std::span<const float> user_embedding,
                                    std::span<const float> item_embedding, int64_t dims);
 
-/// 1 + the number of candidates (-1: none) that score higher than item `target` (-1: rank 0) or
-/// equal.
+/// The rank of item `target` (-1: rank 0) among candidates (-1: none): 1 + the number of them whose
+/// scores are higher or equal.
 int32_t leave_one_out_rank(std::span<const double> scores, int32_t target,
                            std::span<const int32_t> candidates);
 

@@ -12,7 +12,7 @@ std::vector<double> ranking_distillation_weights(const RankingDistillation& opti
   std::vector<double> weights(top);
   double sum = 0;
   for (size_t k = 0; k < top; ++k) {
-    // Relative to the first place's weight, so that a small sharpness leaves it 1.
+    // Relative to the first position's weight, so that a small sharpness leaves it 1.
     sum += weights[k] = std::exp(-static_cast<double>(k) / options.sharpness);
   }
   for (double& w : weights) w /= sum;

@@ -160,11 +160,12 @@ StepLosses losses(const TrainingStep& s, const FlatParameters& parameters) {
     const double* experts = item + s.items * s.student_dim;
     const auto rebuild = [&](const std::vector<int32_t>& rows, int side, const double* student,
                              const std::vector<double>& teacher, size_t pass, double weight) {
-      int64_t place = s.de.first_element[pass];
+      int64_t position = s.de.first_element[pass];
       for (const int32_t row : distinct(rows)) {
-        total.de += weight * reconstruction_loss(
-                                 s, experts + side * side_size(s), student + row * s.student_dim,
-                                 teacher.data() + row * s.teacher_dim, s.de.purpose[pass], place++);
+        total.de += weight * reconstruction_loss(s, experts + side * side_size(s),
+                                                 student + row * s.student_dim,
+                                                 teacher.data() + row * s.teacher_dim,
+                                                 s.de.purpose[pass], position++);
       }
     };
     rebuild(s.sample_users, 0, user, s.de.teacher_user, 0, 1.0);

@@ -11,7 +11,7 @@ namespace derrd::oracle {
 /// One batch with everything that its loss depends on, on plain arrays.
 struct TrainingStep {
   int64_t users, items, student_dim, teacher_dim;
-  std::vector<int32_t> sample_users, positives, negatives;  ///< of the batch
+  std::vector<int32_t> sample_users, positives, negatives;  ///< the batch's
 
   struct De {
     double weight = 0;  ///< lambda_DE; 0: off
@@ -22,23 +22,23 @@ struct TrainingStep {
     bool gate = true;   ///< else all experts count alike, and there are no gate parameters
     uint64_t seed = 0;
     uint32_t epoch = 0;
-    std::array<uint32_t, 3> purpose{};       ///< of the noise for users, positives, negatives
+    std::array<uint32_t, 3> purpose{};       ///< the noise's, for users, positives, negatives
     std::array<int64_t, 3> first_element{};  ///< distinct rows of the epoch's earlier batches
     std::vector<double> teacher_user, teacher_item;  ///< [U, T], [I, T]
   } de;
 
   struct Ranking {
     double weight = 0;  ///< lambda; 0: off
-    bool mean = false;  ///< over the batch's anchors; else their sum
+    bool mean = false;  ///< mean over the batch's anchors; else their sum
     int64_t interesting = 0;
     std::vector<std::vector<int32_t>> samples;  ///< [anchors][K + L], -1: empty
   };
-  Ranking rrd;                    ///< of the batch's users, over items
-  Ranking ir;                     ///< of some of the items, over users
-  std::vector<int32_t> ir_items;  ///< of the batch
+  Ranking rrd;                    ///< anchors are the batch's users, slots are items
+  Ranking ir;                     ///< anchors are some of the items, slots are users
+  std::vector<int32_t> ir_items;  ///< the batch's anchors of ir
 
   struct Rd {
-    double weight = 0;  ///< of a mean over the batch's users; 0: off
+    double weight = 0;  ///< lambda of a mean over the batch's users; 0: off
     RankingDistillation options;
     std::vector<std::vector<int32_t>> samples;  ///< [U][K + N], -1: empty
   } rd;
@@ -66,12 +66,12 @@ double total_loss(const TrainingStep& step, const FlatParameters& parameters);
 
 /// Equation 7 for one entity with the vectors h_s [D] and h_t [T].
 /// @param side gate and experts in FlatParameters' order
-/// @param purpose, row which random numbers its noise is drawn from
+/// @param purpose, row the random numbers that its noise is drawn from
 double reconstruction_loss(const TrainingStep& step, const double* side, const double* h_s,
                            const double* h_t, uint32_t purpose, int64_t row);
 int64_t side_size(const TrainingStep& step);
 
-/// Its gradient by central differences.
+/// The total loss's gradient by central differences.
 FlatParameters gradient(const TrainingStep& step, const FlatParameters& parameters);
 
 }  // namespace derrd::oracle

@@ -1,4 +1,4 @@
-// What the losses on scores draw, beside RRD's own tests: from the right lists, in the right order,
+// Samples of the losses on scores, beside RRD's own tests: from the right lists, in the right order,
 // nothing observed, anew each epoch.
 
 #include <gtest/gtest.h>
@@ -13,37 +13,17 @@
 #include "engine/distill/sampled_rows.h"
 #include "engine/models/bpr.h"
 #include "tests/engine/small_data.h"
+#include "tests/engine/steps.h"
 
 namespace derrd::test::slot_losses_test {
 namespace {
 
-using test::stream;
 using Rows = std::vector<std::vector<int32_t>>;
 
-class SlotLossSamples : public ::testing::Test {
+class SlotLossSamples : public testing::Test {
  protected:
   static constexpr int32_t kUsers = 60, kItems = 80;
   static constexpr int64_t kDim = 4;
-
-  template <class T>
-  static std::vector<std::vector<T>> rows_of(Matrix<const T> matrix) {
-    std::vector<T> all(static_cast<size_t>(matrix.size()));
-    copy_to_host(all.data(), matrix.data, matrix.size() * static_cast<int64_t>(sizeof(T)),
-                 stream());
-    std::vector<std::vector<T>> rows;
-    for (auto row = all.begin(); row != all.end(); row += matrix.cols) {
-      rows.emplace_back(row, row + matrix.cols);
-    }
-    return rows;
-  }
-
-  static std::vector<int32_t> rows_of(RowSegments segments) {
-    BatchCursor cursor;
-    copy_to_host(&cursor, segments.batch, sizeof cursor, stream());
-    std::vector<int32_t> rows(static_cast<size_t>(cursor.count));
-    copy_to_host(rows.data(), segments.rows.data + cursor.begin, cursor.count * 4, stream());
-    return rows;
-  }
 
   /// The samples of epochs 0, 1 and 0 once more.
   template <class D>
@@ -58,23 +38,14 @@ class SlotLossSamples : public ::testing::Test {
     return result;
   }
 
-  bool observed(int32_t user, int32_t item) const {
-    const auto row = dataset_.train.row(user);
-    return std::find(row.begin(), row.end(), item) != row.end();
-  }
-  float score(int32_t user, int32_t item) const {
-    const auto& u = teacher_.model().tensor("user_embedding").values;
-    const auto& i = teacher_.model().tensor("item_embedding").values;
-    float sum = 0;
-    for (int64_t d = 0; d < kDim; ++d) {
-      sum += u[static_cast<size_t>(user * kDim + d)] * i[static_cast<size_t>(item * kDim + d)];
-    }
-    return sum;
+  bool observed(int32_t user, int32_t item) const { return dataset_.train.contains(user, item); }
+  double score(int64_t user, int64_t item) const {
+    return derrd::test::score(teacher_.model(), user, item);
   }
 
-  const Dataset dataset_ = test::small_dataset(kUsers, kItems, 12, 3);
+  const Dataset dataset_ = small_dataset(kUsers, kItems, 12, 3);
   const DeviceDataset data_{dataset_, stream()};
-  Teacher teacher_{test::small_teacher(kUsers, kItems, kDim, 5), data_};
+  Teacher teacher_{small_teacher(kUsers, kItems, kDim, 5), data_};
   Parameters parameters_;
   BprModel student_{kUsers, kItems, 3, 16, parameters_};
 };
@@ -208,7 +179,7 @@ TEST_F(SlotLossSamples, SampledRowsAreThoseDrawnForTheBatchsUsers) {
   for (const int epoch : {0, 3}) {
     plan.begin_epoch(epoch, stream());
     samples->begin_epoch(plan, stream());
-    const Rows drawn = rows_of<int32_t>(samples->slots().samples());
+    const Rows drawn = rows_of(samples->slots().samples());
     for (int64_t b = 0; b < plan.batches(); ++b) {
       plan.next(stream());
       std::set<int32_t> expected;
@@ -222,7 +193,7 @@ TEST_F(SlotLossSamples, SampledRowsAreThoseDrawnForTheBatchsUsers) {
   }
 }
 
-// Whoever shares samples may ask for the epoch's; only the first one draws.
+// All losses that share samples may ask for the epoch's; only the first one draws.
 TEST_F(SlotLossSamples, AreDrawnOnceAnEpochForAllLosses) {
   DistillContext context = {
       teacher_, data_, student_, parameters_, 16, conventions_of(Preset::kAuthors), stream()};
@@ -241,12 +212,12 @@ TEST_F(SlotLossSamples, AreDrawnOnceAnEpochForAllLosses) {
   plan.begin_epoch(0, stream());
   other_seed.begin_epoch(0, stream());
   EXPECT_GT(launches(plan), 0);
-  const Rows first = rows_of<int32_t>(samples->slots().samples());
+  const Rows first = rows_of(samples->slots().samples());
   EXPECT_EQ(launches(plan), 0);
   EXPECT_GT(launches(other_seed), 0);
-  EXPECT_NE(rows_of<int32_t>(samples->slots().samples()), first);
+  EXPECT_NE(rows_of(samples->slots().samples()), first);
   EXPECT_GT(launches(plan), 0);
-  EXPECT_EQ(rows_of<int32_t>(samples->slots().samples()), first);
+  EXPECT_EQ(rows_of(samples->slots().samples()), first);
   plan.begin_epoch(1, stream());
   EXPECT_GT(launches(plan), 0);
 }

@@ -13,7 +13,7 @@
 
 namespace derrd::test {
 
-/// A NeuMF with random parameters, and the same for the oracle.
+/// A NeuMF with random parameters, saved and for the oracle.
 struct RandomNeumf {
   RandomNeumf(int64_t users, int64_t items, int64_t dim, int64_t layers, uint64_t seed)
       : oracle{users, items, dim, layers, {}} {

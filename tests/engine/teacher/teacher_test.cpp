@@ -1,10 +1,8 @@
 #include "engine/teacher/teacher.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -12,18 +10,17 @@
 #include <utility>
 #include <vector>
 
-#include "data/error.h"
 #include "engine/models/bpr.h"
 #include "engine/teacher/teacher_files.h"
 #include "engine/teacher/teacher_lists.h"
 #include "tests/engine/losses.h"
 #include "tests/engine/models/random_neumf.h"
 #include "tests/engine/small_data.h"
+#include "tests/engine/steps.h"
+#include "tests/files.h"
 
 namespace derrd::test::teacher_test {
 namespace {
-
-using test::stream;
 
 constexpr int64_t kUsers = 17, kItems = 40, kDim = 6;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
@@ -49,26 +46,16 @@ struct Ranking {
   std::vector<float> scores;
 };
 Ranking to_host(const TeacherLists& lists) {
-  Ranking host = {std::vector<int32_t>(lists.items.size()),
-                  std::vector<float>(lists.scores.size())};
-  copy_to_host(host.items.data(), lists.items.data, lists.items.size() * 4, stream());
-  copy_to_host(host.scores.data(), lists.scores.data, lists.scores.size() * 4, stream());
-  return host;
+  return {test::to_host(lists.items), test::to_host(lists.scores)};
 }
 
 class TeacherTest : public testing::Test {
  protected:
   Teacher teacher(TeacherData teacher_data) const { return {std::move(teacher_data), data_}; }
 
-  double score(int64_t u, int64_t i) const {
-    double sum = 0;
-    for (int64_t d = 0; d < kDim; ++d) {
-      sum += double{model_.tensor("user_embedding").values[u * kDim + d]} *
-             model_.tensor("item_embedding").values[i * kDim + d];
-    }
-    return sum;
-  }
-  /// The best of those that are neither missing nor in training, in double; of an item its users.
+  double score(int64_t u, int64_t i) const { return test::score(model_, u, i); }
+  /// A row's list from scores in double: a user's items, or an item's users, which are neither
+  /// missing nor in training.
   std::vector<int32_t> expected(bool of_items, int64_t row, int64_t every, int64_t length) const {
     std::vector<std::pair<double, int32_t>> ranked;
     for (int32_t other = 0; other < (of_items ? kUsers : kItems); ++other) {
@@ -103,9 +90,9 @@ class TeacherTest : public testing::Test {
     }
   }
 
-  const Dataset dataset_ = test::small_dataset(kUsers, kItems, 5, 3);
+  const Dataset dataset_ = small_dataset(kUsers, kItems, 5, 3);
   const DeviceDataset data_{dataset_, stream()};
-  const SavedModel model_ = test::small_teacher(kUsers, kItems, kDim, 5);
+  const SavedModel model_ = small_teacher(kUsers, kItems, kDim, 5);
 };
 
 TEST_F(TeacherTest, ListsOfAModel) {
@@ -134,7 +121,7 @@ TEST_F(TeacherTest, VectorsOfAllRankLikeTheModel) {
   EXPECT_EQ(to_host(a.lists(12, stream())).scores, to_host(b.lists(12, stream())).scores);
 }
 
-/// The model's own lists as somebody else's.
+/// The model's own lists, as a file of lists would give them.
 RankingLists lists_of(Teacher& teacher, int64_t length, bool scored) {
   const Ranking host = to_host(teacher.lists(length, stream()));
   RankingLists lists;
@@ -186,7 +173,7 @@ TEST_F(TeacherTest, ListsAloneGiveItemsTheirUsersByScoreOrByRank) {
   EXPECT_EQ(items(lists), (std::vector<int32_t>{1, -1, -1, 1, 0, -1, -1, -1, -1, 0, 2, 1}));
 }
 
-/// What a call does to the device.
+/// Counts a call's allocations, waits and launches.
 template <class Call>
 Counters cost_of(const Call& call) {
   const Counters before = counters();
@@ -198,7 +185,7 @@ Counters cost_of(const Call& call) {
 
 // Copies wait: what neither allocates nor waits uploads nothing.
 TEST_F(TeacherTest, AModelIsOnTheDeviceOnce) {
-  const test::RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
+  const RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
   for (const SavedModel& saved : {model_, neumf.saved}) {
     Teacher t = teacher(saved);
     const Counters upload = cost_of([&] { t.scorer(stream()); });
@@ -213,7 +200,7 @@ TEST_F(TeacherTest, AModelIsOnTheDeviceOnce) {
     const TeacherVectorsView vectors = t.vectors(stream());
     EXPECT_EQ(vectors.user[0].data, t.scorer(stream()).user_tables()[0].data);
 
-    // Lists, too, are made from that copy: making them first costs the upload more.
+    // Lists are made from that copy too: to make them first costs the upload more.
     const Counters lists = cost_of([&] { t.lists(9, stream()); });
     Teacher fresh = teacher(saved);
     const Counters both = cost_of([&] { fresh.lists(9, stream()); });
@@ -231,7 +218,7 @@ TEST_F(TeacherTest, VectorsAreOnTheDeviceOnce) {
 }
 
 TEST_F(TeacherTest, TablesSideBySideAreTheModelsVectors) {
-  const test::RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
+  const RandomNeumf neumf(kUsers, kItems, 4, 1, 9);
   Teacher t = teacher(neumf.saved);
   const TeacherVectorsView vectors = t.vectors(stream());
   const auto expect_tables = [&](const EmbeddingTables& tables, const char* gmf, const char* mlp) {
@@ -240,9 +227,7 @@ TEST_F(TeacherTest, TablesSideBySideAreTheModelsVectors) {
       const HostMatrix& expected = neumf.saved.tensor(name);
       ASSERT_EQ(table.rows, expected.rows);
       ASSERT_EQ(table.cols, expected.cols);
-      std::vector<float> values(expected.values.size());
-      copy_to_host(values.data(), table.data, table.size() * 4, stream());
-      EXPECT_EQ(values, expected.values) << name;
+      EXPECT_EQ(test::to_host(table), expected.values) << name;
     }
   };
   expect_tables(vectors.user, "user_gmf", "user_mlp");
@@ -287,59 +272,41 @@ TEST_F(TeacherTest, HashIsThatOfEverythingLearnedFrom) {
   EXPECT_NE(hash_teacher(lists), of_lists);
 }
 
-/// Gradients and loss of DE alone in the first batch.
-struct DeStep {
-  std::vector<float> user, item, experts;
-  double loss = 0;
-};
-
-/// A file with a model of these users and items.
-class ModelFile {
- public:
-  ModelFile(SavedModel model, const std::vector<int64_t>& users, const std::vector<int64_t>& items)
-      : path_(std::filesystem::temp_directory_path() /
-              ("derrd-teacher-" + std::to_string(getpid()) + ".safetensors")) {
-    const IdTable user_ids(users), item_ids(items);
-    TensorMap ids;
-    add_ids(ids, "user", user_ids);
-    add_ids(ids, "item", item_ids);
-    model.metadata = model_metadata(model.kind, {});
-    save_model(path_, model, ids);
-  }
-  ~ModelFile() { std::filesystem::remove(path_); }
-  ModelFile(const ModelFile&) = delete;
-  ModelFile& operator=(const ModelFile&) = delete;
-
-  LoadedTeacher load(const Dataset& dataset, double coverage = 0.9) const {
-    TeacherFiles files;
-    files.file = path_;
-    files.coverage = coverage;
-    return load_teacher_files(files, dataset);
-  }
-
- private:
-  std::filesystem::path path_;
-};
+/// Loads a file with a model of these users and items.
+LoadedTeacher load(SavedModel model, const std::vector<int64_t>& users,
+                   const std::vector<int64_t>& items, const Dataset& dataset,
+                   double coverage = 0.9) {
+  const TestFolder folder;
+  const IdTable user_ids(users), item_ids(items);
+  TensorMap ids;
+  add_ids(ids, "user", user_ids);
+  add_ids(ids, "item", item_ids);
+  model.metadata = model_metadata(model.kind, {});
+  save_model(folder / "teacher", model, ids);
+  TeacherFiles files;
+  files.file = folder / "teacher";
+  files.coverage = coverage;
+  return load_teacher_files(files, dataset);
+}
 
 TEST(TeacherCoverage, IsMetByJustThatPart) {
-  const Dataset dataset = test::small_dataset(100, 40, 6, 1);
+  const Dataset dataset = small_dataset(100, 40, 6, 1);
   std::vector<int64_t> users(55), items(40);
   std::iota(users.begin(), users.end(), 0);
   std::iota(items.begin(), items.end(), 0);
-  const ModelFile file(test::small_teacher(55, 40, 4, 2), users, items);
-  EXPECT_NO_THROW(file.load(dataset, 0.55));  // in double, .55 of 100 is more than 55
-  EXPECT_THROW(file.load(dataset, 0.56), Error);
+  const SavedModel model = small_teacher(55, 40, 4, 2);
+  EXPECT_NO_THROW(load(model, users, items, dataset, 0.55));  // in double, .55 of 100 exceeds 55
+  EXPECT_THROW(load(model, users, items, dataset, 0.56), Error);
 }
 
 TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
-  // Backwards, behind a user and an item that the data set does not have.
-  const test::RandomNeumf model(kUsers + 1, kItems + 1, 4, 2, 9);
+  // Rows run backwards, behind a user and an item that the data set does not have.
+  const RandomNeumf model(kUsers + 1, kItems + 1, 4, 2, 9);
   std::vector<int64_t> users(kUsers + 1), items(kItems + 1);
   std::iota(users.rbegin(), users.rend(), 0);
   std::iota(items.rbegin(), items.rend(), 0);
-  const LoadedTeacher loaded = ModelFile(model.saved, users, items).load(dataset_);
-  EXPECT_NE(loaded.report.find("17 of 17 users by id, 1 rows of others"), std::string::npos)
-      << loaded.report;
+  const LoadedTeacher loaded = load(model.saved, users, items, dataset_);
+  EXPECT_TRUE(contains(loaded.report, "17 of 17 users by id, 1 rows of others"));
   Teacher of_ids = teacher(loaded.data);
   const TeacherLists lists = of_ids.lists(kItems, stream());
   const Ranking ranking = to_host(lists);
@@ -353,25 +320,27 @@ TEST_F(TeacherTest, ANeumfWithIdsIsBroughtIntoTheDataSetsOrder) {
   }
 
   items[3] = 999;
-  try {
-    ModelFile(model.saved, users, items).load(dataset_);
-    ADD_FAILURE() << "item 37 is missing";
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("instance, \"37\""), std::string::npos) << e.what();
-  }
+  EXPECT_TRUE(
+      contains(error_of([&] { load(model.saved, users, items, dataset_); }), "instance, \"37\""));
 }
+
+/// Gradients and loss of DE alone in the first batch.
+struct DeStep {
+  std::vector<float> user, item, experts;
+  double loss = 0;
+};
 
 class PartialDe : public TeacherTest, public testing::WithParamInterface<const char*> {
  protected:
-  /// @param change what becomes of the student before the step
+  /// @param change changes the student's tables before the step
   DeStep step(TeacherData teacher_data,
               const std::function<void(Matrix<float> user, Matrix<float> item)>& change = {}) {
     Teacher t = teacher(std::move(teacher_data));
     Parameters parameters;
     BprModel model(kUsers, kItems, 4, 64, parameters);
-    const auto losses = test::make_losses(
-        "de", {{"experts", 3.0}, {"gate", std::string(GetParam())}},
-        {t, data_, model, parameters, 64, conventions_of(Preset::kAuthors), stream()});
+    const auto losses =
+        make_losses("de", std::string("experts=3 gate=") + GetParam(),
+                    {t, data_, model, parameters, 64, conventions_of(Preset::kAuthors), stream()});
     parameters.allocate(1, stream());
     if (change) change(parameters.value({0}), parameters.value({1}));
     EpochPlan plan(data_, {64, 1, 9});
@@ -380,20 +349,13 @@ class PartialDe : public TeacherTest, public testing::WithParamInterface<const c
     plan.next(stream());
     const DeviceArray<double> loss(1);
     loss.zero(stream());
-    fill_zero(parameters.gradients().data, parameters.gradients().size * 4, stream());
+    zero_gradients(parameters);
     losses[0]->add_gradients(plan, model, loss.data(), stream());
-    std::vector<float> all(static_cast<size_t>(parameters.gradients().size));
-    copy_to_host(all.data(), parameters.gradients().data, parameters.gradients().size * 4,
-                 stream());
-    const auto of = [&](int64_t id) {
-      const Matrix<float> m = parameters.gradient({id});
-      const auto begin = all.begin() + (m.data - parameters.gradients().data);
-      return std::vector<float>(begin, begin + m.size());
-    };
-    const Matrix<float> first_of_experts = parameters.gradient({2});
-    return {of(0),
-            of(1),
-            {all.begin() + (first_of_experts.data - parameters.gradients().data), all.end()},
+    const std::vector<float> all = test::to_host(parameters.gradients());
+    const auto experts = parameters.gradient({2}).data - parameters.gradients().data;
+    return {test::to_host(parameters.gradient({0})),
+            test::to_host(parameters.gradient({1})),
+            {all.begin() + experts, all.end()},
             loss.to_host(stream())[0]};
   }
 };
@@ -437,7 +399,8 @@ TEST_P(PartialDe, TheirStudentVectorsDoNotMatter) {
   EXPECT_EQ(one.experts, other.experts);
 }
 
-INSTANTIATE_TEST_SUITE_P(Gates, PartialDe, testing::Values("gumbel", "attention", "mean"));
+INSTANTIATE_TEST_SUITE_P(Gates, PartialDe, testing::Values("gumbel", "attention", "mean"),
+                         [](const auto& gate) { return std::string(gate.param); });
 
 }  // namespace
 }  // namespace derrd::test::teacher_test

@@ -1,23 +1,13 @@
 #include "engine/training/checkpoint.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
-#include "data/error.h"
+#include "tests/files.h"
 
 namespace derrd::test::checkpoint_test {
 namespace {
 
-class CheckpointTest : public ::testing::Test {
+class CheckpointTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ =
-        std::filesystem::temp_directory_path() / ("checkpoint-test-" + std::to_string(getpid()));
-    std::filesystem::create_directory(folder_);
-    path_ = folder_ / "run.checkpoint";
+  CheckpointTest() {
     original_.next_epoch = 7;
     original_.optimizer_steps = 791;
     original_.early_stopping.last_improvement = 5;
@@ -29,11 +19,12 @@ class CheckpointTest : public ::testing::Test {
     original_.first_moments = {1, 2, 3};
     original_.second_moments = {4, 5, 6};
     original_.best_values = {7, 8, 9};
-    save_checkpoint(path_, original_, "run A", model_);
+    save();
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void save() const { save_checkpoint(path_, original_, "run A", model_); }
 
-  std::filesystem::path folder_, path_;
+  const TestFolder folder_;
+  const std::string path_ = folder_ / "run.checkpoint";
   const ModelInArena model_ = {{{"user", 0, 1, 1}, {"item", 1, 1, 2}},
                                {{"format", "derrd-model"}, {"model", "kind"}}};
   Checkpoint original_;
@@ -59,29 +50,27 @@ TEST_F(CheckpointTest, OfAnotherRunIsRefused) {
 }
 
 TEST_F(CheckpointTest, EveryFlippedByteOfTheTensorsIsNoticed) {
-  std::ifstream in(path_, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const std::string bytes = read_text(path_);
   const size_t tensor_bytes = 4 * 3 * sizeof(float);
   for (size_t i = bytes.size() - tensor_bytes; i < bytes.size(); ++i) {
     std::string damaged = bytes;
     damaged[i] = static_cast<char>(damaged[i] ^ 1);
-    std::ofstream(path_, std::ios::binary) << damaged;
+    write_text(path_, damaged);
     EXPECT_THROW(load_checkpoint(path_, "run A"), Error) << "byte " << i;
   }
 }
 
 TEST_F(CheckpointTest, OverwritesAsAWholeAndLeavesNothingBeside) {
   original_.next_epoch = 8;
-  save_checkpoint(path_, original_, "run A", model_);
+  save();
   EXPECT_EQ(load_checkpoint(path_, "run A").next_epoch, 8);
-  const auto files = std::filesystem::directory_iterator(folder_);
-  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{"run.checkpoint"});
 }
 
 TEST_F(CheckpointTest, HoldsTheModelOfTheBestEpoch) {
   EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);  // of no epoch yet
   original_.early_stopping.best[0].epoch = 3;
-  save_checkpoint(path_, original_, "run A", model_);
+  save();
   const SavedModel model = load_best_model(SafetensorsFile::read(path_));
   EXPECT_EQ(model.kind, "kind");
   EXPECT_EQ(model.metadata, model_.metadata);
@@ -105,11 +94,10 @@ TEST_F(CheckpointTest, ModelsOutsideOfTheArenaAreRefused) {
 
 TEST_F(CheckpointTest, WhatItSaysOfTheModelIsChecked) {
   original_.early_stopping.best[0].epoch = 3;
-  save_checkpoint(path_, original_, "run A", model_);
-  std::ifstream in(path_, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  save();
+  std::string bytes = read_text(path_);
   bytes[bytes.find("kind")] = 'm';
-  std::ofstream(path_, std::ios::binary) << bytes;
+  write_text(path_, bytes);
   EXPECT_THROW(load_best_model(SafetensorsFile::read(path_)), Error);
   EXPECT_THROW(load_checkpoint(path_, "run A"), Error);
 }

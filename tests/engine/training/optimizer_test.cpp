@@ -6,12 +6,10 @@
 #include <vector>
 
 #include "tests/engine/small_data.h"
-#include "tests/random_values.h"
+#include "tests/to_host.h"
 
 namespace derrd::test::optimizer_test {
 namespace {
-
-using test::stream;
 
 constexpr AdamOptions kOptions = {.learning_rate = 2e-3, .weight_decay = 1e-3};
 
@@ -31,20 +29,13 @@ struct Declared {
     for (int64_t id = 0; id < 6; ++id) {
       const Matrix<float> to = parameters.gradient({id});
       const std::vector<float> gradient =
-          test::random_normal(to.size(), 10 * seed + static_cast<uint64_t>(id));
-      copy_to_device(to.data, gradient.data(), to.size() * static_cast<int64_t>(sizeof(float)),
-                     stream());
+          random_normal(to.size(), 10 * seed + static_cast<uint64_t>(id));
+      copy_to_device(to.data, gradient.data(), to.size() * 4, stream());
     }
   }
-  std::vector<float> host(Vector<float> arena) const {
-    std::vector<float> all(static_cast<size_t>(arena.size));
-    copy_to_host(all.data(), arena.data, arena.size * static_cast<int64_t>(sizeof(float)),
-                 stream());
-    return all;
-  }
   std::vector<std::vector<float>> state() const {
-    return {host(parameters.values()), host(parameters.first_moments()),
-            host(parameters.second_moments()), host(parameters.gradients())};
+    return {to_host(parameters.values()), to_host(parameters.first_moments()),
+            to_host(parameters.second_moments()), to_host(parameters.gradients())};
   }
 
   Parameters parameters;
@@ -80,8 +71,7 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
       resumed.parameters.values(), resumed.parameters.first_moments(),
       resumed.parameters.second_moments(), resumed.parameters.gradients()};
   for (size_t i = 0; i < arenas.size(); ++i) {
-    copy_to_device(arenas[i].data, state[i].data(),
-                   arenas[i].size * static_cast<int64_t>(sizeof(float)), stream());
+    copy_to_device(arenas[i].data, state[i].data(), arenas[i].size * 4, stream());
   }
   Optimizer second(resumed.parameters, kOptions, RowUpdates::kLazy, 4, stream());
   second.set_steps(2, stream());
@@ -114,16 +104,6 @@ TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
     parameters.declare_table("user_b", Entity::kUser, 5, 2, kNormal);
     parameters.allocate(3, stream());
   };
-  const auto rows_of = [](const Parameters& parameters, int64_t id) {
-    const Matrix<float> value = parameters.value({id});
-    std::vector<float> all(static_cast<size_t>(value.size()));
-    copy_to_host(all.data(), value.data, value.size() * 4, stream());
-    std::vector<std::vector<float>> rows;
-    for (auto row = all.begin(); row != all.end(); row += value.cols) {
-      rows.emplace_back(row, row + value.cols);
-    }
-    return rows;
-  };
   Parameters every, lazy, untouched;
   for (Parameters* parameters : {&every, &lazy, &untouched}) make(*parameters);
   Optimizer at_once(every, kOptions, RowUpdates::kEveryStep, 1, stream());
@@ -137,15 +117,16 @@ TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
   const std::vector<RowsRead> reads = {{Entity::kUser, {rows.view(), {}, {}, cursor.data(), 2}}};
   optimizer.catch_up(reads, stream());
   for (const int64_t table : {0, 1, 2}) {
-    const auto actual = rows_of(lazy, table);
+    const auto actual = rows_of(lazy.value({table}));
     for (size_t row = 0; row < actual.size(); ++row) {
       const bool read = table != 1 && (row == 1 || row == 4);
-      EXPECT_EQ(actual[row], rows_of(read ? every : untouched, table)[row]) << table << ", " << row;
+      EXPECT_EQ(actual[row], rows_of((read ? every : untouched).value({table}))[row])
+          << table << ", " << row;
     }
   }
 }
 
-// What --row-updates auto promises: rows are lazy where the tables exceed the cache.
+// The promise of --row-updates auto: rows are lazy where the tables exceed the cache.
 TEST(Optimizer, ChoosesByTheCache) {
   const DeviceInfo device = device_info();
   if (device.executor == "check") return;  // as the CPU's, and slow with so large a table
@@ -159,8 +140,7 @@ TEST(Optimizer, ChoosesByTheCache) {
     const float one = 1.0f;
     copy_to_device(parameters.gradients().data, &one, sizeof one, stream());
     optimizer.step(stream());
-    float gradient = 0;
-    copy_to_host(&gradient, parameters.gradients().data, sizeof gradient, stream());
+    const float gradient = to_host(parameters.gradients().slice(0, 1))[0];
     EXPECT_EQ(gradient, rows > fits ? 1.0f : 0.0f);  // it waits, or it was taken
   }
 }
@@ -168,13 +148,12 @@ TEST(Optimizer, ChoosesByTheCache) {
 TEST(ParametersTables, WhatLiesOutsideOfThem) {
   const Declared d;
   // Matrices start at multiples of 64.
-  const std::vector<Parameters::Range> expected = {{0, 64}, {128, 128}, {448, 64}};
-  const std::vector<Parameters::Range> actual = d.parameters.outside_tables();
-  ASSERT_EQ(actual.size(), expected.size());
-  for (size_t i = 0; i < actual.size(); ++i) {
-    EXPECT_EQ(actual[i].begin, expected[i].begin);
-    EXPECT_EQ(actual[i].size, expected[i].size);
+  const std::vector<std::pair<int64_t, int64_t>> expected = {{0, 64}, {128, 128}, {448, 64}};
+  std::vector<std::pair<int64_t, int64_t>> actual;
+  for (const Parameters::Range& range : d.parameters.outside_tables()) {
+    actual.emplace_back(range.begin, range.size);
   }
+  EXPECT_EQ(actual, expected);
   ASSERT_EQ(d.parameters.tables().size(), 2u);
   EXPECT_EQ(d.parameters.count(), 3 + 35 + 20 + 1 + 180 + 4);
 }

@@ -10,8 +10,6 @@
 namespace derrd::test::step_graph_test {
 namespace {
 
-using test::stream;
-
 /// A step that counts in device memory, and how often the host has queued it.
 struct CountedStep {
   void operator()() {
@@ -54,7 +52,7 @@ TEST(StepGraph, QueuesAStepOnceThenRecordsItAndRepeatsThat) {
   EXPECT_EQ(step.queued, 12);
 }
 
-// What a step is given by the host may change from epoch to epoch, and so may its launches.
+// The host's arguments of a step may change from epoch to epoch, and so may its launches.
 TEST(StepGraph, RecordsEveryEpochAnew) {
   CountedStep step;
   const DeviceArray<EpochState> state(1);

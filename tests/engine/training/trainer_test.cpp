@@ -18,43 +18,29 @@
 namespace derrd::test::trainer_test {
 namespace {
 
-using test::stream;
-
 /// A random teacher of a kind.
 SavedModel random_teacher(std::string_view kind, const DeviceDataset& data, int64_t dim) {
-  if (kind == "neumf") return test::RandomNeumf(data.users(), data.items(), dim, 1, 5).saved;
-  return test::small_teacher(data.users(), data.items(), dim, 5);
+  if (kind == "neumf") return RandomNeumf(data.users(), data.items(), dim, 1, 5).saved;
+  return small_teacher(data.users(), data.items(), dim, 5);
 }
 
 /// A run with everything that it owns.
 struct TrainingRun {
   TrainingRun(const Dataset& dataset, std::string_view method, TrainOptions train, int64_t dim,
               std::string_view kind = "bpr", std::string_view teacher_kind = "bpr",
-              const test::LossOptions& more = {}, Preset preset = Preset::kAuthors)
+              const std::string& more = "", Preset preset = Preset::kAuthors)
       : data(dataset, stream()),
         teacher(random_teacher(teacher_kind, data, 2 * dim), data),
         model(make_model(kind, data.users(), data.items(),
                          {.dim = dim, .batch_size = train.plan.batch_size}, parameters, stream())) {
-    test::LossOptions options = {
-        {"experts", 3.0},
-        {"tau-horizon", static_cast<double>(train.epochs)},
-        {"k", 4.0},
-        {"l", 4.0},
-        {"list", 6.0},
-        {"ir-k", 3.0},
-        {"ir-l", 3.0},
-        {"ir-list", 5.0},
-        {"rd-k", 3.0},
-        {"rd-negatives", 5.0},
-        {"rd-warmup", 2.0},
-        {"cd-items", 4.0},
-        {"cd-list", 6.0},
-        // At its default weight cd follows the random teacher instead of the data.
-        {"lambda-cd", 0.01}};
-    options.insert(options.end(), more.begin(), more.end());
-    losses = test::make_losses(method, options,
-                               {teacher, data, *model, parameters, train.plan.batch_size,
-                                conventions_of(preset), stream()});
+    // At its default weight cd follows the random teacher instead of the data.
+    const std::string options =
+        "experts=3 k=4 l=4 list=6 ir-k=3 ir-l=3 ir-list=5 rd-k=3 rd-negatives=5 rd-warmup=2 "
+        "cd-items=4 cd-list=6 lambda-cd=0.01 tau-horizon=" +
+        std::to_string(train.epochs) + " " + more;
+    losses = make_losses(method, options,
+                         {teacher, data, *model, parameters, train.plan.batch_size,
+                          conventions_of(preset), stream()});
     parameters.allocate(train.plan.seed, stream());
     trainer = std::make_unique<Trainer>(data, parameters, *model, losses, train, stream());
   }
@@ -80,6 +66,14 @@ TrainOptions options(int epochs) {
   o.plan = {.batch_size = 32, .negatives = 2, .seed = 11};
   o.epochs = epochs;
   o.patience = 1000;
+  return o;
+}
+
+/// Tables larger than what a batch reads, so that rows do wait, and the options to train on them.
+Dataset sparse_dataset() { return small_dataset(24, 90, 6, 2); }
+TrainOptions sparse_options(int epochs) {
+  TrainOptions o = options(epochs);
+  o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
   return o;
 }
 
@@ -110,7 +104,7 @@ struct MethodOf {
   const char* method;
   const char* teacher = "bpr";
 };
-class TrainerMethods : public ::testing::TestWithParam<MethodOf> {
+class TrainerMethods : public testing::TestWithParam<MethodOf> {
  protected:
   static TrainingRun make_run(const Dataset& dataset, TrainOptions train) {
     return {dataset, GetParam().method, std::move(train), 4, GetParam().kind, GetParam().teacher};
@@ -124,7 +118,7 @@ TEST_P(OverfittingMethods, LearnATinySet) {
   TrainingRun run = make_run(two_groups(), options(60));
   const auto records = run.train();
   ASSERT_EQ(records.size(), 60u);
-  // Not necessarily at the end: NeuMF goes on to learn that nobody has chosen the held-out items.
+  // Some epoch, not always the last: NeuMF goes on to learn that nobody chose the held-out items.
   EXPECT_TRUE(std::any_of(records.begin(), records.end(), [](const EpochRecord& record) {
     return record.evaluation.valid.hit[0] == 1.0 && record.evaluation.test.hit[0] == 1.0;
   }));
@@ -132,7 +126,7 @@ TEST_P(OverfittingMethods, LearnATinySet) {
 }
 
 TEST_P(TrainerMethods, SameBitsTwice) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   const auto final_values = [&] {
     TrainingRun run = make_run(dataset, options(3));
     run.train();
@@ -142,7 +136,7 @@ TEST_P(TrainerMethods, SameBitsTwice) {
 }
 
 TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   TrainingRun whole = make_run(dataset, options(6));
   whole.train();
   const Checkpoint expected = whole.trainer->checkpoint();
@@ -160,14 +154,13 @@ TEST_P(TrainerMethods, ResumedRunEndsInTheSameBits) {
   EXPECT_EQ(actual.optimizer_steps, expected.optimizer_steps);
 }
 
-// Neither when rows are updated nor how steps are queued enters a result. Tables are larger than
-// what a batch reads, so that rows do wait; weights and losses change between epochs.
+// Results depend neither on when rows are updated nor on how steps are queued. Weights and losses
+// change between epochs.
 TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const Dataset dataset = sparse_dataset();
   const auto end = [&](RowUpdates row_updates, StepGraph::Mode graph) {
-    TrainOptions o = options(3);
+    TrainOptions o = sparse_options(3);
     o.adam.weight_decay = 1e-3;
-    o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
     o.row_updates = row_updates;
     o.graph = graph;
     TrainingRun run = make_run(dataset, o);
@@ -186,10 +179,9 @@ TEST_P(TrainerMethods, EveryWayOfMakingStepsEndsInTheSameBits) {
 // Steps by hand, where no row is ever out of date or overwritten, end in the same bits: model and
 // losses read no other rows than they declare.
 TEST_P(TrainerMethods, DeclareAllRowsThatTheyRead) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
-  TrainOptions o = options(2);
+  const Dataset dataset = sparse_dataset();
+  TrainOptions o = sparse_options(2);
   o.adam.weight_decay = 1e-3;
-  o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
   o.row_updates = RowUpdates::kLazy;
   TrainingRun run = make_run(dataset, o);
   run.train();
@@ -235,10 +227,9 @@ class SumOfUsers final : public DistillationLoss {
 };
 
 TEST(Trainer, TheCheckingExecutorFindsUndeclaredReads) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const Dataset dataset = sparse_dataset();
   const auto train = [&](std::vector<RowsRead> declared) {
-    TrainOptions o = options(1);
-    o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+    TrainOptions o = sparse_options(1);
     TrainingRun run(dataset, "none", o, 4);
     run.losses.push_back(std::make_unique<SumOfUsers>(std::move(declared)));
     Trainer trainer(run.data, run.parameters, *run.model, run.losses, o, stream());
@@ -256,12 +247,11 @@ TEST(Trainer, TheCheckingExecutorFindsUndeclaredReads) {
 
 // The host waits for the losses, for the ranks, and for what a loss measures.
 TEST(Trainer, AnEpochWaitsForItsFiguresOnly) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const Dataset dataset = sparse_dataset();
   const std::vector<std::pair<const char*, int64_t>> waits = {
       {"none", 2}, {"rrd", 2}, {"cd", 2}, {"rd", 2}, {"rrd+ir", 2}, {"de", 4}};
   for (const auto& [method, expected] : waits) {
-    TrainOptions o = options(4);
-    o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+    TrainOptions o = sparse_options(4);
     TrainingRun run(dataset, method, o, 4);
     std::vector<Counters> after;
     run.trainer->run([&](const EpochRecord&) { after.push_back(counters()); },
@@ -274,10 +264,9 @@ TEST(Trainer, AnEpochWaitsForItsFiguresOnly) {
 }
 
 TEST(Trainer, ChosenWeightsCountInRecordedSteps) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const Dataset dataset = sparse_dataset();
   const auto end = [&](StepGraph::Mode graph) {
-    TrainOptions o = options(3);
-    o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+    TrainOptions o = sparse_options(3);
     o.balance = {.shares = {0.5}, .epochs = 1};
     o.graph = graph;
     TrainingRun run(dataset, "rrd", o, 4);
@@ -288,13 +277,12 @@ TEST(Trainer, ChosenWeightsCountInRecordedSteps) {
 }
 
 TEST(Trainer, AnotherPathOfTheExpertsCountsInRecordedSteps) {
-  const Dataset dataset = test::small_dataset(24, 90, 6, 2);
+  const Dataset dataset = sparse_dataset();
   for (const char* kind : {"bpr", "neumf"}) {  // of users and items, and of pairs
     const auto end = [&](StepGraph::Mode graph) {
-      TrainOptions o = options(4);
-      o.plan = {.batch_size = 6, .negatives = 1, .seed = 11};
+      TrainOptions o = sparse_options(4);
       o.graph = graph;
-      TrainingRun run(dataset, "de", o, 4, kind, kind, {{"tau-horizon", 2.0}, {"tau-end", 1e-4}});
+      TrainingRun run(dataset, "de", o, 4, kind, kind, "tau-horizon=2 tau-end=1e-4");
       const auto records = run.train();
       EXPECT_GT(records.front().measurements[0].second, 0.9 * 3);  // of three experts: all of them
       EXPECT_LT(records.back().measurements[0].second, 0.7 * 3);   // and those that live
@@ -313,26 +301,26 @@ std::string method_name(const testing::TestParamInfo<MethodOf>& parameter) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Methods, TrainerMethods,
-    ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"}, MethodOf{"bpr", "rrd"},
-                      MethodOf{"bpr", "de-rrd"}, MethodOf{"bpr", "rd"}, MethodOf{"bpr", "cd"},
-                      MethodOf{"bpr", "rrd+ir"}, MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
-                      MethodOf{"neumf", "de-rrd"}, MethodOf{"neumf", "rd"}, MethodOf{"neumf", "cd"},
-                      MethodOf{"neumf", "rrd+ir"}, MethodOf{"neumf", "de", "neumf"},
-                      MethodOf{"neumf", "de-rrd", "neumf"}),
+    testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"}, MethodOf{"bpr", "rrd"},
+                    MethodOf{"bpr", "de-rrd"}, MethodOf{"bpr", "rd"}, MethodOf{"bpr", "cd"},
+                    MethodOf{"bpr", "rrd+ir"}, MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
+                    MethodOf{"neumf", "de-rrd"}, MethodOf{"neumf", "rd"}, MethodOf{"neumf", "cd"},
+                    MethodOf{"neumf", "rrd+ir"}, MethodOf{"neumf", "de", "neumf"},
+                    MethodOf{"neumf", "de-rrd", "neumf"}),
     method_name);
-// Not rd, which wants positive scores for the random teacher's items: of the other group as well.
+// Leaves out rd: it wants positive scores for the random teacher's items, also in the other group.
 INSTANTIATE_TEST_SUITE_P(Methods, OverfittingMethods,
-                         ::testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
-                                           MethodOf{"bpr", "rrd"}, MethodOf{"bpr", "de-rrd"},
-                                           MethodOf{"bpr", "cd"}, MethodOf{"bpr", "rrd+ir"},
-                                           MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
-                                           MethodOf{"neumf", "rrd"}),
+                         testing::Values(MethodOf{"bpr", "none"}, MethodOf{"bpr", "de"},
+                                         MethodOf{"bpr", "rrd"}, MethodOf{"bpr", "de-rrd"},
+                                         MethodOf{"bpr", "cd"}, MethodOf{"bpr", "rrd+ir"},
+                                         MethodOf{"neumf", "none"}, MethodOf{"neumf", "de"},
+                                         MethodOf{"neumf", "rrd"}),
                          method_name);
 
 // The gate learns, or the temperature falls: what an epoch counted decides how the next one
 // computes the experts, also after a restart.
 TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   TrainingRun run(dataset, "de-rrd", options(6), 4);
   const auto records = run.train(4);
   ASSERT_EQ(records.size(), 4u);
@@ -365,7 +353,7 @@ TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
 }
 
 TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   TrainOptions o = options(6);
   o.balance.shares = {0.2, 0.0};
   TrainingRun run(dataset, "de-rrd", o, 4);
@@ -394,10 +382,10 @@ TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
 
 // The authors' program lowers the temperature an epoch later than the paper's formula.
 TEST(Trainer, ThePresetDecidesWhenTheTemperatureFalls) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   const auto live_experts = [&](Preset preset, int epoch) {
-    TrainingRun run(dataset, "de", options(3), 4, "bpr", "bpr",
-                    {{"tau-end", 1e-3}, {"tau-horizon", 1.0}}, preset);
+    TrainingRun run(dataset, "de", options(3), 4, "bpr", "bpr", "tau-end=1e-3 tau-horizon=1",
+                    preset);
     return run.train()[static_cast<size_t>(epoch)].measurements[0].second;
   };
   EXPECT_EQ(live_experts(Preset::kPaper, 0), 3.0);
@@ -426,7 +414,7 @@ TEST(Trainer, StopsWhenNothingImproves) {
 }
 
 TEST(Trainer, RestoresTheBestEpochsModel) {
-  const Dataset dataset = test::small_dataset(20, 40, 8, 2);
+  const Dataset dataset = small_dataset(20, 40, 8, 2);
   TrainingRun run(dataset, "none", options(8), 4);
   const auto records = run.train();
   const int best = run.trainer->early_stopping().best_epoch();

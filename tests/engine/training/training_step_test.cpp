@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "engine/distill/cd.h"
@@ -18,13 +19,12 @@
 #include "engine/training/trainer.h"
 #include "tests/engine/losses.h"
 #include "tests/engine/small_data.h"
+#include "tests/engine/steps.h"
 #include "tests/oracles/soft_target.h"
 #include "tests/oracles/training_step.h"
 
 namespace derrd::test::training_step_test {
 namespace {
-
-using test::stream;
 
 struct Case {
   const char* method;
@@ -36,7 +36,7 @@ struct Case {
   const char* ir_items = "batch";
 };
 
-std::string case_name(const ::testing::TestParamInfo<Case>& info) {
+std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name = info.param.method;
   std::erase_if(name, [](char c) { return c == '-' || c == '+'; });
   return name + info.param.rank_weight + (info.param.ir_items[0] == 's' ? "_sampled" : "") +
@@ -45,7 +45,7 @@ std::string case_name(const ::testing::TestParamInfo<Case>& info) {
          info.param.ranking;
 }
 
-class TrainingStep : public ::testing::TestWithParam<Case> {
+class TrainingStep : public testing::TestWithParam<Case> {
  protected:
   static constexpr int32_t kUsers = 9, kItems = 14;
   static constexpr int64_t kDim = 3, kTeacherDim = 4, kBatch = 16;
@@ -61,84 +61,36 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
   void SetUp() override {
     const auto& [method, preset, temperature, gate, ranking, rank_weight, ir_items] = GetParam();
     const bool is_static = rank_weight == std::string("static");
-    const test::LossOptions options = {{"lambda-de", kDeWeight},
-                                       {"experts", static_cast<double>(kExperts)},
-                                       {"tau-start", temperature},
-                                       {"tau-end", temperature},
-                                       {"lambda-rrd", kRrdWeight},
-                                       {"k", static_cast<double>(kInteresting)},
-                                       {"l", 2.0},
-                                       {"t", 4.0},
-                                       {"list", 5.0},
-                                       {"gate", gate},
-                                       {"ranking", ranking},
-                                       {"lambda-ir", kIrWeight},
-                                       {"ir-k", static_cast<double>(kIrInteresting)},
-                                       {"ir-l", 2.0},
-                                       {"ir-t", 3.0},
-                                       {"ir-list", 3.0},
-                                       {"ir-items", ir_items},
-                                       {"lambda-rd", kRdWeight},
-                                       {"rd-k", static_cast<double>(kRd.top)},
-                                       {"rd-sharpness", kRd.sharpness},
-                                       {"rd-mu", kRd.tolerance},
-                                       {"rd-negatives", 5.0},
-                                       {"rd-warmup", is_static ? kEpoch + 1.0 : kEpoch},
-                                       {"rd-renormalise", is_renormalised() ? 1.0 : 0.0},
-                                       {"lambda-cd", kCdWeight},
-                                       {"cd-items", 4.0},
-                                       {"cd-list", 6.0},
-                                       {"cd-t", 3.0},
-                                       {"cd-t1", kT1},
-                                       {"cd-t2", kT2}};
+    std::ostringstream options;
+    options << "lambda-de=" << kDeWeight << " experts=" << kExperts << " tau-start=" << temperature
+            << " tau-end=" << temperature << " gate=" << gate << " lambda-rrd=" << kRrdWeight
+            << " k=" << kInteresting << " l=2 t=4 list=5 ranking=" << ranking
+            << " lambda-ir=" << kIrWeight << " ir-k=" << kIrInteresting
+            << " ir-l=2 ir-t=3 ir-list=3 ir-items=" << ir_items << " lambda-rd=" << kRdWeight
+            << " rd-k=" << kRd.top << " rd-sharpness=" << kRd.sharpness
+            << " rd-mu=" << kRd.tolerance
+            << " rd-negatives=5 rd-warmup=" << kEpoch + (is_static ? 1 : 0)
+            << " rd-renormalise=" << is_renormalised() << " lambda-cd=" << kCdWeight
+            << " cd-items=4 cd-list=6 cd-t=3 cd-t1=" << kT1 << " cd-t2=" << kT2;
     model_ = std::make_unique<BprModel>(kUsers, kItems, kDim, kBatch, parameters_);
     const DistillContext context = {
         teacher_, data_, *model_, parameters_, kBatch, conventions_of(preset), stream()};
-    losses_ = test::make_losses(method, options, context);
-    rrd_ = test::make_losses("rrd", options, context);
+    losses_ = make_losses(method, options.str(), context);
+    rrd_ = make_losses("rrd", options.str(), context);
     parameters_.allocate(kSeed, stream());
-    test::set_random_values(parameters_, 7);
+    set_random_values(parameters_, 7);
   }
 
-  template <class T>
-  static std::vector<T> host(Vector<const T> v) {
-    std::vector<T> out(static_cast<size_t>(v.size));
-    copy_to_host(out.data(), v.data, v.size * static_cast<int64_t>(sizeof(T)), stream());
-    return out;
-  }
-
-  /// The declared matrices in order, without the arena's padding.
+  /// The model's and the losses' matrices in order.
   std::vector<double> flat(Vector<const float> arena) const {
-    const std::vector<float> all = host(arena);
-    std::vector<double> out;
-    for (int64_t i = 0; i < matrices(); ++i) {
-      const Matrix<float> m = parameters_.value({i});
-      const auto begin = all.begin() + (m.data - parameters_.values().data);
-      out.insert(out.end(), begin, begin + m.size());
-    }
-    return out;
-  }
-  int64_t matrices() const {
-    if (!has("de")) return 2;
-    return 2 + 2 * (std::string(GetParam().gate) == "mean" ? 4 : 6);
+    const int64_t of_side = std::string(GetParam().gate) == "mean" ? 4 : 6;
+    return matrices_in(parameters_, arena, 0, has("de") ? 2 + 2 * of_side : 2);
   }
   bool has(std::string_view loss) const {
-    for (const auto& d : losses_) {
-      if (d->name() == loss) return true;
-    }
-    return false;
+    return std::ranges::any_of(losses_, [&](const auto& d) { return d->name() == loss; });
   }
-
   static bool is_renormalised() { return GetParam().rank_weight == std::string("renormalised"); }
-  std::vector<std::vector<int32_t>> rows_of(Matrix<const int32_t> samples) const {
-    const std::vector<int32_t> all = host(samples.flat());
-    std::vector<std::vector<int32_t>> rows;
-    for (auto row = all.begin(); row != all.end(); row += samples.cols) {
-      rows.emplace_back(row, row + samples.cols);
-    }
-    return rows;
-  }
-  /// What rrd draws for the batch's users.
+  /// The items that rrd draws for the batch's users.
   std::vector<int32_t> sampled_items(const oracle::TrainingStep& s) const {
     const auto rows = rows_of(dynamic_cast<const RrdLoss&>(*rrd_.front()).samples());
     std::vector<int32_t> items;
@@ -149,36 +101,21 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     return items;
   }
   double teacher_score(int64_t user, int64_t item) const {
-    const auto& users = teacher_.model().tensor("user_embedding").values;
-    const auto& items = teacher_.model().tensor("item_embedding").values;
-    double score = 0;
-    for (int64_t d = 0; d < kTeacherDim; ++d) {
-      score += static_cast<double>(users[static_cast<size_t>(user * kTeacherDim + d)]) *
-               items[static_cast<size_t>(item * kTeacherDim + d)];
-    }
-    return score;
+    return score(teacher_.model(), user, item);
   }
 
-  /// What the device is about to do in its current batch, for the oracle.
+  /// Describes the device's current batch to the oracle.
   oracle::TrainingStep describe(const EpochPlan& plan) const {
     oracle::TrainingStep s{};
     s.users = kUsers;
     s.items = kItems;
     s.student_dim = kDim;
     s.teacher_dim = kTeacherDim;
-    BatchCursor cursor;
-    copy_to_host(&cursor, plan.cursor(), sizeof cursor, stream());
-    const auto part = [&](Vector<const int32_t> column) {
-      return host(column.slice(cursor.begin, cursor.count));
-    };
-    s.sample_users = part(plan.users());
-    s.positives = part(plan.positives());
-    s.negatives = part(plan.negatives());
-    const auto begin = [&](RowSegments rows) {
-      BatchCursor c;
-      copy_to_host(&c, rows.batch, sizeof c, stream());
-      return static_cast<int64_t>(c.begin);
-    };
+    const BatchSamples batch(plan);
+    s.sample_users = batch.users;
+    s.positives = batch.positives;
+    s.negatives = batch.negatives;
+    const auto begin = [&](RowSegments rows) { return int64_t{cursor_of(rows.batch).begin}; };
     if (has("de")) {
       s.de.weight = kDeWeight;
       s.de.experts = kExperts;
@@ -228,9 +165,9 @@ class TrainingStep : public ::testing::TestWithParam<Case> {
     }
   }
 
-  const Dataset dataset_ = test::small_dataset(kUsers, kItems, 5, 3);
+  const Dataset dataset_ = small_dataset(kUsers, kItems, 5, 3);
   const DeviceDataset data_{dataset_, stream()};
-  Teacher teacher_{test::small_teacher(kUsers, kItems, kTeacherDim, 5), data_};
+  Teacher teacher_{small_teacher(kUsers, kItems, kTeacherDim, 5), data_};
   Parameters parameters_;
   std::unique_ptr<BprModel> model_;
   std::vector<std::unique_ptr<DistillationLoss>> losses_;
@@ -247,7 +184,7 @@ TEST_P(TrainingStep, MatchesOracleAndFiniteDifferences) {
 
   for (int64_t b = 0; b < plan.batches(); ++b) {
     SCOPED_TRACE("batch " + std::to_string(b));
-    fill_zero(parameters_.gradients().data, parameters_.gradients().size * 4, stream());
+    zero_gradients(parameters_);
     losses.zero(stream());
     plan.next(stream());
     double* loss = losses.data();
@@ -259,20 +196,7 @@ TEST_P(TrainingStep, MatchesOracleAndFiniteDifferences) {
     const oracle::TrainingStep step = describe(plan);
     const std::vector<double> values = flat(parameters_.values());
     ASSERT_EQ(static_cast<int64_t>(values.size()), oracle::parameter_count(step));
-    const std::vector<double> expected = oracle::gradient(step, values);
-    const std::vector<double> actual = flat(parameters_.gradients());
-    double largest = 0;
-    for (const double g : expected) largest = std::max(largest, std::abs(g));
-    ASSERT_GT(largest, 0.01);
-    // float32 sums of some hundred terms with partial cancellation, relative to the largest
-    // gradient.
-    const double bound = 2e-5 * largest;
-    size_t worst = 0;
-    for (size_t i = 0; i < expected.size(); ++i) {
-      ASSERT_TRUE(std::isfinite(actual[i])) << "element " << i;
-      if (std::abs(actual[i] - expected[i]) > std::abs(actual[worst] - expected[worst])) worst = i;
-    }
-    EXPECT_NEAR(actual[worst], expected[worst], bound) << "element " << worst;
+    expect_gradients(flat(parameters_.gradients()), oracle::gradient(step, values), 0.01);
 
     const std::vector<double> totals = losses.to_host(stream());
     const oracle::StepLosses l = oracle::losses(step, values);
@@ -300,28 +224,23 @@ TEST_P(RankedSamples, AreInTheOrderThatIsLearned) {
   const auto& rrd = dynamic_cast<const RrdLoss&>(*losses_.back());
   const Matrix<const int32_t> samples = rrd.samples();
   const DeviceArray<float> device_scores(samples.size());
-  teacher_.scorer(stream()).score_items(device_scores.matrix(samples.rows, samples.cols), samples,
-                                        0, stream());
-  const std::vector<float> scores = device_scores.to_host(stream());
-  const std::vector<int32_t> items = host(samples.flat());
-  const std::vector<int32_t> lists = host(teacher_.lists(5, stream()).items.flat());
+  const Matrix<float> score_matrix = device_scores.matrix(samples.rows, samples.cols);
+  teacher_.scorer(stream()).score_items(score_matrix, samples, 0, stream());
+  const auto scores = rows_of(score_matrix);
+  const auto items = rows_of(samples);
+  const auto lists = rows_of(teacher_.lists(5, stream()).items);
   const std::string ranking = GetParam().ranking;
   const int64_t ordered = ranking == "relaxed" ? kInteresting : samples.cols;
   const int64_t listed = ranking == "interesting" ? samples.cols : kInteresting;
-  for (int64_t u = 0; u < samples.rows; ++u) {
-    const auto row = static_cast<size_t>(u * samples.cols);
-    const auto list = lists.begin() + u * 5;
-    int64_t from_list = 0;
-    for (size_t slot = 0; slot < static_cast<size_t>(samples.cols); ++slot) {
-      ASSERT_GE(items[row + slot], 0);  // everybody has enough items
-      from_list += std::find(list, list + 5, items[row + slot]) != list + 5 ? 1 : 0;
-      if (slot > 0 && slot < static_cast<size_t>(ordered)) {
-        EXPECT_GE(scores[row + slot - 1], scores[row + slot]) << "user " << u << ", slot " << slot;
-      }
-    }
-    EXPECT_GE(from_list, listed) << "user " << u;
+  for (size_t u = 0; u < items.size(); ++u) {
+    SCOPED_TRACE("user " + std::to_string(u));
+    ASSERT_GE(std::ranges::min(items[u]), 0);  // everybody has enough items
+    EXPECT_TRUE(std::is_sorted(scores[u].begin(), scores[u].begin() + ordered, std::greater()));
+    const int64_t from_list = std::ranges::count_if(
+        items[u], [&](int32_t item) { return std::ranges::count(lists[u], item) > 0; });
+    EXPECT_GE(from_list, listed);
     if (GetParam().preset == Preset::kAuthors) {
-      EXPECT_EQ(from_list, listed) << "user " << u;
+      EXPECT_EQ(from_list, listed);
     }
   }
 }
@@ -371,14 +290,7 @@ TEST_P(TrainingStep, NeitherAllocatesNorWaits) {
   options.plan = {kBatch, 1, kSeed};
   Trainer trainer(data_, parameters_, *model_, losses_, options, stream());
   trainer.begin_epoch(0);
-  trainer.step();  // libraries set themselves up at their first use
-  const Counters before = counters();
-  trainer.step();
-  trainer.step();
-  const Counters after = counters();
-  EXPECT_EQ(after.allocations, before.allocations);
-  EXPECT_EQ(after.synchronizations, before.synchronizations);
-  EXPECT_GT(after.launches, before.launches);
+  expect_no_allocation_or_wait([&] { trainer.step(); });
 }
 
 constexpr Case kRankingCases[] = {
@@ -388,20 +300,20 @@ constexpr Case kRankingCases[] = {
     {"rrd", Preset::kPaper, 1.0f, "gumbel", "full"},
     {"rrd", Preset::kAuthors, 1.0f, "gumbel", "interesting"},
 };
-INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, ::testing::ValuesIn(kRankingCases), case_name);
-INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, ::testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Ranking, TrainingStep, testing::ValuesIn(kRankingCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Ranking, RankedSamples, testing::ValuesIn(kRankingCases), case_name);
 INSTANTIATE_TEST_SUITE_P(Ranking, PaperSamples,
-                         ::testing::Values(Case{"rrd", Preset::kPaper, 1.0f},
-                                           Case{"ir", Preset::kPaper, 1.0f}),
+                         testing::Values(Case{"rrd", Preset::kPaper, 1.0f},
+                                         Case{"ir", Preset::kPaper, 1.0f}),
                          case_name);
 INSTANTIATE_TEST_SUITE_P(
     Methods, TrainingStep,
-    ::testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
-                      Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
-                      Case{"de", Preset::kAuthors, 0.05f, "attention"},
-                      Case{"de", Preset::kAuthors, 0.05f, "mean"},
-                      Case{"de-rrd", Preset::kAuthors, 1.0f}, Case{"de-rrd", Preset::kPaper, 0.05f},
-                      Case{"de+rrd+ir+rd+cd", Preset::kAuthors, 1.0f}),
+    testing::Values(Case{"none", Preset::kAuthors, 1.0f}, Case{"de", Preset::kAuthors, 1.0f},
+                    Case{"de", Preset::kPaper, 1.0f}, Case{"de", Preset::kAuthors, 0.05f},
+                    Case{"de", Preset::kAuthors, 0.05f, "attention"},
+                    Case{"de", Preset::kAuthors, 0.05f, "mean"},
+                    Case{"de-rrd", Preset::kAuthors, 1.0f}, Case{"de-rrd", Preset::kPaper, 0.05f},
+                    Case{"de+rrd+ir+rd+cd", Preset::kAuthors, 1.0f}),
     case_name);
 
 constexpr Case kCompetitors[] = {
@@ -415,7 +327,7 @@ constexpr Case kCompetitors[] = {
     {"rrd+ir", Preset::kAuthors, 1.0f, "gumbel", "relaxed", "", "sampled"},
     {"ir", Preset::kPaper, 1.0f, "gumbel", "relaxed", "", "sampled"},
 };
-INSTANTIATE_TEST_SUITE_P(Competitors, TrainingStep, ::testing::ValuesIn(kCompetitors), case_name);
+INSTANTIATE_TEST_SUITE_P(Competitors, TrainingStep, testing::ValuesIn(kCompetitors), case_name);
 
 }  // namespace
 }  // namespace derrd::test::training_step_test

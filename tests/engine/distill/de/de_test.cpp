@@ -10,8 +10,7 @@
 namespace derrd::test::de_test {
 namespace {
 
-/// The part of E weights softmax(noise / temperature) at or above floor, in the mean, for equal
-/// gates.
+/// The mean share of E weights softmax(noise / temperature) that reach the floor, for equal gates.
 double active_share(double temperature, double floor, int experts) {
   constexpr int kDraws = 20000;
   std::mt19937_64 random(7);
