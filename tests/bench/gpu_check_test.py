@@ -52,7 +52,7 @@ AGREEMENT = {
 
 
 def engine_test(passed=2, report=AGREEMENT, code=0):
-    """A script in place of the engine's tests."""
+    """A script that stands for the engine's tests."""
     return f"""case $1 in --gtest_filter=*CrossBackend*) ;; *) exit 2 ;; esac
 echo '[  PASSED  ] {passed} tests.'; echo '{json.dumps(report)}' >"${{2#*json:}}"; exit {code}"""
 
@@ -171,30 +171,41 @@ class WholeCheck(unittest.TestCase):
         ):
             self.assertIn(text, markdown)
 
-    def test_failing_test(self):
-        self.script("bin/ctest", "echo '90% tests passed, 1 tests failed out of 7'; exit 8")
-        self.expect_only("tests", "failed", "exit code 8")
-
-    def test_no_tests(self):
-        self.script("bin/ctest", "echo 'No tests were found!!!'")
-        self.expect_only("tests", "failed", "no summary")
+    def test_step_that_fails(self):
+        engine, kernels = "build/tests/engine/engine_test", "build/bench/kernels_bench"
+        error = {"benchmarks": [{"name": "a", "error_occurred": True, "error_message": "boom"}]}
+        bench_error = BENCH.replace(json.dumps(BENCHMARKS), json.dumps(error))
+        alone = {"testsuites": AGREEMENT["testsuites"][:1]}
+        skipped = json.loads(json.dumps(AGREEMENT).replace("COMPLETED", "SKIPPED"))
+        some_failed = "echo '90% tests passed, 1 tests failed out of 7'; exit 8"
+        cases = [
+            ("tests", "bin/ctest", some_failed, "exit code 8"),
+            ("tests", "bin/ctest", "echo 'No tests were found!!!'", "no summary"),
+            ("agreement", engine, engine_test(passed=0), "no test passed"),
+            ("agreement", engine, engine_test(report=alone), "no training was compared"),
+            ("agreement", engine, engine_test(report=skipped), "DrawsTheSame was skipped"),
+            ("kernels", kernels, "exit 0", "no figures"),
+            ("kernels", kernels, bench_error, "a: boom"),
+            ("peer", "bin/python3", 'case "$*" in *torch_peer.py*) exit 3 ;; esac', "exit code 1"),
+        ]
+        for tool in ("memcheck", "initcheck", "synccheck"):
+            clean = f"{tool}) echo '========= ERROR SUMMARY: 0 errors'"
+            self.assertIn(clean, SANITIZER)
+            found = SANITIZER.replace(clean, clean.replace("0 errors", "2 errors"))
+            cases.append((tool, "bin/compute-sanitizer", found, "2 error"))
+        hazard = SANITIZER.replace("Y: 0 hazards", "Y: 1 hazard")
+        cases.append(("racecheck", "bin/compute-sanitizer", hazard, "1 hazard"))
+        for step, script, text, reason in cases:
+            with self.subTest(step=step, reason=reason):
+                good = (self.folder / script).read_text()
+                self.script(script, text)
+                self.expect_only(step, "failed", reason)
+                (self.folder / script).write_text(good)
 
     def test_trainings_that_differ(self):
         self.script("build/tests/engine/engine_test", engine_test(passed=1, code=1))
         self.expect_only("agreement", "failed", "exit code 1")
         self.assertIn("| bpr_de | 2.5e-07 |", (self.build / "report.md").read_text())
-
-    def test_no_training_compared(self):
-        self.script("build/tests/engine/engine_test", engine_test(passed=0))
-        self.expect_only("agreement", "failed", "no test passed")
-        alone = {"testsuites": AGREEMENT["testsuites"][:1]}
-        self.script("build/tests/engine/engine_test", engine_test(report=alone))
-        self.expect_only("agreement", "failed", "no training was compared")
-
-    def test_skipped_training(self):
-        skipped = json.loads(json.dumps(AGREEMENT).replace("COMPLETED", "SKIPPED"))
-        self.script("build/tests/engine/engine_test", engine_test(report=skipped))
-        self.expect_only("agreement", "failed", "CrossBackend.DrawsTheSame was skipped")
 
     def test_comparison_of_an_earlier_run_does_not_count(self):
         self.check()
@@ -216,45 +227,19 @@ class WholeCheck(unittest.TestCase):
         code, _ = self.check("--toolkit-bin", str(self.folder / "toolkit" / "bin"))
         self.assertEqual(code, 0)
 
-    def test_sanitizer_error(self):
-        for tool in ("memcheck", "initcheck", "synccheck"):
-            clean = f"{tool}) echo '========= ERROR SUMMARY: 0 errors'"
-            found = f"{tool}) echo '========= ERROR SUMMARY: 2 errors'"
-            self.assertIn(clean, SANITIZER)
-            self.script("bin/compute-sanitizer", SANITIZER.replace(clean, found))
-            self.expect_only(tool, "failed", "2 error")
-
-    def test_sanitizer_hazard(self):
-        self.script("bin/compute-sanitizer", SANITIZER.replace("Y: 0 hazards", "Y: 1 hazard"))
-        self.expect_only("racecheck", "failed", "1 hazard")
-
-    def test_sanitizer_says_nothing(self):
-        self.script("bin/compute-sanitizer", "echo '[  PASSED  ] 5 tests.'")
-        _, report = self.check()
-        for name in TOOLS:
-            self.assertEqual(self.step_of(report, name)["outcome"], "failed")
-            self.assertIn("no summary", self.step_of(report, name)["reason"])
-
-    def test_kernel_tests_all_skipped(self):
-        self.script("bin/compute-sanitizer", SANITIZER.replace("] 5", "] 0"))
-        _, report = self.check()
-        for name in TOOLS:
-            self.assertEqual(self.step_of(report, name)["reason"], "no test passed")
-
-    def test_benchmark_without_figures(self):
-        self.script("build/bench/kernels_bench", "exit 0")
-        self.expect_only("kernels", "failed", "no figures")
+    def test_sanitizers_that_say_nothing_or_skip_all(self):
+        silent, skipped = "echo '[  PASSED  ] 5 tests.'", SANITIZER.replace("] 5", "] 0")
+        for text, reason in (silent, "no summary"), (skipped, "no test passed"):
+            self.script("bin/compute-sanitizer", text)
+            _, report = self.check()
+            for name in TOOLS:
+                self.assertEqual(self.step_of(report, name)["outcome"], "failed")
+                self.assertIn(reason, self.step_of(report, name)["reason"])
 
     def test_figures_of_an_earlier_run_do_not_count(self):
         self.check()
         self.script("build/bench/kernels_bench", "exit 0")
         self.expect_only("kernels", "failed", "no figures")
-
-    def test_benchmark_error(self):
-        failed = {"benchmarks": [{"name": "a", "error_occurred": True, "error_message": "boom"}]}
-        script = BENCH.replace(json.dumps(BENCHMARKS), json.dumps(failed))
-        self.script("build/bench/kernels_bench", script)
-        self.expect_only("kernels", "failed", "a: boom")
 
     def test_missing_program(self):
         (self.build / "bench" / "kernels_bench").unlink()
@@ -270,10 +255,6 @@ class WholeCheck(unittest.TestCase):
         with unittest.mock.patch.dict(os.environ, {"PATH": f"{self.folder / 'bin'}:{blind}"}):
             self.assertIsNone(gpu_check.find_peer_python(None))
             self.assertIsNone(gpu_check.find_peer_python("/nonexistent/python3"))
-
-    def test_failing_peer(self):
-        self.script("bin/python3", 'case "$*" in *torch_peer.py*) exit 3 ;; esac')
-        self.expect_only("peer", "failed", "exit code 1")
 
     def test_some_steps_are_not_the_check(self):
         whole = self.check()

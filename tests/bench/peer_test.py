@@ -90,7 +90,7 @@ class Neumf(WithData):
             self.assertEqual(sum(p.numel() for p in model.parameters()), count)
 
     def test_score_of_a_pair(self):
-        """Against the definition, written from derrd's tensors for one pair at a time."""
+        """Compares with the definition, written from derrd's tensors for one pair at a time."""
         for model in self.models():
             if isinstance(model, BprMf):
                 continue

@@ -12,16 +12,12 @@
 #include "tests/oracles/adam.h"
 
 namespace derrd::ladder {
-/// For the tests' names.
+/// Prints a level in the tests' names.
 void PrintTo(const AdamRowsLevel& level, std::ostream* out) { *out << level.name; }
 }  // namespace derrd::ladder
 
 namespace derrd::test::adam_rows_test {
 namespace {
-
-using test::close;
-using test::Guarded;
-using test::stream;
 
 constexpr AdamOptions kOptions = {.learning_rate = 2e-3, .weight_decay = 1e-3};
 
@@ -35,10 +31,10 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
 
 std::vector<float> zeros(int64_t n) { return std::vector<float>(static_cast<size_t>(n)); }
 
-/// Values no step gets near zero: there a gradient's rounding is as large as the gradient, and Adam
-/// divides it by its own size.
+/// Values that no step brings near zero: there a gradient's rounding is as large as the gradient,
+/// and Adam divides it by its own size.
 std::vector<float> start_values(int64_t n) {
-  std::vector<float> values = test::random_normal(n, 1, 0.1f);
+  std::vector<float> values = random_normal(n, 1, 0.1f);
   for (float& x : values) x += std::copysign(0.05f, x);
   return values;
 }
@@ -101,8 +97,7 @@ struct EpochFixture {
 oracle::AdamState expected_of(const EpochFixture& f) {
   const auto size = static_cast<size_t>(f.shape.rows * f.shape.dim);
   const auto dim = static_cast<size_t>(f.shape.dim);
-  oracle::AdamState state{test::to_double(f.start), std::vector<double>(size),
-                          std::vector<double>(size)};
+  oracle::AdamState state{to_double(f.start), std::vector<double>(size), std::vector<double>(size)};
   for (int64_t step = 0; step < f.shape.steps; ++step) {
     std::vector<double> gradient(size);
     for (const int32_t row : f.rows_of(step)) {
@@ -115,7 +110,7 @@ oracle::AdamState expected_of(const EpochFixture& f) {
   return state;
 }
 
-/// To the bit: NaNs and zeros of either sign count.
+/// Whether all bits are the same: NaNs and zeros of either sign count.
 testing::AssertionResult same_bits(const Guarded<float>& a, const Guarded<float>& b) {
   const std::vector<float> x = a.host();
   const std::vector<float> y = b.host();
@@ -175,7 +170,7 @@ TEST_P(AdamRowsLadder, AcceptsEmptyInput) {
   }
 }
 
-// What one call leaves is what the next one asks for.
+// A call leaves the state that the next one needs.
 TEST_P(AdamRowsLadder, GoesOnWhereItEnded) {
   const EpochFixture twice({9, 33, 2, 3});
   run(twice);

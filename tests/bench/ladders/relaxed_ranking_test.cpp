@@ -8,18 +8,14 @@
 #include "tests/oracles/relaxed_ranking.h"
 
 namespace derrd::ladder {
-/// For the tests' names.
+/// Prints a level in the tests' names.
 void PrintTo(const RelaxedRankingLevel& level, std::ostream* out) { *out << level.name; }
 }  // namespace derrd::ladder
 
 namespace derrd::test::relaxed_ranking_test {
 namespace {
 
-using test::close;
-using test::SlotFixture;
-using test::stream;
-
-/// What a loss and a gradient may be off by, absolutely and relatively.
+/// Tolerances of a loss and a gradient, absolute and relative.
 struct Tolerance {
   double loss_absolute = 1e-5, loss_relative = 1e-6;
   double grad_absolute = 1e-5, grad_relative = 2e-5;
@@ -64,8 +60,8 @@ class RelaxedRankingLadder : public testing::TestWithParam<ladder::RelaxedRankin
   /// A table of `rows` users with normal scores, `empty` in a hundred slots empty.
   static SlotFixture random_users(int64_t rows, int64_t slots, int empty,
                                   const std::vector<int32_t>& batch, float deviation = 1.0f) {
-    return {test::slot_samples(rows, slots, empty, 1),
-            test::random_normal(rows * slots, 3, deviation), slots, batch};
+    return {slot_samples(rows, slots, empty, 1), random_normal(rows * slots, 3, deviation), slots,
+            batch};
   }
 };
 
@@ -113,7 +109,7 @@ TEST_P(RelaxedRankingLadder, UserWithoutItemsHasNoLoss) {
   std::vector<int32_t> samples(14, 1);
   std::fill_n(samples.begin(), 7, -1);      // user 0: nothing at all
   std::fill_n(samples.begin() + 7, 3, -1);  // user 1: nothing interesting
-  const SlotFixture f(samples, test::random_normal(14, 3), 7, {0, 1}, 0);
+  const SlotFixture f(samples, random_normal(14, 3), 7, {0, 1}, 0);
   run(f, 3);
   EXPECT_EQ(f.loss.host(), (std::vector<float>{0.0f, 0.0f}));
   EXPECT_EQ(f.grad_score.host(), std::vector<float>(14, 0.0f));
