@@ -5,7 +5,7 @@
 
 namespace derrd::oracle {
 
-/// A mixture of experts with its inputs on plain arrays; only the live rows are in them.
+/// A mixture of experts with its inputs on plain arrays; only the active rows are in them.
 struct Mixture {
   int64_t rows, experts, student_dim, hidden, teacher_dim;
   std::vector<double> student;    ///< [rows, D]

@@ -5,7 +5,7 @@
 
 namespace derrd::oracle {
 
-/// A linear layer on plain arrays; only the live rows are in them.
+/// A linear layer on plain arrays; only the active rows are in them.
 struct Linear {
   int64_t rows, inputs, outputs;
   std::vector<double> in;      ///< [rows, inputs]

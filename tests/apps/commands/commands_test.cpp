@@ -42,41 +42,18 @@ TEST_F(Commands, HelpFitsAHundredColumns) {
 
 TEST_F(Commands, HelpShowsDefaults) {
   const std::string help = derrd({"distill", "--help"}).out;
-  for (const std::string option : {"--lr FLOAT=0.001",
-                                   "--weight-decay FLOAT=0.001",
-                                   "--batch INT=1024",
-                                   "--row-updates TEXT:{auto,lazy,every-step}=auto",
-                                   "--graph TEXT:{on,off}=on",
-                                   "--epochs INT=1000",
-                                   "--lambda-de FLOAT=0.01",
-                                   "--experts INT=30",
-                                   "--tau-end FLOAT=1e-10",
-                                   "--lambda-rrd FLOAT=0.001",
-                                   "--k INT=40",
-                                   "--l INT=40",
-                                   "--t FLOAT=10",
-                                   "--list INT=500",
-                                   "--tau-start FLOAT=1",
-                                   "--tau-horizon INT=1000",
-                                   "--lambda-ir FLOAT=0.0005",
-                                   "--ir-k INT=20",
-                                   "--ir-l INT=20",
-                                   "--ir-t FLOAT=10",
-                                   "--ir-list INT=500",
-                                   "--lambda-rd FLOAT=1",
-                                   "--rd-k INT=10",
-                                   "--rd-sharpness FLOAT=1",
-                                   "--rd-mu FLOAT=0.1",
-                                   "--rd-negatives INT=100",
-                                   "--rd-warmup INT=30",
-                                   "--lambda-cd FLOAT=1",
-                                   "--cd-items INT=50",
-                                   "--cd-list INT=3000",
-                                   "--cd-t FLOAT=150",
-                                   "--cd-t1 FLOAT=2",
-                                   "--cd-t2 FLOAT=0",
-                                   "--seed UINT=0",
-                                   "--checkpoint-every FLOAT=30"}) {
+  // The colon stands for a space.
+  for (std::string option :
+       words("--lr:FLOAT=0.001 --weight-decay:FLOAT=0.001 --batch:INT=1024 "
+             "--row-updates:TEXT:{auto,lazy,every-step}=auto --graph:TEXT:{on,off}=on "
+             "--epochs:INT=1000 --lambda-de:FLOAT=0.01 --experts:INT=30 --tau-end:FLOAT=1e-10 "
+             "--lambda-rrd:FLOAT=0.001 --k:INT=40 --l:INT=40 --t:FLOAT=10 --list:INT=500 "
+             "--tau-start:FLOAT=1 --tau-horizon:INT=1000 --lambda-ir:FLOAT=0.0005 --ir-k:INT=20 "
+             "--ir-l:INT=20 --ir-t:FLOAT=10 --ir-list:INT=500 --lambda-rd:FLOAT=1 --rd-k:INT=10 "
+             "--rd-sharpness:FLOAT=1 --rd-mu:FLOAT=0.1 --rd-negatives:INT=100 --rd-warmup:INT=30 "
+             "--lambda-cd:FLOAT=1 --cd-items:INT=50 --cd-list:INT=3000 --cd-t:FLOAT=150 "
+             "--cd-t1:FLOAT=2 --cd-t2:FLOAT=0 --seed:UINT=0 --checkpoint-every:FLOAT=30")) {
+    option[option.find(':')] = ' ';
     // CLI11 2.4 puts a default into brackets.
     const size_t equals = option.rfind('=');
     const std::string bracketed = option.substr(0, equals) + " [" + option.substr(equals + 1) + "]";

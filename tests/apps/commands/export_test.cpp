@@ -94,9 +94,8 @@ TEST_F(Export, ArraysAndIdsComeBackAsATeacher) {
       words("distill --data @data --dim 2 --k 5 --l 5 --epochs 2 -o @again --quiet --experts 2");
   succeed(run + words("--teacher @model"));
   const std::string expected = read_text(path("again"));
-  succeed(run +
-          words("--teacher-user @out.user.npy --teacher-item @out.item.npy --teacher-user-ids "
-                "@out.user_ids.txt --teacher-item-ids @out.item_ids.txt"));
+  succeed(run + words("--teacher-user @out.user.npy --teacher-item @out.item.npy "
+                      "--teacher-user-ids @out.user_ids.txt --teacher-item-ids @out.item_ids.txt"));
   EXPECT_EQ(read_text(path("again")), expected);
 
   exported(words("@teacher --format npy -o @bare"));

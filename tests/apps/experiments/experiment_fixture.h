@@ -15,7 +15,7 @@ class Experiments : public CommandTest {
 
   /// Writes the recipe with another number of epochs than 6.
   void set_epochs(int epochs);
-  /// Replaces a part of the recipe's text, in which it occurs, and writes it.
+  /// Writes the recipe with `changed` in place of its first `old`.
   void edit_recipe(const std::string& old, const std::string& changed) const;
 
   /// The words of `command` and `options`, with the data and the recipe between them.

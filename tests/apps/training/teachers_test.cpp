@@ -48,9 +48,10 @@ class Teachers : public CommandTest {
   }
 
   Arguments run_of(const std::string& method) const {
-    return words("distill --data @data --method", method,
-                 "--dim 4 --epochs 3 --quiet --k 5 --l 5 --list 30 --experts 3 --lr 0.02 -o "
-                 "@student --batch 64");
+    return words(
+        "distill --data @data --method", method,
+        "--dim 4 --epochs 3 --quiet --k 5 --l 5 --list 30 --experts 3 --lr 0.02 --batch 64 "
+        "-o @student");
   }
   Result distill(const std::string& method, const Arguments& teacher, int exit_code = 0) const {
     std::filesystem::remove(path("student"));

@@ -37,8 +37,8 @@ class Training : public CommandTest {
     if (method != "train") {
       arguments =
           words("distill --method", method,
-                "--teacher @teacher --k 5 --l 5 --experts 3 --list 30 --ir-k 5 --ir-l 5 --ir-list "
-                "20 --rd-k 4 --rd-negatives 20 --rd-warmup 2 --cd-items 5 --cd-list 30");
+                "--teacher @teacher --k 5 --l 5 --experts 3 --list 30 --ir-k 5 --ir-l 5 "
+                "--ir-list 20 --rd-k 4 --rd-negatives 20 --rd-warmup 2 --cd-items 5 --cd-list 30");
     }
     return arguments + words("--data @data --dim 4 --epochs", std::to_string(epochs),
                              "--batch 64 --quiet --lr 0.02 --patience 100000");

@@ -1,5 +1,5 @@
-// Samples of the losses on scores, beside RRD's own tests: from the right lists, in the right order,
-// nothing observed, anew each epoch.
+// Samples of the losses on scores, beside RRD's own tests: from the right lists, in the right
+// order, nothing observed, anew each epoch.
 
 #include <gtest/gtest.h>
 

@@ -284,13 +284,13 @@ TEST_P(Neumf, MatchesOracleOnJointVectors) {
   auto& scorer = dynamic_cast<NeumfScorer&>(model_->scorer(stream()));
   const DeviceArray<int32_t> users(std::vector<int32_t>{0, 8, 3, 3, 1}, stream());
   const DeviceArray<int32_t> items(std::vector<int32_t>{13, 0, 5, 5, 2}, stream());
-  const DeviceArray<int32_t> live(std::vector<int32_t>{4}, stream());
+  const DeviceArray<int32_t> active(std::vector<int32_t>{4}, stream());
   scorer.reserve_pairs(5);
   const auto width = static_cast<size_t>(scorer.joint_dim());
   ASSERT_EQ(scorer.joint_dim(), oracle_.joint_dim());
   const DeviceArray<float> joint(5 * scorer.joint_dim());
   scorer.joint_vectors(joint.matrix(5, scorer.joint_dim()),
-                       {users.view(), items.view(), live.data()}, stream());
+                       {users.view(), items.view(), active.data()}, stream());
   const std::vector<float> actual = joint.to_host(stream());
   const std::vector<int32_t> u = users.to_host(stream()), i = items.to_host(stream());
   for (size_t p = 0; p < 5; ++p) {

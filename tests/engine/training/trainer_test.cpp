@@ -285,7 +285,7 @@ TEST(Trainer, AnotherPathOfTheExpertsCountsInRecordedSteps) {
       TrainingRun run(dataset, "de", o, 4, kind, kind, "tau-horizon=2 tau-end=1e-4");
       const auto records = run.train();
       EXPECT_GT(records.front().measurements[0].second, 0.9 * 3);  // of three experts: all of them
-      EXPECT_LT(records.back().measurements[0].second, 0.7 * 3);   // and those that live
+      EXPECT_LT(records.back().measurements[0].second, 0.7 * 3);   // and those that are active
       return run.trainer->checkpoint().values;
     };
     EXPECT_TRUE(end(StepGraph::Mode::kRecorded) == end(StepGraph::Mode::kLaunchByLaunch)) << kind;
@@ -319,7 +319,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, OverfittingMethods,
 
 // The gate learns, or the temperature falls: what an epoch counted decides how the next one
 // computes the experts, also after a restart.
-TEST(Trainer, CountsLiveExpertsAndKeepsTheCountInTheCheckpoint) {
+TEST(Trainer, CountsActiveExpertsAndKeepsTheCountInTheCheckpoint) {
   const Dataset dataset = small_dataset(20, 40, 8, 2);
   TrainingRun run(dataset, "de-rrd", options(6), 4);
   const auto records = run.train(4);
@@ -383,15 +383,15 @@ TEST(Trainer, WeightsGiveTheirLossesTheWantedShare) {
 // The authors' program lowers the temperature an epoch later than the paper's formula.
 TEST(Trainer, ThePresetDecidesWhenTheTemperatureFalls) {
   const Dataset dataset = small_dataset(20, 40, 8, 2);
-  const auto live_experts = [&](Preset preset, int epoch) {
+  const auto active_experts = [&](Preset preset, int epoch) {
     TrainingRun run(dataset, "de", options(3), 4, "bpr", "bpr", "tau-end=1e-3 tau-horizon=1",
                     preset);
     return run.train()[static_cast<size_t>(epoch)].measurements[0].second;
   };
-  EXPECT_EQ(live_experts(Preset::kPaper, 0), 3.0);
-  EXPECT_EQ(live_experts(Preset::kAuthors, 1), 3.0);
-  EXPECT_LT(live_experts(Preset::kPaper, 1), 1.5);
-  EXPECT_LT(live_experts(Preset::kAuthors, 2), 1.5);
+  EXPECT_EQ(active_experts(Preset::kPaper, 0), 3.0);
+  EXPECT_EQ(active_experts(Preset::kAuthors, 1), 3.0);
+  EXPECT_LT(active_experts(Preset::kPaper, 1), 1.5);
+  EXPECT_LT(active_experts(Preset::kAuthors, 2), 1.5);
 }
 
 TEST(Trainer, ALossThatOverflowsIsAnError) {

@@ -161,7 +161,7 @@ TEST_P(PairDe, NeitherAllocatesNorWaits) {
   });
 }
 
-TEST_P(PairDe, KeepsItsLivePartInACheckpoint) {
+TEST_P(PairDe, KeepsItsActiveShareInACheckpoint) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(0, stream());
   DistillationLoss& de = *losses_[0];
