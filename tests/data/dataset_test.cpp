@@ -69,7 +69,7 @@ TEST(IdTable, SelectsInOrder) {
   EXPECT_EQ(rest.text(0), "3");
 }
 
-TEST(IdTable, RefusesRepeatedIdsAndBrokenOffsets) {
+TEST(IdTable, RejectsRepeatedIdsAndBrokenOffsets) {
   expect_error([] { IdTable({3, 4, 3}); }, "\"3\" occurs twice");
   expect_error([] { IdTable::from_bytes({'a', 'a'}, {0, 1, 2}); }, "\"a\" occurs twice");
   for (const auto& offsets :
@@ -200,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(
               "there is no item 5"}),
     [](const auto& fault) { return fault.param.name; });
 
-TEST(Dataset, RefusesADamagedFile) {
+TEST(Dataset, RejectsADamagedFile) {
   const TestFolder folder;
   save_dataset(small_dataset(), folder / "d");
   std::string file = read_text(folder / "d");
@@ -208,7 +208,7 @@ TEST(Dataset, RefusesADamagedFile) {
   expect_error([&] { load_dataset(folder.write("e", file)); }, "is damaged");
 }
 
-TEST(Dataset, RefusesOtherFiles) {
+TEST(Dataset, RejectsOtherFiles) {
   const TestFolder folder;
   write_safetensors(folder / "m", {}, {{"format", "derrd-model"}});
   expect_error([&] { load_dataset(folder / "m"); },

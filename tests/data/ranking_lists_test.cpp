@@ -83,14 +83,14 @@ TEST(RankingLists, UnknownIdsAreCounted) {
   EXPECT_EQ(parse("").matched_users, 1);
 }
 
-TEST(RankingLists, RefusesRepeatedItems) {
+TEST(RankingLists, RejectsRepeatedItems) {
   refused("anna\tb\nbob\tb\nanna\tc\nanna\tb\n",
           "some.tsv:4: the user \"anna\" has the item \"b\" on line 1 already");
   // An item that would be dropped counts too.
   refused("bob\ta\nbob\ta\n", "some.tsv:2: ");
 }
 
-TEST(RankingLists, RefusesLinesThatAreNotInRankOrder) {
+TEST(RankingLists, RejectsLinesThatAreNotInRankOrder) {
   refused("anna\tb\t1\nbob\ta\t3\nanna\tc\t1\nanna\td\t1.5\n", "some.tsv:4: has the score 1.5");
   const std::string header = "user\trank\titem\n";
   refused(header + "anna\t2\tb\nanna\t2\tc\n", "some.tsv:3: has the rank 2");
@@ -98,7 +98,7 @@ TEST(RankingLists, RefusesLinesThatAreNotInRankOrder) {
   refused(header + "anna\tx\tb\n", "some.tsv:2: the rank \"x\"");
 }
 
-TEST(RankingLists, RefusesMalformedLines) {
+TEST(RankingLists, RejectsMalformedLines) {
   for (const auto& [text, message] :
        {std::pair{"anna\n", "some.tsv:1: has 1 column instead"},
         {"anna\t1\tb\t0.5\n", "some.tsv:1: has 4 columns instead"},
@@ -166,7 +166,7 @@ TEST(RankingLists, MatricesWithNumbersOfTheirOwn) {
   EXPECT_EQ(lists.unknown, (std::vector<std::string>{"zoe", "x"}));
 }
 
-TEST(RankingLists, RefusesOtherMatrices) {
+TEST(RankingLists, RejectsOtherMatrices) {
   const auto refused = [](const Tensors& tensors, std::string_view message) {
     EXPECT_TRUE(contains(tensors.refusal(), message));
   };

@@ -122,7 +122,7 @@ TEST_P(EveryFormat, KeepsStringsAndLeadingZeros) {
             (Pairs{"0:10", "0:010", "1:10"}));
 }
 
-TEST_P(EveryFormat, RefusesWhatIsNoText) {
+TEST_P(EveryFormat, RejectsWhatIsNoText) {
   refused(GetParam().text + std::string(1, '\0'), options_, "some.file: is not plain text");
   refused(
       "\xFF\xFE"
@@ -149,7 +149,7 @@ TEST(Citeulike, AUserWithoutItemsKeepsItsNumber) {
   EXPECT_EQ(pairs(read), (Pairs{"0:7", "2:7", "2:8"}));
 }
 
-TEST(Citeulike, RefusesWrongCounts) {
+TEST(Citeulike, RejectsWrongCounts) {
   const ReadOptions options = as(Format::kCiteulike);
   refused("1 7\n3 7 8\n", options, "some.file:2: announces 3 items and has 2");
   refused("1 7 8\n", options, "some.file:1: announces 1 items and has 2");
@@ -232,7 +232,7 @@ TEST(Tables, DropLowRatings) {
   refused("1::2\n", options, "some.file:1: has 2 columns, and the rating should be in column 3");
 }
 
-TEST(Tables, RefuseEmptyIdsAndMissingColumns) {
+TEST(Tables, RejectEmptyIdsAndMissingColumns) {
   refused("1\t2\n\t2\n", as(Format::kTsv), "some.file:2: has an empty user in column 1");
   refused("1\t2\n1\t \t3\n", as(Format::kTsv), "some.file:2: has an empty item in column 2");
   refused("1\t2\n1 2\n", as(Format::kTsv), "some.file:2: has 1 column, and the item");

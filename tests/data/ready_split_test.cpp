@@ -74,7 +74,7 @@ TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
   EXPECT_EQ(read("0\t0\n0\t0\n", "0\t1\n0\t1\n", "0\t2\n").train.num_interactions(), 1);
 }
 
-TEST_F(ReadySplitTest, RefusesContradictions) {
+TEST_F(ReadySplitTest, RejectsContradictions) {
   refused("7\t0\n", "7\t1\n\n7\t2\n", "7\t3\n",
           "valid.tsv:3: user \"7\" has 2 held-out items; keep one of them");
   refused("7\t0\n", "7\t1\n", "7\t2\n7\t3\n",
@@ -90,7 +90,7 @@ TEST_F(ReadySplitTest, RefusesContradictions) {
       "test.tsv:2: user \"7\" has the same item for validation; remove it from one of the files");
 }
 
-TEST_F(ReadySplitTest, RefusesBadCandidates) {
+TEST_F(ReadySplitTest, RejectsBadCandidates) {
   const auto refused = [&](const std::string& candidates, const std::string& part) {
     expect_error([&] { read("7\t0\n", "7\t1\n", "7\t2\n", candidates); }, part);
   };
@@ -103,7 +103,7 @@ TEST_F(ReadySplitTest, RefusesBadCandidates) {
           "candidates.tsv:2: user \"8\" is in none of the other files; remove its candidates");
 }
 
-TEST_F(ReadySplitTest, AUserWithoutItemsIsRefusedWithoutALine) {
+TEST_F(ReadySplitTest, RejectsAUserWithoutItems) {
   ReadOptions adjacency;
   adjacency.format = Format::kAdjacency;
   const ReadySplit files{folder_.write("train.txt", "7 0\n"), folder_.write("valid.txt", "7 1\n"),

@@ -58,7 +58,7 @@ TEST(RowAlignment, IdFiles) {
   EXPECT_EQ(parse_id_file("", "some.ids").size(), 0);
 }
 
-TEST(RowAlignment, RefusesIdFilesWithHolesOrRepetitions) {
+TEST(RowAlignment, RejectsIdFilesWithHolesOrRepetitions) {
   refused("a\n\nb\n", "some.ids:2: is empty");
   refused("a\n \t\n", "some.ids:2: is empty");
   refused("a\nb\n a\n", "some.ids:3: the id \"a\" stands on line 1 already");

@@ -167,7 +167,7 @@ TEST(Candidates, DoNotChangeTheSplitAndDependOnTheSeed) {
   EXPECT_EQ(dataset.candidates, candidates);
 }
 
-TEST(Candidates, RefuseWhatCannotBeHeld) {
+TEST(Candidates, RejectWhatCannotBeHeld) {
   Dataset dataset = split_leave_one_out(users_with({3, 3}, 5), 0);
   expect_error([&] { draw_candidates(dataset, INT64_MAX, 0); }, "ask for fewer");
   EXPECT_THROW(draw_candidates(dataset, -1, 0), Error);

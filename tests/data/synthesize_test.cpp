@@ -102,7 +102,7 @@ TEST(Synthesize, IsAFunctionOfItsOptions) {
   EXPECT_NE(synthesize(options).items, first.items);
 }
 
-TEST(Synthesize, RefusesNumbersThatDoNotFit) {
+TEST(Synthesize, RejectsNumbersThatDoNotFit) {
   const auto refused = [](const SynthesisOptions& options) {
     return error_of([&] { synthesize(options); });
   };

@@ -74,7 +74,7 @@ void expect_uniform(const std::vector<float>& values, double bound, const std::s
 
 // Embeddings as in the authors' program, experts and gates as in PyTorch's linear layers: each is
 // uniform in +-1/sqrt(numbers that it reads), biases too.
-TEST(Parameters, StartAsThePapers) {
+TEST(Parameters, BprAndExpertsStartAsThePapers) {
   StudentWithExperts s(300, 400);
   s.parameters.allocate(3, stream());
   const auto values = [&](int64_t id) { return to_host(s.parameters.value({id})); };
@@ -86,7 +86,7 @@ TEST(Parameters, StartAsThePapers) {
   }
 }
 
-TEST(Parameters, OfNeumfStartAsThePapers) {
+TEST(Parameters, NeumfStartsAsThePapers) {
   Parameters parameters;
   const NeumfModel model({300, 400, 40, 2}, 4, parameters, stream());
   parameters.allocate(5, stream());

@@ -225,7 +225,7 @@ TEST_F(Config, TablesOfOtherCommandsAreLeftAlone) {
   EXPECT_EQ(options["dim"], 6);
 }
 
-TEST_F(Config, ValuesAreCheckedAndUnknownKeysRefused) {
+TEST_F(Config, RejectsBadValuesAndUnknownKeys) {
   for (const char* text : {"dmi = 6\n", "lr = -1\n", "epochs = \"many\"\n",
                            "[training]\nepochs = 1\n", "[Train]\nlr = 0.1\n"}) {
     configure(text);

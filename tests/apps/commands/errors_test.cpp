@@ -83,7 +83,7 @@ TEST_F(Errors, TeacherMustBeFinite) {
   }
 }
 
-TEST_F(Errors, TeacherWhoseScoresOverflowIsRefused) {
+TEST_F(Errors, RejectsTeachersWhoseScoresOverflow) {
   SmallModel model = teacher_;
   for (float& value : model.user) value *= 1e38f / 4;
   for (float& value : model.item) value *= 1e38f / 4;
@@ -166,7 +166,7 @@ TEST_F(Errors, OutputsHaveNames) {
   expect_usage_error(words("export @teacher --format npy -o @folder/"), {"is a folder"});
 }
 
-TEST_F(Errors, NumbersBeyondTheirTypesAreRefused) {
+TEST_F(Errors, RejectsNumbersBeyondTheirTypes) {
   const Arguments train = words("train --data @data --epochs 1 --quiet -o @model");
   for (const char* batch : {"0", "4294967297", "99999999999999999999", "1.5"}) {
     expect_usage_error(train + Arguments{"--batch", batch}, {"--batch", batch, "whole number"});
@@ -222,7 +222,7 @@ TEST_F(Checkpoints, DamageIsNoticed) {
   resume_with("");
 }
 
-TEST_F(Checkpoints, OfAnotherRunAreRefused) {
+TEST_F(Checkpoints, RejectOtherRuns) {
   const Arguments resume = run(4) + Arguments{"--resume"};
   for (const char* change : {"--seed 1", "--lr 0.5", "--tau-start 0.5"}) {
     expect_failure(resume + words(change), {path("checkpoint"), "another run"});

@@ -133,7 +133,7 @@ assert ids == load_file(folder + 'data')['user_ids'].tolist()
 )");
 }
 
-TEST_F(Export, RefusesWhatDoesNotFit) {
+TEST_F(Export, RejectsWhatDoesNotFit) {
   expect_refusal(words("@data -o @out"), "user_embedding");
   expect_refusal(words("@missing -o @out"), "no such file");
   expect_refusal(words("@model -o @model"), "MODEL and -o", kUsageError);

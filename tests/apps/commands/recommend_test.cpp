@@ -171,7 +171,7 @@ TEST_F(Recommend, SafetensorsNeedAFile) {
   EXPECT_EQ(result.out, "");
 }
 
-TEST_F(Recommend, ListsAreTheSameInWhateverPartTheyAreMade) {
+TEST_F(Recommend, ListsDoNotDependOnTheirPart) {
   // Users are taken 1,024 at a time.
   const Dataset dataset = write_dataset(
       path("data"), {.users = 1100, .items = 150, .interactions = 6000, .candidates = 10});

@@ -126,7 +126,7 @@ TEST_F(Reproduce, AFailingRunIsShownAndTheOthersGoOn) {
   EXPECT_TRUE(derrd(all).err.starts_with("10 of 12 runs are finished already\n"));
 }
 
-TEST_F(Reproduce, WhatNeedsAFailedRunIsLeftOut) {
+TEST_F(Reproduce, LeavesOutRunsThatNeedAFailedOne) {
   write_text(path("recipe.toml"), recipe_ + "[bpr.teacher]\n");  // twice: not TOML
   expect_exit(kFailure, reproduce());
   edit_recipe("dim = 20", "dim = 20\nlr = 1e30");
@@ -135,7 +135,7 @@ TEST_F(Reproduce, WhatNeedsAFailedRunIsLeftOut) {
                "2 of 12 runs failed, 6 that need them were left out"});
 }
 
-TEST_F(Reproduce, BadRecipesAreRefusedBeforeAnythingRuns) {
+TEST_F(Reproduce, RejectsBadRecipesBeforeAnythingRuns) {
   const auto expect = [&](const std::string& old, const std::string& changed, int line,
                           const std::string& what) {
     edit_recipe(old, changed);

@@ -176,7 +176,7 @@ TEST(Grid, PointsAreAllCombinations) {
   }
 }
 
-TEST(Grid, RefusesRepetitionsAndReservedOptions) {
+TEST(Grid, RejectsRepetitionsAndReservedOptions) {
   const auto refused = [](const std::vector<std::string>& axes, const std::string& message,
                           const std::string& method = "rrd") {
     try {
@@ -242,7 +242,7 @@ TEST(Recipe, FoursquaresIsCiteULikes) {
 
 // Options may be fine one by one and refused together; a command that takes them all gets as
 // far as its missing files.
-TEST(Recipe, ThoseOfTheProgramHaveEveryMethodOfTheTables) {
+TEST(Recipe, ProgramsRecipesHaveEveryMethodOfTheTables) {
   for (const char* data_set : {"citeulike", "foursquare"}) {
     const RecipeFile recipe = RecipeFile::of_data_set(data_set, nullptr);
     for (const char* model : {"bpr", "neumf"}) {

@@ -193,7 +193,7 @@ TEST_F(Teachers, SomeUsersAndItemsMayBeMissing) {
 }
 
 // Rows of other users show in the teacher's own ranking.
-TEST_F(Teachers, OfOtherProgramsAreSeenToRank) {
+TEST_F(Teachers, ShowWhetherTheirVectorsRank) {
   write_dataset(path("data"), {200, 400, 6000, 100});
   const auto run = [&](const Arguments& teacher) { return distill("rrd", teacher).err; };
   succeed(
@@ -297,7 +297,7 @@ TEST_F(Teachers, RankingsOfOtherPrograms) {
                                "1 users and 1 items", "60 items that their user trained with"});
 }
 
-TEST_F(Teachers, WhatRankingsCannotDoIsSaid) {
+TEST_F(Teachers, RankingsAloneRejectWhatTheyCannotDo) {
   write_lists("--top 3 -o @lists.tsv");
   const Arguments lists = {"--teacher", path("lists.tsv")};
   for (const char* method : {"de", "de-rrd"}) {

@@ -75,7 +75,7 @@ TEST(AtomicFile, WritesThroughASymbolicLink) {
   EXPECT_EQ(read_text(folder / "target"), "new");
 }
 
-TEST(AtomicFile, RefusesWhatIsNoFile) {
+TEST(AtomicFile, RejectsWhatIsNoFile) {
   const TestFolder folder;
   expect_error([&] { AtomicFile file(folder.path()); }, "not a regular file");
   expect_error([] { AtomicFile file("/dev/null"); }, "not a regular file");

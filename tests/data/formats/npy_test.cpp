@@ -112,7 +112,7 @@ TEST(Npy, HeaderMayBeWrittenInOtherWays) {
   }
 }
 
-TEST(Npy, RefusesWhatItCannotRead) {
+TEST(Npy, RejectsWhatItCannotRead) {
   const std::string four = data_of(std::vector<float>(4));
   refused(file_of(dictionary(">f4", "(4,)"), four), "astype('<f4')");
   for (const char* type :
@@ -126,7 +126,7 @@ TEST(Npy, RefusesWhatItCannotRead) {
           "records");
 }
 
-TEST(Npy, RefusesDamagedFiles) {
+TEST(Npy, RejectsDamagedFiles) {
   const std::string whole = file_of(dictionary("<f4", "(2, 2)"), data_of(std::vector<float>(4)));
   for (size_t size = 0; size < whole.size(); ++size) {
     EXPECT_THROW(parse(whole.substr(0, size)), Error) << size;
@@ -149,7 +149,7 @@ TEST(Npy, RefusesDamagedFiles) {
   refused(file_of(dictionary("<f4", "(0,)") + std::string(10'000, ' '), ""), "10000 are allowed");
 }
 
-TEST(Npy, RefusesShapesThatDoNotFit) {
+TEST(Npy, RejectsShapesThatDoNotFit) {
   const std::string four = data_of(std::vector<float>(4));
   for (const char* shape : {"(5,)", "(2, 3)", "(3,)", "()", "(0, 4)", "(4611686018427387904, 8)",
                             "(4294967296, 4294967296)", "(2305843009213693952, 1)"}) {
@@ -164,7 +164,7 @@ TEST(Npy, RefusesShapesThatDoNotFit) {
   refused(file_of(dictionary("<f4", deep + ")"), four), "dimensions");
 }
 
-TEST(Npy, RefusesOtherHeaders) {
+TEST(Npy, RejectsOtherHeaders) {
   for (const char* header :
        {"", "{", "}", "{}", "{,}", "[]", "{'descr'}", "{'descr': }", "{'descr': '<f4'",
         "{'descr': '<f4}", "{'descr': '<f4', 'fortran_order': False}",

@@ -175,7 +175,7 @@ TEST(Safetensors, HeadersMayComeInAnyOrderAndPadded) {
   EXPECT_TRUE(parse(file_of("{}")).tensors().empty());
 }
 
-TEST(Safetensors, RefusesTruncatedFiles) {
+TEST(Safetensors, RejectsTruncatedFiles) {
   const std::string whole =
       file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "01234567");
   ASSERT_NO_THROW(parse(whole));
@@ -187,13 +187,13 @@ TEST(Safetensors, RefusesTruncatedFiles) {
   refused(whole + "8", "1 bytes after its last tensor");
 }
 
-TEST(Safetensors, RefusesMissingFilesAndFolders) {
+TEST(Safetensors, RejectsMissingFilesAndFolders) {
   const TestFolder folder;
   expect_error([&] { SafetensorsFile::read(folder / "none"); }, "no such file");
   expect_error([&] { SafetensorsFile::read(folder.path()); }, "not a regular file");
 }
 
-TEST(Safetensors, RefusesHeadersLongerThanTheFileOr100MB) {
+TEST(Safetensors, RejectsHeadersLongerThanTheFileOr100MB) {
   std::string file = file_of("{}");
   for (const auto& [size, part] : {std::pair<uint64_t, const char*>{3, "truncated"},
                                    {100'000'000, "truncated"},

@@ -360,7 +360,7 @@ class PartialDe : public TeacherTest, public testing::WithParamInterface<const c
   }
 };
 
-TEST_P(PartialDe, LeavesOutWhomTheTeacherDoesNotKnow) {
+TEST_P(PartialDe, LeavesOutUnknownUsersAndItems) {
   constexpr int64_t kEvery = 3;
   const DeStep full = step(model_);
   const DeStep partial = step(vectors_of(model_, kEvery));
@@ -382,7 +382,7 @@ TEST_P(PartialDe, LeavesOutWhomTheTeacherDoesNotKnow) {
   EXPECT_NE(partial.experts, full.experts);
 }
 
-TEST_P(PartialDe, TheirStudentVectorsDoNotMatter) {
+TEST_P(PartialDe, IgnoresStudentVectorsOfUnknownUsersAndItems) {
   const TeacherVectors vectors = vectors_of(model_, 3);
   const DeStep one = step(vectors);
   const DeStep other = step(vectors, [](Matrix<float> user, Matrix<float> item) {

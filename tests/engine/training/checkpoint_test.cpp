@@ -45,7 +45,7 @@ TEST_F(CheckpointTest, ComesBackExactly) {
   EXPECT_EQ(c.best_values, original_.best_values);
 }
 
-TEST_F(CheckpointTest, OfAnotherRunIsRefused) {
+TEST_F(CheckpointTest, RejectsAnotherRun) {
   EXPECT_THROW(load_checkpoint(path_, "run B"), Error);
 }
 
@@ -80,7 +80,7 @@ TEST_F(CheckpointTest, HoldsTheModelOfTheBestEpoch) {
   EXPECT_EQ(model.tensor("item").cols, 2);
 }
 
-TEST_F(CheckpointTest, ModelsOutsideOfTheArenaAreRefused) {
+TEST_F(CheckpointTest, RejectsModelsOutsideOfTheArena) {
   original_.early_stopping.best[0].epoch = 3;
   for (const ModelInArena::Part& part : {ModelInArena::Part{"a", 2, 1, 2},
                                          {"a", -1, 1, 1},
@@ -92,7 +92,7 @@ TEST_F(CheckpointTest, ModelsOutsideOfTheArenaAreRefused) {
   }
 }
 
-TEST_F(CheckpointTest, WhatItSaysOfTheModelIsChecked) {
+TEST_F(CheckpointTest, ChecksItsDescriptionOfTheModel) {
   original_.early_stopping.best[0].epoch = 3;
   save();
   std::string bytes = read_text(path_);

@@ -83,7 +83,7 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
   EXPECT_EQ(resumed.state(), whole.state());
 }
 
-TEST(Optimizer, RefusesMoreStepsThanItsWindow) {
+TEST(Optimizer, RejectsMoreStepsThanItsWindow) {
   Declared d;
   Optimizer optimizer(d.parameters, kOptions, RowUpdates::kLazy, 3, stream());
   for (int epoch = 0; epoch < 2; ++epoch) {
@@ -145,7 +145,7 @@ TEST(Optimizer, ChoosesByTheCache) {
   }
 }
 
-TEST(ParametersTables, WhatLiesOutsideOfThem) {
+TEST(ParametersTables, RangesOutsideOfTables) {
   const Declared d;
   // Matrices start at multiples of 64.
   const std::vector<std::pair<int64_t, int64_t>> expected = {{0, 64}, {128, 128}, {448, 64}};

@@ -435,7 +435,7 @@ TEST(Trainer, DivergedTrainingIsAnError) {
   EXPECT_THROW(run.train(), Error);
 }
 
-TEST(Trainer, ACheckpointOfAnotherSizeIsRefused) {
+TEST(Trainer, RejectsACheckpointOfAnotherSize) {
   TrainingRun small(two_groups(), "none", options(1), 4);
   TrainingRun large(two_groups(), "none", options(1), 8);
   EXPECT_THROW(large.trainer->restore(small.trainer->checkpoint()), Error);
