@@ -22,7 +22,7 @@ struct InteractionRows {
   std::span<const int32_t> row(int64_t u) const {
     return std::span(items).subspan(offsets[u], offsets[u + 1] - offsets[u]);
   }
-  /// Whether user u has item i. O(log of the row's length).
+  /// Returns true if user u has item i. O(log of the row's length).
   bool contains(int64_t u, int32_t i) const;
 };
 
@@ -44,14 +44,14 @@ class IdTable {
 
   int64_t size() const { return static_cast<int64_t>(order_.size()); }
   bool numeric() const { return offsets_.empty(); }
-  /// Id of number i as text.
+  /// Returns the id with number i, as text.
   std::string text(int64_t i) const;
-  /// Number of the id with this text, if there is one. O(log n).
+  /// Returns the number of the id with this text, if there is one. O(log n).
   std::optional<int32_t> find(std::string_view text) const;
 
   /// Integers [n]; empty unless numeric().
   const std::vector<int64_t>& numbers() const { return numbers_; }
-  /// Strings, back to back, and where they start [n+1]; empty if numeric().
+  /// Strings back to back, and the offsets [n+1] where they start; empty if numeric().
   const std::vector<uint8_t>& bytes() const { return bytes_; }
   const std::vector<int64_t>& offsets() const { return offsets_; }
 
@@ -68,7 +68,7 @@ class IdTable {
   std::vector<int32_t> order_;  // numbers in ascending order of their ids, for find()
 };
 
-/// Figures of the paper's Table 1, for all parts together and for the training part alone.
+/// A data set's figures of Table 1, for all parts together and for the training part alone.
 struct Statistics {
   int64_t users = 0;
   int64_t items = 0;
@@ -87,8 +87,8 @@ struct Dataset {
   InteractionRows train;            ///< training items of each user
   std::vector<int32_t> valid_item;  ///< [U], -1: none
   std::vector<int32_t> test_item;   ///< [U], -1: none
-  /// [U,C] row-major: distinct items that the user never interacted with; padded at the end with -1
-  /// when there are fewer than C of them.
+  /// [U,C] row-major: distinct items that the user never interacted with; a row with fewer than C
+  /// of them is padded with -1 at its end.
   std::vector<int32_t> candidates;
   int64_t num_candidates = 0;  ///< C
   IdTable user_ids;            ///< [U]
@@ -121,7 +121,7 @@ std::string format_statistics(const Statistics& statistics);
 /// Hash of the tensors, as save_dataset writes it.
 std::string hash_dataset(const Dataset& dataset);
 
-/// Writes the data set, atomically; data/README.md documents the tensors. Returns its hash.
+/// Writes the data set atomically and returns its hash; data/README.md documents the tensors.
 /// @throws Error if it isn't valid or can't be written.
 std::string save_dataset(const Dataset& dataset, const std::filesystem::path& path);
 
@@ -136,9 +136,9 @@ Dataset load_dataset(const SafetensorsFile& file);
 IdTable read_ids(const SafetensorsFile& file, const std::string& kind);
 /// Adds ids of a kind to the tensors of a file, as views of `ids`.
 void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids);
-/// Whether the file has ids of a kind.
+/// Returns true if the file has ids of a kind.
 bool has_ids(const SafetensorsFile& file, const std::string& kind);
-/// Whether a tensor of this name holds ids.
+/// Returns true if a tensor of this name holds ids.
 bool is_id_tensor(std::string_view name);
 
 }  // namespace derrd

@@ -17,16 +17,16 @@ enum class Format {
   kMovielens,  ///< user::item::rating::time
 };
 
-/// Format of a name: auto, citeulike, adjacency, tsv, csv, inter or movielens.
+/// Returns the format with a name: auto, citeulike, adjacency, tsv, csv, inter or movielens.
 /// @throws Error that lists the names, for any other name.
 Format format_from_name(std::string_view name);
-/// Name of a format, as above.
+/// Returns a format's name, as format_from_name() takes it.
 std::string_view format_name(Format format);
 
-/// Whether a first line names the columns.
+/// Choice whether the first line names the columns; kAuto: decided by its contents.
 enum class Header { kAuto, kYes, kNo };
 
-/// Choices of a reader.
+/// Options of a reader of text formats.
 struct ReadOptions {
   Format format = Format::kAuto;
   /// Columns of the tabular formats: a number from 1, or a name in the header. Empty: the format's

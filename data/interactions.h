@@ -22,7 +22,7 @@ struct Interactions {
   int64_t duplicates = 0;       ///< repeated pairs that were dropped
   int64_t below_rating = 0;     ///< lines that were dropped for their rating
   bool skipped_header = false;  ///< whether the first line was taken for column names
-  std::string format;           ///< name of the format it was read as
+  std::string format;           ///< name of the file's format
 
   int64_t size() const { return static_cast<int64_t>(users.size()); }
 };
@@ -53,7 +53,7 @@ class InteractionsBuilder {
 
   /// Adds the interaction of a line.
   void add(int32_t user, int32_t item, int64_t line);
-  /// All interactions, without the repetitions of a pair.
+  /// Returns all interactions, each pair once.
   Interactions finish();
 
  private:

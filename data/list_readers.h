@@ -10,6 +10,7 @@ namespace derrd {
 Interactions parse_citeulike(LineReader lines);
 
 /// Reads a line per user: the user, then the items. A user may have several lines.
+/// @throws Error as parse_citeulike.
 Interactions parse_adjacency(LineReader lines);
 
 }  // namespace derrd

@@ -12,8 +12,8 @@
 
 namespace derrd {
 
-/// Another model's ranking for each user, of items that the user has not trained with. Users and
-/// items are the data set's numbers.
+/// Another program's ranking of items for each user, without those that the user has trained with.
+/// Users and items have the data set's numbers.
 struct RankingLists {
   std::vector<int64_t> offsets{0};  ///< [U+1] user u's list is items[offsets[u]:offsets[u+1]]
   std::vector<int32_t> items;       ///< distinct within a list, the best first
@@ -31,8 +31,8 @@ struct RankingLists {
 
 /// Reads lines `user<tab>item[<tab>score]` with original ids. A user's lines stand in rank order,
 /// but not necessarily together. A first line with the names user and item is a header: it names
-/// the columns user, item, score and rank, and others are ignored. Along a user's lines ranks must
-/// rise and scores must not. Lines with an unknown user or item are dropped.
+/// the columns user, item, score and rank; other columns are ignored. Along a user's lines ranks
+/// must rise and scores must not. Lines with an unknown user or item are dropped.
 /// @throws Error `<file>:<line>: <what is wrong>; <cure>`, also for an item that is twice in a
 /// user's list.
 RankingLists read_ranking_lists(const std::filesystem::path& path, const Dataset& dataset);

@@ -11,14 +11,14 @@
 
 namespace derrd {
 
-/// Ids without a partner that a report names, at most.
+/// Largest number of unmatched ids that a report names.
 inline constexpr size_t kExampleIds = 3;
 
-/// Rows of a foreign matrix beside the users (or the items) of a data set.
+/// Assignment of a foreign matrix's rows to the users, or to the items, of a data set.
 struct RowAlignment {
   std::vector<int32_t> row;          ///< [n] row of each number of the data set, -1: none
   std::vector<int32_t> number;       ///< [rows] number of each row in the data set, -1: none
-  int64_t matched = 0;               ///< numbers that have a row, and rows that have a number
+  int64_t matched = 0;               ///< count of numbers that have a row
   std::vector<std::string> absent;   ///< example ids of the data set that have no row
   std::vector<std::string> unknown;  ///< example ids of rows that the data set does not have
 
@@ -26,17 +26,17 @@ struct RowAlignment {
   int64_t rows() const { return static_cast<int64_t>(number.size()); }
 };
 
-/// Alignment by ids: row r belongs to the id number r of `theirs`. Ids are compared as text.
+/// Aligns by ids: row r belongs to id number r of `theirs`. Ids are compared as text.
 RowAlignment align_by_ids(const IdTable& ours, const IdTable& theirs);
 
-/// Alignment by number: row r belongs to the data set's number r.
+/// Aligns by number: row r belongs to the data set's number r.
 RowAlignment align_in_order(int64_t numbers);
 
 /// Reads a text file of ids: id r stands on line r, from 0; blanks at its ends are dropped.
 /// @throws Error that names file and line if a line is empty or an id occurs twice.
 IdTable read_id_file(const std::filesystem::path& path);
 
-/// Reads ids from memory, as read_id_file; `name` stands for the file in messages.
+/// Reads ids from memory; `name` stands for the file in messages. @throws Error as read_id_file.
 IdTable parse_id_file(std::string_view text, std::string_view name);
 
 }  // namespace derrd

@@ -8,9 +8,9 @@
 namespace derrd {
 
 /// Splits by leave-one-out: one random interaction of each user is held out for the test and
-/// another one for validation; the rest trains. A user with two interactions gives one to training
-/// and one to the test; a user with one trains with it. Draws depend on (seed, user) alone. The
-/// result has no candidates; its ids are those of `interactions`.
+/// another one for validation; the rest is for training. A user with two interactions gives one to
+/// training and one to the test; a user with one keeps it for training. Draws depend on (seed,
+/// user) alone. The result has no candidates; its ids are those of `interactions`.
 Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed);
 
 /// Draws `count` distinct candidates for every user, uniform over the items that the user never

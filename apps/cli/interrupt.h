@@ -5,8 +5,8 @@
 
 namespace derrd {
 
-/// Catches SIGINT (Ctrl-C) and SIGTERM as long as it lives: the first signal is remembered, a
-/// second one ends the program at once. Only one object may live at a time.
+/// Catches SIGINT (Ctrl-C) and SIGTERM as long as it lives. It remembers the first signal; a second
+/// one ends the program at once. Only one object may live at a time.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -14,7 +14,7 @@ class InterruptWatch {
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
 
-  /// The signal that arrived, or 0.
+  /// Returns the signal that arrived, or 0.
   static int signal();
 };
 

@@ -14,7 +14,7 @@
 
 namespace derrd {
 
-/// Accepts numbers of a type for which `fits` holds.
+/// Accepts numbers of a type for which `fits` returns true.
 /// @param range "a number above 0", for the message about other values
 template <class Number, class Fits>
 CLI::Validator number_check(std::string range, Fits fits) {
@@ -55,7 +55,7 @@ CLI::Validator between(Whole low, Whole high) {
                              [low, high](Whole value) { return value >= low && value <= high; });
 }
 
-/// Accepts a student's size as a part of its teacher's.
+/// Accepts a student's dimension as a part of its teacher's.
 inline CLI::Validator within_size() {
   constexpr double kMax = 1000;
   return within(std::numeric_limits<float>::min(), kMax);

@@ -11,7 +11,7 @@ struct NamedFile {
   std::string path;
 };
 
-/// Whether two names lead to the same file, links included.
+/// Returns true if two names lead to the same file, through links too.
 bool same_file(const std::string& a, const std::string& b);
 
 /// Checks that no output is also an input or another output. @throws UsageError if one is.

@@ -7,8 +7,8 @@
 
 namespace derrd {
 
-/// Reads a text as a number, whatever the locale. None if a part of the text is left over, or if
-/// the number is beyond the type's range.
+/// Reads a text as a number, whatever the locale. Returns none if a part of the text is left over,
+/// or if the number is beyond the type's range.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number value{};

@@ -45,7 +45,7 @@ class Progress {
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
 
-/// Number of columns of the terminal that shows stderr.
+/// Returns the number of columns of the terminal that shows stderr.
 size_t terminal_width();
 
 /// Writes a duration as "12h", "1h05m", "3m20s" or "12s".

@@ -6,11 +6,11 @@
 
 namespace derrd {
 
-/// A table of a TOML file. Values and inner tables stand in the file's order.
+/// Table of a TOML file. Values and inner tables stand in the file's order.
 struct TomlTable {
   struct Value {
     std::string key;
-    /// Texts as an option takes them on the command line; exactly one unless `list`.
+    /// Texts as an option takes them on the command line; one text unless `list` is true.
     std::vector<std::string> texts;
     bool list = false;
     int line = 0;

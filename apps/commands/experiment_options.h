@@ -24,11 +24,12 @@ struct ExperimentOptions {
   bool dry_run = false;
   bool quiet = false;
 
-  /// Reads the data sets' recipes. @throws UsageError if options contradict each other; Error.
+  /// Reads the data sets' recipes. @throws UsageError if options contradict each other; Error if a
+  /// file can't be read or a recipe is wrong.
   std::vector<DataSource> sources() const;
-  /// Replaces zeros by numbers of jobs and threads for this machine.
+  /// Returns the numbers of jobs and threads, chosen for this machine where they are 0.
   ScheduleOptions schedule() const;
-  /// All files that are read.
+  /// Lists all files that are read.
   std::vector<NamedFile> inputs() const;
 };
 
@@ -36,7 +37,7 @@ struct ExperimentOptions {
 /// @param options outlives the command
 void add_experiment_options(CLI::App& command, ExperimentOptions& options);
 
-/// Checks an option of `derrd prepare`, `train` or `distill` as the command line does: an
+/// Checks an option of `derrd prepare`, `train` or `distill` as the command line does; serves as
 /// OptionCheck.
 std::optional<std::string> check_option(const std::string& command, const RecipeOption& option);
 

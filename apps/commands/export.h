@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds `derrd export`.
+/// Adds `derrd export`: writes a model's vectors or lists for other programs.
 void add_export(CLI::App& app);
 
 }  // namespace derrd

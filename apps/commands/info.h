@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds `derrd info`: what a file is and what made it, or what this program is and runs on.
+/// Adds `derrd info`: describes a file and its origin, or this program and its device.
 void add_info(CLI::App& app);
 
 }  // namespace derrd

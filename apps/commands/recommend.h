@@ -4,7 +4,7 @@
 
 namespace derrd {
 
-/// Adds `derrd recommend`: writes the best items of users, streaming through all of them.
+/// Adds `derrd recommend`: writes the best items of users, some users at a time.
 void add_recommend(CLI::App& app);
 
 }  // namespace derrd

@@ -27,13 +27,15 @@ class ListWriter {
   virtual ~ListWriter() = default;
   /// Writes the next part. @throws Error if it can't be written.
   virtual void write(const RecommendedItems& lists) = 0;
-  /// Completes the file after the last part; it appears only now. @throws Error.
+  /// Completes the file after the last part. It appears only now. @throws Error if it can't be
+  /// written.
   virtual void finish() = 0;
 };
 
 /// Makes a writer of lines of text with original ids.
 /// @param format "tsv" or "jsonl"
 /// @param path empty for standard output
+/// @throws Error if the file can't be created.
 std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::string& path,
                                        const Dataset& dataset);
 
@@ -43,15 +45,15 @@ std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t l
                                               Metadata metadata);
 
 /// Writes the best `top` items of some users, without their training items, and completes the
-/// writer's file. Lists end early for users who have fewer items left.
-/// @param users their numbers in the data set, in the order of writing
+/// writer's file. Users who have fewer items left get shorter lists.
+/// @param users numbers of users in the data set, in the order of writing
 /// @param name of the model, for messages
 /// @throws Error if a score is not finite or the file can't be written.
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
                  const std::vector<int32_t>& users, int64_t top, const std::string& name,
                  const Stream& stream);
 
-/// Numbers of all users.
+/// Lists the numbers of all users.
 std::vector<int32_t> all_users(const Dataset& dataset);
 
 }  // namespace derrd

@@ -6,9 +6,9 @@
 
 namespace derrd {
 
-/// Picture of the H\@5 of Table 2: a line per method, ours with its standard error and the paper's.
-/// An SVG file of its own, light or dark as the reader has it. A method without a figure of ours is
-/// left out.
+/// Draws Table 2's H\@5 as an SVG file in the reader's light or dark colours: a line per method,
+/// with our figure, its standard error, and the paper's figure. A method without a figure of ours
+/// is left out.
 std::string accuracy_picture(const ReportTable& table);
 
 }  // namespace derrd

@@ -9,8 +9,8 @@
 
 namespace derrd {
 
-/// Another process of this program with arguments of its own. It has its own process group, so that
-/// Ctrl-C at the terminal reaches only the parent; it gets a SIGTERM if the parent dies.
+/// Another process of this program, with its own arguments. It has its own process group, so that
+/// Ctrl-C at the terminal reaches only the parent. It gets a SIGTERM if the parent dies.
 class ChildProcess {
  public:
   /// Starts the process, with its output in two files. @throws Error if it can't be started.
@@ -21,7 +21,7 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  /// The exit code, 128 + n after signal n; none while the process runs. Doesn't wait.
+  /// Returns the exit code, 128 + n after signal n; none while the process runs. Doesn't wait.
   std::optional<int> poll();
   /// Asks the process to end: a training finishes its epoch and saves its state.
   void terminate();

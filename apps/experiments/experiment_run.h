@@ -46,9 +46,8 @@ std::string hash_file(const std::filesystem::path& path);
 /// Result of all attempts of a run.
 struct RunState {
   bool begun = false;
-  bool finished = false;  ///< with as many epochs as the run asks for
-  /// Whether a finished run's files can't all be read any more, or an unfinished run can't
-  /// continue.
+  bool finished = false;  ///< with all epochs that the run asks for
+  /// True if a file of a finished run can't be read any more, or an unfinished run can't continue.
   bool damaged = false;
   double seconds = 0;  ///< sum over all attempts
   int exit_code = 0;   ///< of the last attempt; 128 + n after signal n
@@ -57,10 +56,11 @@ struct RunState {
 RunState state_of(const ExperimentRun& run);
 /// Removes a run's folder. @throws Error if it can't be removed.
 void delete_run(const ExperimentRun& run);
-/// Removes files that a finished run no longer needs: its checkpoint, and what killed attempts
-/// wrote.
+/// Removes files that a finished run no longer needs: its checkpoint, and the remains of killed
+/// attempts.
 void delete_leftovers(const ExperimentRun& run);
 
+/// One attempt to finish a run.
 struct RunAttempt {
   double seconds = 0;
   int exit_code = 0;
@@ -68,12 +68,12 @@ struct RunAttempt {
 /// Appends an attempt to attempts.jsonl. @throws Error if it can't be written.
 void record_attempt(const ExperimentRun& run, const RunAttempt& attempt);
 
-/// All arguments of the call but --threads.
+/// Returns all arguments of the call but --threads.
 std::vector<std::string> full_arguments(const ExperimentRun& run);
-/// The call with full_arguments() as a line for a shell.
+/// Returns the call with full_arguments() as a line for a shell.
 std::string command_line(const ExperimentRun& run);
 
-/// The last lines of a file, indented, for a message. Reads only the end of a large file.
+/// Returns the last lines of a file, indented, for a message. Reads only the end of a large file.
 std::string tail_of(const std::filesystem::path& path, size_t lines);
 
 }  // namespace derrd

@@ -16,8 +16,8 @@ struct Report {
   std::vector<std::string> facts;  ///< origin of the figures
 };
 
-/// Writes a report as one HTML page without scripts or further files, in the reader's light or dark
-/// colours.
+/// Writes a report as an HTML page, in the reader's light or dark colours. The page needs no
+/// scripts and no other files.
 std::string html(const Report& report);
 
 }  // namespace derrd

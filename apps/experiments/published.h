@@ -10,7 +10,7 @@
 
 namespace derrd {
 
-/// Position of a row in the paper's tables; "-" stands for what a table doesn't distinguish.
+/// Position of a row in the paper's tables. A part that a table doesn't distinguish is "-".
 struct RowName {
   int table = 0;
   std::string data_set, model, row;
@@ -23,10 +23,10 @@ struct PublishedRow {
   std::string marks;  ///< asterisks
   MetricValues figures;
 
-  /// The figure in a column; none if the paper prints none.
+  /// Returns the figure in a column; none if the paper prints none.
   std::optional<double> figure(const std::string& column) const;
 };
-/// Finds a row; an empty one if the paper doesn't have it.
+/// Finds a row. Returns an empty one if the paper doesn't have it.
 PublishedRow published_row(const RowName& name);
 
 /// Learning curves that the paper's authors published for a data set.
@@ -34,8 +34,8 @@ struct PublishedCurves {
   std::map<std::string, LearningCurve> by_method;
   std::string source;  ///< the file, or the reason why there are none
 };
-/// Reads published_curves.tsv in the data set's folder below $DERRD_DATA. @throws Error if it is
-/// not such a table.
+/// Reads published_curves.tsv in the data set's folder below $DERRD_DATA. Without it there are no
+/// curves. @throws Error if the file is not such a table.
 PublishedCurves published_curves(const std::string& data_set);
 
 }  // namespace derrd

@@ -12,24 +12,24 @@
 
 namespace derrd {
 
-/// A long option of a command without its dashes, and its value.
+/// Long option of a command, without its dashes, and its value.
 struct RecipeOption {
   std::string name;
   std::string value;
-  int line = 0;  ///< of the recipe; 0 if it is not from one
+  int line = 0;  ///< line of the recipe; 0 for an option from elsewhere
 
   std::string argument() const { return "--" + name + "=" + value; }
 };
 /// Options with distinct names.
 using RecipeOptions = std::vector<RecipeOption>;
 
-/// Whether a name consists of letters, digits and dashes, so that files can be named after it.
+/// Returns true if a name has only letters, digits and dashes, so that files can be named after it.
 bool plain_name(const std::string& name);
 
 /// Adds an option, or replaces its value.
 void set_option(RecipeOptions& options, const RecipeOption& option);
 
-/// Explains why recipes and searches may not set an option; none if they may.
+/// Explains why recipes and searches may not set an option. Returns none if they may.
 /// @param method empty for options that all methods share
 std::optional<std::string> reserved_option_error(const std::string& option,
                                                  const std::string& method);
@@ -38,14 +38,14 @@ std::optional<std::string> reserved_option_error(const std::string& option,
 /// quotes.
 std::string toml_lines(const RecipeOptions& options);
 
-/// Explains what is wrong with an option of `derrd <command>`; none if it is fine.
+/// Explains what is wrong with an option of `derrd <command>`. Returns none if it is right.
 using OptionCheck =
     std::function<std::optional<std::string>(const std::string& command, const RecipeOption&)>;
 
 /// Hyperparameters of a data set; data/recipes/README.md documents the file.
 class RecipeFile {
  public:
-  /// The recipe for a data set that is compiled into the program. @throws Error if there is none.
+  /// Reads the recipe for a data set from the program itself. @throws Error if it has none.
   static RecipeFile of_data_set(const std::string& data_set, OptionCheck check);
   /// Reads a file. @throws Error as parse() does.
   static RecipeFile read(const std::filesystem::path& path, OptionCheck check);
@@ -57,19 +57,19 @@ class RecipeFile {
 
   const std::string& name() const { return name_; }
 
-  /// RecipeOptions of `derrd prepare`.
+  /// Options for `derrd prepare`.
   const RecipeOptions& prepare() const { return prepare_; }
-  /// RecipeOptions of the command that trains a method: `command_of(method)`.
-  /// @throws Error with file and line, among others for options that the command refuses.
+  /// Returns the options for the command that trains a method: `command_of(method)`.
+  /// @throws Error with file and line, also for options that the command refuses.
   RecipeOptions options(const std::string& model, const std::string& method) const;
-  /// Explains that a base model has no table for a method, and which tables it has; none if it has
-  /// one.
+  /// Explains that a base model has no table for a method, and which tables it has. Returns none if
+  /// it has one.
   std::optional<std::string> missing_table_error(const std::string& model,
                                                  const std::string& method) const;
-  /// The methods of a base model in the file's order, "teacher" and "student" among them.
+  /// Lists the methods of a base model in the file's order, "teacher" and "student" among them.
   std::vector<std::string> methods(const std::string& model) const;
 
-  /// The command that trains a method: "train" for teacher and student, "distill" for the others.
+  /// Returns the command that trains a method: "train" for teacher and student, else "distill".
   static std::string command_of(const std::string& method);
 
  private:

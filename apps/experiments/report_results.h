@@ -17,11 +17,11 @@ class ReportResults {
   /// @param outcomes one per run of the plan
   ReportResults(const RunPlan& plan, const std::vector<RunOutcome>& outcomes);
 
-  /// A training's result; null if it is not in the plan or failed.
+  /// Returns a training's result; null if it is not in the plan or failed.
   const TrainingResult* training(const TrainingName& name) const;
-  /// A timing's result; null if it is not in the plan or failed.
+  /// Returns a timing's result; null if it is not in the plan or failed.
   const TimingResult* timing(const TrainingName& name) const;
-  /// The run of a training that succeeded; else null.
+  /// Returns a training's run; null if it is not in the plan or failed.
   const ExperimentRun* run(const TrainingName& name) const;
 
  private:

@@ -6,7 +6,7 @@
 
 namespace derrd {
 
-/// Mark of a difference of more than two standard errors.
+/// Mark of a difference that exceeds two standard errors.
 inline constexpr const char* kOutsideMark = "†";
 
 /// Format of a figure.
@@ -20,7 +20,7 @@ enum class FigureStyle {
   kNumber     ///< three significant digits
 };
 
-/// Figure of a table, with the paper's.
+/// Figure of a table, with the paper's figure.
 struct ReportFigure {
   FigureStyle style = FigureStyle::kMetric;
   std::vector<double> values;  ///< one per split that was trained
@@ -29,7 +29,7 @@ struct ReportFigure {
   std::optional<double> mean() const;
   std::optional<double> error() const;       ///< standard error
   std::optional<double> difference() const;  ///< mean - paper
-  /// Whether the difference exceeds two standard errors; false for a single value.
+  /// Returns true if the difference exceeds two standard errors; false for a single value.
   bool outside() const;
 };
 
@@ -51,7 +51,7 @@ struct ReportRow {
   std::string marks, paper_marks;
   std::vector<ReportFigure> figures;
 
-  /// Whether the paper has any of the figures.
+  /// Returns true if the paper has any of the figures.
   bool has_paper() const;
 };
 

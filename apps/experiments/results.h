@@ -28,17 +28,18 @@ struct TimingResult {
 /// Reads a timing's output. @throws Error if it can't be read.
 TimingResult read_timing(const ExperimentRun& run);
 
-/// Reads the figures of Table 1 from a data set's metadata. @throws Error if it can't be read.
+/// Reads the figures of Table 1 from a data set's metadata, by name. @throws Error if it can't be
+/// read.
 std::map<std::string, double> read_statistics(const ExperimentRun& run);
 
 /// Validation and test H\@5 after each epoch, from the log.
 struct LearningCurve {
   std::vector<double> valid, test;
 };
-/// Reads a training's curve. @throws Error if a line is no record.
+/// Reads a training's curve. @throws Error if a line of the log is not an epoch's record.
 LearningCurve read_curve(const ExperimentRun& run);
 
-/// The last epoch in the log of a run in progress.
+/// Returns the last epoch in the log of a run in progress; none before the first epoch's end.
 std::optional<int> last_epoch(const ExperimentRun& run);
 
 }  // namespace derrd

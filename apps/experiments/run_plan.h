@@ -20,7 +20,7 @@ struct DataSource {
   std::string hash;  ///< hash of the file
 };
 
-/// A student's size as a part of its teacher's, in the tables that name none.
+/// A student's dimension as a part of its teacher's, in the tables that name none.
 inline constexpr double kPaperSize = 0.1;
 
 /// Identifies a training.
@@ -29,31 +29,32 @@ struct TrainingName {
   int split = 0;
   std::string model;         ///< "bpr", "neumf"
   std::string method;        ///< a table of the recipe: "teacher", "student", "de-rrd", ...
-  double size = kPaperSize;  ///< of a student, as a part of the teacher's; kPaperSize for teachers
+  double size = kPaperSize;  ///< a student's dimension / its teacher's; kPaperSize for teachers
 
   auto operator<=>(const TrainingName&) const = default;
 };
 
-/// Collects the runs of tables and searches. Each is there once, after the runs that it needs.
+/// Collects the runs of tables and searches. Each run is listed once, after the runs that it needs.
 class RunPlan {
  public:
   /// @param seed base seed of the trainings; split s trains with seed + s
   RunPlan(std::filesystem::path work, uint64_t seed) : work_(std::move(work)), seed_(seed) {}
 
-  /// Adds the preparation of a data set unless it is there. Returns its index.
+  /// Adds the preparation of a data set, unless it is there. Returns the run's index.
   /// @throws Error if the recipe doesn't fit.
   size_t data_set(const DataSource& source, int split);
-  /// Adds a training, and all runs that it needs, unless they are there. Returns its index.
+  /// Adds a training, and all runs that it needs, unless they are there. Returns the run's index.
   /// @throws Error if the recipe doesn't fit.
   size_t training(const DataSource& source, const TrainingName& name);
-  /// Changes of a training: other values of some options, fewer epochs.
+  /// Changes to a training: other values of some options, fewer epochs.
   struct Variant {
     RecipeOptions changes;
     int epochs = 0;  ///< 0: all
   };
-  /// Adds a changed training. Otherwise like training() above.
+  /// Adds a changed training as training() above does. @throws Error as above.
   size_t training(const DataSource& source, const TrainingName& name, const Variant& variant);
-  /// Adds a measurement of how long recommending with a trained model takes. Returns its index.
+  /// Adds a measurement of the time that recommending with a trained model takes. Returns the run's
+  /// index. @throws Error as training().
   size_t timing(const DataSource& source, const TrainingName& name);
 
   const std::vector<ExperimentRun>& runs() const { return runs_; }
@@ -62,7 +63,7 @@ class RunPlan {
   const std::map<TrainingName, size_t>& timings() const { return timings_; }
 
  private:
-  /// An option that names a file, and the file's name in the run's folder.
+  /// Option that names a file, and the file's name in the run's folder.
   using FileOption = std::pair<const char*, const char*>;
   size_t add(ExperimentRun run, const std::vector<std::string>& determinants,
              const std::vector<FileOption>& outputs);

@@ -5,8 +5,8 @@
 
 namespace derrd {
 
-/// Shows the progress of many runs on stderr: lines that stay, and a status line, which a terminal
-/// rewrites and a file gets once a minute.
+/// Shows the progress of many runs on stderr: lines that stay, and a status line. On a terminal the
+/// status line is rewritten; a file gets it once a minute.
 class RunProgress {
  public:
   explicit RunProgress(bool quiet);
@@ -20,7 +20,7 @@ class RunProgress {
   void complain(const std::string& text);
   /// Replaces the status line if it is due.
   void status(const std::string& text);
-  /// Whether the status line is due.
+  /// Returns true if the status line is due.
   bool due() const;
 
  private:

@@ -26,9 +26,9 @@ enum class RunOutcome {
   kSkipped    ///< a run that it needs failed
 };
 
-/// Runs experiments, each in a process of its own, several at a time and in their order. Runs that
-/// start together share the free threads equally. Finished runs are kept unless their product is
-/// damaged. Runs that need a failed one are skipped; the others continue.
+/// Runs experiments in their order and several at a time, each in its own process. Runs that start
+/// together share the free threads equally. Finished runs are kept unless their product is damaged.
+/// Runs that need a failed one are skipped; the others continue.
 class Scheduler {
  public:
   /// @param runs each after the runs that it needs; outlive the scheduler

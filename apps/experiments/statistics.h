@@ -7,10 +7,10 @@
 
 namespace derrd {
 
-/// Arithmetic mean. @param values not empty
+/// Returns the arithmetic mean. @param values not empty
 double mean(std::span<const double> values);
-/// Standard error of the mean: the sample's standard deviation over the root of its size. None for
-/// fewer than two values.
+/// Returns the standard error of the mean: the sample's standard deviation divided by the root of
+/// its size. None for fewer than two values.
 std::optional<double> standard_error(std::span<const double> values);
 
 /// Result of Student's t-test for paired samples.
@@ -20,7 +20,7 @@ struct PairedTest {
   std::optional<double> t;
   std::optional<double> p;  ///< two-sided
 };
-/// Tests whether paired samples differ. None for fewer than two pairs.
+/// Tests whether paired samples differ. Returns none for fewer than two pairs.
 /// @param a, b of equal length
 std::optional<PairedTest> paired_t_test(std::span<const double> a, std::span<const double> b);
 

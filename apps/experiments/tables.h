@@ -18,21 +18,21 @@ struct ReportScope {
   std::vector<std::string> methods;  ///< rows of Table 2, without the teacher
 };
 
-/// Sizes of students in Table 3.
+/// Sizes of students in Table 3: their dimensions as parts of the teacher's.
 const std::vector<double>& table3_sizes();
 /// Ablations in Table 4.
 const std::vector<std::string>& table4_methods();
 
-/// A method's name as the paper writes it: "DE-RRD" for "de-rrd".
+/// Returns a method's name as the paper writes it: "DE-RRD" for "de-rrd".
 std::string title_of(const std::string& method);
-/// The title of a data set and a base model: "CiteULike, BPR".
+/// Returns the title for a data set and a base model: "CiteULike, BPR".
 std::string setting_title(const std::string& data_set, const std::string& model);
 
 /// Makes Table 1: the data.
 /// @param prepared statistics of each data set; null for one that couldn't be prepared
 ReportTable table1(const ReportScope& scope,
                    const std::vector<const std::map<std::string, double>*>& prepared);
-/// Makes Table 2, accuracy, and for several splits a table of the tests behind its asterisks.
+/// Makes Table 2: accuracy. For several splits a second table has the t-tests behind the asterisks.
 std::vector<ReportTable> table2(const ReportScope& scope, const ReportResults& results,
                                 const std::string& data_set, const std::string& model);
 /// Makes Table 3: size and speed.

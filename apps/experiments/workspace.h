@@ -5,7 +5,7 @@
 namespace derrd {
 
 /// Folder for the runs of `derrd reproduce` and `derrd search`. Only one program at a time works in
-/// it: the lock is held until this object and every process that it started are gone.
+/// it: the lock is held until this object and all processes started meanwhile are gone.
 class Workspace {
  public:
   /// Makes the folder, and waits while another program works in it.

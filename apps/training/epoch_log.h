@@ -7,9 +7,7 @@
 
 namespace derrd {
 
-/// Log of a training: a line of JSON per epoch, with its number, each loss summed over the epoch,
-/// each distillation loss's weighted part of the base loss, validation and test metrics, seconds of
-/// each phase, and whether the epoch is the best so far. data/README.md lists the keys.
+/// Log of a training: a line of JSON per epoch. data/README.md lists the keys.
 class EpochLog {
  public:
   /// Starts a new log, or continues one from `next_epoch` on. An existing log keeps the records of

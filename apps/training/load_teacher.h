@@ -15,13 +15,13 @@ namespace derrd {
 /// @param files outlives the command
 void add_teacher_options(CLI::App& command, TeacherFiles& files);
 
-/// Whether the options name a teacher.
+/// Returns true if the options name a teacher.
 bool has_teacher(const TeacherFiles& files);
 
 /// Checks the options together. @throws UsageError if they contradict each other.
 void check_teacher_options(const TeacherFiles& files);
 
-/// All files of the teacher.
+/// Lists all files of the teacher.
 std::vector<NamedFile> teacher_inputs(const TeacherFiles& files);
 
 /// Reads the teacher. Prints on stderr how many users and items of a foreign one were matched.

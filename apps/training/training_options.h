@@ -50,10 +50,11 @@ void add_training_options(CLI::App& command, TrainingOptions& options);
 
 /// Adds --layers. @param standard describes the default, for the help
 void add_layers_option(CLI::App& command, std::optional<int64_t>& layers, const char* standard);
-/// Checks that a kind of model has hidden layers. @throws UsageError if --layers is not for it.
+/// Checks that --layers is possible with a kind of model. @throws UsageError if it has no hidden
+/// layers.
 void check_layers(const std::string& model);
 
-/// Options of commands that draw no random numbers; the seed is not used.
+/// Options --threads and --seed of commands that draw no random numbers; the seed is not used.
 struct IdleOptions {
   int threads = 0;
   uint64_t seed = 0;

@@ -25,9 +25,9 @@ struct TrainingTask {
   std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;
   int64_t layers = 1;                      ///< hidden layers of a NeuMF
-  std::vector<const LossFactory*> losses;  ///< outlive the run; any loss needs a teacher
+  std::vector<const LossFactory*> losses;  ///< outlive the run; a loss needs a teacher
   std::optional<TeacherData> teacher;
-  /// Whether the teacher is a model whose rows were matched with the data set's, perhaps wrongly.
+  /// True if the teacher is a model whose rows were matched with the data set's, perhaps wrongly.
   bool aligned_model = false;
   bool balance = false;  ///< choose weights by LossFactory::recommended_share
   Json options;          ///< command, method and the method's own options, for the model's metadata
@@ -40,13 +40,15 @@ class TrainingRun {
   /// Checks that the outputs can be written and destroy none of the inputs, opens the device and
   /// reads the data set.
   /// @param inputs further files that are read; the first one with a path is the teacher's.
-  /// @throws UsageError, Error, DeviceError.
+  /// @throws UsageError if two options name one file; Error if a file can't be read or written;
+  /// DeviceError if there is no device.
   TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs);
 
   const Dataset& dataset() const { return dataset_; }
 
   /// Trains, shows progress, writes log and checkpoints, writes the model and prints a summary.
-  /// @throws Error; Interrupted after a signal, once the best model so far is written.
+  /// @throws Error if training diverges or a file can't be written; Interrupted after a signal,
+  /// when the best model so far has been written.
   void train(TrainingTask task);
 
  private:
@@ -61,7 +63,8 @@ class TrainingRun {
   /// Makes the losses of a task. @throws Error that names the teacher.
   std::vector<std::unique_ptr<DistillationLoss>> make_losses(const TrainingTask& task,
                                                              DistillContext context) const;
-  /// Continues from the checkpoint, if there is one and --resume asks for it.
+  /// Continues from the checkpoint, if there is one and --resume asks for it. @throws Error if it
+  /// belongs to another run or has more epochs than --epochs.
   void resume(Trainer& trainer, const std::string& fingerprint) const;
   /// Trains, writing log and checkpoints.
   /// @param model describes the model to keep, for checkpoints

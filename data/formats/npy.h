@@ -23,7 +23,7 @@ struct NpyArray {
 /// @throws Error that names the file, what is wrong and the cure.
 NpyArray read_npy(const std::filesystem::path& path);
 
-/// Reads an array from memory, as read_npy; `name` stands for the file in messages.
+/// Reads an array from memory; `name` stands for the file in messages. @throws Error as read_npy.
 NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name);
 
 /// Writes version 1 of the format with float32 values, atomically (see AtomicFile).

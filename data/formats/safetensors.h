@@ -74,7 +74,9 @@ TensorView tensor_view(const std::vector<T>& values) {
   return {dtype_of<T>(), {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
 }
 
+/// Tensors by name.
 using TensorMap = std::map<std::string, TensorView, std::less<>>;
+/// Texts of a file's header by key.
 using Metadata = std::map<std::string, std::string, std::less<>>;
 
 /// Safetensors file in memory. Reading is strict: whatever the format does not allow is refused,
@@ -123,14 +125,14 @@ class SafetensorsFile {
   Metadata metadata_;
 };
 
-/// Metadata of a file whose tensors are not read: a file may hold gigabytes of them.
+/// Reads a file's metadata without its tensors, which may be gigabytes.
 /// @throws Error as SafetensorsFile::read, also if the file is shorter or longer than its header
 /// says.
 Metadata read_metadata(const std::filesystem::path& path);
 
-/// Writes a safetensors file atomically (see AtomicFile): the old file or the complete new one,
-/// never a part. The same tensors and metadata give the same bytes: the header is in name order,
-/// the data in order of falling element size and then name, which keeps every tensor aligned.
+/// Writes a safetensors file atomically (see AtomicFile). Equal tensors and metadata give equal
+/// bytes: the header is in name order, the data in order of falling element size and then name,
+/// which keeps every tensor aligned.
 /// @throws Error if a view's bytes do not match its shape, or if the file can't be written.
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                        const Metadata& metadata);

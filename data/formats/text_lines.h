@@ -15,10 +15,11 @@ class LineReader {
   /// @throws Error if the text is UTF-16 or binary.
   LineReader(std::string_view text, std::string_view file);
 
-  /// Moves to the next line; false after the last one.
+  /// Moves to the next line. Returns false after the last one.
   /// @throws Error if a `\r` stands within the line.
   bool next();
-  /// Moves to the next line that is not blank; false after the last one. @throws Error as next().
+  /// Moves to the next line that is not blank. Returns false after the last one.
+  /// @throws Error as next().
   bool next_filled();
 
   /// Current line, without its end.
@@ -39,7 +40,7 @@ class LineReader {
   int64_t number_ = 0;
 };
 
-/// Text without the spaces and tabs at its ends.
+/// Returns a text without the spaces and tabs at its ends.
 std::string_view trim(std::string_view text);
 
 /// Splits a line at spaces and tabs into `words`, which are overwritten.
