@@ -11,7 +11,9 @@ namespace derrd {
 /// A data set in device memory: what training and evaluation read.
 class DeviceDataset {
  public:
-  /// @throws Error if the set has no user or item.
+  /// Copies what is read to the device.
+  /// @throws Error if the set has no user, no item, or no training interaction whose user has an
+  /// unobserved item.
   DeviceDataset(const Dataset& dataset, const Stream& stream);
 
   int64_t users() const { return users_; }

@@ -9,6 +9,7 @@
 
 namespace derrd {
 
+/// Batches of an epoch.
 struct BatchOptions {
   int64_t batch_size = 1024;  ///< samples (user, positive, negative) in a batch
   int64_t negatives = 1;      ///< samples per training interaction and epoch
@@ -38,9 +39,10 @@ class EpochPlan {
   Vector<const int32_t> users() const { return users_.view(); }
   Vector<const int32_t> positives() const { return positives_.view(); }
   Vector<const int32_t> negatives() const { return negatives_.view(); }
-  /// Which of them the current batch holds; device memory.
+  /// Range of the samples that the current batch holds, in device memory.
   const BatchCursor* cursor() const { return cursors_.data(); }
 
+  /// Distinct rows of the current batch, with their occurrences.
   RowSegments distinct_users() const { return users_plan_.segments; }
   RowSegments distinct_positives() const { return positives_plan_.segments; }
   RowSegments distinct_negatives() const { return negatives_plan_.segments; }
@@ -66,7 +68,7 @@ class EpochPlan {
   int64_t batches_;
   int epoch_ = -1;
 
-  DeviceArray<int32_t> pair_negatives_;  // [n], `negatives` neighbours for every interaction
+  DeviceArray<int32_t> pair_negatives_;  // [n], `negatives` adjacent items for every interaction
   DeviceArray<int32_t> users_, positives_, negatives_;
   DeviceArray<BatchCursor> cursors_;  // samples, users, positives, negatives
   Plan users_plan_, positives_plan_, negatives_plan_;

@@ -16,18 +16,18 @@ struct ParameterId {
   int64_t index = -1;
 };
 
-/// What the rows of an embedding table stand for.
+/// Kind of an embedding table's rows.
 enum class Entity { kUser, kItem };
 
 /// All trainable numbers of a run in one arena: values, gradients and Adam's two moments, each
 /// contiguous. Matrices are declared first, in an order that is part of the run's result (initial
 /// values are drawn by position), then the memory is allocated once.
 ///
-/// Most matrices are read whole at every step and updated after it. Of an embedding table a step
-/// reads some rows, which models and losses declare (RowsRead); the others may be out of date.
+/// A step reads most matrices whole and updates them. It reads only some rows of an embedding
+/// table, which models and losses declare (RowsRead); the other rows may be out of date.
 class Parameters {
  public:
-  /// How a matrix starts out.
+  /// Distribution of a matrix's initial values.
   struct Initial {
     enum class Kind { kNormal, kUniform };
     Kind kind = Kind::kNormal;
@@ -46,7 +46,7 @@ class Parameters {
   /// Allocates the arena, draws the initial values and zeroes the rest.
   void allocate(uint64_t seed, const Stream& stream);
 
-  /// The part of an arena, such as values(), that belongs to a matrix [rows, cols].
+  /// Returns the part of an arena, such as values(), that belongs to a matrix [rows, cols].
   Matrix<float> matrix(Vector<float> arena, ParameterId id) const;
   Matrix<float> value(ParameterId id) const { return matrix(values(), id); }
   Matrix<float> gradient(ParameterId id) const { return matrix(gradients(), id); }
@@ -60,14 +60,15 @@ class Parameters {
   struct Range {
     int64_t begin, size;
   };
-  /// Ranges of the matrices that are not tables, neighbours merged.
+  /// Lists the ranges of the matrices that are not tables; adjacent ranges are merged.
   std::vector<Range> outside_tables() const;
 
+  /// Embedding table.
   struct Table {
     ParameterId id;
     Entity of;
   };
-  /// All embedding tables, as declared.
+  /// All embedding tables, in the order of their declarations.
   const std::vector<Table>& tables() const { return tables_; }
 
   /// Number of elements in all declared matrices, without padding.

@@ -16,15 +16,15 @@ struct RowsRead {
   Entity of = Entity::kUser;
   /// The batch's distinct rows; all rows of the tables where `rows.batch` is null.
   RowSegments rows;
-  /// [anchor rows, S] where it is not empty: the rows in the slots of the anchors `rows` are read.
-  /// These are the anchors' numbers of another table; -1: no row.
+  /// Slots [anchor rows, S], -1: no row. Unless it is empty, `rows` are anchors in the other kind
+  /// of table, and the step reads the rows in their slots.
   Matrix<const int32_t> samples = {};
 };
 
 /// Lists the users, the positive items and the negative items of the plan's current batch.
 std::vector<RowsRead> batch_rows(const EpochPlan& plan);
 
-/// Lists what scores of slots read: the anchors of `batch` and the rows in their slots.
+/// Lists the rows that scoring slots reads: the anchors of `batch` and the rows in their slots.
 /// @param anchor what the anchors are; the slots hold the other kind
 std::vector<RowsRead> slot_batch_rows(const SlotBatch& batch, Entity anchor);
 

@@ -11,8 +11,9 @@ namespace derrd {
 /// Memory for sorts of up to `pairs` pairs, one after the other.
 class SortSpace {
  public:
-  /// @param pairs of the largest sort; exclusive sums may be as long
-  /// @param segments of the largest segmented sort; exclusive sums may be one longer
+  /// @param pairs largest number of pairs in a sort, and of elements in an exclusive sum
+  /// @param segments largest number of segments in a segmented sort; an exclusive sum may have one
+  ///   element more
   explicit SortSpace(int64_t pairs, int64_t segments = 0)
       : unsorted_keys_(pairs),
         sorted_keys_(pairs),
@@ -41,13 +42,13 @@ class SortSpace {
   DeviceArray<uint8_t> scratch_;
 };
 
-/// Row numbers, or -1, as the values that a sort moves.
+/// Views row numbers, or -1, as the values that a sort moves.
 inline Vector<uint32_t> sort_values(Vector<int32_t> rows) {
   // The language lets an int32 be accessed as a uint32; the bits are those of the row.
   return {reinterpret_cast<uint32_t*>(rows.data), rows.size};
 }
 
-/// Offsets 0, length, 2 length, ... of `segments` segments.
+/// Makes the offsets 0, length, 2 length, ... of `segments` segments: [segments + 1].
 DeviceArray<int64_t> even_offsets(int64_t segments, int64_t length, const Stream& stream);
 
 }  // namespace derrd

@@ -7,11 +7,11 @@
 
 namespace derrd {
 
-/// Sparse rows turned round: for every item the users in whose rows it stands.
+/// Sparse rows of users, transposed: for every item the users that have it in their row.
 class TransposedRows {
  public:
-  /// Waits for the stream.
-  /// @param items of the table; every entry of `rows` is below it
+  /// Transposes `rows`. Waits for the stream.
+  /// @param items number of items; every entry of `rows` is below it
   TransposedRows(SparseRows rows, int64_t items, const Stream& stream);
 
   /// [items] rows of users, ascending.

@@ -13,7 +13,7 @@ enum class StoppingRule {
   kFirstCutoff,  ///< H@5 decides; everything is reported at its best epoch
 };
 
-/// Watches the validation metrics: which epoch is best, and when to stop.
+/// Finds the best epoch, and the time to stop, by the validation metrics.
 class EarlyStopping {
  public:
   /// The epoch that is best by H\@N, for one N of kCutoffs.
@@ -22,6 +22,7 @@ class EarlyStopping {
     double hit = -1.0;  ///< validation H\@N, as compared
     Evaluation evaluation;
   };
+  /// State between epochs, for checkpoints.
   struct State {
     std::array<Best, kCutoffs.size()> best;
     int last_improvement = -1;  ///< epoch
@@ -36,7 +37,7 @@ class EarlyStopping {
 
   /// Returns the metrics to report: at each N those of the epoch that counts for that N.
   Evaluation report() const;
-  /// The epoch whose model is kept; -1 before the first.
+  /// Returns the epoch whose model is kept; -1 before the first.
   int best_epoch() const { return state_.best[0].epoch; }
 
   const State& state() const { return state_; }

@@ -7,14 +7,17 @@
 
 namespace derrd {
 
+/// Metrics of the validation items and of the test items.
 struct Evaluation {
   Metrics valid, test;
 };
 
-/// Leave-one-out evaluation of all users: the ranks are found on the device, only they come back.
+/// Leave-one-out evaluation of all users. The ranks are found on the device; only they are copied
+/// to the host.
 class Evaluator {
  public:
   explicit Evaluator(const DeviceDataset& data);
+  /// Ranks the held-out items and returns the metrics. Waits for the stream.
   /// @throws Error if a score is not finite.
   Evaluation evaluate(Scorer& scorer, const Stream& stream);
   Evaluation evaluate(Model& model, const Stream& stream) {

@@ -18,6 +18,7 @@ struct Metrics {
   int64_t users = 0;
 };
 
+/// Computes the metrics from the rank of each user's held-out item.
 /// @param ranks from 1; 0: the user has no such item and does not count.
 /// @throws Error at a negative rank: the model's scores are not finite.
 Metrics leave_one_out_metrics(std::span<const int32_t> ranks);
@@ -28,6 +29,8 @@ struct FullRankingMetrics {
   std::array<double, 3> recall{}, ndcg{}, hit{};
   int64_t users = 0;
 };
+/// Computes the metrics from the rank of each user's held-out item among all items.
+/// @param ranks from 1; 0: the user has no such item and does not count.
 /// @throws Error at a negative rank: the model's scores are not finite.
 FullRankingMetrics full_ranking_metrics(std::span<const int32_t> ranks);
 

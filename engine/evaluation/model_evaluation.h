@@ -15,6 +15,7 @@ struct ModelEvaluation {
   double top10_seconds = 0;  ///< to make the top-10 list of every user, the best of a few times
 };
 
+/// Measures a model's quality and speed. Waits for the stream.
 /// @throws Error if a score is not finite.
 ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data, const Stream& stream);
 

@@ -11,34 +11,35 @@
 
 namespace derrd {
 
-/// Items to rank among all, one per user, and where their ranks go.
+/// Items to rank among all items, one per user, and the array for their ranks.
 struct RankedTargets {
   Vector<int32_t> rank;          ///< [U], overwritten: 1 .. I, or 0: the user has no target
   Vector<const int32_t> target;  ///< [U] item numbers or -1: none
 };
 
-/// Ranks all items for all users, a tile of users at a time, so that users x items scores are never
-/// in memory. The items in `observed` are left out. The workspace, about 32 MiB of scores, is
-/// allocated once, here.
+/// Ranks all items for all users, some users at a time, so that the matrix of all scores is never
+/// in memory. The items in `observed` are left out. The constructor allocates the workspace, about
+/// 32 MiB of scores.
 class TopLists {
  public:
-  /// @param items I.
+  /// @param items I, their number
   /// @param list_length R, the length of the longest list to make; 0 to make ranks only
   /// @param user word for a user in messages, "item" where users and items are exchanged
   TopLists(int64_t items, int64_t list_length, const char* user = "user");
 
-  /// The best items of each user, by score falling and then item number rising: the teacher's
-  /// ranking lists (section 4.2 of the paper), recommendations.
+  /// Finds the best items of each user, by score falling and then item number rising, for the
+  /// teacher's ranking lists (Section 4.2 of the paper) and for recommendations.
   /// @param items [n, R] of users first_user .. first_user + n - 1, overwritten; -1 behind the last
   ///   item that the user has not observed.
   /// @param scores [n, R] or empty, overwritten; -infinity where there is no item.
-  /// @param scorer of U users and I items; observed: rows of U users.
+  /// @param scorer has U users and I items
+  /// @param observed items of each of the U users
   /// @throws Error naming the first user with a score that is not finite.
   /// @throws std::invalid_argument if the shapes do not fit.
   void best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer, SparseRows observed,
             int64_t first_user, const Stream& stream);
 
-  /// For each of `targets` and all users: 1 + the number of other unobserved items that score
+  /// Ranks each of `targets` for all users: 1 + the number of other unobserved items that score
   /// higher or equal. A target must not be observed.
   /// @throws as best().
   void ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,

@@ -29,30 +29,32 @@ struct TeacherVectorsView {
   Vector<const uint8_t> has_user = {}, has_item = {};
 };
 
-/// What a student learns from: data, whoever made it. A model's or vectors' numbers are copied to
-/// the device once, at the first request, and everything reads that copy. All views and references
-/// are valid as long as the teacher is. Losses ask only for parts that the data has
+/// Data that a student learns from, whatever program made it. A model or vectors are copied to the
+/// device once, at the first request, and everything reads that copy. All views and references are
+/// valid as long as the teacher lives. Losses ask only for parts that the data has
 /// (missing_part()).
 class Teacher {
  public:
   /// @param data outlives the teacher.
   Teacher(TeacherData teacher, const DeviceDataset& data);
 
-  /// The model, if it is one. @throws std::bad_variant_access
+  /// Returns the model. @throws std::bad_variant_access if the teacher is no model.
   const SavedModel& model() const { return std::get<SavedModel>(teacher_); }
-  /// The model as it scores. @throws as model()
+  /// Returns the model's scorer. @throws std::bad_variant_access if the teacher is no model.
   Scorer& scorer(const Stream& stream);
-  /// Separate vectors of users and items.
+  /// Returns separate vectors of users and items. @throws std::bad_variant_access if the teacher
+  /// has lists alone.
   TeacherVectorsView vectors(const Stream& stream);
-  /// Joint vectors of users and items; null if the teacher has none.
+  /// Returns joint vectors of users and items; null if the teacher has none.
   JointVectors* joint_vectors(const Stream& stream);
-  /// The lists of all users, without the items that a user trained with and those that the teacher
-  /// does not know.
+  /// Returns the lists of all users, without the items that a user trained with and those that the
+  /// teacher does not know.
   /// @param length R, cut to the number of items
   /// @throws Error naming the first user with a score that is not finite.
   TeacherLists lists(int64_t length, const Stream& stream);
-  /// The lists of all items: their users who did not train with them. If the teacher has lists
-  /// alone, the users in whose list the item is, by score, or by rank where scores are unknown.
+  /// Returns the lists of all items: users who did not train with the item. If the teacher has
+  /// lists alone, these are the users in whose list the item is, by score, or by rank where scores
+  /// are unknown.
   /// @param length R, cut to the number of users
   /// @throws Error naming the first item with a score that is not finite.
   TeacherLists item_lists(int64_t length, const Stream& stream);

@@ -41,7 +41,7 @@ class DeviceVectors {
 /// Data that a student learns from: a model that scores, vectors alone, or rankings alone.
 using TeacherData = std::variant<SavedModel, TeacherVectors, RankingLists>;
 
-/// What a loss may need of a teacher.
+/// Part of a teacher that a loss may need.
 enum class TeacherPart {
   kVectors,  ///< hidden vectors of users and items
   kLists,    ///< a ranking of the items for each user
@@ -49,14 +49,14 @@ enum class TeacherPart {
   kScorer,   ///< a score of any item for any user
 };
 
-/// Error message, as the end of a sentence, if the teacher does not have a part.
+/// Returns an error message, as the end of a sentence, if the teacher lacks a part.
 std::optional<std::string> missing_part(const TeacherData& teacher, TeacherPart part);
 
-/// Length of a user's vector, which `--size` takes a part of; none if users' and items' vectors
-/// have no common length.
+/// Returns the length of a user's vector, to which `--size` is relative; none if users' and items'
+/// vectors have no common length.
 std::optional<int64_t> teacher_dim(const TeacherData& teacher);
 
-/// Hash of all that a student learns from; hash_model() of a model.
+/// Returns a hash of all that a student learns from; for a model it is hash_model().
 std::string hash_teacher(const TeacherData& teacher);
 
 }  // namespace derrd

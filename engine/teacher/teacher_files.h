@@ -13,7 +13,8 @@ namespace derrd {
 /// (data/README.md), else to the data set's own number r.
 struct TeacherFiles {
   std::string file;  ///< safetensors, or lists as .tsv or .txt; empty if both vectors are .npy
-  std::string user, item;  ///< a tensor of the file, or a path that ends in .npy; empty: as usual
+  /// A tensor of the file, or a path that ends in .npy; empty: user_embedding, item_embedding.
+  std::string user, item;
   std::string user_ids, item_ids;  ///< text files; empty: none
   /// Smallest part of the data set's users and items that the teacher must know; for lists, of its
   /// users alone.
@@ -25,6 +26,7 @@ bool is_npy(const std::string& name);
 /// Returns true if `name` ends in .tsv or .txt, as rankings do.
 bool is_ranking_text(const std::string& name);
 
+/// A teacher with the data set's users and items.
 struct LoadedTeacher {
   TeacherData data;
   std::string report;  ///< a line on how many users and items were matched; empty: all, by row

@@ -22,7 +22,7 @@ struct PartialVectors {
   std::span<const uint8_t> has;  ///< [n] in host memory: whether the teacher has the vector
 };
 
-/// The best items of each user by the inner products of their vectors, which have one width,
+/// Lists the best items of each user by the inner products of their vectors, which have one width,
 /// without the observed ones. Users without a vector get an empty list, items without one are in no
 /// list.
 /// @param observed rows of the users, in device memory
@@ -31,7 +31,7 @@ struct PartialVectors {
 HostLists best_lists(const PartialVectors& user, const PartialVectors& item, SparseRows observed,
                      int64_t length, const char* row_name, const Stream& stream);
 
-/// Cuts lists to their heads, or pads them.
+/// Cuts or pads each list to `length` entries.
 HostLists padded(const RankingLists& lists, int64_t length);
 
 /// Lists, for each item, the users in whose list it is: by score falling, or by rank rising where

@@ -43,19 +43,20 @@ struct ModelInArena {
   Metadata metadata;
 };
 
-/// @throws std::logic_error if a tensor of the model lies elsewhere.
+/// Finds the positions of a model's tensors in the arena.
+/// @throws std::logic_error if a tensor lies elsewhere.
 ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
                             const ModelFacts& facts);
 
-/// Writes a checkpoint to a temporary file and renames it, so that the old file or the whole new
-/// one remains.
+/// Writes a checkpoint atomically (see AtomicFile).
 /// @param fingerprint options, seed and data of the run
 /// @param model positions in best_values of the model to keep
 /// @throws Error if it can't be written.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
                      const std::string& fingerprint, const ModelInArena& model);
 
-/// @throws Error if the file is damaged (its checksum says so), or belongs to a run with another
+/// Reads a checkpoint.
+/// @throws Error if the file can't be read, is damaged, or belongs to a run with another
 /// fingerprint.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint);
 

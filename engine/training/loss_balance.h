@@ -10,19 +10,19 @@
 
 namespace derrd {
 
-/// How weights of losses are chosen from what the losses come to (Section 5.4).
+/// Options for choosing the losses' weights by the losses' sizes (Section 5.4).
 struct BalanceOptions {
-  /// For each distillation loss the part of the base loss that its weighted loss shall be; 0: its
-  /// weight stays. Empty: all stay.
+  /// Size of each weighted distillation loss as a part of the base loss; 0: its weight stays.
+  /// Empty: all weights stay.
   std::vector<double> shares;
   /// Epochs after which the weights are chosen, once.
   int epochs = 3;
 };
 
 /// Gives each loss with a share the weight that would have given it this share in the last epoch.
-/// @param losses that may get another weight
-/// @param sums of the last epoch, unweighted: the base loss, then each of `losses`
-/// @param epochs that have ended; nothing happens unless they are options.epochs
+/// @param losses may get other weights
+/// @param sums unweighted losses of the last epoch: the base loss, then each of `losses`
+/// @param epochs number of epochs that have ended; nothing happens unless it is options.epochs
 /// @return the chosen weights, by the loss's name
 /// @throws Error if a loss is not positive: no weight makes it a part of the base loss.
 std::vector<std::pair<std::string, double>> balance_losses(

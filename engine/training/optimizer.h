@@ -24,24 +24,24 @@ enum class RowUpdates {
 /// and its gradient waits for them.
 class Optimizer {
  public:
-  /// @param parameters allocated; outlives the optimizer, which is its only one
+  /// @param parameters allocated; outlive the optimizer, and have no other one
   /// @param window the most steps between two calls of catch_up_all()
   Optimizer(const Parameters& parameters, AdamOptions options, RowUpdates row_updates,
             int64_t window, const Stream& stream);
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Brings the rows up to date that a step is going to read; the others may stay behind. Neither
-  /// allocates nor waits.
+  /// Brings up to date the rows that a step is going to read; others may remain out of date.
+  /// Neither allocates nor waits.
   void catch_up(std::span<const RowsRead> reads, const Stream& stream) const;
   /// Brings all rows up to date: the arena is as after the last step.
   void catch_up_all(const Stream& stream);
-  /// Takes one step from the accumulated gradients. They are zero afterwards, except those of lazy
-  /// rows. Neither allocates nor waits.
+  /// Updates the parameters by the accumulated gradients. These are zero afterwards, except those
+  /// of lazy rows. Neither allocates nor waits.
   /// @throws std::logic_error beyond the window; steps that a graph repeats are not counted.
   void step(const Stream& stream);
 
-  /// Number of steps taken; waits for the stream.
+  /// Returns the number of steps taken. Waits for the stream.
   int64_t steps(const Stream& stream) const;
   /// Continues from a checkpoint, in which all rows are up to date.
   void set_steps(int64_t steps, const Stream& stream);

@@ -8,9 +8,9 @@
 
 namespace derrd {
 
-/// The steps of an epoch as one recorded step that is repeated, on a GPU a CUDA graph. It is
-/// recorded anew in every epoch, so what changes between epochs (a weight, a path, a kernel) needs
-/// no care; what changes between steps must lie in device memory.
+/// Runs the steps of an epoch by recording one of them and repeating it, on a GPU as a CUDA graph.
+/// The step is recorded anew in every epoch, so that anything may change between epochs (a weight,
+/// a path, a kernel). What changes between steps must lie in device memory.
 class StepGraph {
  public:
   enum class Mode {
@@ -20,7 +20,7 @@ class StepGraph {
   explicit StepGraph(Mode mode) : mode_(mode) {}
 
   /// Queues the `steps` steps of an epoch.
-  /// @param step queues one step; what it queues must not depend on which one it is
+  /// @param step queues one step, and the same work for each step
   void run(int64_t steps, const std::function<void()>& step, const Stream& stream);
 
  private:

@@ -23,10 +23,11 @@
 
 namespace derrd {
 
+/// Options of a training.
 struct TrainOptions {
   AdamOptions adam = {.weight_decay = 1e-3f};
   RowUpdates row_updates = RowUpdates::kAuto;
-  /// How steps are queued. The same bits come out.
+  /// Way of queueing steps; results agree to the bit.
   StepGraph::Mode graph = StepGraph::Mode::kRecorded;
   BatchOptions plan;
   int epochs = 1000;
@@ -35,16 +36,16 @@ struct TrainOptions {
   BalanceOptions balance;
 };
 
-/// What one epoch did.
+/// Record of one epoch.
 struct EpochRecord {
   int epoch = 0;
   /// Sum over the epoch of each unweighted loss, the base loss first.
   std::vector<std::pair<std::string, double>> losses;
-  /// Weighted sum of each loss divided by the base loss, by its name.
+  /// Weighted sum of each distillation loss divided by the base loss, by the loss's name.
   std::vector<std::pair<std::string, double>> shares;
   /// Weights that were chosen after this epoch, by the loss's name.
   std::vector<std::pair<std::string, double>> chosen_weights;
-  /// Figures that the losses measured beside their sums, by name.
+  /// Figures that the losses measured besides their sums, by name.
   std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
   bool best = false;  ///< the best by validation H@5 so far
@@ -53,8 +54,9 @@ struct EpochRecord {
   } seconds;
 };
 
-/// Trains a model, with or without losses: epochs of plan, steps and evaluation, early
-/// stopping, the best model kept. Refers to what it is given; all of it must outlive the trainer.
+/// Trains a model, with or without distillation losses. Each epoch is planned, trained in steps and
+/// evaluated. Training may stop early; the best epoch's model is kept. All references that the
+/// constructor takes must outlive the trainer.
 class Trainer {
  public:
   Trainer(const DeviceDataset& data, Parameters& parameters, Model& model,
@@ -63,26 +65,28 @@ class Trainer {
 
   enum class Outcome { kFinished, kStoppedEarly, kInterrupted };
 
-  /// Trains until the last epoch, until nothing improves any more, or until `interrupted`, asked
-  /// before every epoch, answers true. `on_epoch` sees every epoch after it is complete.
+  /// Trains until the last epoch has ended, until early stopping, or until `interrupted`, called
+  /// before every epoch, returns true. Calls `on_epoch` after every epoch.
   /// @throws Error if a loss or a score is not finite.
   Outcome run(const std::function<void(const EpochRecord&)>& on_epoch,
               const std::function<bool()>& interrupted);
 
-  /// Begins an epoch: its plan and the losses' samples. run() calls this and the next two.
+  /// Begins an epoch: makes its plan, draws the losses' samples. run() calls begin_epoch(), step()
+  /// and end_epoch().
   void begin_epoch(int epoch);
-  /// Takes one training step: the next batch of the epoch, forward, backward, Adam. At most as many
-  /// steps as the epoch has batches. Neither allocates nor waits.
+  /// Takes one training step with the epoch's next batch: forward, backward, Adam. Must not be
+  /// called again after the epoch's last batch. Neither allocates nor waits.
   void step();
   /// Ends an epoch: brings all rows of the tables up to date, for whoever reads the parameters.
   void end_epoch();
 
-  /// Makes the kept model's values (the best epoch's) the current ones. There must have been one.
+  /// Makes the best epoch's values the current ones. There must be a best epoch.
   void restore_best();
 
-  /// The whole state between epochs, for a checkpoint, and back.
+  /// Returns the whole state between epochs.
   Checkpoint checkpoint() const;
-  /// @throws Error if the checkpoint's arena has another size.
+  /// Continues from a checkpoint.
+  /// @throws Error if its arena has another size, or it lacks or refuses the state of a loss.
   void restore(const Checkpoint& checkpoint);
 
   const EarlyStopping& early_stopping() const { return early_stopping_; }
