@@ -8,13 +8,13 @@
 
 namespace derrd {
 
-/// All distillation losses, with the options' default values.
+/// Makes the factories of all distillation losses, with default values of their options.
 std::vector<std::unique_ptr<LossFactory>> loss_factories();
 
-/// Losses of a method, in the order of `losses`, in which they add to the gradients. A method is a
-/// sum of losses, "de+rrd"; "none" is the empty one; "de-rrd" and "ir-rrd" stand for "de+rrd" and
-/// "rrd+ir".
-/// @throws Error that names the losses there are, if the method has another one, or one twice.
+/// Finds the losses of a method. They stand in the order of `losses`, in which they add to the
+/// gradients. A method is a sum of losses such as "de+rrd", or "none" for no loss; "de-rrd" and
+/// "ir-rrd" stand for "de+rrd" and "rrd+ir".
+/// @throws Error if the method has an unknown loss, or a loss twice.
 std::vector<const LossFactory*> factories_of(
     std::string_view method, const std::vector<std::unique_ptr<LossFactory>>& losses);
 

@@ -16,6 +16,7 @@
 
 namespace derrd {
 
+/// Options of Collaborative Distillation.
 struct CdOptions {
   int64_t items = 50;          ///< n, drawn for each user
   int64_t list_length = 3000;  ///< R, items in the teacher's ranking of each user
@@ -42,7 +43,7 @@ class CdLoss final : public DistillationLoss {
 
   /// The samples of the epoch [U, n].
   Matrix<const int32_t> samples() const { return samples_.samples(); }
-  /// The teacher's probabilities of the samples [U, n], which the student's scores aim at.
+  /// The teacher's probabilities of the samples [U, n]: the student's targets.
   Matrix<const float> targets() const { return {targets_.data(), samples().rows, samples().cols}; }
 
  private:

@@ -9,26 +9,26 @@
 
 namespace derrd {
 
-/// Which source holds where the paper and the program of its authors differ.
+/// Source that holds where the paper and its authors' program differ.
 enum class Preset { kAuthors, kPaper };
 
-/// What a preset means (data/README.md, "Presets").
+/// Meaning of a preset (data/README.md, "Presets").
 struct Conventions {
-  /// How the losses of rrd's users, and of ir's items, make up the loss of a batch.
+  /// Sum or mean of the losses of rrd's users, or of ir's items, as a batch's loss.
   AnchorReduction ranking_reduction;
-  /// What rrd and ir never draw as uninteresting, beside the observed rows.
+  /// Rows that rrd and ir never draw as uninteresting, besides the observed ones.
   Excluded excluded;
-  /// How de measures the distance between a vector and its reconstruction.
+  /// Distance in de between a vector and its reconstruction.
   ReconstructionNorm reconstruction_norm;
-  /// Epochs by which the temperature of de falls late.
+  /// Number of epochs by which de's temperature falls later.
   int64_t temperature_lag;
-  /// When training stops, and which epoch a metric is reported of.
+  /// Rule for the end of training, and for the epoch whose metrics are reported.
   StoppingRule stopping;
   /// Epochs without an improvement before training stops, unless the user says otherwise.
   int patience;
 };
 
-/// Resolves a preset: nobody else asks which one it is.
+/// Returns the conventions of a preset. Other code sees these, not the preset.
 Conventions conventions_of(Preset preset);
 
 }  // namespace derrd

@@ -17,6 +17,7 @@
 
 namespace derrd {
 
+/// Options of the item side of IR-RRD.
 struct IrOptions {
   /// K and L users of each item.
   RankingSamplerOptions sampler = {.interesting = 20,
@@ -26,16 +27,16 @@ struct IrOptions {
   AnchorReduction reduction = AnchorReduction::kSum;
 };
 
-/// The item side of IR-RRD (Kang et al., Information Sciences'21): the relaxed ranking loss, over
-/// users, of the distinct items among those that Relaxed Ranking Distillation samples for a batch's
-/// users. Users who have interacted with an item rank for it neither among the interesting nor
-/// among the uninteresting ones. Samples are drawn once an epoch.
+/// The item side of IR-RRD (Kang et al., Information Sciences'21): for each item a relaxed ranking
+/// loss over users. A batch takes the distinct items that Relaxed Ranking Distillation samples for
+/// the batch's users. Users who have interacted with an item are not ranked for it. Samples are
+/// drawn once an epoch.
 class IrLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking of users [I, R]: those who have not interacted with the
   ///   item, best first, -1 padded; outlives the loss
-  /// @param user_samples items of every user, whose losses a batch takes; null: those of the
-  ///   batch's positive items instead
+  /// @param user_samples items of every user, from which a batch takes its items; null: a batch
+  ///   takes its positive items
   IrLoss(double weight, const IrOptions& options, const DeviceDataset& data,
          Matrix<const int32_t> lists, std::shared_ptr<RankingSamples> user_samples, Model& student,
          int64_t batch_size, const Stream& stream);
@@ -53,7 +54,7 @@ class IrLoss final : public DistillationLoss {
   Matrix<const int32_t> samples() const { return samples_.slots().samples(); }
 
  private:
-  /// Finds the current batch's items, whose losses are taken.
+  /// Finds the items that the current batch takes.
   RowSegments items(const EpochPlan& plan, const Stream& stream) const;
 
   IrOptions options_;

@@ -20,8 +20,8 @@
 
 namespace derrd {
 
-/// What the losses of a run are made from. One context serves them all, so that they share what it
-/// makes.
+/// Inputs from which a run's losses are made. One context serves all of them, so that they share
+/// the samples that it makes.
 struct DistillContext {
   Teacher& teacher;
   const DeviceDataset& data;
@@ -31,19 +31,19 @@ struct DistillContext {
   Conventions conventions = conventions_of(Preset::kAuthors);
   const Stream& stream;
 
-  /// Most distinct users that a batch has.
+  /// Returns the largest number of distinct users in a batch.
   int64_t user_capacity() const { return std::min(batch_size, data.users()); }
 
-  /// Items sampled for each user from the teacher's lists; made at the first request with these
-  /// options. They refer to the teacher and the data.
+  /// Returns items sampled for each user from the teacher's lists. They are made at the first
+  /// request with these options, and refer to the teacher and the data.
   std::shared_ptr<RankingSamples> user_samples(const RankingSamplerOptions& options);
 
   /// All samples made so far, for user_samples() alone.
   std::vector<std::pair<RankingSamplerOptions, std::shared_ptr<RankingSamples>>> made_samples = {};
 };
 
-/// A distillation loss as users know it: its name, its options, and how a loss is made of
-/// them. Adding a loss is a file in this folder with one of these, and a line in catalogue.cpp.
+/// A distillation loss as users know it: its name and its options, from which it makes the loss. A
+/// new loss needs a factory in a file of this folder, and a line in catalogue.cpp.
 class LossFactory {
  public:
   LossFactory() = default;
@@ -59,15 +59,15 @@ class LossFactory {
   const std::vector<LossOption>& options() { return options_; }
   /// Values of all options that the loss reads, another loss's options included.
   virtual OptionValues option_values() const { return values_of(options_); }
-  /// Error message if the options contradict each other.
+  /// Returns an error message if the options contradict each other.
   virtual std::optional<std::string> option_error() const { return std::nullopt; }
   /// Part of the teacher that the loss learns from.
   virtual TeacherPart needs() const = 0;
   /// Part of the base loss that the weighted loss should be (Section 5.4), by the student's kind;
   /// 0 where the paper recommends none.
   virtual double recommended_share(std::string_view) const { return 0; }
-  /// Makes the loss, before Parameters::allocate(): it may declare parameters. The teacher must
-  /// have what needs() names.
+  /// Makes the loss. It may declare parameters, so call this before Parameters::allocate(). The
+  /// teacher must have what needs() names.
   /// @throws Error if teacher or student does not fit the options.
   virtual std::unique_ptr<DistillationLoss> make(DistillContext& context) const = 0;
 

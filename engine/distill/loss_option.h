@@ -13,14 +13,15 @@ namespace derrd {
 struct LossOption {
   std::string name;  ///< "lambda-rrd"
   std::string help;
-  std::variant<double*, int64_t*, bool*, std::string*> value;  ///< where it is kept
+  std::variant<double*, int64_t*, bool*, std::string*> value;  ///< its address
   double least = -std::numeric_limits<double>::infinity();     ///< smallest number allowed
   double most = std::numeric_limits<double>::infinity();       ///< largest number allowed
-  std::vector<std::string> choices = {};                       ///< of a string
+  std::vector<std::string> choices = {};                       ///< values allowed for a string
 };
 
 /// Values of options by name.
 using OptionValues = std::map<std::string, std::variant<double, int64_t, bool, std::string>>;
+/// Reads the present values of options.
 OptionValues values_of(const std::vector<LossOption>& options);
 
 /// Smallest value of an option that must be positive: it stays positive as a float.

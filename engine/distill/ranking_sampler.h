@@ -9,17 +9,17 @@
 
 namespace derrd {
 
-/// How the K interesting rows come out of the teacher's list: drawn anew each epoch, or simply its
-/// head.
+/// Way of choosing the K interesting rows of the teacher's list: drawn in every epoch, or its first
+/// K.
 enum class Selection { kSampled, kTop };
 
-/// What the L uninteresting rows of an anchor are not drawn from, beside its observed ones.
+/// Rows that are never drawn as an anchor's uninteresting ones, besides its observed rows.
 enum class Excluded {
   kList,      ///< the teacher's list: the authors' program
   kSelected,  ///< the list down to the lowest interesting one: Section 4.2.1
 };
 
-/// The samples of one anchor; the defaults are those of users in Relaxed Ranking Distillation.
+/// Options of an anchor's samples; the defaults are those of users in Relaxed Ranking Distillation.
 struct RankingSamplerOptions {
   int64_t interesting = 40;    ///< K
   int64_t uninteresting = 40;  ///< L
@@ -40,14 +40,14 @@ class RankingSampler {
   /// @param lists [anchors, R] the teacher's ranking of each anchor's unobserved rows, best first,
   ///   -1 padded
   /// @param observed [anchors] rows; both outlive the sampler
-  /// @param rows of the table from which all are drawn
+  /// @param rows number of rows in the table from which samples are drawn
   RankingSampler(RankingSamplerOptions options, Matrix<const int32_t> lists, SparseRows observed,
                  int64_t rows, const Stream& stream);
 
   int64_t slots() const { return options_.interesting + options_.uninteresting; }
   /// Fills samples [anchors, K + L] for an epoch.
   void draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream);
-  /// Scratch memory between draws, for at least anchors * slots() pairs.
+  /// Scratch memory for at least anchors * slots() pairs, free between draws.
   const SortSpace& space() const { return space_; }
 
  private:

@@ -12,8 +12,8 @@
 
 namespace derrd {
 
-/// The samples of a relaxed ranking loss, drawn once an epoch, with their inverse. Losses may share
-/// them.
+/// The samples of a relaxed ranking loss, drawn once an epoch, with an index by row. Losses may
+/// share them.
 class RankingSamples {
  public:
   /// Makes room for samples; the parameters are those of RankingSampler.
@@ -28,7 +28,7 @@ class RankingSamples {
   /// Draws the samples of the epoch that `plan` has just begun, unless that has been done.
   void begin_epoch(const EpochPlan& plan, const Stream& stream);
 
-  /// The samples of the epoch [anchors, K + L], with their inverse.
+  /// The samples of the epoch [anchors, K + L], with their index by row.
   const SlotSamples& slots() const { return slots_; }
 
  private:

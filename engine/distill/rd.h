@@ -19,13 +19,13 @@ struct RdOptions {
   double tolerance = 0.1;    ///< mu of the dynamic weight
   int64_t negatives = 100;   ///< N, unobserved items by which the student's ranks are estimated
   int64_t warmup = 30;       ///< epochs with static weights alone
-  bool renormalise = false;  ///< a user's dynamic weights to a sum of 1
+  bool renormalise = false;  ///< whether a user's dynamic weights are scaled to a sum of 1
   AnchorReduction reduction = AnchorReduction::kMean;
 };
 
-/// Ranking Distillation (Tang and Wang, KDD'18): the teacher's first K items count as observed, the
-/// more the better the teacher and the worse the student ranks them. Negatives are drawn once an
-/// epoch.
+/// Ranking Distillation (Tang and Wang, KDD'18): the teacher's first K items count as observed. An
+/// item's weight is larger the better the teacher ranks it, and the worse the student does.
+/// Negatives are drawn once an epoch.
 class RdLoss final : public DistillationLoss {
  public:
   /// @param lists the teacher's ranking [U, R >= K]: unobserved items, best first, -1 padded

@@ -16,13 +16,14 @@
 
 namespace derrd {
 
+/// Options of Relaxed Ranking Distillation.
 struct RrdOptions {
   int64_t ordered = 40;  ///< leading samples whose order is learned: K, or K + L
   AnchorReduction reduction = AnchorReduction::kSum;
 };
 
-/// Relaxed Ranking Distillation (Section 4.2, equations 9 and 10): per user the order of K
-/// interesting items and their place above L uninteresting ones.
+/// Relaxed Ranking Distillation (Section 4.2, equations 9 and 10): for each user the student learns
+/// the order of K interesting items, and to rank them above L uninteresting ones.
 class RrdLoss final : public DistillationLoss {
  public:
   /// @param weight lambda_RRD

@@ -9,18 +9,19 @@
 
 namespace derrd {
 
-/// The distinct rows among the samples of a batch's anchors: of users, the items drawn for them.
+/// Distinct rows among the samples of a batch's anchors. If the anchors are users, these are the
+/// distinct items drawn for them.
 class SampledRows {
  public:
-  /// @param samples whose rows are found
-  /// @param rows of the table that the samples come from
+  /// @param samples samples of all anchors
+  /// @param rows number of rows in the table that the samples come from
   /// @param anchor_capacity no batch has more distinct anchors
   SampledRows(std::shared_ptr<RankingSamples> samples, int64_t rows, int64_t anchor_capacity);
 
   RankingSamples& samples() const { return *samples_; }
-  /// Most rows that a batch has.
+  /// Largest number of rows in a batch.
   int64_t capacity() const { return capacity_; }
-  /// Finds the rows of the batch with these anchors: `rows` and `batch` are set, nothing else.
+  /// Finds the rows of the batch with these anchors. The result has only `rows` and `batch` set.
   /// Neither allocates nor waits.
   RowSegments of_batch(RowSegments anchors, const Stream& stream) const;
 

@@ -9,18 +9,19 @@
 
 namespace derrd {
 
-/// Samples of an epoch, a row of slots per anchor, with their inverse.
+/// Samples of an epoch, a row of slots per anchor, with an index by row.
 class SlotSamples {
  public:
-  /// @param anchor_rows, other_rows of the tables: users and items, or the other way round
+  /// @param anchor_rows, other_rows numbers of users and items, or of items and users
   SlotSamples(int64_t anchor_rows, int64_t other_rows, int64_t slots);
 
-  /// Samples to fill every epoch, then to invert: [anchor rows, slots] of the other rows, -1: none.
+  /// Samples [anchor rows, slots]: numbers of the other table's rows, -1: none. Fill them in every
+  /// epoch, then call invert().
   Matrix<int32_t> samples() const { return samples_.matrix(anchor_rows_, slots_); }
   /// Indexes the samples by the rows that they hold.
   /// @param space has room for a pair per sample
   void invert(const SortSpace& space, const Stream& stream) const;
-  /// The index for a batch of these anchors, valid until the next one is asked for.
+  /// Returns the index for a batch of these anchors, valid until the next call.
   SlotIndex index(RowSegments anchors, const Stream& stream) const;
 
  private:
@@ -31,12 +32,11 @@ class SlotSamples {
   DeviceArray<int32_t> position_;      // [anchor rows] among the distinct anchors of the batch
 };
 
-/// What the losses on scores of sampled rows share: the way of a batch from its samples to scores,
-/// and from the scores' gradients to the student's. A loss itself stands between forward() and
-/// backward().
+/// Common part of the losses on scores of sampled rows. forward() scores the samples of a batch;
+/// backward() passes the scores' gradients on to the student. A loss does its work in between.
 class SlotLosses {
  public:
-  /// @param samples of the epoch; they outlive this
+  /// @param samples samples of the epoch; they outlive this object
   /// @param capacity no batch has more distinct anchors
   SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student);
 
@@ -45,13 +45,14 @@ class SlotLosses {
     return slot_batch_rows({samples_.samples(), anchors}, anchor_);
   }
 
-  /// A batch's slots with their scores, and where a loss writes.
+  /// A batch's slots with their scores, and the arrays that a loss writes.
   struct Scored {
     Vector<float> loss;         ///< [anchors.capacity]
     Matrix<float> grad_score;   ///< [anchors.capacity, slots]
     Matrix<const float> score;  ///< [anchors.capacity, slots]
     SlotBatch batch;
   };
+  /// Scores the slots of these anchors.
   Scored forward(RowSegments anchors, Model& student, const Stream& stream) const;
   /// Adds the anchors' losses to *loss, and the gradients of the scores to the student's.
   void backward(const Scored& scored, Model& student, double* loss, const Stream& stream) const;

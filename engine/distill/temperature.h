@@ -4,8 +4,8 @@
 
 namespace derrd {
 
-/// tau(p) = start (end / start)^(p / horizon): the schedule of the experts' selection
-/// (Section 4.1.3).
+/// Schedule of the temperature at which experts are selected (Section 4.1.3):
+/// tau(p) = start (end / start)^(p / horizon).
 struct TemperatureSchedule {
   double start = 1.0;
   double end = 1e-10;
@@ -13,6 +13,7 @@ struct TemperatureSchedule {
   int64_t lag = 0;         ///< epochs that tau stays behind; 1 in the authors' program
   int64_t offset = 0;      ///< epochs that tau runs ahead, to time a late epoch first
 
+  /// Returns the temperature of an epoch.
   float at(int epoch) const;
 };
 

@@ -11,7 +11,7 @@
 namespace derrd {
 
 /// Options of the items that Relaxed Ranking Distillation samples for each user. The losses rrd and
-/// ir read the same ones.
+/// ir share them.
 class UserSampling {
  public:
   UserSampling();
@@ -21,13 +21,13 @@ class UserSampling {
   /// Options to set; their values belong to this object.
   const std::vector<LossOption>& options() { return options_; }
   OptionValues option_values() const { return values_of(options_); }
-  /// Error message if the options contradict each other.
+  /// Returns an error message if the options contradict each other.
   std::optional<std::string> option_error() const;
 
   /// Options of the draw.
   RankingSamplerOptions sampler(const Conventions& conventions) const;
-  /// Whether the order of all samples is learned (ablation (d) of Table 4), not that of the
-  /// interesting ones alone.
+  /// Returns true if the order of all samples is learned (ablation (d) of Table 4), not only that
+  /// of the interesting ones.
   bool orders_all() const { return ranking_ == "full"; }
 
  private:

@@ -27,8 +27,8 @@ class DeFactory final : public LossFactory {
   /// Options of the temperature at which experts are chosen.
   std::vector<LossOption> temperature_options();
   ExpertOptions expert_options(const Conventions& conventions) const;
-  /// Whether vectors of pairs are rebuilt, which teacher and student must have.
-  /// @throws Error if --tap asks for them and one of both has none.
+  /// Returns true if vectors of pairs are rebuilt.
+  /// @throws Error if --tap asks for them and the teacher or the student has none.
   bool rebuilds_pairs(bool teacher_has, bool student_has) const;
 
   double weight_ = 1e-2;

@@ -15,39 +15,40 @@
 
 namespace derrd {
 
-/// How the experts' outputs are mixed for an entity.
+/// Way of mixing the experts' outputs for an entity.
 enum class Gate {
   kGumbel,     ///< selected by Gumbel-Softmax on the teacher's vector (equations 5 and 7)
   kAttention,  ///< s = alpha: the same gate without noise (ablation (a) of Table 4)
   kMean,       ///< all alike, without a gate: one large expert (ablation (b))
 };
 
+/// Options of Distillation Experts.
 struct ExpertOptions {
   int64_t experts = 30;  ///< M
   Gate gate = Gate::kGumbel;
   TemperatureSchedule temperature;
-  /// Selection weights below it count as 0 and their experts are skipped: an approximation. A
-  /// user's weights add up to 1, and 1 + 2^-24 is 1 in float32, but a skipped expert's gate also
-  /// loses its share of the gradient. At 0 only weights that underflow are skipped, exactly.
+  /// Smallest selection weight that counts; experts with a smaller one are skipped. This is an
+  /// approximation. In the output it is lost to rounding: an entity's weights add up to 1, and
+  /// 1 + 2^-24 is 1 in float32. But the gate also loses its gradient through the skipped experts.
+  /// At 0 only weights that underflow are skipped, which is exact.
   double floor = 0x1p-24;
   ReconstructionNorm norm = ReconstructionNorm::kSquared;
 };
 
-/// Width of an expert's hidden layer: floor((D + T) / 2), or floor(D / 2) where student and teacher
-/// are of one size.
+/// Returns the width of an expert's hidden layer: floor((D + T) / 2), or floor(D / 2) if D = T.
 int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim);
 
-/// Part of the selection weights that reaches the floor at a temperature, in the mean, while the
-/// gate prefers none of its many experts. As it learns to, more of them vanish.
+/// Estimates the part of the selection weights that reaches `floor` at a temperature, for a gate
+/// that prefers none of its many experts. As the gate learns preferences, the part shrinks.
 double expected_active_share(float temperature, float floor, int64_t experts);
 
-/// How the experts are best computed if this part of the pairs (entity, expert) is live.
+/// Chooses the way to compute the experts when this part of the pairs (entity, expert) is active.
 ExpertPath expert_path(double active_share);
 
 /// Device memory that mixtures use one after the other, sized for the largest of them.
 class ExpertBuffers {
  public:
-  /// Makes room for a mixture of this shape; while losses are made.
+  /// Makes room for a mixture of this shape. Call it while losses are made.
   void reserve(const ExpertShape& shape);
 
  private:
@@ -72,34 +73,34 @@ class ExpertMixture {
 
   /// Entities of a batch that are rebuilt together.
   struct Pass {
-    Matrix<const float> student;  ///< [N, D], finite also behind the batch's
-    Matrix<const float> teacher;  ///< [N, T], likewise
-    RowSegments rows;             ///< the entities, which number their noise
+    Matrix<const float> student;  ///< [N, D], finite also behind the batch's entities
+    Matrix<const float> teacher;  ///< [N, T], finite also behind the batch's entities
+    RowSegments rows;             ///< the entities; their numbers select their noise
     RandomPurpose noise;
-    float entity_weight = 1.0f;  ///< of an entity, in loss and gradient
+    float entity_weight = 1.0f;  ///< factor of each entity's loss and gradient
     float weight = 1.0f;         ///< DistillationLoss::weight(): in the gradient alone
     /// Flags by row of the entities' table; empty: all are included. An entity with 0 has neither
     /// loss nor gradients, and its teacher row must be 0.
     Vector<const uint8_t> included = {};
   };
   /// Queues forward and backward: gradients of gate and experts accumulate, *loss grows.
-  /// @param grad_student [N, D] overwritten; rows behind the batch's hold no result
+  /// @param grad_student [N, D] overwritten; rows behind the batch's entities hold no result
   void add_gradients(Matrix<float> grad_student, const Pass& pass, const EpochPlan& plan,
                      double* loss, const Stream& stream);
 
-  /// Takes the epoch's temperature, and chooses the experts' path by the active share of the last
-  /// epoch, before the first by what is expected of it.
+  /// Sets the epoch's temperature. Chooses the experts' path by the active share of the last epoch;
+  /// in the first epoch by an estimate of it.
   void begin_epoch(const EpochPlan& plan, const Stream& stream);
   /// Reads the active share; waits for it.
   void end_epoch(const Stream& stream);
 
   const ExpertShape& shape() const { return shape_; }
-  /// Part of the pairs (entity, expert) that had a weight in the last epoch; none before the first.
+  /// Part of the pairs (entity, expert) that were active in the last epoch; none before the first.
   std::optional<double> active_share() const { return active_share_; }
   void set_active_share(std::optional<double> part) { active_share_ = part; }
 
  private:
-  /// Temperature of attention and mean is 1: there is nothing to anneal.
+  /// Temperature of an epoch; 1 for attention and mean, which have none.
   float temperature(int epoch) const;
   LinearCall gate_call(const Pass& pass) const;
   void select(const Pass& pass, const EpochPlan& plan, const Stream& stream);

@@ -13,8 +13,8 @@
 
 namespace derrd {
 
-/// What the losses of Distillation Experts share: a mixture of experts for each kind of entity
-/// (user, item, pair), its temperature and path in an epoch, and what it carries to the next one.
+/// Base of the losses of Distillation Experts: a mixture of experts for each kind of entity (user,
+/// item, pair), its temperature and path in an epoch, and its state between epochs.
 class ExpertsLoss : public DistillationLoss {
  public:
   std::string_view name() const final { return "de"; }
@@ -22,14 +22,15 @@ class ExpertsLoss : public DistillationLoss {
   void end_epoch(const Stream& stream) final;
   /// The active share of each mixture in the last epoch; empty before the first has ended.
   std::vector<double> state() const final;
+  /// Takes back what state() returned. @throws Error if it has another number of mixtures.
   void restore(const std::vector<double>& state) final;
-  /// "live_experts_user", ...: experts per entity in the last epoch, on average.
+  /// Mean number of active experts per entity in the last epoch: "live_experts_user", ...
   std::vector<std::pair<std::string, double>> measurements() const final;
 
  protected:
   using DistillationLoss::DistillationLoss;
-  /// Adds the mixture of an entity, which lives as long as the loss, and declares its parameters
-  /// ("de.<entity>.gate.weight", ...).
+  /// Adds the mixture of a kind of entity and declares its parameters ("de.<entity>.gate.weight",
+  /// ...). The mixture lives as long as the loss.
   /// @param capacity no batch has more entities
   ExpertMixture& add_mixture(const std::string& entity, const ExpertOptions& options,
                              int64_t student_dim, int64_t teacher_dim, int64_t capacity,

@@ -10,10 +10,10 @@
 
 namespace derrd {
 
-/// Distillation Experts (Section 4.1) for the vectors that a model makes of a user and an item
-/// together, NeuMF's product beside its perceptron's output, or that output alone: M experts and a
-/// gate rebuild those of the teacher over the batch's positive and negative pairs. L_DE is the sum
-/// over the pairs.
+/// Distillation Experts (Section 4.1) for joint vectors of a user and an item. NeuMF's joint vector
+/// is its product followed by its perceptron's output; the output can also be rebuilt alone. M
+/// experts and a gate rebuild the teacher's vectors from the student's for the batch's positive and
+/// negative pairs. L_DE is the sum over the pairs.
 class PairDeLoss final : public ExpertsLoss {
  public:
   /// Adjacent columns of a joint vector.
@@ -25,7 +25,8 @@ class PairDeLoss final : public ExpertsLoss {
   /// @param weight lambda_DE
   /// @param teacher outlives the loss
   /// @param student a model whose representations have pairs
-  /// @param student_columns, teacher_columns which part of the joint vectors is rebuilt from which
+  /// @param student_columns, teacher_columns of the joint vectors: the teacher's are rebuilt from
+  ///   the student's
   PairDeLoss(double weight, const ExpertOptions& options, JointVectors& teacher,
              const Model& student, Columns student_columns, Columns teacher_columns,
              Parameters& parameters);
