@@ -16,9 +16,10 @@
 
 namespace derrd {
 
-/// Kind of a model that scores by inner products, as in files without derrd's metadata.
+/// Kind of models that score by inner products, and of files without derrd's metadata.
 inline constexpr std::string_view kInnerProductKind = "bpr";
 
+/// Sizes of a model to train.
 struct ModelOptions {
   int64_t dim = 0;
   int64_t layers = 1;  ///< hidden layers, where the kind has any
@@ -29,26 +30,28 @@ struct ModelOptions {
 std::vector<std::string_view> model_kinds();
 
 /// Makes a model to train, which declares its parameters. Call it before Parameters::allocate().
-/// @throws Error if there is no such kind.
+/// @throws Error if there is no such kind, or a hidden layer would have no unit.
 std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t items,
                                   const ModelOptions& options, Parameters& parameters,
                                   const Stream& stream);
 
-/// Copies a finished model to device memory, ready to score.
+/// Makes a scorer of a copy of a finished model in device memory.
+/// @throws Error if there is no such kind.
 std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& stream);
 
 /// Reduces a model to some of its users, or items, and numbers them in the order given.
+/// @throws Error if there is no such kind.
 void select_users(SavedModel& model, std::span<const int32_t> users);
 void select_items(SavedModel& model, std::span<const int32_t> items);
 
-/// Returns the length of a user's vector, of which `--size` is a part.
+/// Returns the length of a user's vector, to which `--size` is relative.
 int64_t model_dim(const SavedModel& model);
 /// Returns the number of hidden layers; 0 for a kind without any.
 int64_t model_layers(const SavedModel& model);
 /// Returns true if models of this kind have hidden layers.
 bool has_layers(std::string_view kind);
 
-/// Reads the tensors of a model of this kind, for load_model_file.
+/// Reads the tensors of a model of this kind, for load_model_file().
 /// @throws Error if the file does not hold them, or there is no such kind.
 std::map<std::string, HostMatrix, std::less<>> read_model_tensors(std::string_view kind,
                                                                   const SafetensorsFile& file,

@@ -15,28 +15,28 @@
 
 namespace derrd {
 
-/// Vectors of a model with their gradients, all inside the arena or a buffer of the model's.
+/// Vectors of a model with their gradients, in the arena or in a buffer of the model.
 struct VectorTable {
   Matrix<const float> value;
   Matrix<float> grad;  ///< the same shape; accumulated
 };
 
-/// The vectors of the batch's pairs (user, item), of which rows.active count; the two pairs of each
-/// sample, the positive one first, side by side.
+/// Joint vectors of the batch's pairs (user, item). Only the first `rows.active` pairs count. The
+/// two pairs of a sample are adjacent, the positive one first.
 struct PairVectors {
-  VectorTable vectors;                 ///< [N, *] outside the arena, good for this step only
-  PairRows rows;                       ///< [N] of which users and items
-  const BatchCursor* batch = nullptr;  ///< device memory: where they lie among the epoch's pairs
+  VectorTable vectors;                 ///< [N, *] outside the arena, valid in this step only
+  PairRows rows;                       ///< [N] users and items of the pairs
+  const BatchCursor* batch = nullptr;  ///< device memory: their range among the epoch's pairs
   int64_t product_dim = 0;             ///< columns of the product; the perceptron's output follows
 };
 
-/// The vectors that a loss may read, and whose gradients it may add to between the model's
-/// forward and backward pass.
+/// The vectors that a loss may read. It may add to their gradients between the model's forward and
+/// backward pass.
 struct Representations {
-  /// A user's or an item's vector is its row of these tables [U, *] or [I, *], one behind the
-  /// other.
+  /// Tables [U, *] and [I, *]. A user's or an item's vector is its rows of these tables side by
+  /// side.
   std::vector<VectorTable> user, item;
-  /// What the model makes of a user and an item together, if it does.
+  /// Joint vectors of users and items, if the model makes any.
   std::optional<PairVectors> pairs = std::nullopt;
 };
 
@@ -53,13 +53,13 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  /// "bpr", as in a model file's metadata.
+  /// Returns the kind as in a model file's metadata: "bpr".
   virtual std::string_view kind() const = 0;
 
   /// Lists the rows of embedding tables whose values forward() and backward() read for the current
-  /// batch. Between steps rows may be out of date; the trainer brings up to date what is listed
-  /// here or by a loss, and no other row may enter a result. (A product with 0 may read any row:
-  /// all hold finite numbers.)
+  /// batch. Rows may be out of date between steps. The trainer brings up to date those listed here
+  /// or by a loss; no other row may enter a result. (A product with 0 may read any row, because all
+  /// rows hold finite numbers.)
   virtual std::vector<RowsRead> reads(const EpochPlan& plan) const = 0;
   /// Queues the forward pass of the current batch and adds its base loss to *loss.
   virtual void forward(const EpochPlan& plan, double* loss, const Stream& stream) = 0;
@@ -67,21 +67,24 @@ class Model {
   /// gradients of representations outside the arena, accumulate in the arena.
   virtual void backward(const EpochPlan& plan, const Stream& stream) = 0;
 
+  /// Returns views of the vectors that losses may read.
   virtual Representations representations() const = 0;
 
-  /// Allocates what the next two need for batches of so many anchors and slots; the largest counts.
-  /// While losses are made.
+  /// Allocates memory for score_slots() and add_slot_gradients() on batches of at most `anchors`
+  /// anchors with `slots` slots each. Call it while losses are made; the largest call counts.
   virtual void reserve_slots(int64_t anchors, int64_t slots) = 0;
-  /// Scores the slots of the batch's anchors, as slot_scores_forward leaves them. Reads what
-  /// slot_batch_rows() lists, which a loss declares.
+  /// Scores the slots of the batch's anchors. Reads the rows that slot_batch_rows() lists, which a
+  /// loss declares.
+  /// @param score [batch.anchors.capacity, slots] overwritten as by slot_scores_forward()
   virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                            const Stream& stream) = 0;
-  /// The gradients of those scores' loss, accumulated in the arena. Right after score_slots() of
-  /// the same batch.
+  /// Accumulates in the arena the gradients of a loss on these scores. Call it right after
+  /// score_slots() for the same batch.
+  /// @param grad_score [batch.anchors.capacity, slots] gradient of the loss by `score`
   virtual void add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
                                   const SlotIndex& index, Entity anchor, const Stream& stream) = 0;
 
-  /// What a model file holds.
+  /// Lists the matrices of a model file.
   virtual std::vector<NamedMatrix> tensors() const = 0;
 
   /// Makes a scorer of the present parameters, valid until they change. Reads whole tables: between

@@ -34,13 +34,14 @@ struct SavedModel {
 /// Returns the kind of a file's model: what derrd's metadata name, "bpr" for other files.
 std::string kind_of_model_file(const SafetensorsFile& file);
 
-/// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whoever trained it: of the
-/// kind that its metadata names, else user_embedding [U, D] and item_embedding [I, D].
-/// @param users,items numbers of the data set's users and items
+/// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whatever program wrote it.
+/// The file has the tensors of the kind that its metadata name, else user_embedding [U, D] and
+/// item_embedding [I, D].
+/// @param users, items numbers of the data set's users and items
 /// @throws Error that names file, tensor and cure, if a shape does not fit or a number is not
 /// finite.
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items);
-/// Reads a model from a file in memory.
+/// Reads a model from a file in memory. @throws Error as above.
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items);
 
 /// Origin of a model, from which it can be made again. Nothing here depends on paths, threads or
@@ -56,8 +57,7 @@ struct ModelFacts {
 /// Makes the metadata of a model file.
 Metadata model_metadata(std::string_view kind, const ModelFacts& facts);
 
-/// Writes a model's tensors with their origin to a temporary file and renames it, so that no
-/// partial file is ever there. Waits for the stream.
+/// Writes a model's tensors and their origin atomically (see AtomicFile). Waits for the stream.
 /// @throws Error if it can't be written.
 void save_model(const std::filesystem::path& path, const Model& model, const ModelFacts& facts,
                 const Stream& stream);
@@ -68,7 +68,7 @@ void save_model(const std::filesystem::path& path, const Model& model, const Mod
 void save_model(const std::filesystem::path& path, const SavedModel& model,
                 const TensorMap& more = {});
 
-/// Hash of the tensors, as hash_tensors gives it for an F32 model file.
+/// Returns the hash of the tensors that hash_tensors() gives for an F32 model file.
 std::string hash_model(const SavedModel& model);
 
 }  // namespace derrd

@@ -21,10 +21,10 @@ struct NeumfShape {
   int64_t layers = 1;  ///< hidden layers of the perceptron
 };
 
-/// NeuMF (He et al., WWW'17): the score of a pair is a linear function of its joint vector, the
-/// product of the user's and the item's vector beside what a perceptron makes of two further
-/// vectors of theirs. Loss: binary cross entropy, summed over the batch's positive and negative
-/// pairs.
+/// NeuMF (He et al., WWW'17): the score of a pair is a linear function of its joint vector. This is
+/// the product of the user's and the item's vector, followed by the output of a perceptron on two
+/// further vectors, one of the user and one of the item. Loss: binary cross entropy, summed over
+/// the batch's positive and negative pairs.
 class NeumfModel final : public Model {
  public:
   /// Declares the tables and layers in `parameters`, and allocates the memory of a batch.

@@ -11,15 +11,15 @@
 
 namespace derrd {
 
-/// Number of hidden layers of a NeuMF's tensors.
+/// Returns the number of hidden layers of a NeuMF.
 int64_t neumf_layers(const SavedModel& model);
 
-/// The tensors of a NeuMF in a file.
-/// @throws Error unless all of them are there and fit.
+/// Reads the tensors of a NeuMF from a file.
+/// @throws Error if one of them is missing or does not fit.
 std::map<std::string, HostMatrix, std::less<>> read_neumf(const TensorReader& reader, int64_t users,
                                                           int64_t items);
 
-/// A finished NeuMF in device memory.
+/// Makes a scorer of a copy of a finished NeuMF in device memory.
 std::unique_ptr<Scorer> make_neumf_scorer(const SavedModel& model, const Stream& stream);
 
 }  // namespace derrd

@@ -13,7 +13,7 @@
 
 namespace derrd {
 
-/// What NeuMF has for users, or for items. Views.
+/// NeuMF's matrices for users, or for items. Views.
 struct NeumfSide {
   Matrix<const float> gmf;     ///< [rows, D] vectors of the matrix factorisation
   Matrix<const float> mlp;     ///< [rows, D] vectors that the perceptron reads
@@ -34,17 +34,18 @@ struct NeumfTensors {
   }
 };
 
-/// NeuMF as it scores. What its score needs of each row is made once (update()); with one hidden
-/// layer all pairs are scored from that directly, with more of them a limited number of pairs at a
+/// Scorer of a NeuMF. update() computes once what the scores need of each row. With one hidden
+/// layer all pairs are scored from that directly; with more layers, a limited number of pairs at a
 /// time goes through the layers.
 class NeumfScorer final : public Scorer, public JointVectors {
  public:
-  /// @param tensors must outlive the scorer. To be followed by update().
+  /// Refers to tensors. Call update() before scoring.
+  /// @param tensors must outlive the scorer
   explicit NeumfScorer(NeumfTensors tensors);
-  /// Takes the memory of its tensors along.
+  /// Takes over the memory of the tensors. Call update() before scoring.
   NeumfScorer(NeumfTensors tensors, std::vector<DeviceArray<float>> memory);
 
-  /// Takes note of the tensors' present values.
+  /// Recomputes what depends on the tensors. Call it whenever their values have changed.
   void update(const Stream& stream);
 
   int64_t users() const override { return tensors_.user.gmf.rows; }
@@ -66,11 +67,11 @@ class NeumfScorer final : public Scorer, public JointVectors {
   void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const override;
 
  private:
-  /// What scoring needs of users from first_user on, as many as `count`.
+  /// Views what scoring needs of `count` users from first_user on.
   PairScorer pair_scorer(int64_t first_user, int64_t count) const;
-  /// Makes what score_users() reads besides, once after each update().
+  /// Makes the further arrays that score_users() reads, once after each update().
   void pack(const Stream& stream);
-  /// Through all layers: scores of users from first_user on with their `listed` items, or with all.
+  /// Scores users from first_user on through all layers, with their `listed` items or with all.
   void score_by_layers(Matrix<float> scores, Vector<const int32_t> listed, int64_t first_user,
                        const Stream& stream);
 
@@ -80,7 +81,7 @@ class NeumfScorer final : public Scorer, public JointVectors {
   DeviceArray<float> user_product_, user_part_, item_part_;  // PairScorer's
   DeviceArray<float> user_weight_;                           // [U]
   HiddenRows hidden_;
-  DeviceArray<float> packed_;  // all items', for pairs of a tile
+  DeviceArray<float> packed_;  // made by pack()
   bool is_packed_ = false;
   // Pairs that go through the layers together, as many as were needed so far.
   HiddenRows layer_rows_;

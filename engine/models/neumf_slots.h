@@ -17,7 +17,7 @@ struct TrainedMatrix {
   Matrix<float> grad;  ///< accumulated
 };
 
-/// What NeuMF trains for users, or for items; NeumfSide with its gradients. Views.
+/// Parameters of a NeuMF for users, or for items: NeumfSide with its gradients. Views.
 struct TrainedSide {
   TrainedMatrix gmf, mlp;  ///< [rows, D]
   TrainedMatrix weight;    ///< [H, D]
@@ -40,12 +40,15 @@ class NeumfSlots {
   NeumfSlots(int64_t rows, int64_t dim, std::vector<int64_t> widths)
       : rows_(rows), dim_(dim), widths_(std::move(widths)) {}
 
-  /// Allocates memory for batches of so many anchors and slots, the largest of all calls.
+  /// Allocates memory for batches of at most `anchors` anchors with `slots` slots each; the largest
+  /// call counts.
   void reserve(int64_t anchors, int64_t slots);
 
+  /// Scores the slots of a batch, as Model::score_slots() does.
   void forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
                const TrainedSide& other, const SlotBatch& batch, const Stream& stream);
-  /// Right after forward() of the same batch.
+  /// Accumulates gradients, as Model::add_slot_gradients() does. Call it right after forward() for
+  /// the same batch.
   void backward(Matrix<const float> grad_score, const TrainedNeumf& model,
                 const TrainedSide& anchor, const TrainedSide& other, const SlotBatch& batch,
                 const SlotIndex& index, const Stream& stream);

@@ -17,9 +17,9 @@ struct HiddenLayer {
   Vector<float> grad_bias;     ///< accumulated
 };
 
-/// Widths of a perceptron's hidden layers on vectors of `dim` from a user and from an item: each
-/// half as wide as what it reads, dim, dim / 2, ...
-/// @throws Error if that leaves a layer without a unit.
+/// Returns the widths of a perceptron's hidden layers, which reads vectors of `dim` from a user and
+/// from an item. Each layer is half as wide as its input: dim, dim / 2, ...
+/// @throws Error if a layer would have no unit.
 std::vector<int64_t> hidden_widths(int64_t dim, int64_t layers);
 
 /// Outputs of a perceptron's hidden layers for many rows. The caller fills in the first layer's;
@@ -30,7 +30,7 @@ class HiddenRows {
 
   HiddenRows() = default;
   /// @param capacity largest number of rows
-  /// @param purpose training takes memory for gradients, too
+  /// @param purpose for training, memory for gradients is allocated too
   HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose purpose);
 
   int64_t capacity() const { return capacity_; }

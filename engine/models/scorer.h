@@ -18,26 +18,27 @@ struct LeaveOneOutRanks {
   Vector<int32_t> valid, test;
 };
 
-/// The vectors that a frozen model makes of a user and an item together.
+/// Joint vectors that a frozen model makes of a user and an item together.
 class JointVectors {
  public:
   virtual ~JointVectors() = default;
 
-  /// Length of a vector: a product of the user's and the item's, then the perceptron's output.
+  /// Returns the length of a joint vector: product_dim() columns of the product of the user's and
+  /// the item's vector, then the perceptron's output.
   virtual int64_t joint_dim() const = 0;
   virtual int64_t product_dim() const = 0;
-  /// Allocates what joint_vectors() needs for so many pairs at most.
+  /// Allocates what joint_vectors() needs for at most `pairs` pairs.
   virtual void reserve_pairs(int64_t pairs) = 0;
-  /// The vectors of pairs. Neither allocates nor waits.
+  /// Computes the joint vectors of pairs. Neither allocates nor waits.
   /// @param joint [N, joint_dim()], overwritten; 0 for inactive pairs
   virtual void joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const = 0;
 };
 
-/// Tables in device memory whose rows together, side by side, are vectors: [rows, *] each. A view.
+/// Tables [rows, *] in device memory. A vector is its rows of all tables side by side. A view.
 using EmbeddingTables = std::vector<Matrix<const float>>;
 
-/// A model as it scores items for users, frozen: what evaluation, recommendation and the teacher's
-/// rankings need of it.
+/// A frozen model that scores items for users: what evaluation, recommendation and the teacher's
+/// rankings need of a model.
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -45,12 +46,12 @@ class Scorer {
   virtual int64_t users() const = 0;
   virtual int64_t items() const = 0;
 
-  /// scores[r, i] = score of item i for user first_user + r. Intermediate results take a bounded
-  /// amount of memory, which the scorer keeps.
+  /// Computes scores[r, i], the score of item i for user first_user + r. Intermediate results take
+  /// a bounded amount of memory, which the scorer keeps.
   /// @param scores [n, I], overwritten.
   virtual void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) = 0;
 
-  /// scores[r, j] = score of item item[r, j] for user first_user + r.
+  /// Computes scores[r, j], the score of item item[r, j] for user first_user + r.
   /// @param scores [n, S], overwritten; 0 where the item is -1.
   /// @param item [n, S]
   virtual void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
@@ -64,11 +65,11 @@ class Scorer {
   /// scores. It refers to this one's memory.
   virtual std::unique_ptr<Scorer> transposed(const Stream& stream) const = 0;
 
-  /// All that the model keeps of each user [U, *] and each item [I, *].
+  /// Returns all tables of users [U, *], or of items [I, *].
   virtual EmbeddingTables user_tables() const = 0;
   virtual EmbeddingTables item_tables() const = 0;
 
-  /// Its joint vectors, which it keeps; null: it has none.
+  /// Returns the model's joint vectors, which the scorer owns; null if it has none.
   virtual JointVectors* joint() { return nullptr; }
 };
 

@@ -14,11 +14,14 @@ class TensorReader {
  public:
   explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
 
-  /// A row for each user or item of the data set.
-  /// @param rows how many there are, @param what "users" or "items".
-  /// @throws Error unless it is a matrix of so many rows, at least a column and finite numbers.
+  /// Reads a table with a row for each user or item of the data set.
+  /// @param rows number of these users or items
+  /// @param what "users" or "items", for messages
+  /// @throws Error unless the tensor is a matrix of `rows` rows, at least one column, and finite
+  /// numbers.
   HostMatrix table(const std::string& name, int64_t rows, const char* what) const;
-  /// @throws Error unless it is a matrix [rows, cols] of finite numbers.
+  /// Reads a matrix.
+  /// @throws Error unless the tensor is a matrix [rows, cols] of finite numbers.
   HostMatrix matrix(const std::string& name, int64_t rows, int64_t cols) const;
 
   const SafetensorsFile& file() const { return file_; }
