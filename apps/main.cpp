@@ -36,7 +36,7 @@ int fail(const char* message, int exit_code = kFailure) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends.",
+  CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends items.",
                "derrd");
   app.formatter(std::make_shared<derrd::HelpFormat>());
   app.set_version_flag("--version", fmt::format("derrd {}", derrd::kVersion));

@@ -36,7 +36,7 @@ struct ReadOptions {
   std::string rating_column;
   /// Smallest rating that is kept. Without a value ratings are not read.
   std::optional<double> min_rating;
-  /// For tsv, csv and movielens files.
+  /// Choice for tsv, csv and movielens files.
   Header header = Header::kAuto;
 };
 

@@ -161,10 +161,9 @@ void add_distill(CLI::App& app) {
       ->add_option(
           "--method", options->method,
           "Losses to add to the base loss, joined by +, or none. de: rebuild the teacher's vectors "
-          "by "
-          "experts; rrd: relaxed ranking of each user's items; ir: ranking of each item's users, "
-          "together with rrd; rd: take the teacher's best items for observed ones; cd: match its "
-          "probabilities. de-rrd is de+rrd, ir-rrd is rrd+ir")
+          "by experts; rrd: relaxed ranking of each user's items; ir: relaxed ranking of each "
+          "item's users, together with rrd; rd: count the teacher's best items as observed; cd: "
+          "match the teacher's probabilities. de-rrd is de+rrd, ir-rrd is rrd+ir")
       ->check([losses = options.get()](const std::string& method) {
         try {
           factories_of(method, losses->losses);
@@ -181,7 +180,7 @@ void add_distill(CLI::App& app) {
   add_layers_option(*command, options->layers, "the teacher's number, or 1");
   auto* size = command
                    ->add_option("--size", options->size,
-                                "Student's dimension as a part of the teacher's, rounded")
+                                "Student's dimension as a fraction of the teacher's, rounded")
                    ->check(within_size())
                    ->capture_default_str();
   command
@@ -192,10 +191,9 @@ void add_distill(CLI::App& app) {
   add_training_options(*command, options->training);
   command->add_flag(
       "--auto-lambda", options->balance,
-      "Choose the losses' weights after three epochs with the given ones, so that each loss has "
-      "the "
-      "part of the base loss that Section 5.4 of the paper recommends: DE 20 % (NeuMF: 3.5 %), RRD "
-      "8.5 % (NeuMF: 1000 %). Prints them. Other losses keep their weights");
+      "Choose and print the losses' weights after three epochs with the given ones. Each weighted "
+      "loss becomes the part of the base loss that Section 5.4 of the paper recommends: DE 20 % "
+      "(NeuMF: 3.5 %), RRD 8.5 % (NeuMF: 1000 %). Other losses keep their weights");
   for (const auto& loss : options->losses) {
     for (const LossOption& option : loss->options()) {
       add_loss_option(*command, std::string(loss->title()), option);

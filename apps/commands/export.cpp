@@ -190,12 +190,12 @@ void add_export(CLI::App& app) {
   add_config_option(*command);
   command
       ->add_option("model", options->model,
-                   "Model, or checkpoint, of which the best epoch's model is written")
+                   "Model; or checkpoint, which gives the model of its best epoch")
       ->required()
       ->type_name("MODEL");
   command
       ->add_option("-o,--output", options->output,
-                   "File to write; with --format npy the beginning of the files' names")
+                   "File to write; with --format npy, the beginning of the files' names")
       ->required()
       ->check(file_name())
       ->type_name("FILE");

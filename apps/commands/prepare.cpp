@@ -171,17 +171,18 @@ void add_prepare(CLI::App& app) {
   command->add_option("--rating-column", options->read.rating_column,
                       "Number or name of the rating column [3; inter: rating]");
   command->add_option("--min-rating", options->min_rating,
-                      "Lowest rating of an interaction; drop the others [keep all]");
+                      "Lowest rating to keep; interactions below it are dropped [keep all]");
   command
       ->add_option("--header", options->header,
-                   "Whether the first line holds the names of the columns")
+                   "Treatment of the first line. yes: it names the columns; no: it is data; auto: "
+                   "decide by its contents")
       ->check(CLI::IsMember({"auto", "yes", "no"}))
       ->capture_default_str();
   command
       ->add_option(
           "--min-user", options->min_user,
-          "Minimum number of items per user. Users and items below the minimum are removed "
-          "repeatedly until none is left")
+          "Minimum number of items per user. Users and items below their minimum are removed "
+          "repeatedly, until none is left")
       ->check(at_least(0))
       ->capture_default_str();
   command->add_option("--min-item", options->min_item, "Minimum number of users per item")
@@ -193,7 +194,7 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--candidates", options->candidates,
-                   "Number of candidates per user, or for a ready split a file of them")
+                   "Number of candidates per user; for a ready split also a file of them")
       ->capture_default_str();
   auto* train =
       command->add_option("--train", options->train, "Ready split: file of training interactions");

@@ -129,7 +129,7 @@ void add_recommend(CLI::App& app) {
       ->capture_default_str();
   auto* users = command
                     ->add_option("--users", options->users,
-                                 "Original ids of the users, commas between them [all users]")
+                                 "Original ids of the users, separated by commas [all users]")
                     ->delimiter(',');
   command
       ->add_option("--users-file", options->users_file,

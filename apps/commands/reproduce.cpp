@@ -291,7 +291,8 @@ void add_reproduce(CLI::App& app) {
       ->type_name("DIR");
   command
       ->add_option("--table", options->tables,
-                   "1: data; 2: accuracy of all methods; 3: size and speed; 4: design choices")
+                   "Tables to make. 1: data; 2: accuracy of all methods; 3: size and speed; 4: "
+                   "design choices")
       ->delimiter(',')
       ->check(between(1, 4))
       ->capture_default_str();

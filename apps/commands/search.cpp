@@ -268,33 +268,34 @@ void add_search(CLI::App& app) {
   command
       ->add_option(
           "--grid", options->axes,
-          "Values to try of an option, in all combinations; k+l=20,40 sets both to the same "
-          "value [the paper's grid of Section 5.1, data/recipes/grids.toml]")
+          "Options with the values to try, in all combinations; k+l=20,40 gives both options the "
+          "same value [the paper's grid of Section 5.1, data/recipes/grids.toml]")
       ->type_name("OPTION=VALUE,...");
   command->add_option("--split", options->split, "Seed of the leave-one-out split")
       ->check(count_from(0))
       ->capture_default_str();
-  command->add_option("--size", options->size, "The student's dimension as a part of the teacher's")
+  command->add_option("--size", options->size, "Student's dimension as a fraction of the teacher's")
       ->check(within_size())
       ->capture_default_str();
   command
       ->add_option("--first-epochs", options->first_epochs,
-                   "Epochs of the first round; allow for warm-up")
+                   "Epochs of the first round; more than the method's warm-up, if it has one")
       ->check(at_least(1))
       ->capture_default_str();
   command
       ->add_option("--factor", options->factor,
-                   "Keep 1/N of the points, train them N times as long; repeat")
+                   "Factor N between rounds: the best 1/N of the points train N times as long")
       ->check(between(2, 100))
       ->capture_default_str();
   command
-      ->add_option("--finalists", options->finalists, "Points that are always trained to the end")
+      ->add_option("--finalists", options->finalists,
+                   "Minimum number of points that are trained to the end")
       ->check(at_least(1))
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "Write all points to a TSV file")
       ->type_name("FILE");
   command->footer(
-      "Prints all points, the best one first, and its lines for the recipe.\n"
+      "Prints all points, the best one first, and then the best one as lines for the recipe.\n"
       "Exit code 1: every point failed, or some were killed. A point that diverges has failed.\n"
       "The same command continues from the points' checkpoints, after Ctrl-C too.\n"
       "Example:\n  derrd search --data citeulike=users.dat --work build/search --method rrd --grid "

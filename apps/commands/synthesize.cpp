@@ -58,7 +58,8 @@ void add_synthesize(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--skew", synthesis.skew,
-                   "Skew of the items' popularity: before tastes, the r-th item has weight r^-skew")
+                   "Skew of the items' popularity: apart from tastes, the r-th most popular item "
+                   "has weight r^-skew")
       ->check(at_least(0))
       ->capture_default_str();
   command->add_option("--latent-dim", synthesis.latent_dimension, "Dimension of the latent tastes")

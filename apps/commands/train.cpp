@@ -48,9 +48,8 @@ void add_train(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--dim", options->dim,
-                   "Length of each user's and item's vector; neumf has two vectors of this length "
-                   "each. Longer "
-                   "vectors fit better and cost more")
+                   "Length of each user's and item's vector; neumf has two for each user and item. "
+                   "Longer vectors fit better and cost more")
       ->check(count_from(1))
       ->capture_default_str();
   add_layers_option(*command, options->layers, "1");

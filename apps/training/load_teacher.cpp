@@ -57,8 +57,9 @@ void add_teacher_options(CLI::App& command, TeacherFiles& files) {
       ->type_name("FILE");
   command
       .add_option("--teacher-coverage", files.coverage,
-                  "Smallest part of the data set's users and items that the teacher must know (for "
-                  "rankings: of the users). The student learns nothing from it about the others")
+                  "Smallest fraction of the data set's users, and of its items, that the teacher "
+                  "must know; for rankings only users count. The student learns nothing from the "
+                  "teacher about the others")
       ->check(within(0, 1))
       ->group("Teacher")
       ->capture_default_str();

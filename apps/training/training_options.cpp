@@ -30,7 +30,7 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
       "Samples (user, positive item, negative item) per training step, at most")
       ->check(count_from(1));
   add("--negatives", options.negatives,
-      "Samples per interaction and epoch, each with another random unobserved item")
+      "Samples per interaction and epoch, each with its own random unobserved item")
       ->check(count_from(1));
   add("--epochs", options.epochs, "Maximum number of passes over the training interactions")
       ->check(count_from(1));
@@ -46,7 +46,7 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
       "compare with the published figures; paper: the text's")
       ->check(CLI::IsMember({"authors", "paper"}));
   add("--seed", options.seed,
-      "Random seed. Same seed, build and kind of processor or GPU: same bits")
+      "Random seed. The same seed, build and kind of processor or GPU give the same bits")
       ->check(seed());
 }
 
@@ -55,9 +55,9 @@ void add_speed_group(CLI::App& command, TrainingOptions& options) {
   command
       .add_option(
           "--row-updates", options.row_updates_name,
-          "When Adam moves the rows of embedding tables. every-step: all at once, as in the "
-          "textbook; lazy: each when a batch next reads it, which moves fewer bytes; auto: lazy "
-          "where the tables exceed the cache. The same bits come out")
+          "Time of Adam's updates to the rows of embedding tables. every-step: all rows at every "
+          "step, as in the textbook; lazy: a row when a batch next reads it, which moves fewer "
+          "bytes; auto: lazy if the tables exceed the cache. Results agree to the bit")
       ->check(CLI::IsMember({"auto", "lazy", "every-step"}))
       ->group("Speed")
       ->capture_default_str();
@@ -65,7 +65,7 @@ void add_speed_group(CLI::App& command, TrainingOptions& options) {
       .add_option(
           "--graph", options.graph_name,
           "Record a training step as a CUDA graph and repeat it. off: queue every launch by "
-          "itself, as profilers need it. The same bits come out")
+          "itself, as profilers need it. Results agree to the bit")
       ->check(CLI::IsMember({"on", "off"}))
       ->group("Speed")
       ->capture_default_str();
@@ -93,9 +93,8 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
       ->capture_default_str();
   command
       .add_flag("--resume", options.resume,
-                "Continue from the checkpoint, if there is one. The result has the same bits as "
-                "that of an "
-                "uninterrupted run")
+                "Continue from the checkpoint, if there is one. The result equals that of an "
+                "uninterrupted run to the bit")
       ->needs(checkpoint)
       ->group("Records");
   command.add_flag("--quiet", options.quiet, "Show no progress")->group("Records");

@@ -30,7 +30,7 @@ struct TrainingOptions {
   uint64_t seed = 0;
   int threads = 0;
 
-  /// What --preset stands for.
+  /// Returns the conventions that --preset names.
   Conventions conventions() const {
     return conventions_of(preset_name == "paper" ? Preset::kPaper : Preset::kAuthors);
   }

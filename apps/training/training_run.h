@@ -20,7 +20,7 @@
 
 namespace derrd {
 
-/// What to train; TrainingOptions say how.
+/// Task of a training: the model and its losses. TrainingOptions say how to train.
 struct TrainingTask {
   std::string model = "bpr";  ///< as make_model takes it
   int64_t dim = 0;

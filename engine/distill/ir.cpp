@@ -51,8 +51,8 @@ IrFactory::IrFactory(std::shared_ptr<const UserSampling> sampling)
       {"ir-k", "Interesting users per item: the student learns their order", &sampler_.interesting,
        1, kMaxRankingSamples - 1},
       {"ir-l",
-       fmt::format("Uninteresting users per item, with --ir-k at most {}: the student learns to "
-                   "place them below the interesting ones",
+       fmt::format("Uninteresting users per item, at most {} together with --ir-k: the student "
+                   "learns to rank them below the interesting ones",
                    kMaxRankingSamples),
        &sampler_.uninteresting, 1, kMaxRankingSamples - 1},
       {"ir-t",

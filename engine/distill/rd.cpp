@@ -64,14 +64,14 @@ RdFactory::RdFactory() {
        "exp(-k/sharpness)",
        &values_.sharpness, kSmallestPositive},
       {"rd-mu",
-       "Speed at which an item's weight grows with the ranks by which the student places it too "
-       "low: tanh(mu * ranks)",
+       "Speed at which an item's weight grows with the number of ranks by which the student ranks "
+       "it too low: tanh(mu * ranks)",
        &values_.tolerance, kSmallestPositive},
       {"rd-negatives",
        "Random unobserved items per user and epoch, from which the student's ranks are estimated",
        &values_.negatives, 1, kMaxUninteresting},
       {"rd-warmup", "Number of epochs before the student's ranks count", &values_.warmup, 0},
-      {"rd-renormalise", "Scale a user's weights to a sum of 1 when the student's ranks count, too",
+      {"rd-renormalise", "Scale each user's weights to a sum of 1 after the warm-up, too",
        &values_.renormalise},
   };
 }

@@ -16,8 +16,8 @@ UserSampling::UserSampling()
           {"k", "Interesting items per user: the student learns their order", &values_.interesting,
            1, kMaxRankingSamples - 1},
           {"l",
-           fmt::format("Uninteresting items per user, with --k at most {}: the student learns to "
-                       "place them below the interesting ones",
+           fmt::format("Uninteresting items per user, at most {} together with --k: the student "
+                       "learns to rank them below the interesting ones",
                        kMaxRankingSamples),
            &values_.uninteresting, 1, kMaxRankingSamples - 1},
           {"t",
@@ -27,7 +27,7 @@ UserSampling::UserSampling()
           {"list", "Length of the teacher's list per user: its best unobserved items",
            &values_.list_length, 1},
           {"interesting",
-           "How interesting items are chosen. sampled: drawn from the list in every epoch; top: "
+           "Way of choosing interesting items. sampled: drawn from the list in every epoch; top: "
            "the first k of the list",
            &interesting_,
            {},

@@ -35,7 +35,7 @@ class EarlyStopping {
   /// Returns true if `patience` epochs up to `epoch` brought no improvement.
   bool should_stop(int epoch) const { return epoch - state_.last_improvement >= patience_; }
 
-  /// Returns the metrics to report: at each N those of the epoch that counts for that N.
+  /// Returns the metrics to report: at each N from the epoch that counts for this N.
   Evaluation report() const;
   /// Returns the epoch whose model is kept; -1 before the first.
   int best_epoch() const { return state_.best[0].epoch; }

@@ -12,7 +12,7 @@
 
 namespace derrd {
 
-/// When the rows of embedding tables are updated. The results agree to the bit.
+/// Time at which the rows of embedding tables are updated. Results agree to the bit.
 enum class RowUpdates {
   kAuto,       ///< the faster way: lazy, where the tables exceed the device's cache
   kLazy,       ///< a row is updated when a step next reads it: traffic for the rows of a batch

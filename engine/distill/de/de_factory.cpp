@@ -17,12 +17,12 @@ DeFactory::DeFactory() {
   options_ = {
       {"lambda-de", "Weight of the loss in the sum of all losses", &weight_, 0},
       {"experts",
-       "Number of expert networks, which rebuild the teacher's vectors from the student's: for "
-       "users and for items each, or for pairs",
+       "Number of expert networks that rebuild the teacher's vectors from the student's. Users and "
+       "items have a set of this size each, pairs have one",
        &experts_.experts, 1},
       {"gate",
-       "How the experts are mixed. gumbel: sampled, and more and more only one; attention: "
-       "weighted, without noise; mean: all with equal weight, as one large network",
+       "Way of mixing the experts. gumbel: sampled weights, which approach a choice of one expert; "
+       "attention: the gate's weights without noise; mean: equal weights, as in one large network",
        &gate_,
        {},
        {},
