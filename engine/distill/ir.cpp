@@ -51,7 +51,7 @@ IrFactory::IrFactory(std::shared_ptr<const UserSampling> sampling)
       {"ir-k", "Interesting users per item: the student learns their order", &sampler_.interesting,
        1, kMaxRankingSamples - 1},
       {"ir-l",
-       fmt::format("Uninteresting users per item, at most {} together with --ir-k: the student "
+       fmt::format("Uninteresting users per item, together with --ir-k at most {}: the student "
                    "learns to rank them below the interesting ones",
                    kMaxRankingSamples),
        &sampler_.uninteresting, 1, kMaxRankingSamples - 1},

@@ -16,7 +16,7 @@ UserSampling::UserSampling()
           {"k", "Interesting items per user: the student learns their order", &values_.interesting,
            1, kMaxRankingSamples - 1},
           {"l",
-           fmt::format("Uninteresting items per user, at most {} together with --k: the student "
+           fmt::format("Uninteresting items per user, together with --k at most {}: the student "
                        "learns to rank them below the interesting ones",
                        kMaxRankingSamples),
            &values_.uninteresting, 1, kMaxRankingSamples - 1},

@@ -18,7 +18,7 @@ struct LeaveOneOutRanks {
   Vector<int32_t> valid, test;
 };
 
-/// Joint vectors that a frozen model makes of a user and an item together.
+/// The vectors that a frozen model makes of a user and an item together.
 class JointVectors {
  public:
   virtual ~JointVectors() = default;
