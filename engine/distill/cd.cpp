@@ -47,7 +47,11 @@ void CdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
 void CdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
                            const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
-  soft_target_loss(s.loss, s.grad_score, s.score, targets(), s.batch, static_cast<float>(weight()),
+  soft_target_loss(s.loss, s.grad_score,
+                   {.score = s.score,
+                    .target = targets(),
+                    .batch = s.batch,
+                    .scale = static_cast<float>(weight())},
                    stream);
   slots_.backward(s, student, loss, stream);
 }

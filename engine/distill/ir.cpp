@@ -36,8 +36,13 @@ RowSegments IrLoss::items(const EpochPlan& plan, const Stream& stream) const {
 
 void IrLoss::add_gradients(const EpochPlan&, Model& student, double* loss, const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(items_, student, stream);
-  relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, options_.sampler.interesting,
-                  static_cast<float>(weight()), options_.reduction, stream);
+  relaxed_ranking(s.loss, s.grad_score,
+                  {.score = s.score,
+                   .batch = s.batch,
+                   .interesting = options_.sampler.interesting,
+                   .scale = static_cast<float>(weight()),
+                   .reduction = options_.reduction},
+                  stream);
   slots_.backward(s, student, loss, stream);
 }
 

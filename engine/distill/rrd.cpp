@@ -17,8 +17,13 @@ RrdLoss::RrdLoss(double weight, RrdOptions options, std::shared_ptr<RankingSampl
 void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
                             const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
-  relaxed_ranking(s.loss, s.grad_score, s.score, s.batch, options_.ordered,
-                  static_cast<float>(weight()), options_.reduction, stream);
+  relaxed_ranking(s.loss, s.grad_score,
+                  {.score = s.score,
+                   .batch = s.batch,
+                   .interesting = options_.ordered,
+                   .scale = static_cast<float>(weight()),
+                   .reduction = options_.reduction},
+                  stream);
   slots_.backward(s, student, loss, stream);
 }
 

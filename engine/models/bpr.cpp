@@ -46,7 +46,11 @@ void BprModel::score_slots(Matrix<float> score, const SlotBatch& batch, Entity a
                            const Stream& stream) {
   const ParameterId anchors = anchor == Entity::kUser ? user_ : item_;
   const ParameterId others = anchor == Entity::kUser ? item_ : user_;
-  slot_scores_forward(score, parameters_.value(anchors), parameters_.value(others), batch, stream);
+  slot_scores_forward(score,
+                      {.anchor_embedding = parameters_.value(anchors),
+                       .other_embedding = parameters_.value(others),
+                       .batch = batch},
+                      stream);
 }
 
 void BprModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatch& batch,
@@ -54,7 +58,11 @@ void BprModel::add_slot_gradients(Matrix<const float> grad_score, const SlotBatc
   const ParameterId anchors = anchor == Entity::kUser ? user_ : item_;
   const ParameterId others = anchor == Entity::kUser ? item_ : user_;
   slot_scores_backward(parameters_.gradient(anchors), parameters_.gradient(others), grad_score,
-                       parameters_.value(anchors), parameters_.value(others), batch, index, stream);
+                       {.anchor_embedding = parameters_.value(anchors),
+                        .other_embedding = parameters_.value(others),
+                        .batch = batch,
+                        .index = index},
+                       stream);
 }
 
 std::vector<NamedMatrix> BprModel::tensors() const {

@@ -33,7 +33,7 @@ void NeumfSlots::reserve(int64_t anchors, int64_t slots) {
     output_sums_ = DeviceArray<float>(anchors * (widths_.back() + 1));
   }
   if (anchors * slots > hidden_.capacity()) {
-    anchor_places_ = DeviceArray<int32_t>(anchors * slots);
+    anchor_positions_ = DeviceArray<int32_t>(anchors * slots);
     other_rows_ = DeviceArray<int32_t>(anchors * slots);
     hidden_ = HiddenRows(anchors * slots, widths_, HiddenRows::Purpose::kTrain);
   }
@@ -41,7 +41,8 @@ void NeumfSlots::reserve(int64_t anchors, int64_t slots) {
 
 SlotPairs NeumfSlots::pairs(const SlotBatch& batch) {
   const int64_t count = batch.anchors.capacity * batch.samples.cols;
-  return {anchor_places_.view().slice(0, count), other_rows_.view().slice(0, count), live_.data()};
+  return {anchor_positions_.view().slice(0, count), other_rows_.view().slice(0, count),
+          live_.data()};
 }
 
 SlotOutputCall NeumfSlots::output_call(const TrainedNeumf& model, const SlotBatch& batch) const {
@@ -55,7 +56,9 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
                          const TrainedSide& other, const SlotBatch& batch, const Stream& stream) {
   const Matrix<float> scaled = scaled_.matrix(anchor.gmf.value.rows, dim_);
   scale_columns_forward(scaled, anchor.gmf.value, first_columns(model.output_weight, dim_), stream);
-  slot_scores_forward(score, scaled, other.gmf.value, batch, stream);
+  slot_scores_forward(
+      score, {.anchor_embedding = scaled, .other_embedding = other.gmf.value, .batch = batch},
+      stream);
 
   const int64_t anchors = batch.anchors.capacity;
   const Matrix<float> vectors = anchor_.matrix(anchors, dim_);
@@ -72,7 +75,7 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
        stream);
 
   const SlotPairs slots = pairs(batch);
-  const int64_t rows = slots.anchor_places.size;
+  const int64_t rows = slots.anchor_positions.size;
   locate_slots(slots, batch, stream);
   neumf_first_layer_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
   hidden_.forward(model.layers, rows, slots.active, stream);
@@ -86,14 +89,18 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
   const Matrix<float> scaled = scaled_.matrix(rows_of_table, dim_);
   const Matrix<float> grad_scaled = grad_scaled_.matrix(rows_of_table, dim_);
   fill_zero(grad_scaled.data, grad_scaled.size() * static_cast<int64_t>(sizeof(float)), stream);
-  slot_scores_backward(grad_scaled, other.gmf.grad, grad_score, scaled, other.gmf.value, batch,
-                       index, stream);
+  slot_scores_backward(grad_scaled, other.gmf.grad, grad_score,
+                       {.anchor_embedding = scaled,
+                        .other_embedding = other.gmf.value,
+                        .batch = batch,
+                        .index = index},
+                       stream);
   scale_columns_backward(anchor.gmf.grad, model.output_weight.grad.flat().slice(0, dim_),
                          grad_scaled, anchor.gmf.value, first_columns(model.output_weight, dim_),
                          batch.anchors, stream);
 
   const SlotPairs slots = pairs(batch);
-  const int64_t rows = slots.anchor_places.size;
+  const int64_t rows = slots.anchor_positions.size;
   const int64_t anchors = batch.anchors.capacity;
   const int64_t last = widths_.back();
   slot_output_backward({.hidden = hidden_.grad_last(rows),
@@ -106,7 +113,7 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
   const Matrix<float> grad_anchor_part = grad_anchor_part_.matrix(anchors, first);
   const Matrix<float> grad_other_part = grad_other_part_.matrix(other.mlp.value.rows, first);
   slot_hidden_backward(grad_anchor_part, grad_other_part, hidden_.grad_first(rows),
-                       hidden_.first(rows), batch, index, stream);
+                       {.hidden = hidden_.first(rows), .batch = batch, .index = index}, stream);
 
   const Matrix<float> grad_vectors = grad_anchor_.matrix(anchors, dim_);
   linear_backward(

@@ -67,7 +67,7 @@ class NeumfSlots {
   // the whole other table, [rows, H]; the slots, [anchors * S, ...].
   DeviceArray<float> anchor_, grad_anchor_, anchor_part_, grad_anchor_part_;
   DeviceArray<float> other_part_, grad_other_part_;
-  DeviceArray<int32_t> anchor_places_, other_rows_, live_;
+  DeviceArray<int32_t> anchor_positions_, other_rows_, live_;
   DeviceArray<float> output_sums_;  // [anchors, width of the last layer + 1]
   HiddenRows hidden_;
 };

@@ -3,14 +3,15 @@
 //
 //   counts[m]     = number of entities n with s_nm != 0
 //   offsets[m]    = counts[0] + ... + counts[m - 1]
-//   of[m][n]      = offsets[m] + number of entities n' < n with s_n'm != 0, where s_nm != 0; else
-//   -1 entity[of[m][n]] = n,  expert[of[m][n]] = m
+//   of[m][n]      = offsets[m] + number of entities n' < n with s_n'm != 0   where s_nm != 0
+//   of[m][n]      = -1                                                       elsewhere
+//   entity[of[m][n]] = n,  expert[of[m][n]] = m
 //
 // Shapes: s [N, E].
 // Mapping: to list them, a tile per expert, which scans its entities twice: for the counts, then
 // for the positions. No sort, no atomics, so the order is fixed. To count them, a tile per entity;
-// the sum of integers does not depend on the order of the tiles. Bytes: 8 N E read, 4 N E written
-// and 8 per active pair; N E is 30,720 for a batch of 1024.
+// the sum of integers does not depend on the order of the tiles.
+// Bytes: 8 N E read, 4 N E written and 8 per active pair; N E is 30,720 for a batch of 1024.
 
 #include "kernels/distill/expert_pairs.h"
 

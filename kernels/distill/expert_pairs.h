@@ -7,14 +7,14 @@
 
 namespace derrd {
 
-/// The active pairs (entity, expert): those whose weight is not 0, by expert, entities ascending
-/// within an expert. Memory for all N * E pairs, so that any weights fit. A view.
+/// Active pairs (entity, expert): the pairs with a weight other than 0, by expert, entities
+/// ascending within an expert. Memory for all N * E pairs, so that any weights fit. A view.
 struct ExpertPairs {
   Vector<int32_t> offsets;  ///< [E + 1] expert m owns pairs offsets[m] .. offsets[m + 1]
   Vector<int32_t> counts;   ///< [E] number of pairs of each expert
   Vector<int32_t> entity;   ///< [N * E] the first offsets[E] are set
   Vector<int32_t> expert;   ///< [N * E] likewise
-  Matrix<int32_t> of;       ///< [E, N] the pair of an expert and an active entity; -1: none
+  Matrix<int32_t> of;       ///< [E, N] index of the pair of an expert and an active entity, or -1
 };
 
 /// Lists the active pairs of the active entities.
@@ -24,7 +24,7 @@ struct ExpertPairs {
 void list_pairs(const ExpertPairs& pairs, Matrix<const float> selection, ActiveRows active,
                 const Stream& stream);
 
-/// Number of pairs (entity, expert), and of the active ones, whose weight is not 0.
+/// Number of pairs (entity, expert), and number of active ones.
 struct PairCount {
   int64_t active = 0;
   int64_t all = 0;

@@ -9,12 +9,12 @@
 // Shapes: h [N, D], s [N, E], R and Q [N, T]; W1 [E H, D], b1 [E H], W2 [E H, T], b2 [E, T].
 //
 // experts_stacked.cu computes every expert for every entity, as products of the stacked matrices;
-// experts_routed.cu only the pairs (entity, expert) whose weight is not 0. Here are what the caller
-// sees and the memory that both use.
+// experts_routed.cu only the active pairs (entity, expert). This file has the entry points and the
+// workspace that both paths use.
 //
-// Only S is kept, not A: all but dL/ds ask for S, and with s > 0 the two have the same sign. A
-// product s A below 1.2e-38 may count as 0 (subnormal). What dL/ds loses by that, the softmax
-// multiplies by that s; what Z loses by it is s G.
+// Only S is kept, not A: only dL/ds asks for A, and with s > 0 both have one sign. A product s A
+// below 1.2e-38 may become 0 (subnormal). The softmax multiplies what dL/ds loses by s; Z loses s
+// G.
 //
 // Trap: 0 * infinity. Where s = 0 both paths write 0 without multiplying.
 

@@ -66,7 +66,7 @@ struct ExpertsCall {
   Matrix<const float> student;    ///< h [N, D]
   Matrix<const float> selection;  ///< s [N, E], none negative; cleared (gumbel_softmax_forward)
   ExpertParameters parameters;
-  ExpertsWorkspace workspace;  ///< untouched from the forward pass to its backward pass
+  ExpertsWorkspace workspace;  ///< to be left alone between forward and backward pass
   ExpertPath path = ExpertPath::kStacked;
   ActiveRows active = {};  ///< entities of the batch
 };
@@ -100,7 +100,7 @@ struct ExpertsGradients {
 /// @throws std::invalid_argument if the shapes do not fit.
 void experts_forward(Matrix<float> reconstruction, const ExpertsCall& call, const Stream& stream);
 
-/// Gradients of the mixture, from what the forward pass of the same call left in the workspace.
+/// Gradients of the mixture, from what the call's forward pass left in the workspace.
 /// @param grad_reconstruction [N, T]; cleared (reconstruction_loss)
 /// @throws std::invalid_argument if the shapes do not fit.
 void experts_backward(const ExpertsGradients& gradients, Matrix<const float> grad_reconstruction,

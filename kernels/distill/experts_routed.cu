@@ -5,14 +5,14 @@
 // gathered, the products run per expert on its n_m rows, and each entity adds its pairs up in the
 // order of the experts. Work falls from N E pairs to P: 1.3 N instead of 30 N late in training.
 //
-//   forward    h_p, W1 h_p -> S_p, W2^T S_p -> out_p      R_n = sum over n's pairs p of out_p + s
-//   b2 backward   Q_p, W2 Q_p -> Z_p, W1^T Z_p -> in_p       dL/dh_n = sum over n's pairs p of in_p
+//   forward    h_p,  W1 h_p -> S_p,  W2^T S_p -> out_p    R_n = sum over n's pairs of out_p + s b2
+//   backward   Q_p,  W2 Q_p -> Z_p,  W1^T Z_p -> in_p     dL/dh_n = sum over n's pairs of in_p
 //
-// Shapes: P pairs of N entities and E experts; h_p, in_p [P, D], S_p, Z_p [P, H], Q_p, out_p [P,
-// T]. Mapping: a tile per pair (gathering, activation), per entity (sums over its pairs), and a
-// block per strip of an expert's columns (biases, column_sums.h). Bytes: 12 (D + T) P gathered and
-// summed, beside the 6 P H (D + T) flops of the products, which are the limit. So a routed pair
-// costs about a fifth more than a stacked one.
+// Shapes: P pairs of N entities and E experts; h and in [P, D], S and Z [P, H], Q and out [P, T].
+// Mapping: a tile per pair (gathering, activation), per entity (sums over its pairs), and a block
+// per strip of an expert's columns (biases, column_sums.h).
+// Bytes: 12 (D + T) P gathered and summed, beside the 6 P H (D + T) flops of the products, which
+// are the limit. So a routed pair costs about a fifth more than a stacked one.
 //
 // Trap: launches are sized for N E pairs, since only the device knows P.
 
@@ -75,21 +75,27 @@ __global__ void combine_pairs_kernel(Matrix<float> reconstruction, Matrix<const 
   }
 }
 
-/// `pair_out` holds the pairs' Q. Writes the entries of grad_selection at active pairs.
-__global__ void routed_backward_kernel(Matrix<float> grad_hidden, Matrix<float> grad_selection,
-                                       Matrix<const float> weighted, Matrix<const float> pair_out,
+/// Memory of the workspace as matrices of one row per pair.
+struct PairMatrices {
+  int64_t capacity;  ///< largest number of pairs
+  Matrix<float> weighted, grad_hidden, in, out;
+};
+
+/// G becomes Z in `of_pairs`, whose `out` holds the pairs' Q. Writes the entries of grad_selection
+/// at active pairs.
+__global__ void routed_backward_kernel(PairMatrices of_pairs, Matrix<float> grad_selection,
                                        Matrix<const float> selection, Matrix<const float> bias2,
                                        ExpertPairs pairs) {
   const WarpTile tile = warp_tile();
   for (const int64_t p : units_of(tile, size_of(pairs))) {
     const int64_t n = pairs.entity[p];
     const int64_t m = pairs.expert[p];
-    float dot = activate_pair_backward(tile, grad_hidden.row(p), weighted.row(p),
-                                       selection.row(n)[m], weighted.cols);
-    const float* __restrict__ q = pair_out.row(p);
+    float dot = activate_pair_backward(tile, of_pairs.grad_hidden.row(p), of_pairs.weighted.row(p),
+                                       selection.row(n)[m], of_pairs.weighted.cols);
+    const float* __restrict__ q = of_pairs.out.row(p);
     const float* __restrict__ bias = bias2.row(m);
     float bias_dot = 0;
-    for (int64_t k = tile.thread_rank(); k < pair_out.cols; k += tile.size()) {
+    for (int64_t k = tile.thread_rank(); k < bias2.cols; k += tile.size()) {
       bias_dot += q[k] * bias[k];
     }
     dot += cg::reduce(tile, bias_dot, cg::plus<float>());
@@ -118,7 +124,7 @@ __global__ void routed_bias_kernel(Vector<float> grad_bias1, Matrix<float> grad_
   }
 }
 
-/// grad_h_n = sum over its pairs, by expert, of pair_in[p]; 0 for the weights of the others.
+/// grad_h_n = sum over its pairs, by expert, of pair_in[p]. Clears grad_selection at other pairs.
 __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
                                               Matrix<float> grad_selection,
                                               Matrix<const float> pair_in, ExpertPairs pairs,
@@ -147,11 +153,6 @@ __global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
   }
 }
 
-/// The workspace's memory as matrices of one row per pair.
-struct PairMatrices {
-  int64_t capacity;  ///< pairs at most
-  Matrix<float> weighted, grad_hidden, in, out;
-};
 PairMatrices pair_matrices(const ExpertsWorkspace& w) {
   const ExpertShape& s = w.shape;
   const int64_t pairs = s.capacity * s.experts;
@@ -192,7 +193,8 @@ void routed_experts_backward(const ExpertsGradients& gradients,
   const ExpertPairs& pairs = call.workspace.pairs;
   const ExpertParameters& parameters = call.parameters;
   const ExpertParameterGradients& grad = gradients.parameters;
-  const auto [capacity, weighted, grad_hidden, in, out] = pair_matrices(call.workspace);
+  const PairMatrices of_pairs = pair_matrices(call.workspace);
+  const auto& [capacity, weighted, grad_hidden, in, out] = of_pairs;
 
   launch("experts_gather_pairs", tiles_for(capacity, s.teacher), stream, gather_pairs_kernel, out,
          grad_reconstruction, pairs);
@@ -200,8 +202,8 @@ void routed_experts_backward(const ExpertsGradients& gradients,
   grouped_gemm(grad_hidden, out, parameters.weight2, Transpose::kYes, s.experts, pairs.offsets,
                0.0f, stream);
   launch("experts_routed_backward", tiles_for(capacity, s.hidden + s.teacher), stream,
-         routed_backward_kernel, grad_hidden, gradients.selection, weighted, out, call.selection,
-         parameters.bias2, pairs);
+         routed_backward_kernel, of_pairs, gradients.selection, call.selection, parameters.bias2,
+         pairs);
   launch("experts_routed_bias",
          blocks_for(s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher)),
                     (s.capacity / s.experts + 1) * kSumColumns),

@@ -3,15 +3,15 @@
 // Since sum_m s_m W2_m^T A_m = [S_1 .. S_E] W2, the whole mixture is products E H = 3300 wide, and
 // no [N, E, T] intermediate exists.
 //
-// On a GPU there is one slice of the entities and one of the experts: read everything below as if
-// there were one. The loops over slices then run once, and a slice is the whole matrix.
+// On a GPU there is one slice of the entities and one of the experts: the loops over slices run
+// once, and a slice is the whole matrix. Read everything below so.
 //
 // On a CPU the passes go by slices, so that what runs between the products, a tile per pair (n, m),
 // finds S, G and Z in a core's cache: each is N E H floats.
 //   - forward: slices of entities in parallel, each by slices of experts in sequence. The piece
 //     of S is made, used for R, and left behind for the backward pass.
 //   - backward: slices of experts in parallel. G, Z and the gradients of the slice's own parameters
-//     are made in one go; of dL/dh, a sum over all experts, each slice has a part [N, D], and the
+//     are made in one go. dL/dh is a sum over all experts: each slice makes a part [N, D], and the
 //     parts are added up in the order of the slices.
 // A matrix [N, E H] of the workspace lies slice after slice of experts, the block [N, e H] of each
 // in one piece.
@@ -42,12 +42,12 @@ struct PairSlice {
   Slice experts;
 };
 
-/// One tile's pair of a slice.
+/// A tile's pair.
 struct SlicedPair {
-  int64_t row;     ///< in the slice's matrices
-  int64_t first;   ///< column there of the expert's first hidden unit
+  int64_t row;     ///< row in the slice's matrices
+  int64_t first;   ///< column of the expert's first hidden unit in them
   int64_t number;  ///< n * E + m
-  float s;         ///< its weight; 0 for an inactive entity
+  float s;         ///< weight; 0 for an inactive entity
 };
 __device__ __forceinline__ SlicedPair sliced_pair(const PairSlice& slice, int64_t unit,
                                                   int64_t hidden, Matrix<const float> selection,
@@ -59,7 +59,7 @@ __device__ __forceinline__ SlicedPair sliced_pair(const PairSlice& slice, int64_
   return {row, expert * hidden, number, n < active ? selection.data[number] : 0.0f};
 }
 
-/// `weighted` [entities, experts * H] holds W1 h, then S; `bias1` is that of the slice's experts.
+/// `weighted` [entities, experts * H] holds W1 h, then S; `bias1` belongs to the slice's experts.
 __global__ void stacked_forward_kernel(Matrix<float> weighted, Matrix<const float> selection,
                                        Vector<const float> bias1, PairSlice slice,
                                        ActiveRows active_rows) {

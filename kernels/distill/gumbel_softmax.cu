@@ -3,9 +3,8 @@
 //
 //   alpha = softmax(l)            z = log(alpha + 1e-10) + g            s = softmax(z / tau)
 //
-//   q_m = dL/dz_m = s_m sum_i s_i (G_m - G_i) / tau                  with G = dL/ds
-//   dL/dl_m = r_m q_m - alpha_m sum_i r_i q_i                        with r = alpha / (alpha +
-//   1e-10)
+//   q_m = dL/dz_m = s_m sum_i s_i (G_m - G_i) / tau   with G = dL/ds
+//   dL/dl_m = r_m q_m - alpha_m sum_i r_i q_i         with r = alpha / (alpha + 1e-10)
 //
 // Shapes: everything is [capacity, E], of which the batch's `count` rows are active.
 // Threads: a tile owns an entity, its lanes stride the experts (forward: the quadruples of experts
@@ -23,10 +22,10 @@
 
 #include "kernels/distill/gumbel_softmax.h"
 
-#include <stdexcept>
-
 #include "kernels/common/elementary.h"
 #include "kernels/common/random.h"
+#include "kernels/common/rows.h"
+#include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -36,14 +35,10 @@ namespace {
 constexpr float kEpsilon = 1e-10f;
 constexpr int64_t kWordsPerCall = 4;  ///< of Philox
 
-__device__ __forceinline__ void fill_row(WarpTile tile, float* row, int64_t size, float value) {
-  for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) row[k] = value;
-}
-
-/// The largest of `row`, for all lanes; what a NaN does to it is open. Read as an integer (negative
-/// floats with their low bits flipped) a float keeps its order, and the maximum of integers
+/// Largest element of `row`, for all lanes; undefined if there is a NaN. Read as an integer (the
+/// low bits of negative floats flipped) a float keeps its order, and the maximum of integers
 /// vectorises.
-__device__ __forceinline__ float row_maximum(WarpTile tile, const float* row, int64_t size) {
+__device__ __forceinline__ float row_maximum(const WarpTile& tile, const float* row, int64_t size) {
   const auto flip = [](int32_t bits) { return bits ^ ((bits >> 31) & 0x7fffffff); };
   int32_t top = flip(bits_of_float(-INFINITY));
   for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) {
@@ -53,8 +48,8 @@ __device__ __forceinline__ float row_maximum(WarpTile tile, const float* row, in
   return float_of_bits(flip(cg::reduce(tile, top, cg::greater<int32_t>())));
 }
 
-/// out = softmax(in / tau), weights below `floor` as 0. `out` may be `in`.
-__device__ __forceinline__ void softmax_row(WarpTile tile, float* out, const float* in,
+/// out = softmax(in / tau), with 0 for weights below `floor`. `out` may be `in`.
+__device__ __forceinline__ void softmax_row(const WarpTile& tile, float* out, const float* in,
                                             int64_t size, float tau, float floor) {
   const float top = row_maximum(tile, in, size);
   float sum = 0;
@@ -71,8 +66,8 @@ __device__ __forceinline__ void softmax_row(WarpTile tile, float* out, const flo
 }
 
 /// row[m] = the uniform number of expert m, from the bits of element `first_call` + m / 4.
-__device__ __forceinline__ void uniform_row(WarpTile tile, float* row, int64_t size, RandomKey key,
-                                            uint64_t first_call) {
+__device__ __forceinline__ void uniform_row(const WarpTile& tile, float* row, int64_t size,
+                                            RandomKey key, uint64_t first_call) {
   const int64_t calls = (size + kWordsPerCall - 1) / kWordsPerCall;
   for (int64_t call = tile.thread_rank(); call < calls; call += tile.size()) {
     const Philox4 bits = random_bits(key, first_call + static_cast<uint64_t>(call));
@@ -85,24 +80,24 @@ __device__ __forceinline__ void uniform_row(WarpTile tile, float* row, int64_t s
 }
 
 __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float> probability,
-                                              Matrix<const float> logits,
-                                              Vector<const int32_t> rows, const BatchCursor* batch,
-                                              GumbelOptions options, const EpochState* epoch) {
+                                              GumbelSoftmaxCall call) {
   const WarpTile tile = warp_tile();
+  const GumbelOptions& options = call.options;
+  const BatchCursor* batch = call.rows.batch;
   const int64_t experts = weight.cols;
   const auto calls = static_cast<uint64_t>((experts + kWordsPerCall - 1) / kWordsPerCall);
-  const RandomKey key = {options.seed, options.purpose, epoch->epoch};
+  const RandomKey key = {options.seed, options.purpose, call.epoch->epoch};
   const float floor = options.floor > kSmallestNormal ? options.floor : kSmallestNormal;
   for (const int64_t n : units_of(tile, weight.rows)) {
     float* s = weight.row(n);
     float* __restrict__ alpha = probability.row(n);
     if (n >= batch->count ||
-        (options.included.size > 0 && options.included[rows[batch->begin + n]] == 0)) {
+        (options.included.size > 0 && options.included[call.rows.rows[batch->begin + n]] == 0)) {
       fill_row(tile, s, experts, 0.0f);
       fill_row(tile, alpha, experts, 0.0f);
       continue;
     }
-    softmax_row(tile, alpha, logits.row(n), experts, 1.0f, 0.0f);
+    softmax_row(tile, alpha, call.logits.row(n), experts, 1.0f, 0.0f);
     if (options.noise) {
       // The row of s holds its uniform numbers, then the perturbed logarithms, then the weights.
       uniform_row(tile, s, experts, key, (static_cast<uint64_t>(batch->begin) + n) * calls);
@@ -116,7 +111,7 @@ __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float
         s[m] = log_vectorized(alpha[m] + kEpsilon);
       }
     }
-    softmax_row(tile, s, s, experts, epoch->temperature, floor);
+    softmax_row(tile, s, s, experts, call.epoch->temperature, floor);
   }
 }
 
@@ -170,16 +165,6 @@ __global__ void gumbel_softmax_backward_kernel(Matrix<float> grad_logits,
   }
 }
 
-void check_shapes(const char* operation, Matrix<const float> a, Matrix<const float> b,
-                  Matrix<const float> c, const RowSegments& rows) {
-  if (a.rows != rows.capacity || b.rows != a.rows || c.rows != a.rows || b.cols != a.cols ||
-      c.cols != a.cols) {
-    throw std::invalid_argument(std::string(operation) + ": every matrix must be [" +
-                                std::to_string(rows.capacity) + ", experts]; one is [" +
-                                std::to_string(a.rows) + ", " + std::to_string(a.cols) + "]");
-  }
-}
-
 /// Scalar operations per expert of a row, for the geometry.
 constexpr int64_t kForwardOperations = 32;
 constexpr int64_t kBackwardOperations = 8;
@@ -187,24 +172,32 @@ constexpr int64_t kBackwardOperations = 8;
 }  // namespace
 
 void gumbel_softmax_forward(Matrix<float> weight, Matrix<float> probability,
-                            Matrix<const float> logits, RowSegments rows, GumbelOptions options,
-                            const EpochState* epoch, const Stream& stream) {
-  check_shapes("gumbel_softmax_forward", weight, probability, logits, rows);
+                            const GumbelSoftmaxCall& call, const Stream& stream) {
+  constexpr const char* kName = "gumbel_softmax_forward";
+  const int64_t rows = call.rows.capacity;
+  const int64_t experts = call.logits.cols;
+  require_shape(kName, "logits", call.logits, rows, experts);
+  require_shape(kName, "weight", weight, rows, experts);
+  require_shape(kName, "probability", probability, rows, experts);
   if (weight.size() == 0) return;
-  launch("gumbel_softmax_forward", tiles_for(weight.rows, weight.cols * kForwardOperations), stream,
-         gumbel_softmax_forward_kernel, weight, probability, logits, rows.rows, rows.batch, options,
-         epoch);
+  launch(kName, tiles_for(rows, experts * kForwardOperations), stream,
+         gumbel_softmax_forward_kernel, weight, probability, call);
 }
 
 void gumbel_softmax_backward(Matrix<float> grad_logits, Matrix<const float> grad_weight,
                              Matrix<const float> weight, Matrix<const float> probability,
-                             RowSegments rows, const EpochState* epoch, const Stream& stream) {
-  check_shapes("gumbel_softmax_backward", grad_logits, grad_weight, weight, rows);
-  check_shapes("gumbel_softmax_backward", grad_logits, probability, weight, rows);
+                             const GumbelSoftmaxCall& call, const Stream& stream) {
+  constexpr const char* kName = "gumbel_softmax_backward";
+  const int64_t rows = call.rows.capacity;
+  const int64_t experts = weight.cols;
+  require_shape(kName, "grad_logits", grad_logits, rows, experts);
+  require_shape(kName, "grad_weight", grad_weight, rows, experts);
+  require_shape(kName, "weight", weight, rows, experts);
+  require_shape(kName, "probability", probability, rows, experts);
   if (weight.size() == 0) return;
-  launch("gumbel_softmax_backward", tiles_for(weight.rows, weight.cols * kBackwardOperations),
-         stream, gumbel_softmax_backward_kernel, grad_logits, grad_weight, weight, probability,
-         rows.batch, epoch);
+  launch(kName, tiles_for(rows, experts * kBackwardOperations), stream,
+         gumbel_softmax_backward_kernel, grad_logits, grad_weight, weight, probability,
+         call.rows.batch, call.epoch);
 }
 
 }  // namespace derrd

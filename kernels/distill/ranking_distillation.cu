@@ -1,5 +1,5 @@
 // Ranking Distillation: the teacher's first K items are as good as observed ones, weighed by their
-// place and by how badly the student ranks them (Tang and Wang, KDD'18).
+// position and by how badly the student ranks them (Tang and Wang, KDD'18).
 //
 // For an anchor with scores r_0..r_{K-1} of the teacher's best and s_1..s_N of random negatives:
 //   a_k    = e^{-k/lambda} / sum_j e^{-j/lambda}
@@ -14,9 +14,9 @@
 // grad_score for their sum; a lane reads what it wrote.
 // Bytes: 8 (K + N) an anchor and 4 (K + N) of its samples; K N comparisons are the larger part.
 //
-// Traps. e^{-k/lambda} underflows for all k >= 1 if lambda is small, and with places counted from 1
-// the sum would be 0: from 0 its first term is 1, and the geometric sum (1 - q^K) / (1 - q) loses
-// no digit with expm1. rank_k is a quotient of integers: a float's floor is off by one where
+// Traps. e^{-k/lambda} underflows for all k >= 1 if lambda is small, and with positions counted
+// from 1 the sum would be 0: from 0 its first term is 1, and the geometric sum (1 - q^K) / (1 - q)
+// loses no digit with expm1. rank_k is a quotient of integers: a float's floor is off by one where
 // (I - 1) c_k / N is whole. softplus and sigmoid share e^-|r| <= 1, so nothing overflows.
 
 #include "kernels/distill/ranking_distillation.h"
@@ -33,7 +33,7 @@ namespace derrd {
 
 namespace {
 
-/// Number of the negatives' scores, of the slots from `first` on, that are above `score`.
+/// Number of scores above `score` in the slots from `first` on that are not empty.
 __device__ __forceinline__ int count_above(float score, const float* __restrict__ scores,
                                            const int32_t* __restrict__ samples, int64_t first,
                                            int64_t slots) {
@@ -119,7 +119,7 @@ void ranking_distillation(Vector<float> loss, Matrix<float> grad_score, Matrix<c
   const int64_t slots = batch.samples.cols;
   require_size(kName, "loss", loss, batch.anchors.capacity);
   require_shape(kName, "score", score, batch.anchors.capacity, slots);
-  require_shape(kName, "gradient of scores", grad_score, batch.anchors.capacity, slots);
+  require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, slots);
   if (options.top < 0 || options.top > slots) {
     throw std::invalid_argument(std::string(kName) + ": the teacher's first " +
                                 std::to_string(options.top) + " of " + std::to_string(slots) +

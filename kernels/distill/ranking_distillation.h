@@ -10,25 +10,25 @@ namespace derrd {
 
 /// Weight of an item of the teacher's list in Ranking Distillation.
 enum class RankWeight {
-  kStatic,        ///< by its place in the list alone
-  kDynamic,       ///< times how far the student ranks it too low
-  kRenormalised,  ///< the same, scaled to a sum of 1 per anchor; 0 where all products are
+  kStatic,        ///< by its position in the list alone
+  kDynamic,       ///< kStatic times how far the student ranks it too low
+  kRenormalised,  ///< kDynamic scaled to a sum of 1 per anchor; 0 where all of an anchor's are 0
 };
 
 struct RankingDistillationOptions {
   int64_t top = 10;        ///< K: the first slots are the teacher's best, in rank order
-  float sharpness = 1.0f;  ///< lambda: the weight of place k falls as exp(-k / lambda)
+  float sharpness = 1.0f;  ///< lambda: the weight of position k falls as exp(-k / lambda)
   float tolerance = 0.1f;  ///< mu: how fast the dynamic weight rises with the ranks' distance
-  int64_t items = 0;       ///< I, that an anchor could have: estimated ranks are among them
+  int64_t items = 0;       ///< I: estimated ranks are below it
   RankWeight weight = RankWeight::kStatic;
-  float scale = 1.0f;  ///< of the gradient alone
+  float scale = 1.0f;  ///< factor of the gradient alone
   AnchorReduction reduction = AnchorReduction::kSum;
 };
 
 /// Ranking Distillation (Tang and Wang, KDD'18) of the batch's anchors: the teacher's first K are
 /// relevant.
 ///   loss_u = share * sum over k = 0..K-1 of w_k softplus(-r_k)
-///   static    w_k = exp(-k / lambda) / sum over all K places
+///   static    w_k = exp(-k / lambda) / sum over all K positions
 ///   dynamic   w_k max(0, tanh(mu (rank_k - k))),  rank_k = floor((I - 1) c_k / N)
 /// with share 1, or 1 / number of anchors, and c_k the number of the anchor's N present negatives
 /// that the student scores above r_k; without negatives rank_k is 0. Weights are constants to the

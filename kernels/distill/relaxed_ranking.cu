@@ -69,9 +69,7 @@ struct Step {
 };
 
 __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_score,
-                                       Matrix<const float> scores, SlotBatch batch,
-                                       int64_t interesting, float scale,
-                                       AnchorReduction reduction) {
+                                       RelaxedRankingCall call) {
   __shared__ SharedArray<float, kBlockTiles * kMaxRankingSamples> shared_score;
   __shared__ SharedArray<float, kBlockTiles*(kMaxRankingSamples + 1)> shared_peak;
   const WarpTile tile = warp_tile();
@@ -79,12 +77,15 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
   const int64_t lanes = tile.size();
   const auto score = part_of(tile, shared_score);
   const auto peak = part_of(tile, shared_peak);
+  const SlotBatch& batch = call.batch;
   const int64_t slots = batch.samples.cols;
+  const int64_t interesting = call.interesting;
   const int64_t begin = batch.anchors.batch->begin;
   const int64_t count = batch.anchors.batch->count;
-  const float share =
-      reduction == AnchorReduction::kMean && count > 0 ? 1.0f / static_cast<float>(count) : 1.0f;
-  const float factor = scale * share;
+  const float share = call.reduction == AnchorReduction::kMean && count > 0
+                          ? 1.0f / static_cast<float>(count)
+                          : 1.0f;
+  const float factor = call.scale * share;
 
   for (const int64_t unit : units_of(tile, loss.size)) {
     if (unit >= count) {  // the same for all lanes
@@ -94,7 +95,7 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[begin + unit]);
     float* __restrict__ grad = grad_score.row(unit);
     // The interesting scores are kept backwards, so that suffixes become prefixes.
-    const float* __restrict__ given = scores.row(unit);
+    const float* __restrict__ given = call.score.row(unit);
     for (int64_t slot = lane; slot < slots; slot += lanes) {
       score[slot < interesting ? interesting - 1 - slot : slot] =
           samples[slot] >= 0 ? given[slot] : kAbsent;
@@ -193,23 +194,24 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
 
 }  // namespace
 
-void relaxed_ranking(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                     SlotBatch batch, int64_t interesting, float scale, AnchorReduction reduction,
+void relaxed_ranking(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                      const Stream& stream) {
   constexpr const char* kName = "relaxed_ranking";
-  const int64_t slots = batch.samples.cols;
-  if (interesting < 0 || interesting > slots || slots > kMaxRankingSamples) {
-    throw std::invalid_argument("relaxed_ranking: an anchor has " + std::to_string(interesting) +
-                                " interesting slots of " + std::to_string(slots) + "; at most " +
+  const int64_t anchors = call.batch.anchors.capacity;
+  const int64_t slots = call.batch.samples.cols;
+  if (call.interesting < 0 || call.interesting > slots || slots > kMaxRankingSamples) {
+    throw std::invalid_argument("relaxed_ranking: an anchor has " +
+                                std::to_string(call.interesting) + " interesting slots of " +
+                                std::to_string(slots) + "; at most " +
                                 std::to_string(kMaxRankingSamples) + " are possible");
   }
-  require_size(kName, "loss", loss, batch.anchors.capacity);
-  require_shape(kName, "score", score, batch.anchors.capacity, slots);
-  require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, slots);
+  require_size(kName, "loss", loss, anchors);
+  require_shape(kName, "score", call.score, anchors, slots);
+  require_shape(kName, "grad_score", grad_score, anchors, slots);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerScore = 30;
   launch(kName, tiles_for(loss.size, slots * kOperationsPerScore), stream, relaxed_ranking_kernel,
-         loss, grad_score, score, batch, interesting, scale, reduction);
+         loss, grad_score, call);
 }
 
 }  // namespace derrd

@@ -4,7 +4,7 @@
 //   forward    h = relu(W_a a_n + W_b b_sample + b_1), further layers, score += w . h + b
 //   backward   dL/dh = g w                        dL/dw += sum over slots of g h
 //              dL/d(W_a a_n) = sum over the slots p of anchor n of dL/dh_p where h_p > 0
-//              dL/d(W_b b_r) = sum over the batch's slots that hold r of the same
+//              dL/d(W_b b_r) = the same sum over the batch's slots that hold r
 //
 // Here are the two ends, per slot and per row; the first layer's sum is neumf_first_layer's, the
 // further layers are linear's, and W_a a, W_b b are products of whole tables.
@@ -21,10 +21,8 @@
 
 #include "kernels/distill/slot_hidden.h"
 
-#include <stdexcept>
-#include <string>
-
 #include "kernels/common/column_sums.h"
+#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
@@ -44,48 +42,47 @@ __global__ void locate_slots_kernel(SlotPairs out, SlotBatch batch) {
     if (n >= anchors.count) continue;
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
     for (int64_t s = tile.thread_rank(); s < slots; s += tile.size()) {
-      out.anchor_places[n * slots + s] = static_cast<int32_t>(n);
+      out.anchor_positions[n * slots + s] = static_cast<int32_t>(n);
       out.other_rows[n * slots + s] = samples[s];
     }
   }
 }
 
-__global__ void slot_output_forward_kernel(Matrix<float> score, Matrix<const float> hidden,
-                                           Vector<const float> weight, Vector<const float> bias,
-                                           SlotBatch batch) {
+__global__ void slot_output_forward_kernel(Matrix<float> score, SlotOutputCall call) {
   const WarpTile tile = warp_tile();
+  const SlotBatch& batch = call.batch;
   const BatchCursor anchors = *batch.anchors.batch;
-  const float* __restrict__ w = weight.data;
+  const int64_t cols = call.hidden.cols;
+  const float* __restrict__ w = call.weight.data;
   for (const int64_t n : units_of(tile, anchors.count)) {
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
     float* __restrict__ out = score.row(n);
     for (int64_t s = 0; s < score.cols; ++s) {
-      const float* __restrict__ h = hidden.row(n * score.cols + s);
+      const float* __restrict__ h = call.hidden.row(n * score.cols + s);
       float sum = 0.0f;
-      for (int64_t k = tile.thread_rank(); k < hidden.cols; k += tile.size()) sum += w[k] * h[k];
+      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) sum += w[k] * h[k];
       sum = cg::reduce(tile, sum, cg::plus<float>());
-      if (tile.thread_rank() == 0 && samples[s] >= 0) out[s] += sum + bias[0];
+      if (tile.thread_rank() == 0 && samples[s] >= 0) out[s] += sum + call.bias[0];
     }
   }
 }
 
 __global__ void slot_output_backward_kernel(Matrix<float> grad_hidden, Matrix<float> sums,
-                                            Matrix<const float> grad_score,
-                                            Matrix<const float> hidden, Vector<const float> weight,
-                                            SlotBatch batch) {
+                                            Matrix<const float> grad_score, SlotOutputCall call) {
   const WarpTile tile = warp_tile();
+  const SlotBatch& batch = call.batch;
   const BatchCursor anchors = *batch.anchors.batch;
-  const int64_t cols = hidden.cols;
-  const float* __restrict__ w = weight.data;
+  const int64_t cols = call.hidden.cols;
+  const float* __restrict__ w = call.weight.data;
   for (const int64_t n : units_of(tile, anchors.count)) {
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
     const float* __restrict__ grad = grad_score.row(n);
     float* __restrict__ sum = sums.row(n);
-    for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) sum[k] = 0.0f;
+    fill_row(tile, sum, cols, 0.0f);
     float bias_sum = 0.0f;
     for (int64_t s = 0; s < grad_score.cols; ++s) {
       const float g = samples[s] >= 0 ? grad[s] : 0.0f;
-      const float* __restrict__ h = hidden.row(n * grad_score.cols + s);
+      const float* __restrict__ h = call.hidden.row(n * grad_score.cols + s);
       float* __restrict__ grad_h = grad_hidden.row(n * grad_score.cols + s);
       for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
         grad_h[k] = g * w[k];
@@ -130,40 +127,39 @@ __device__ __forceinline__ void add_masked(const WarpTile& tile, float* __restri
 
 __global__ void slot_hidden_backward_anchors_kernel(Matrix<float> grad_part,
                                                     Matrix<const float> grad_hidden,
-                                                    Matrix<const float> hidden, SlotBatch batch) {
+                                                    SlotHiddenCall call) {
   const WarpTile tile = warp_tile();
-  const int64_t count = batch.anchors.batch->count;
-  const int64_t slots = batch.samples.cols;
+  const int64_t count = call.batch.anchors.batch->count;
+  const int64_t slots = call.batch.samples.cols;
   const int64_t cols = grad_part.cols;
   for (const int64_t n : units_of(tile, grad_part.rows)) {
     float* __restrict__ sum = grad_part.row(n);
-    for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) sum[k] = 0.0f;
+    fill_row(tile, sum, cols, 0.0f);
     if (n >= count) continue;
     for (int64_t p = n * slots; p < (n + 1) * slots; ++p) {
-      add_masked(tile, sum, grad_hidden.row(p), hidden.row(p), cols);
+      add_masked(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
     }
   }
 }
 
 __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
                                                    Matrix<const float> grad_hidden,
-                                                   Matrix<const float> hidden, SlotBatch batch,
-                                                   SlotIndex index, SlotCode code) {
+                                                   SlotHiddenCall call, SlotCode code) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
-  const BatchOccurrences occurrences = batch_occurrences(index, code, batch.anchors);
-  const int64_t slots = batch.samples.cols;
+  const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
+  const int64_t slots = call.batch.samples.cols;
   const int64_t cols = grad_part.cols;
   for (const int64_t row : units_of(tile, grad_part.rows)) {
     float* __restrict__ sum = grad_part.row(row);
-    for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) sum[k] = 0.0f;
+    fill_row(tile, sum, cols, 0.0f);
     walk_occurrences(tile, collected, occurrences, row, [&](int64_t contributions) {
       for (int64_t i = 0; i < contributions; ++i) {
         const uint32_t occurrence = collected[i];
         const int64_t p =
             static_cast<int64_t>(occurrences.position(occurrence)) * slots + code.slot(occurrence);
-        add_masked(tile, sum, grad_hidden.row(p), hidden.row(p), cols);
+        add_masked(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
       }
     });
   }
@@ -173,7 +169,7 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
 
 void locate_slots(SlotPairs out, SlotBatch batch, const Stream& stream) {
   const int64_t pairs = batch.anchors.capacity * batch.samples.cols;
-  require_size("locate_slots", "anchor_places", out.anchor_places, pairs);
+  require_size("locate_slots", "anchor_positions", out.anchor_positions, pairs);
   require_size("locate_slots", "other_rows", out.other_rows, pairs);
   if (batch.anchors.capacity == 0) return;
   launch("locate_slots", tiles_for(batch.anchors.capacity, batch.samples.cols), stream,
@@ -188,7 +184,7 @@ void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const 
   require_size(kName, "bias", call.bias, 1);
   if (score.size() == 0) return;
   launch(kName, tiles_for(score.rows, score.cols * (cols + 1)), stream, slot_output_forward_kernel,
-         score, call.hidden, call.weight, call.bias, call.batch);
+         score, call);
 }
 
 void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,
@@ -204,43 +200,36 @@ void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const flo
   require_size(kName, "gradients.bias", gradients.bias, 1);
   if (grad_score.size() == 0) return;
   launch(kName, tiles_for(anchors, grad_score.cols * (cols + 1)), stream,
-         slot_output_backward_kernel, gradients.hidden, gradients.sums, grad_score, call.hidden,
-         call.weight, call.batch);
+         slot_output_backward_kernel, gradients.hidden, gradients.sums, grad_score, call);
   launch("slot_output_backward_weights", blocks_for(sum_strips(cols) + 1, anchors * kSumColumns),
          stream, slot_output_backward_weights_kernel, gradients.weight, gradients.bias,
          gradients.sums, call.batch);
 }
 
 void slot_hidden_backward(Matrix<float> grad_anchor_part, Matrix<float> grad_other_part,
-                          Matrix<const float> grad_hidden, Matrix<const float> hidden,
-                          SlotBatch batch, SlotIndex index, const Stream& stream) {
+                          Matrix<const float> grad_hidden, const SlotHiddenCall& call,
+                          const Stream& stream) {
   constexpr const char* kName = "slot_hidden_backward";
-  const int64_t anchors = batch.samples.rows;
+  const SlotBatch& batch = call.batch;
   const int64_t others = grad_other_part.rows;
   const int64_t slots = batch.samples.cols;
-  const int64_t cols = hidden.cols;
+  const int64_t pairs = batch.anchors.capacity * slots;
+  const int64_t cols = call.hidden.cols;
   require_shape(kName, "grad_anchor_part", grad_anchor_part, batch.anchors.capacity, cols);
   require_shape(kName, "grad_other_part", grad_other_part, others, cols);
-  require_shape(kName, "hidden", hidden, batch.anchors.capacity * slots, cols);
-  require_shape(kName, "grad_hidden", grad_hidden, hidden.rows, cols);
-  require_size(kName, "index.offsets", index.offsets, others + 1);
-  require_size(kName, "index.occurrences", index.occurrences, batch.samples.size());
-  require_size(kName, "index.position", index.position, anchors);
-  if (!slot_code_fits(anchors, slots)) {
-    throw std::invalid_argument("slot_hidden_backward: " + std::to_string(anchors) +
-                                " anchors with " + std::to_string(slots) +
-                                " slots do not fit into 32 bits");
-  }
+  require_shape(kName, "hidden", call.hidden, pairs, cols);
+  require_shape(kName, "grad_hidden", grad_hidden, pairs, cols);
+  require_index(kName, call.index, others, batch.samples);
   if (cols == 0) return;
   if (grad_anchor_part.rows > 0) {
     launch("slot_hidden_backward_anchors", tiles_for(grad_anchor_part.rows, slots * cols), stream,
-           slot_hidden_backward_anchors_kernel, grad_anchor_part, grad_hidden, hidden, batch);
+           slot_hidden_backward_anchors_kernel, grad_anchor_part, grad_hidden, call);
   }
   if (others > 0) {
     const int64_t walked = batch.samples.size() / others + 1;
-    const int64_t added = hidden.size() / others + cols;
+    const int64_t added = grad_hidden.size() / others + cols;
     launch("slot_hidden_backward_others", tiles_for(others, walked + added), stream,
-           slot_hidden_backward_others_kernel, grad_other_part, grad_hidden, hidden, batch, index,
+           slot_hidden_backward_others_kernel, grad_other_part, grad_hidden, call,
            slot_code(slots));
   }
 }

@@ -9,21 +9,21 @@
 
 namespace derrd {
 
-// The slots of a ranking loss as pairs for a perceptron: slot s of the batch's n-th anchor is pair
-// n * S + s; the active ones are the first count * S. An empty slot is a pair without a row.
+// Slots of a ranking loss as pairs for a perceptron: slot s of the batch's n-th anchor is pair
+// n * S + s; the first count * S are active. An empty slot is a pair without a row.
 
 /// Memory that locate_slots writes, for anchors.capacity * S pairs.
 struct SlotPairs {
-  Vector<int32_t> anchor_places;  ///< n, the place among the batch's distinct anchors
-  Vector<int32_t> other_rows;     ///< the sample: a row of the other table, or -1
-  int32_t* active = nullptr;      ///< device memory: count * S
+  Vector<int32_t> anchor_positions;  ///< n, position among the batch's distinct anchors
+  Vector<int32_t> other_rows;        ///< the sample: a row of the other table, or -1
+  int32_t* active = nullptr;         ///< device memory: count * S
 
-  /// Pairs as neumf_first_layer_forward takes them, with the anchors in the users' place.
-  PairRows rows() const { return {anchor_places, other_rows, {active}}; }
+  /// Pairs as neumf_first_layer_forward takes them, with anchors for users.
+  PairRows rows() const { return {anchor_positions, other_rows, {active}}; }
 };
 
 /// Finds the pairs of the batch's slots.
-/// @param out overwritten; of the vectors the active pairs
+/// @param out overwritten; only the active pairs of the vectors
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_slots(SlotPairs out, SlotBatch batch, const Stream& stream);
 
@@ -57,15 +57,22 @@ void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const 
 void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,
                           const SlotOutputCall& call, const Stream& stream);
 
+/// Arguments of the first layer's backward pass over the slots. A view.
+struct SlotHiddenCall {
+  Matrix<const float> hidden;  ///< [anchors.capacity * S, H] of neumf_first_layer_forward
+  SlotBatch batch;
+  SlotIndex index;  ///< inverse of batch.samples
+};
+
 /// Gradients of neumf_first_layer_forward by its two parts, over the slots that are not empty:
 ///   grad_anchor_part[n] = sum over n's slots p, ascending, of grad_hidden_p where hidden_p > 0
-///   grad_other_part[r]  = that sum over the batch's slots that hold r
+///   grad_other_part[r]  = the same sum over the batch's slots that hold r
 /// @param grad_anchor_part [anchors.capacity, H] overwritten; 0 beyond the batch's anchors
 /// @param grad_other_part [other rows, H] overwritten
-/// @param grad_hidden, hidden [anchors.capacity * S, H]
+/// @param grad_hidden [anchors.capacity * S, H]
 /// @throws std::invalid_argument if the shapes do not fit, or anchors and slots exceed 32 bits.
 void slot_hidden_backward(Matrix<float> grad_anchor_part, Matrix<float> grad_other_part,
-                          Matrix<const float> grad_hidden, Matrix<const float> hidden,
-                          SlotBatch batch, SlotIndex index, const Stream& stream);
+                          Matrix<const float> grad_hidden, const SlotHiddenCall& call,
+                          const Stream& stream);
 
 }  // namespace derrd

@@ -1,15 +1,15 @@
 // The distinct rows in the slots of a batch's anchors: IR-RRD takes the items' side of the loss for
 // each item that was sampled for one of the batch's users.
 //
-//   held(r)  = some slot that holds r belongs to an anchor of the batch
-//   place(r) = sum of held(r') over r' < r                       rows[place(r)] = r where held(r)
+//   held(r)     = some slot that holds r belongs to an anchor of the batch
+//   position(r) = sum of held(r') over r' < r             rows[position(r)] = r where held(r)
 //
 // The inverse of the samples exists already, for the gradients: a row's tile walks the slots that
-// hold it and stops at the first whose anchor is in the batch. No sort, no atomics, ascending rows.
+// hold it and stops at the first one with an anchor in the batch. No sort, no atomics; ascending.
 //
-// Shapes: A anchors of S slots, R rows. Threads: a tile per row, then, for the places, one per row.
-// Bytes: at most 8 A S for the walk, in practice a fraction: rows with many occurrences stop early;
-// 20 R for the flags, their sum and the rows.
+// Shapes: A anchors of S slots, R rows. Threads: a tile per row, then, for the positions, one per
+// row. Bytes: at most 8 A S for the walk, in practice a fraction: rows with many occurrences stop
+// early; 20 R for the flags, their sum and the rows.
 //
 // Trap: anchors that mark their rows would race; harmless on the device, but undefined.
 
@@ -40,7 +40,7 @@ __global__ void slot_rows_flags_kernel(Vector<int32_t> flags, RowSegments anchor
       const int64_t i = base + lane;
       bool mine = false;
       if (i < last) {
-        // An anchor outside the batch stands at -1, which is no position as an unsigned number.
+        // An anchor outside the batch has the position -1, which is large as an unsigned number.
         const int64_t position = index.position[code.anchor(index.occurrences[i])];
         mine = static_cast<uint64_t>(position - begin) < count;
       }
@@ -51,12 +51,12 @@ __global__ void slot_rows_flags_kernel(Vector<int32_t> flags, RowSegments anchor
 }
 
 __global__ void slot_rows_kernel(Vector<int32_t> rows, BatchCursor* batch,
-                                 Vector<const int32_t> places, const BatchCursor* anchors) {
-  for (const int64_t row : units_of(SingleThread{}, places.size)) {
+                                 Vector<const int32_t> positions, const BatchCursor* anchors) {
+  for (const int64_t row : units_of(SingleThread{}, positions.size)) {
     if (row == rows.size) {
-      *batch = {anchors->number, 0, places[row]};
-    } else if (places[row + 1] > places[row]) {
-      rows[places[row]] = static_cast<int32_t>(row);
+      *batch = {anchors->number, 0, positions[row]};
+    } else if (positions[row + 1] > positions[row]) {
+      rows[positions[row]] = static_cast<int32_t>(row);
     }
   }
 }
@@ -67,15 +67,15 @@ void find_slot_rows(SlotRows out, RowSegments anchors, SlotIndex index, int64_t 
                     const Stream& stream) {
   constexpr const char* kName = "find_slot_rows";
   const int64_t rows = out.rows.size;
-  require_size(kName, "places", out.places, rows + 1);
+  require_size(kName, "positions", out.positions, rows + 1);
   require_size(kName, "offsets", index.offsets, rows + 1);
   require_size(kName, "occurrences", index.occurrences, index.position.size * slots);
   const int64_t walked = index.occurrences.size / (rows + 1) + 1;
-  launch("slot_rows_flags", tiles_for(rows + 1, walked), stream, slot_rows_flags_kernel, out.places,
-         anchors, index, slot_code(slots));
-  exclusive_sum(out.places, Vector<const int32_t>(out.places), out.scratch, stream);
+  launch("slot_rows_flags", tiles_for(rows + 1, walked), stream, slot_rows_flags_kernel,
+         out.positions, anchors, index, slot_code(slots));
+  exclusive_sum(out.positions, Vector<const int32_t>(out.positions), out.scratch, stream);
   launch(kName, threads_for(rows + 1), stream, slot_rows_kernel, out.rows, out.batch,
-         Vector<const int32_t>(out.places), anchors.batch);
+         Vector<const int32_t>(out.positions), anchors.batch);
 }
 
 }  // namespace derrd

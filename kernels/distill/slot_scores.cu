@@ -20,12 +20,8 @@
 
 #include "kernels/distill/slot_scores.h"
 
-#include <stdexcept>
-#include <string>
-
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
-#include "kernels/epoch/ranking_slots.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -65,14 +61,13 @@ __device__ __forceinline__ void score_row(const WarpTile& tile, float* __restric
   }
 }
 
-__global__ void slot_scores_forward_kernel(Matrix<float> score,
-                                           Matrix<const float> anchor_embedding,
-                                           Matrix<const float> other_embedding, SlotBatch batch) {
+__global__ void slot_scores_forward_kernel(Matrix<float> score, SlotScoresCall call) {
   const WarpTile tile = warp_tile();
+  const SlotBatch& batch = call.batch;
   const int64_t begin = batch.anchors.batch->begin;
   for (const int64_t n : units_of(tile, batch.anchors.batch->count)) {
     const int64_t row = batch.anchors.rows[begin + n];
-    score_row(tile, score.row(n), anchor_embedding.row(row), other_embedding,
+    score_row(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
               batch.samples.row(row), batch.samples.cols);
   }
 }
@@ -112,11 +107,11 @@ __device__ __forceinline__ void add_rows(const WarpTile& tile, float* __restrict
 
 __global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
                                                     Matrix<const float> grad_score,
-                                                    Matrix<const float> other_embedding,
-                                                    SlotBatch batch) {
+                                                    SlotScoresCall call) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
+  const SlotBatch& batch = call.batch;
   const int64_t slots = batch.samples.cols;
   const int64_t begin = batch.anchors.batch->begin;
   for (const int64_t n : units_of(tile, batch.anchors.batch->count)) {
@@ -126,7 +121,7 @@ __global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
     walk_slots(tile, collected, samples, slots, [&](int64_t contributions) {
       add_rows(
           tile, grad_anchor.row(row), grad_anchor.cols, collected, contributions,
-          [&](uint32_t slot) { return other_embedding.row(samples[slot]); },
+          [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
           [&](uint32_t slot) { return weights[slot]; });
     });
   }
@@ -134,18 +129,16 @@ __global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
 
 __global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
                                                    Matrix<const float> grad_score,
-                                                   Matrix<const float> anchor_embedding,
-                                                   SlotBatch batch, SlotIndex index,
-                                                   SlotCode code) {
+                                                   SlotScoresCall call, SlotCode code) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
-  const BatchOccurrences occurrences = batch_occurrences(index, code, batch.anchors);
+  const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
   for (const int64_t row : units_of(tile, grad_other.rows)) {
     walk_occurrences(tile, collected, occurrences, row, [&](int64_t contributions) {
       add_rows(
           tile, grad_other.row(row), grad_other.cols, collected, contributions,
-          [&](uint32_t occurrence) { return anchor_embedding.row(code.anchor(occurrence)); },
+          [&](uint32_t occurrence) { return call.anchor_embedding.row(code.anchor(occurrence)); },
           [&](uint32_t occurrence) {
             return grad_score.row(occurrences.position(occurrence))[code.slot(occurrence)];
           });
@@ -155,51 +148,39 @@ __global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
 
 }  // namespace
 
-void slot_scores_forward(Matrix<float> score, Matrix<const float> anchor_embedding,
-                         Matrix<const float> other_embedding, SlotBatch batch,
-                         const Stream& stream) {
+void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const Stream& stream) {
   constexpr const char* kName = "slot_scores_forward";
-  const int64_t slots = batch.samples.cols;
-  const int64_t cols = other_embedding.cols;
-  require_shape(kName, "samples", batch.samples, anchor_embedding.rows, slots);
-  require_shape(kName, "anchor_embedding", anchor_embedding, anchor_embedding.rows, cols);
-  require_shape(kName, "score", score, batch.anchors.capacity, slots);
+  const int64_t slots = call.batch.samples.cols;
+  const int64_t cols = call.other_embedding.cols;
+  require_shape(kName, "anchor_embedding", call.anchor_embedding, call.batch.samples.rows, cols);
+  require_shape(kName, "score", score, call.batch.anchors.capacity, slots);
   if (score.size() == 0) return;
   launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream, slot_scores_forward_kernel,
-         score, anchor_embedding, other_embedding, batch);
+         score, call);
 }
 
 void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
-                          Matrix<const float> grad_score, Matrix<const float> anchor_embedding,
-                          Matrix<const float> other_embedding, SlotBatch batch, SlotIndex index,
+                          Matrix<const float> grad_score, const SlotScoresCall& call,
                           const Stream& stream) {
   constexpr const char* kName = "slot_scores_backward";
-  const int64_t anchors = anchor_embedding.rows;
-  const int64_t others = other_embedding.rows;
+  const SlotBatch& batch = call.batch;
+  const int64_t anchors = batch.samples.rows;
+  const int64_t others = call.other_embedding.rows;
   const int64_t slots = batch.samples.cols;
-  const int64_t cols = other_embedding.cols;
-  require_shape(kName, "samples", batch.samples, anchors, slots);
-  require_shape(kName, "anchor_embedding", anchor_embedding, anchors, cols);
+  const int64_t cols = call.other_embedding.cols;
+  require_shape(kName, "anchor_embedding", call.anchor_embedding, anchors, cols);
   require_shape(kName, "grad_anchor", grad_anchor, anchors, cols);
   require_shape(kName, "grad_other", grad_other, others, cols);
   require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, slots);
-  require_size(kName, "index.offsets", index.offsets, others + 1);
-  require_size(kName, "index.occurrences", index.occurrences, batch.samples.size());
-  require_size(kName, "index.position", index.position, anchors);
-  if (!slot_code_fits(anchors, slots)) {
-    throw std::invalid_argument("slot_scores_backward: " + std::to_string(anchors) +
-                                " anchors with " + std::to_string(slots) +
-                                " slots do not fit into 32 bits");
-  }
+  require_index(kName, call.index, others, batch.samples);
   if (grad_score.size() == 0 || cols == 0) return;
   launch("slot_scores_backward_anchors", tiles_for(grad_score.rows, slots * cols), stream,
-         slot_scores_backward_anchors_kernel, grad_anchor, grad_score, other_embedding, batch);
+         slot_scores_backward_anchors_kernel, grad_anchor, grad_score, call);
   if (others == 0) return;
   const int64_t walked = batch.samples.size() / others + 1;
   const int64_t added = grad_score.size() * cols / others;
   launch("slot_scores_backward_others", tiles_for(others, walked + added), stream,
-         slot_scores_backward_others_kernel, grad_other, grad_score, anchor_embedding, batch, index,
-         slot_code(slots));
+         slot_scores_backward_others_kernel, grad_other, grad_score, call, slot_code(slots));
 }
 
 void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const float> item_embedding,

@@ -8,21 +8,21 @@
 
 namespace derrd {
 
-/// Rows of one table (the anchors: users, or items) with sampled rows of the other table, of which
-/// the batch takes those of its anchors. A view.
+/// Sampled rows of one table for each row of another (the anchors: users or items), and the batch's
+/// anchors. A view.
 struct SlotBatch {
-  Matrix<const int32_t> samples;  ///< [anchor rows, S] rows of the other table; -1: the slot is
-                                  ///< empty and takes no part
-  RowSegments anchors;            ///< the distinct anchors of the batch
+  /// [anchor rows, S] rows of the other table; -1: the slot is empty and takes no part.
+  Matrix<const int32_t> samples;
+  RowSegments anchors;  ///< the distinct anchors of the batch
 };
 
 /// Inverse of SlotBatch::samples, valid as long as they are, and the batch's anchors. A view.
 struct SlotIndex {
-  Vector<const int32_t> offsets;       ///< [other rows + 1] row r is held by the slots
-                                       ///< occurrences[offsets[r] .. offsets[r + 1])
+  /// [other rows + 1]: row r is held by the slots occurrences[offsets[r] .. offsets[r + 1]).
+  Vector<const int32_t> offsets;
   Vector<const uint32_t> occurrences;  ///< [anchor rows * S] slot_code(S) of anchor and slot
-  Vector<const int32_t> position;      ///< [anchor rows] of locate_rows: where each anchor stands
-                                       ///< in anchors.rows, if it occurs in the batch
+  /// [anchor rows] of locate_rows: position of each anchor in anchors.rows, if the batch has it.
+  Vector<const int32_t> position;
 };
 
 /// Reduction of the anchors' losses over a batch.
@@ -31,15 +31,20 @@ enum class AnchorReduction {
   kMean,  ///< divided by the number of the batch's anchors, as Section 4.2.3 prints it
 };
 
+/// One pass over a batch's slots: the same value for forward and backward. A view.
+struct SlotScoresCall {
+  Matrix<const float> anchor_embedding;  ///< [anchor rows, D]
+  Matrix<const float> other_embedding;   ///< [other rows, D]
+  SlotBatch batch;
+  SlotIndex index = {};  ///< inverse of batch.samples; the forward pass does not read it
+};
+
 /// Inner products of the batch's anchors with their slots' rows:
 ///   score[n, slot] = anchor_embedding[anchor n] . other_embedding[samples[anchor n, slot]].
 /// @param score [anchors.capacity, S] 0 for an empty slot; rows beyond the batch's anchors are left
 ///   alone. Overwritten.
-/// @param anchor_embedding [anchor rows, D], other_embedding [other rows, D]
 /// @throws std::invalid_argument if the shapes do not fit.
-void slot_scores_forward(Matrix<float> score, Matrix<const float> anchor_embedding,
-                         Matrix<const float> other_embedding, SlotBatch batch,
-                         const Stream& stream);
+void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const Stream& stream);
 
 /// Gradients of slot_scores_forward by both tables. Each row is summed by one tile in a fixed
 /// order.
@@ -49,8 +54,7 @@ void slot_scores_forward(Matrix<float> score, Matrix<const float> anchor_embeddi
 /// @param grad_score [anchors.capacity, S]; read where a slot is not empty
 /// @throws std::invalid_argument if the shapes do not fit, or anchors and slots exceed 32 bits.
 void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
-                          Matrix<const float> grad_score, Matrix<const float> anchor_embedding,
-                          Matrix<const float> other_embedding, SlotBatch batch, SlotIndex index,
+                          Matrix<const float> grad_score, const SlotScoresCall& call,
                           const Stream& stream);
 
 /// Inner products of adjacent users with an item list each:

@@ -1,12 +1,15 @@
 #pragma once
 
-// Walks over the slots of a ranking loss that contribute to a row's gradient: those of an anchor,
-// or those of the batch that hold a row of the other table. They are collected in shared memory in
+// Walks over the slots of a ranking loss that contribute to a row's gradient: an anchor's slots, or
+// the batch's slots that hold a row of the other table. They are collected in shared memory in
 // their order, kChunk at a time, and handed on together, so that the caller can fetch several rows
 // at once. Only .cu files include it.
 
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 
+#include "kernels/common/shapes.h"
 #include "kernels/common/tile_part.h"
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/ranking_slots.h"
@@ -15,11 +18,11 @@
 namespace derrd {
 
 constexpr int64_t kChunk = 128;  // a multiple of the lanes
-/// The slots that a tile has collected; of a `SharedArray<uint32_t, kBlockTiles * kChunk>`.
+/// Slots that a tile has collected: its part of a `SharedArray<uint32_t, kBlockTiles * kChunk>`.
 using Contributions = TilePart<uint32_t, kBlockTiles * kChunk>;
 
-/// Compacts: appends the slots of the lanes that contribute, in the order of lanes, behind `count`;
-/// gives the new count. The other lanes write behind them, where the next slots will stand: every
+/// Appends the slots of the lanes that contribute, in the order of lanes, behind the first `count`;
+/// returns the new count. The other lanes write behind them, where the next slots will stand: every
 /// lane writes, which spares the CPU a branch that it could not predict.
 __device__ __forceinline__ int64_t compact(const WarpTile& tile, Contributions slots, int64_t count,
                                            bool contributes, uint32_t slot) {
@@ -31,7 +34,7 @@ __device__ __forceinline__ int64_t compact(const WarpTile& tile, Contributions s
   return count + all;
 }
 
-/// Collects the numbers of the slots that are not empty; calls use(how many) for every chunk.
+/// Collects the numbers of the slots that are not empty; calls use(count) for every chunk.
 template <class Use>
 __device__ __forceinline__ void walk_slots(const WarpTile& tile, Contributions collected,
                                            const int32_t* __restrict__ samples, int64_t slots,
@@ -49,15 +52,16 @@ __device__ __forceinline__ void walk_slots(const WarpTile& tile, Contributions c
   }
 }
 
-/// The occurrences of the other table's rows, and which of them are the batch's. A view.
+/// Occurrences of the other table's rows in the slots of all anchors, and where the batch's anchors
+/// lie. A view.
 struct BatchOccurrences {
   SlotIndex index;
   SlotCode code;
-  int64_t begin;   ///< of the batch's anchors
-  uint64_t count;  ///< of them
+  int64_t begin;   ///< position of the batch's first anchor
+  uint64_t count;  ///< number of the batch's anchors
 
-  /// Position of an occurrence's anchor among the batch's anchors. An anchor outside the batch
-  /// stands at -1, which is no position either as an unsigned number.
+  /// Position of an occurrence's anchor among the batch's anchors; `count` or more if the batch
+  /// does not have it (its position -1 is large as an unsigned number).
   __device__ uint64_t position(uint32_t occurrence) const {
     return static_cast<uint64_t>(index.position[code.anchor(occurrence)] - begin);
   }
@@ -68,7 +72,7 @@ __device__ __forceinline__ BatchOccurrences batch_occurrences(SlotIndex index, S
   return {index, code, batch.begin, static_cast<uint64_t>(batch.count)};
 }
 
-/// Collects the occurrences of a row of the other table in the batch; calls use(how many) for every
+/// Collects the occurrences of a row of the other table in the batch; calls use(count) for every
 /// chunk of its occurrences.
 template <class Use>
 __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contributions collected,
@@ -87,6 +91,21 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
     }
     use(count);
     tile.sync();  // before the next slots
+  }
+}
+
+/// @throws std::invalid_argument if the index is not one of `samples` over `others` rows, or
+/// anchors
+///   and slots exceed 32 bits.
+inline void require_index(const char* operation, const SlotIndex& index, int64_t others,
+                          Matrix<const int32_t> samples) {
+  require_size(operation, "index.offsets", index.offsets, others + 1);
+  require_size(operation, "index.occurrences", index.occurrences, samples.size());
+  require_size(operation, "index.position", index.position, samples.rows);
+  if (!slot_code_fits(samples.rows, samples.cols)) {
+    throw std::invalid_argument(std::string(operation) + ": " + std::to_string(samples.rows) +
+                                " anchors with " + std::to_string(samples.cols) +
+                                " slots do not fit into 32 bits");
   }
 }
 

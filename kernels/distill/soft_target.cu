@@ -37,11 +37,11 @@ __global__ void soft_targets_kernel(Vector<float> target, Vector<const float> te
 }
 
 __global__ void soft_target_loss_kernel(Vector<float> loss, Matrix<float> grad_score,
-                                        Matrix<const float> score, Matrix<const float> target,
-                                        SlotBatch batch, float scale) {
+                                        SoftTargetCall call) {
   const WarpTile tile = warp_tile();
+  const SlotBatch& batch = call.batch;
   const int64_t lane = tile.thread_rank();
-  const int64_t slots = score.cols;
+  const int64_t slots = batch.samples.cols;
   const int64_t begin = batch.anchors.batch->begin;
   const int64_t count = batch.anchors.batch->count;
   for (const int64_t unit : units_of(tile, loss.size)) {
@@ -51,8 +51,8 @@ __global__ void soft_target_loss_kernel(Vector<float> loss, Matrix<float> grad_s
     }
     const int64_t row = batch.anchors.rows[begin + unit];
     const int32_t* __restrict__ samples = batch.samples.row(row);
-    const float* __restrict__ targets = target.row(row);
-    const float* __restrict__ scores = score.row(unit);
+    const float* __restrict__ targets = call.target.row(row);
+    const float* __restrict__ scores = call.score.row(unit);
     float* __restrict__ grad = grad_score.row(unit);
     float lane_loss = 0.0f;
     for (int64_t slot = lane; slot < slots; slot += tile.size()) {
@@ -63,7 +63,7 @@ __global__ void soft_target_loss_kernel(Vector<float> loss, Matrix<float> grad_s
       const float e = exp_vectorized(-size);
       const float term = size * (s > 0.0f ? 1.0f - q : q) + log_one_plus(e);
       lane_loss += present * term;
-      grad[slot] = present * scale * (sigmoid_from(s, e) - q);
+      grad[slot] = present * call.scale * (sigmoid_from(s, e) - q);
     }
     lane_loss = cg::reduce(tile, lane_loss, cg::plus<float>());
     if (lane == 0) loss[unit] = lane_loss;
@@ -85,19 +85,19 @@ void soft_targets(Matrix<float> target, Matrix<const float> teacher_score, float
          target.flat(), teacher_score.flat(), t1, t2);
 }
 
-void soft_target_loss(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                      Matrix<const float> target, SlotBatch batch, float scale,
+void soft_target_loss(Vector<float> loss, Matrix<float> grad_score, const SoftTargetCall& call,
                       const Stream& stream) {
   constexpr const char* kName = "soft_target_loss";
-  const int64_t slots = batch.samples.cols;
-  require_size(kName, "loss", loss, batch.anchors.capacity);
-  require_shape(kName, "score", score, batch.anchors.capacity, slots);
-  require_shape(kName, "gradient of scores", grad_score, batch.anchors.capacity, slots);
-  require_shape(kName, "target", target, batch.samples.rows, slots);
+  const int64_t anchors = call.batch.anchors.capacity;
+  const int64_t slots = call.batch.samples.cols;
+  require_size(kName, "loss", loss, anchors);
+  require_shape(kName, "score", call.score, anchors, slots);
+  require_shape(kName, "grad_score", grad_score, anchors, slots);
+  require_shape(kName, "target", call.target, call.batch.samples.rows, slots);
   if (loss.size == 0) return;
   constexpr int64_t kOperations = 30;
   launch(kName, tiles_for(loss.size, slots * kOperations), stream, soft_target_loss_kernel, loss,
-         grad_score, score, target, batch, scale);
+         grad_score, call);
 }
 
 }  // namespace derrd

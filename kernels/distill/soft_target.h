@@ -13,9 +13,17 @@ namespace derrd {
 /// @param target [rows, n], may be `teacher_score`. Overwritten.
 /// @param teacher_score [rows, n]
 /// @param t1 temperature, positive; t2 is added to every score before
-/// @throws std::invalid_argument if shapes do not fit or t1 is not positive.
+/// @throws std::invalid_argument if the shapes do not fit or t1 is not positive.
 void soft_targets(Matrix<float> target, Matrix<const float> teacher_score, float t1, float t2,
                   const Stream& stream);
+
+/// Arguments of Collaborative Distillation's loss, over n slots an anchor. A view.
+struct SoftTargetCall {
+  Matrix<const float> score;   ///< [anchors.capacity, n], finite also where a slot is empty
+  Matrix<const float> target;  ///< [anchor rows, n] in [0, 1], also where a slot is empty
+  SlotBatch batch;
+  float scale = 1.0f;  ///< factor of the gradient alone
+};
 
 /// Collaborative Distillation (Lee et al., ICDM'19) of the batch's anchors: the binary cross
 /// entropy of the student's sigmoid(s) against soft targets q.
@@ -24,11 +32,8 @@ void soft_targets(Matrix<float> target, Matrix<const float> teacher_score, float
 /// @param loss [anchors.capacity] without scale; zero beyond the batch's anchors. Overwritten.
 /// @param grad_score [anchors.capacity, n] scale * dL/dscore; zero for empty slots, rows beyond the
 ///   batch's anchors are left alone. Overwritten.
-/// @param score [anchors.capacity, n], finite also where a slot is empty
-/// @param target [anchor rows, n] in [0, 1], by the slots of batch.samples; empty ones as well
-/// @throws std::invalid_argument if shapes do not fit.
-void soft_target_loss(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                      Matrix<const float> target, SlotBatch batch, float scale,
+/// @throws std::invalid_argument if the shapes do not fit.
+void soft_target_loss(Vector<float> loss, Matrix<float> grad_score, const SoftTargetCall& call,
                       const Stream& stream);
 
 }  // namespace derrd

@@ -46,49 +46,4 @@ std::vector<double> relaxed_ranking_grad(const std::vector<double>& scores,
   return grad;
 }
 
-std::vector<double> RelaxedRankingCase::scores(int64_t user) const {
-  std::vector<double> result(static_cast<size_t>(slots), 0.0);
-  for (int64_t slot = 0; slot < slots; ++slot) {
-    const int32_t item = samples[static_cast<size_t>(user * slots + slot)];
-    for (int64_t d = 0; item >= 0 && d < cols; ++d) {
-      result[static_cast<size_t>(slot)] += user_embedding[static_cast<size_t>(user * cols + d)] *
-                                           item_embedding[static_cast<size_t>(item * cols + d)];
-    }
-  }
-  return result;
-}
-
-std::vector<bool> RelaxedRankingCase::present(int64_t user) const {
-  std::vector<bool> result;
-  for (int64_t slot = 0; slot < slots; ++slot) {
-    result.push_back(samples[static_cast<size_t>(user * slots + slot)] >= 0);
-  }
-  return result;
-}
-
-double RelaxedRankingCase::loss(int64_t user) const {
-  return relaxed_ranking_loss(scores(user), present(user), interesting);
-}
-
-RelaxedRankingGradients relaxed_ranking_backward(const RelaxedRankingCase& c,
-                                                 const std::vector<int32_t>& batch, double scale) {
-  RelaxedRankingGradients grad = {std::vector<double>(c.user_embedding.size(), 0.0),
-                                  std::vector<double>(c.item_embedding.size(), 0.0)};
-  for (const int32_t user : batch) {
-    const std::vector<double> of_score =
-        relaxed_ranking_grad(c.scores(user), c.present(user), c.interesting);
-    for (int64_t slot = 0; slot < c.slots; ++slot) {
-      const int32_t item = c.samples[static_cast<size_t>(user * c.slots + slot)];
-      const double weight = scale * of_score[static_cast<size_t>(slot)];
-      for (int64_t d = 0; item >= 0 && d < c.cols; ++d) {
-        const auto u = static_cast<size_t>(user * c.cols + d);
-        const auto i = static_cast<size_t>(item * c.cols + d);
-        grad.user[u] += weight * c.item_embedding[i];
-        grad.item[i] += weight * c.user_embedding[u];
-      }
-    }
-  }
-  return grad;
-}
-
 }  // namespace derrd::oracle

@@ -1,4 +1,4 @@
-#include "kernels/distill/gumbel_softmax.h"
+#include "tests/cases/gumbel_softmax.h"
 
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
@@ -7,54 +7,34 @@ namespace derrd::bench::gumbel_softmax_bench {
 namespace {
 
 /// range(0) entities, range(1) experts.
-struct Gate {
+struct Gate : cases::GumbelSoftmaxCase<DeviceArray> {
   explicit Gate(const benchmark::State& state)
-      : rows(state.range(0)),
-        experts(state.range(1)),
-        logits(normal_array(rows * experts, 1)),
-        grad_weight(random_array(rows * experts, 2)),
-        weight(zero_array<float>(rows * experts)),
-        probability(zero_array<float>(rows * experts)),
-        grad_logits(zero_array<float>(rows * experts)),
-        cursor(one_batch(rows)),
-        epoch(to_device(std::vector<EpochState>{{7, 0.5f}})) {
+      : GumbelSoftmaxCase({.capacity = state.range(0),
+                           .count = static_cast<int32_t>(state.range(0)),
+                           .experts = state.range(1)},
+                          {7, 0.5f}, normal_array(state.range(0) * state.range(1), 1)),
+        grad_weight(random_array(logits.size(), 2)) {
     forward();
-  }
-
-  RowSegments segments() const { return {{}, {}, {}, cursor.data(), rows}; }
-  void forward() const {
-    gumbel_softmax_forward(weight.matrix(rows, experts), probability.matrix(rows, experts),
-                           logits.matrix(rows, experts), segments(), {}, epoch.data(), stream());
-  }
-  void backward() const {
-    gumbel_softmax_backward(grad_logits.matrix(rows, experts), grad_weight.matrix(rows, experts),
-                            weight.matrix(rows, experts), probability.matrix(rows, experts),
-                            segments(), epoch.data(), stream());
   }
   /// Adds the time per weight, the figure that the random numbers and logarithms decide.
   void report(benchmark::State& state) const {
     state.counters["s/weight"] = benchmark::Counter(
-        static_cast<double>(rows * experts),
+        static_cast<double>(logits.size()),
         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
   }
 
-  int64_t rows, experts;
-  DeviceArray<float> logits, grad_weight, weight, probability, grad_logits;
-  DeviceArray<BatchCursor> cursor;
-  DeviceArray<EpochState> epoch;
+  DeviceArray<float> grad_weight;
 };
 
 void forward(benchmark::State& state) {
   const Gate& gate = kept_data<Gate, 2>(state);
-  measure(state, {.bytes = 12.0 * static_cast<double>(gate.rows * gate.experts)},
-          [&] { gate.forward(); });
+  measure(state, gate.forward_work(), [&] { gate.forward(); });
   gate.report(state);
 }
 
 void backward(benchmark::State& state) {
   const Gate& gate = kept_data<Gate, 2>(state);
-  measure(state, {.bytes = 16.0 * static_cast<double>(gate.rows * gate.experts)},
-          [&] { gate.backward(); });
+  measure(state, gate.backward_work(), [&] { gate.backward(gate.grad_weight); });
   gate.report(state);
 }
 

@@ -9,13 +9,12 @@ namespace {
 /// range(0) anchors, range(1) of the teacher's items, range(2) negatives.
 void run(benchmark::State& state, RankWeight weight) {
   const int64_t top = state.range(1);
-  const ScoredBatch batch(state.range(0), top + state.range(2));
+  const auto batch = scored_batch(state.range(0), top + state.range(2));
   const RankingDistillationOptions options = {.top = top, .items = 25'000, .weight = weight};
   // Samples and scores read, the gradient written.
-  measure(state, {.bytes = 12 * batch.pairs()}, [&] {
-    ranking_distillation(batch.loss.view(), batch.grad_score.matrix(batch.anchors, batch.slots),
-                         batch.score.matrix(batch.anchors, batch.slots), batch.view(), options,
-                         stream());
+  measure(state, {.bytes = 12 * batch.batch_slots()}, [&] {
+    ranking_distillation(batch.loss.view(), batch.gradient(), batch.scores(), batch.batch(),
+                         options, stream());
   });
 }
 

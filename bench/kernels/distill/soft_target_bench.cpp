@@ -7,23 +7,20 @@ namespace derrd::bench::soft_target_bench {
 namespace {
 
 void loss(benchmark::State& state) {
-  const ScoredBatch batch(state.range(0), state.range(1));
-  const DeviceArray<float> target(batch.score.size());
-  const auto matrix = [&](const DeviceArray<float>& array) {
-    return array.matrix(batch.anchors, batch.slots);
-  };
-  soft_targets(matrix(target), matrix(batch.score), 2.0f, 0.0f, stream());
-  measure(state, {.bytes = 16 * batch.pairs()}, [&] {
-    soft_target_loss(batch.loss.view(), matrix(batch.grad_score), matrix(batch.score),
-                     matrix(target), batch.view(), 1.0f, stream());
+  const auto batch = scored_batch(state.range(0), state.range(1));
+  const DeviceArray<float> memory(batch.score.size());
+  const Matrix<float> target = memory.matrix(batch.anchors, batch.slots);
+  soft_targets(target, batch.scores(), 2.0f, 0.0f, stream());
+  measure(state, {.bytes = 16 * batch.batch_slots()}, [&] {
+    soft_target_loss(batch.loss.view(), batch.gradient(),
+                     {.score = batch.scores(), .target = target, .batch = batch.batch()}, stream());
   });
 }
 void targets(benchmark::State& state) {
-  const ScoredBatch batch(state.range(0), state.range(1));
+  const auto batch = scored_batch(state.range(0), state.range(1));
   const DeviceArray<float> target(batch.score.size());
-  measure(state, {.bytes = 8 * batch.pairs()}, [&] {
-    soft_targets(target.matrix(batch.anchors, batch.slots),
-                 batch.score.matrix(batch.anchors, batch.slots), 2.0f, 0.0f, stream());
+  measure(state, {.bytes = 8 * batch.batch_slots()}, [&] {
+    soft_targets(target.matrix(batch.anchors, batch.slots), batch.scores(), 2.0f, 0.0f, stream());
   });
 }
 void shapes(benchmark::internal::Benchmark* benchmark) {

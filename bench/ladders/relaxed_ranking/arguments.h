@@ -1,7 +1,7 @@
 #pragma once
 
-// What the levels share besides their contract: the arguments as one value, which goes to the
-// kernel as it is, and a user's rows in them. For .cu files.
+// What the levels share besides their contract: the arguments as one value, which their kernels
+// take, and a user's rows in them. Only .cu files include it.
 
 #include <cstdint>
 #include <limits>
@@ -16,7 +16,7 @@ namespace derrd::ladder {
 
 constexpr float kAbsent = std::numeric_limits<float>::lowest();  // score of an empty slot
 
-/// The rows of a user of the batch, [K + L] each.
+/// A user's rows, [K + L] each.
 struct UserRows {
   const int32_t* __restrict__ samples;  ///< negative: the slot is empty
   const float* __restrict__ score;
@@ -27,39 +27,41 @@ struct UserRows {
   }
 };
 
+/// Outputs and call of relaxed_ranking.
 struct Arguments {
   Vector<float> loss;
   Matrix<float> grad_score;
-  Matrix<const float> score;
-  SlotBatch batch;
-  int64_t interesting;
-  float scale;
-  AnchorReduction reduction;
+  RelaxedRankingCall call;
 
-  __device__ int64_t slots() const { return score.cols; }
-  __device__ int64_t users() const { return batch.anchors.batch->count; }
+  DERRD_HOST_DEVICE int64_t slots() const { return call.batch.samples.cols; }
+  __device__ int64_t users() const { return call.batch.anchors.batch->count; }
   /// Weight of a user's loss in the batch's.
   __device__ float share() const {
-    return reduction == AnchorReduction::kMean && users() > 0 ? 1.0f / static_cast<float>(users())
-                                                              : 1.0f;
+    return call.reduction == AnchorReduction::kMean && users() > 0
+               ? 1.0f / static_cast<float>(users())
+               : 1.0f;
   }
+  /// Rows of the batch's `user`-th user.
   __device__ UserRows rows_of(int64_t user) const {
-    const int32_t anchor = batch.anchors.rows[batch.anchors.batch->begin + user];
-    return {batch.samples.row(anchor), score.row(user), grad_score.row(user)};
+    const RowSegments& anchors = call.batch.anchors;
+    const int32_t anchor = anchors.rows[anchors.batch->begin + user];
+    return {call.batch.samples.row(anchor), call.score.row(user), grad_score.row(user)};
   }
 };
 
-/// @throws std::invalid_argument as the contract says.
+/// @throws std::invalid_argument as relaxed_ranking does.
 inline void require_valid(const char* name, const Arguments& a) {
-  const int64_t slots = a.batch.samples.cols;
-  if (a.interesting < 0 || a.interesting > slots || slots > kMaxRankingSamples) {
-    throw std::invalid_argument(std::string(name) + ": " + std::to_string(a.interesting) +
+  const int64_t users = a.call.batch.anchors.capacity;
+  const int64_t slots = a.slots();
+  const int64_t interesting = a.call.interesting;
+  if (interesting < 0 || interesting > slots || slots > kMaxRankingSamples) {
+    throw std::invalid_argument(std::string(name) + ": " + std::to_string(interesting) +
                                 " interesting slots of " + std::to_string(slots) + "; at most " +
                                 std::to_string(kMaxRankingSamples) + " are possible");
   }
-  require_size(name, "loss", a.loss, a.batch.anchors.capacity);
-  require_shape(name, "score", a.score, a.batch.anchors.capacity, slots);
-  require_shape(name, "grad_score", a.grad_score, a.batch.anchors.capacity, slots);
+  require_size(name, "loss", a.loss, users);
+  require_shape(name, "score", a.call.score, users, slots);
+  require_shape(name, "grad_score", a.grad_score, users, slots);
 }
 
 }  // namespace derrd::ladder

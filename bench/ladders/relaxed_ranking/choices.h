@@ -49,11 +49,11 @@ __device__ __forceinline__ float walk_gaps(const Row& row, int64_t interesting, 
 
 constexpr int32_t kSignBit = std::numeric_limits<int32_t>::min();
 
-/// A gap's exponential x, with the sign bit set where the item is the new maximum, be x a zero or
-/// not; that of kAbsent is 0, and is marked again. No branch, so that a CPU's loop vectorises.
+/// A gap's exponential x, with the sign bit set where the item is the new maximum, also if x is 0.
+/// kAbsent stays kAbsent. No branch, so that a CPU's loop vectorises.
 __device__ __forceinline__ float signed_exponential(float gap) {
   const int32_t sign = gap > 0.0f ? kSignBit : 0;
-  const int32_t mark = gap == kAbsent ? bits_of_float(kAbsent) : sign;
+  const int32_t mark = gap == kAbsent ? bits_of_float(kAbsent) : sign;  // its exponential is 0
   return float_of_bits(bits_of_float(exp_vectorized(gap > 0.0f ? -gap : gap)) | mark);
 }
 /// An uninteresting score's e^{s - peak}.
@@ -61,8 +61,8 @@ __device__ __forceinline__ float uninteresting_term(float score, float peak) {
   return exp_vectorized(score - peak) * (score != kAbsent ? 1.0f : 0.0f);
 }
 
-/// Signed exponentials to probabilities, from E_{K+1} = `sum` on. Returns sum_k log E_k, of which a
-/// logarithm takes the product of eight (at most 512^8 = 5e21).
+/// Signed exponentials to probabilities, from E_{K+1} = `sum` on. Returns sum_k log E_k, with one
+/// logarithm for the product of eight (at most 512^8 = 5e21).
 template <class Row>
 __device__ __forceinline__ float walk_choices(const Row& row, int64_t interesting, float sum) {
   constexpr int64_t kFactors = 8;

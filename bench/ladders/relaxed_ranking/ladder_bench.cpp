@@ -9,15 +9,19 @@
 namespace derrd::bench {
 namespace {
 
-/// range(0) users, all in the batch, with range(1) interesting and as many uninteresting items.
+/// range(0) users, all in the batch; range(1) is the number of interesting items of a user, and of
+/// uninteresting ones.
 void run(benchmark::State& state, ladder::RelaxedRanking* level) {
   const int64_t interesting = state.range(1);
-  const ScoredBatch batch(state.range(0), 2 * interesting);
+  const auto batch = scored_batch(state.range(0), 2 * interesting);
   // Samples and scores read, the gradient written.
-  measure(state, {.bytes = 12 * batch.pairs()}, [&] {
-    level(batch.loss.view(), batch.grad_score.matrix(batch.anchors, batch.slots),
-          batch.score.matrix(batch.anchors, batch.slots), batch.view(), interesting, 1e-3f,
-          AnchorReduction::kSum, stream());
+  measure(state, {.bytes = 12 * batch.batch_slots()}, [&] {
+    level(batch.loss.view(), batch.gradient(),
+          {.score = batch.scores(),
+           .batch = batch.batch(),
+           .interesting = interesting,
+           .scale = 1e-3f},
+          stream());
   });
 }
 

@@ -25,7 +25,7 @@ __global__ void thread_per_user_kernel(Arguments a) {
   const int64_t users = a.users();
   const int64_t slots = a.slots();
   const float share = a.share();
-  const float factor = a.scale * share;
+  const float factor = a.call.scale * share;
 
   for (const int64_t user : units_of(SingleThread(), a.loss.size)) {
     a.loss[user] = 0.0f;
@@ -34,7 +34,7 @@ __global__ void thread_per_user_kernel(Arguments a) {
     for (int64_t slot = 0; slot < slots; ++slot) rows.grad[slot] = 0.0f;
 
     float loss = 0.0f;
-    for (int64_t k = 0; k < a.interesting; ++k) {
+    for (int64_t k = 0; k < a.call.interesting; ++k) {
       const float own = rows.score_or_absent(k);
       if (own == kAbsent) continue;
       float peak = own;
@@ -57,15 +57,14 @@ __global__ void thread_per_user_kernel(Arguments a) {
 
 }  // namespace
 
-void thread_per_user(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                     SlotBatch batch, int64_t interesting, float scale, AnchorReduction reduction,
+void thread_per_user(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                      const Stream& stream) {
   constexpr const char* kName = "thread_per_user";
-  const Arguments a = {loss, grad_score, score, batch, interesting, scale, reduction};
+  const Arguments a = {loss, grad_score, call};
   require_valid(kName, a);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerPair = 30;
-  launch(kName, threads_for(loss.size, interesting * score.cols * kOperationsPerPair), stream,
+  launch(kName, threads_for(loss.size, call.interesting * a.slots() * kOperationsPerPair), stream,
          thread_per_user_kernel, a);
 }
 

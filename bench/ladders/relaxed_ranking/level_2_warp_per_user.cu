@@ -32,7 +32,7 @@ __global__ void warp_per_user_kernel(Arguments a) {
   const int64_t users = a.users();
   const int64_t slots = a.slots();
   const float share = a.share();
-  const float factor = a.scale * share;
+  const float factor = a.call.scale * share;
 
   for (const int64_t user : units_of(tile, a.loss.size)) {
     if (user >= users) {  // the same for all lanes
@@ -47,7 +47,7 @@ __global__ void warp_per_user_kernel(Arguments a) {
     tile.sync();
 
     float loss = 0.0f;
-    for (int64_t k = 0; k < a.interesting; ++k) {
+    for (int64_t k = 0; k < a.call.interesting; ++k) {
       const float own = score[k];
       if (own == kAbsent) continue;  // the same for all lanes
       // A lane keeps to its own slots from k on, whatever k is, and so needs no barrier for grad.
@@ -72,15 +72,14 @@ __global__ void warp_per_user_kernel(Arguments a) {
 
 }  // namespace
 
-void warp_per_user(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                   SlotBatch batch, int64_t interesting, float scale, AnchorReduction reduction,
+void warp_per_user(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                    const Stream& stream) {
   constexpr const char* kName = "warp_per_user";
-  const Arguments a = {loss, grad_score, score, batch, interesting, scale, reduction};
+  const Arguments a = {loss, grad_score, call};
   require_valid(kName, a);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerPair = 30;
-  launch(kName, tiles_for(loss.size, interesting * score.cols * kOperationsPerPair), stream,
+  launch(kName, tiles_for(loss.size, call.interesting * a.slots() * kOperationsPerPair), stream,
          warp_per_user_kernel, a);
 }
 

@@ -1,6 +1,6 @@
 // Level 3: suffix sums, so that the work is linear in K.
 //
-// The idea: the sum of a suffix is that of the next shorter one and a term. choices.h has the
+// The idea: the sum of a suffix is the next shorter one's and a term. choices.h has the
 // recurrences, which stay exact for scores of any size with one exponential a slot; they make two
 // walks from the last item to the first and one back. Maximum, exponentials and the sum over the
 // uninteresting items need no order and stay with all lanes; the walks are the first lane's.
@@ -28,9 +28,9 @@ __global__ void suffix_sums_kernel(Arguments a) {
   const auto row = part_of(tile, shared_row);
   const int64_t users = a.users();
   const int64_t slots = a.slots();
-  const int64_t interesting = a.interesting;
+  const int64_t interesting = a.call.interesting;
   const float share = a.share();
-  const float factor = a.scale * share;
+  const float factor = a.call.scale * share;
 
   for (const int64_t user : units_of(tile, a.loss.size)) {
     if (user >= users) {  // the same for all lanes
@@ -78,15 +78,14 @@ __global__ void suffix_sums_kernel(Arguments a) {
 
 }  // namespace
 
-void suffix_sums(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                 SlotBatch batch, int64_t interesting, float scale, AnchorReduction reduction,
+void suffix_sums(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                  const Stream& stream) {
   constexpr const char* kName = "suffix_sums";
-  const Arguments a = {loss, grad_score, score, batch, interesting, scale, reduction};
+  const Arguments a = {loss, grad_score, call};
   require_valid(kName, a);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerScore = 30;
-  launch(kName, tiles_for(loss.size, score.cols * kOperationsPerScore), stream, suffix_sums_kernel,
+  launch(kName, tiles_for(loss.size, a.slots() * kOperationsPerScore), stream, suffix_sums_kernel,
          a);
 }
 

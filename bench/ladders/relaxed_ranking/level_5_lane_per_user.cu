@@ -60,9 +60,9 @@ __global__ void lane_per_user_kernel(Arguments a, Layout layout, int64_t groups)
   const auto row_of = [&](int64_t n) { return Row{part, n * layout.pitch}; };
   const int64_t users = a.users();
   const int64_t slots = a.slots();
-  const int64_t interesting = a.interesting;
+  const int64_t interesting = a.call.interesting;
   const float share = a.share();
-  const float factor = a.scale * share;
+  const float factor = a.call.scale * share;
 
   for (const int64_t unit : units_of(tile, groups)) {
     const int64_t first = unit * layout.group;
@@ -123,17 +123,16 @@ __global__ void lane_per_user_kernel(Arguments a, Layout layout, int64_t groups)
 
 }  // namespace
 
-void lane_per_user(Vector<float> loss, Matrix<float> grad_score, Matrix<const float> score,
-                   SlotBatch batch, int64_t interesting, float scale, AnchorReduction reduction,
+void lane_per_user(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                    const Stream& stream) {
   constexpr const char* kName = "lane_per_user";
-  const Arguments a = {loss, grad_score, score, batch, interesting, scale, reduction};
+  const Arguments a = {loss, grad_score, call};
   require_valid(kName, a);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerScore = 30;
-  const Layout layout(score.cols);
+  const Layout layout(a.slots());
   const int64_t groups = (loss.size + layout.group - 1) / layout.group;
-  launch(kName, tiles_for(groups, layout.group * score.cols * kOperationsPerScore), stream,
+  launch(kName, tiles_for(groups, layout.group * a.slots() * kOperationsPerScore), stream,
          lane_per_user_kernel, a, layout, groups);
 }
 

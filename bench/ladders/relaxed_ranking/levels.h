@@ -16,7 +16,7 @@ RelaxedRanking scans;
 RelaxedRanking lane_per_user;
 
 struct RelaxedRankingLevel {
-  const char* name;  ///< of its file
+  const char* name;  ///< its file's
   RelaxedRanking* run;
 };
 inline constexpr RelaxedRankingLevel kRelaxedRankingLevels[] = {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "kernels/common/sum.h"
-#include "kernels/distill/gumbel_softmax.h"
 
 namespace derrd {
 
@@ -101,28 +100,34 @@ LinearCall ExpertMixture::gate_call(const Pass& pass) const {
           .active = pass.rows.active()};
 }
 
+GumbelSoftmaxCall ExpertMixture::softmax_call(const Pass& pass, const EpochPlan& plan) const {
+  return {.logits = buffers_.logits_.matrix(pass.rows.capacity, shape_.experts),
+          .rows = pass.rows,
+          .options = {plan.seed(), pass.noise, static_cast<float>(options_.floor),
+                      options_.gate == Gate::kGumbel, pass.included},
+          .epoch = epoch_.data()};
+}
+
 void ExpertMixture::select(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
   const int64_t n = pass.rows.capacity;
   const Matrix<float> logits = buffers_.logits_.matrix(n, shape_.experts);
-  const GumbelOptions gumbel = {plan.seed(), pass.noise, static_cast<float>(options_.floor),
-                                options_.gate == Gate::kGumbel, pass.included};
   if (options_.gate == Gate::kMean) {
     fill_zero(logits.data, logits.size() * static_cast<int64_t>(sizeof(float)), stream);
   } else {
     linear_forward(logits, gate_call(pass), stream);
   }
   gumbel_softmax_forward(buffers_.selection_.matrix(n, shape_.experts),
-                         buffers_.probability_.matrix(n, shape_.experts), logits, pass.rows, gumbel,
-                         epoch_.data(), stream);
+                         buffers_.probability_.matrix(n, shape_.experts), softmax_call(pass, plan),
+                         stream);
 }
 
-void ExpertMixture::select_backward(const Pass& pass, const Stream& stream) {
+void ExpertMixture::select_backward(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
   if (options_.gate == Gate::kMean) return;
   const int64_t n = pass.rows.capacity;
   const Matrix<float> grad_logits = buffers_.grad_logits_.matrix(n, shape_.experts);
   gumbel_softmax_backward(grad_logits, buffers_.grad_selection_.matrix(n, shape_.experts),
                           buffers_.selection_.matrix(n, shape_.experts),
-                          buffers_.probability_.matrix(n, shape_.experts), pass.rows, epoch_.data(),
+                          buffers_.probability_.matrix(n, shape_.experts), softmax_call(pass, plan),
                           stream);
   linear_backward({.weight = parameters_.gradient(gate_weight_),
                    .bias = as_vector(parameters_.gradient(gate_bias_))},
@@ -165,7 +170,7 @@ void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
        .parameters = {parameters_.gradient(weight1_), as_vector(parameters_.gradient(bias1_)),
                       parameters_.gradient(weight2_), parameters_.gradient(bias2_)}},
       grad_reconstruction, call, stream);
-  select_backward(pass, stream);
+  select_backward(pass, plan, stream);
 }
 
 }  // namespace derrd

@@ -9,6 +9,7 @@
 #include "engine/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/distill/experts.h"
+#include "kernels/distill/gumbel_softmax.h"
 #include "kernels/distill/reconstruction.h"
 #include "kernels/models/linear.h"
 #include "kernels/platform/memory.h"
@@ -103,8 +104,9 @@ class ExpertMixture {
   /// Temperature of an epoch; 1 for attention and mean, which have none.
   float temperature(int epoch) const;
   LinearCall gate_call(const Pass& pass) const;
+  GumbelSoftmaxCall softmax_call(const Pass& pass, const EpochPlan& plan) const;
   void select(const Pass& pass, const EpochPlan& plan, const Stream& stream);
-  void select_backward(const Pass& pass, const Stream& stream);
+  void select_backward(const Pass& pass, const EpochPlan& plan, const Stream& stream);
 
   ExpertOptions options_;
   ExpertShape shape_;

@@ -1,6 +1,7 @@
-#include "kernels/distill/gumbel_softmax.h"
+#include "tests/cases/gumbel_softmax.h"
 
 #include <algorithm>
+#include <ostream>
 #include <stdexcept>
 
 #include "tests/finite_differences.h"
@@ -14,59 +15,38 @@ constexpr uint64_t kSeed = 0x123456789abcdefull;
 constexpr uint32_t kEpoch = 17;
 constexpr RandomPurpose kPurpose = RandomPurpose::kGumbelPositives;
 
-/// A gate over `count` of `capacity` rows that start at row `begin` of the epoch.
-struct Gate {
-  Gate(int64_t rows, int32_t live, int64_t columns, float tau, std::vector<float> values,
-       int32_t begin = 5)
-      : capacity(rows),
-        count(live),
-        experts(columns),
-        first_row(begin),
-        temperature(tau),
-        logits(std::move(values)),
-        cursor({{3, begin, live}}),
-        epoch({{kEpoch, tau}}),
-        weight(rows * columns),
-        probability(rows * columns) {}
-  Gate(int64_t rows, int32_t live, int64_t columns, float tau, int32_t begin = 5)
-      : Gate(rows, live, columns, tau, random_normal(rows * columns, 1, 2.0f), begin) {}
+/// A gate at row 5 of the epoch.
+struct Gate : cases::GumbelSoftmaxCase<Guarded> {
+  Gate(int64_t capacity, int32_t count, int64_t experts, float tau,
+       const std::vector<float>& values, int32_t begin = 5)
+      : GumbelSoftmaxCase({capacity, count, experts, begin}, {kEpoch, tau},
+                          cases::to_device(values)),
+        temperature(tau) {}
+  Gate(int64_t capacity, int32_t count, int64_t experts, float tau)
+      : Gate(capacity, count, experts, tau, random_normal(capacity * experts, 1, 2.0f)) {}
 
-  RowSegments rows() const { return {{}, {}, {}, cursor.data(), capacity}; }
   void forward(float floor = 0, bool noise = true) const {
-    gumbel_softmax_forward(weight.matrix(capacity, experts), probability.matrix(capacity, experts),
-                           logits.matrix(capacity, experts), rows(),
-                           {kSeed, kPurpose, floor, noise}, epoch.data(), stream());
+    GumbelSoftmaxCase::forward({kSeed, kPurpose, floor, noise});
     expect_intact(weight, "weight");
     expect_intact(probability, "probability");
   }
   std::vector<float> backward(const std::vector<float>& grad_weight) const {
-    const Guarded<float> grad(grad_weight);
-    const Guarded<float> grad_logits(capacity * experts);
-    gumbel_softmax_backward(grad_logits.matrix(capacity, experts), grad.matrix(capacity, experts),
-                            weight.matrix(capacity, experts), probability.matrix(capacity, experts),
-                            rows(), epoch.data(), stream());
+    GumbelSoftmaxCase::backward(cases::to_device(grad_weight));
     expect_intact(grad_logits, "grad_logits");
     return grad_logits.host();
   }
   oracle::GumbelSoftmax plain(bool noise = true) const {
-    std::vector<double> live = to_double(logits.host());
-    live.resize(static_cast<size_t>(count * experts));
+    std::vector<double> live = to_double(logits.to_host(stream()));
+    live.resize(live_size());
     std::vector<double> g = oracle::gumbel_noise(kSeed, static_cast<uint32_t>(kPurpose), kEpoch,
-                                                 first_row, count, experts);
+                                                 shape.begin, shape.count, shape.experts);
     if (!noise) std::fill(g.begin(), g.end(), 0.0);
-    return {count, experts, live, g, temperature};
+    return {shape.count, shape.experts, live, g, temperature};
   }
-  size_t live_size() const { return static_cast<size_t>(count * experts); }
+  /// Number of elements in the rows of the batch.
+  size_t live_size() const { return static_cast<size_t>(shape.count * shape.experts); }
 
-  int64_t capacity;
-  int32_t count;
-  int64_t experts;
-  int32_t first_row;
   float temperature;
-  Guarded<float> logits;
-  Guarded<BatchCursor> cursor;
-  Guarded<EpochState> epoch;
-  Guarded<float> weight, probability;
 };
 
 std::vector<float> first(std::vector<float> values, size_t count) {
@@ -79,6 +59,10 @@ struct Case {
   int32_t count;
   int64_t experts;
   float tau;
+
+  friend void PrintTo(const Case& c, std::ostream* out) {
+    *out << "N" << c.count << "of" << c.capacity << "E" << c.experts;
+  }
 };
 class GumbelSoftmaxCases : public ::testing::TestWithParam<Case> {};
 
@@ -117,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GumbelSoftmaxCases,
                                            Case{33, 31, 1, 1.0f}, Case{33, 33, 2, 1.0f},
                                            Case{32, 31, 4, 0.3f}, Case{257, 250, 30, 1.0f},
                                            Case{257, 257, 33, 10.0f}, Case{20, 19, 31, 0.1f},
-                                           Case{20, 20, 257, 0.5f}));
+                                           Case{20, 20, 257, 0.5f}),
+                         ::testing::PrintToStringParamName());
 
 TEST(GumbelSoftmaxOracle, MatchesFiniteDifferences) {
   for (const float tau : {10.0f, 1.0f, 0.2f}) {
@@ -235,7 +220,7 @@ TEST(GumbelSoftmax, AttentionWithoutNoise) {
 TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
   constexpr int64_t kRows = 20, kExperts = 7, kTable = 50;
   constexpr int32_t kBegin = 5;
-  const Gate gate(kRows, kRows - 1, kExperts, 0.5f, kBegin);
+  const Gate gate(kRows, kRows - 1, kExperts, 0.5f);
   gate.forward();
   const std::vector<float> weight = gate.weight.host();
   const std::vector<float> probability = gate.probability.host();
@@ -248,12 +233,9 @@ TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
   for (size_t row = 0; row < included.size(); ++row) included[row] = row % 3 != 0;
   const Guarded<int32_t> rows(table_rows);
   const Guarded<uint8_t> part(included);
-  RowSegments segments = gate.rows();
-  segments.rows = rows.view();
-  gumbel_softmax_forward(gate.weight.matrix(kRows, kExperts),
-                         gate.probability.matrix(kRows, kExperts),
-                         gate.logits.matrix(kRows, kExperts), segments,
-                         {kSeed, kPurpose, 0, true, part.view()}, gate.epoch.data(), stream());
+  GumbelSoftmaxCall call = gate.call({kSeed, kPurpose, 0, true, part.view()});
+  call.rows.rows = rows.view();
+  gumbel_softmax_forward(gate.matrix(gate.weight), gate.matrix(gate.probability), call, stream());
   expect_intact(gate.weight, "weight");
   expect_intact(gate.probability, "probability");
   const std::vector<float> part_grad = gate.backward(grad_weight);
@@ -290,14 +272,25 @@ TEST(GumbelSoftmax, KeepsNanInItsRow) {
 
 TEST(GumbelSoftmax, RejectsBadShapes) {
   const Gate gate(4, 4, 6, 1.0f);
-  EXPECT_THROW(gumbel_softmax_forward(gate.weight.matrix(4, 6), gate.probability.matrix(3, 6),
-                                      gate.logits.matrix(4, 6), gate.rows(), {}, gate.epoch.data(),
-                                      stream()),
-               std::invalid_argument);
-  EXPECT_THROW(gumbel_softmax_backward(gate.weight.matrix(4, 6), gate.probability.matrix(4, 5),
-                                       gate.logits.matrix(4, 6), gate.logits.matrix(4, 6),
-                                       gate.rows(), gate.epoch.data(), stream()),
-               std::invalid_argument);
+  const auto forward = [&](int64_t weights, int64_t probabilities, int64_t logits) {
+    GumbelSoftmaxCall call = gate.call();
+    call.logits.rows = logits;
+    gumbel_softmax_forward(gate.weight.matrix(4, weights),
+                           gate.probability.matrix(probabilities, 6), call, stream());
+  };
+  EXPECT_NO_THROW(forward(6, 4, 4));
+  EXPECT_THROW(forward(5, 4, 4), std::invalid_argument);
+  EXPECT_THROW(forward(6, 3, 4), std::invalid_argument);
+  EXPECT_THROW(forward(6, 4, 3), std::invalid_argument);
+  const auto backward = [&](int64_t grad_logits, int64_t grad_weights, int64_t probabilities) {
+    gumbel_softmax_backward(gate.grad_logits.matrix(4, grad_logits),
+                            gate.logits.matrix(grad_weights, 6), gate.weight.matrix(4, 6),
+                            gate.probability.matrix(4, probabilities), gate.call(), stream());
+  };
+  EXPECT_NO_THROW(backward(6, 4, 6));
+  EXPECT_THROW(backward(5, 4, 6), std::invalid_argument);
+  EXPECT_THROW(backward(6, 3, 6), std::invalid_argument);
+  EXPECT_THROW(backward(6, 4, 5), std::invalid_argument);
 }
 
 }  // namespace

@@ -1,21 +1,15 @@
 #include "kernels/distill/ranking_distillation.h"
 
 #include <limits>
-#include <numeric>
 
 #include "tests/finite_differences.h"
-#include "tests/kernels/distill/slot_fixture.h"
-#include "tests/kernels/support.h"
+#include "tests/kernels/distill/slot_loss.h"
 #include "tests/oracles/ranking_distillation.h"
 
 namespace derrd::test::ranking_distillation_test {
 namespace {
 
-using test::close;
-using test::finite_differences;
-using test::slot_samples;
-using test::SlotFixture;
-using test::stream;
+using cases::ascending;
 
 constexpr int64_t kItems = 1000;
 
@@ -28,13 +22,13 @@ oracle::RankingDistillation described(const RankingDistillationOptions& o) {
           o.weight == RankWeight::kRenormalised};
 }
 
-void run(const SlotFixture& f, const RankingDistillationOptions& options) {
-  ranking_distillation(f.loss.view(), f.gradient(), f.scores(), f.view(), options, stream());
+void run(const SlotLoss& f, const RankingDistillationOptions& options) {
+  ranking_distillation(f.loss.view(), f.gradient(), f.scores(), f.batch(), options, stream());
 }
 
-std::vector<double> weights_of(const SlotFixture& f, const RankingDistillationOptions& options,
-                               int32_t row) {
-  return oracle::ranking_distillation_weights(described(options), f.scores_of(row), f.present(row));
+std::vector<double> weights_of(const SlotLoss& f, const RankingDistillationOptions& options,
+                               size_t n) {
+  return oracle::ranking_distillation_weights(described(options), f.scores_of(n), f.present(n));
 }
 
 // Rounding. A weight is a product of an exponential (its argument off by 1e-7 of at most 90, where
@@ -43,22 +37,23 @@ std::vector<double> weights_of(const SlotFixture& f, const RankingDistillationOp
 constexpr double kRelative = 4e-6;
 constexpr double kAbsolute = 1e-9;
 
-void expect_matches_oracle(const SlotFixture& f, const RankingDistillationOptions& options) {
+void expect_matches_oracle(const SlotLoss& f, const RankingDistillationOptions& options) {
   run(f, options);
+  const size_t anchors = f.batch_rows.rows.size();
   const double share =
-      options.reduction == AnchorReduction::kMean ? 1.0 / static_cast<double>(f.batch.size()) : 1.0;
+      options.reduction == AnchorReduction::kMean ? 1.0 / static_cast<double>(anchors) : 1.0;
   std::vector<double> loss(static_cast<size_t>(f.capacity), 0.0);
   std::vector<double> grad;
-  for (size_t n = 0; n < f.batch.size(); ++n) {
-    const std::vector<double> scores = f.scores_of(f.batch[n]);
-    const std::vector<double> weights = weights_of(f, options, f.batch[n]);
+  for (size_t n = 0; n < anchors; ++n) {
+    const std::vector<double> scores = f.scores_of(n);
+    const std::vector<double> weights = weights_of(f, options, n);
     loss[n] = share * oracle::ranking_distillation_loss(weights, scores);
     for (const double g : oracle::ranking_distillation_grad(weights, scores)) {
       grad.push_back(options.scale * share * g);
     }
   }
   EXPECT_TRUE(close(f.loss.host(), loss, kAbsolute, kRelative));
-  EXPECT_TRUE(close(f.live_gradient(), grad, kAbsolute, kRelative));
+  EXPECT_TRUE(close(f.batch_gradient(), grad, kAbsolute, kRelative));
   f.expect_all_intact();
 }
 
@@ -76,9 +71,7 @@ TEST(RankingDistillation, MatchesOracleOnEdgeShapes) {
       for (const RankWeight weight : kAllWeights) {
         SCOPED_TRACE(testing::Message() << "K " << s.top << ", N " << s.negatives << ", empty "
                                         << empty << ", weight " << static_cast<int>(weight));
-        const int64_t slots = s.top + s.negatives;
-        const SlotFixture f(slot_samples(5, slots, empty, 1), test::random_normal(5 * slots, 3),
-                            slots, {0, 2, 4});
+        const SlotLoss f = SlotLoss::random(5, s.top + s.negatives, empty, {0, 2, 4});
         for (const AnchorReduction reduction : {AnchorReduction::kSum, AnchorReduction::kMean}) {
           expect_matches_oracle(f, {.top = s.top,
                                     .sharpness = 9.0f,
@@ -94,21 +87,13 @@ TEST(RankingDistillation, MatchesOracleOnEdgeShapes) {
 }
 
 TEST(RankingDistillation, ManyAnchors) {
-  std::vector<int32_t> batch(257);
-  std::iota(batch.begin(), batch.end(), 20);
-  const SlotFixture f(slot_samples(290, 14, 10, 1), test::random_normal(290 * 14, 3), 14, batch);
+  const SlotLoss f = SlotLoss::random(290, 14, 10, ascending(257, 20));
   expect_matches_oracle(f, {.top = 4, .items = kItems, .weight = RankWeight::kDynamic});
-}
-
-/// One anchor with these scores.
-SlotFixture fixture_of(const std::vector<float>& scores) {
-  return {
-      std::vector<int32_t>(scores.size(), 7), scores, static_cast<int64_t>(scores.size()), {0}, 0};
 }
 
 TEST(RankingDistillation, MatchesOracleAtExtremeScores) {
   for (const float size : {80.0f, 1e4f, 1e30f}) {
-    const SlotFixture f = fixture_of({size, -size, 0.0f, -0.0f, size, -size, size, 0.0f, -size});
+    const SlotLoss f = SlotLoss::of({size, -size, 0.0f, -0.0f, size, -size, size, 0.0f, -size});
     for (const RankWeight weight : kAllWeights) {
       SCOPED_TRACE(testing::Message() << size << ", weight " << static_cast<int>(weight));
       expect_matches_oracle(f, {.top = 6, .sharpness = 3.0f, .items = kItems, .weight = weight});
@@ -116,10 +101,10 @@ TEST(RankingDistillation, MatchesOracleAtExtremeScores) {
   }
 }
 
-TEST(RankingDistillation, SharpnessFromOnePlaceToAllAlike) {
+TEST(RankingDistillation, SharpnessFromOnePositionToAllAlike) {
   for (const float sharpness : {1e-30f, 0.01f, 0.3f, 1e4f, 1e30f}) {
     SCOPED_TRACE(sharpness);
-    const SlotFixture f = fixture_of(test::random_normal(40, 5));
+    const SlotLoss f = SlotLoss::of(random_normal(40, 5));
     expect_matches_oracle(f, {.top = 40, .sharpness = sharpness, .items = kItems});
   }
 }
@@ -131,7 +116,7 @@ TEST(RankingDistillation, EstimatesRanksFromTheNegativesAbove) {
     std::vector<float> scores(static_cast<size_t>(k), 100.0f);  // nothing is above these
     scores.push_back(score);
     scores.insert(scores.end(), negatives.begin(), negatives.end());
-    const SlotFixture f = fixture_of(scores);
+    const SlotLoss f = SlotLoss::of(scores);
     run(f, {.top = k + 1, .sharpness = 1e30f, .items = 9, .weight = RankWeight::kDynamic});
     const double softplus = std::log1p(std::exp(-static_cast<double>(score)));
     return f.loss.host()[0] / softplus * static_cast<double>(k + 1);
@@ -149,15 +134,16 @@ TEST(RankingDistillation, EstimatesRanksFromTheNegativesAbove) {
   EXPECT_EQ(weight_at(2, 3), 0.0) << "the student ranks it higher than the teacher";
 }
 
-// The item at place k has k + 1 of 100 negatives above it, so that its rank among 101 is k + 1, one
-// too low. The floor of a quotient that was rounded before would be k for some, and their weight 0.
+// The item at position k has k + 1 of 100 negatives above it, so that its rank among 101 is k + 1,
+// one too low. The floor of a quotient that was rounded before would be k for some, and their
+// weight 0.
 TEST(RankingDistillation, RanksOfWholeQuotients) {
   std::vector<float> scores;
   for (int k = 0; k < 100; ++k) scores.push_back((98.5f - static_cast<float>(k)) / 16);
   for (int j = 0; j < 100; ++j) scores.push_back(static_cast<float>(j) / 16);
-  const SlotFixture f = fixture_of(scores);
+  const SlotLoss f = SlotLoss::of(scores);
   run(f, {.top = 100, .sharpness = 1e30f, .items = 101, .weight = RankWeight::kDynamic});
-  const std::vector<float> grad = f.live_gradient();
+  const std::vector<float> grad = f.batch_gradient();
   for (size_t k = 0; k < 100; ++k) {
     const double expected = -std::tanh(0.1) / 100 / (1 + std::exp(static_cast<double>(scores[k])));
     EXPECT_NEAR(grad[k], expected, -1e-5 * expected) << k;
@@ -165,121 +151,105 @@ TEST(RankingDistillation, RanksOfWholeQuotients) {
 }
 
 TEST(RankingDistillation, WithoutNegativesNothingIsRankedTooLow) {
-  SlotFixture f = fixture_of({1, 2, 3, 0, 0});
-  f.samples.set({5, 5, 5, -1, -1});
+  const SlotLoss f = SlotLoss::of({1, 2, 3, 0, 0}, {5, 5, 5, -1, -1});
   for (const RankWeight weight : {RankWeight::kDynamic, RankWeight::kRenormalised}) {
     run(f, {.top = 3, .items = kItems, .weight = weight});
     EXPECT_EQ(f.loss.host(), std::vector<float>(1, 0.0f));
-    EXPECT_EQ(f.live_gradient(), std::vector<float>(5, 0.0f));
+    EXPECT_EQ(f.batch_gradient(), std::vector<float>(5, 0.0f));
   }
 }
 
 TEST(RankingDistillation, RenormalisedWeightsAddUpToOne) {
   // All scores 0: the loss is log 2 times the weights' sum.
-  const SlotFixture f = fixture_of({0, 0, 0, 1, 1, 1});
+  const SlotLoss f = SlotLoss::of({0, 0, 0, 1, 1, 1});
   run(f, {.top = 3, .items = kItems, .weight = RankWeight::kRenormalised});
   EXPECT_NEAR(f.loss.host()[0], std::log(2.0), 1e-6);
-  const std::vector<float> grad = f.live_gradient();
+  const std::vector<float> grad = f.batch_gradient();
   EXPECT_NEAR(grad[0] + grad[1] + grad[2], -0.5, 1e-6);
 }
 
 TEST(RankingDistillation, NegativesAndEmptySlotsHaveNoGradient) {
-  SlotFixture f = fixture_of({0, 0, 0, 5, 5, 5});
-  f.samples.set({4, -1, 4, 4, -1, 4});
+  const SlotLoss f = SlotLoss::of({0, 0, 0, 5, 5, 5}, {4, -1, 4, 4, -1, 4});
   run(f, {.top = 3, .items = kItems, .weight = RankWeight::kDynamic});
-  const std::vector<float> grad = f.live_gradient();
+  const std::vector<float> grad = f.batch_gradient();
   for (const size_t slot : {1, 3, 4, 5}) EXPECT_EQ(grad[slot], 0.0f) << slot;
   for (const size_t slot : {0, 2}) EXPECT_LT(grad[slot], 0.0f) << slot;
 }
 
 TEST(RankingDistillation, MatchesFiniteDifferencesAtConstantWeights) {
-  constexpr int64_t kSlots = 12;
-  const SlotFixture f(slot_samples(3, kSlots, 20, 6), test::random_normal(3 * kSlots, 7), kSlots,
-                      {0, 2});
+  const SlotLoss f = SlotLoss::random(3, 12, 20, {0, 2});
   for (const RankWeight weight : kAllWeights) {
     const RankingDistillationOptions options = {
         .top = 5, .sharpness = 4.0f, .items = kItems, .weight = weight};
     run(f, options);
     std::vector<double> expected;
-    for (const int32_t row : f.batch) {
-      std::vector<double> scores = f.scores_of(row);
-      const std::vector<double> weights = weights_of(f, options, row);
+    for (const size_t n : {0, 1}) {
+      std::vector<double> scores = f.scores_of(n);
+      const std::vector<double> weights = weights_of(f, options, n);
       for (const double d : finite_differences(
                scores, [&] { return oracle::ranking_distillation_loss(weights, scores); })) {
         expected.push_back(d);
       }
     }
-    EXPECT_TRUE(close(f.live_gradient(), expected, 1e-7, 1e-5));
+    EXPECT_TRUE(close(f.batch_gradient(), expected, 1e-7, 1e-5));
   }
 }
 
 TEST(RankingDistillation, ScaleConcernsTheGradientAlone) {
-  const auto scores = test::random_normal(9, 3);
-  const SlotFixture one = fixture_of(scores), half = fixture_of(scores);
+  const auto scores = random_normal(9, 3);
+  const SlotLoss one = SlotLoss::of(scores), half = SlotLoss::of(scores);
   run(one, {.top = 5, .items = kItems});
   run(half, {.top = 5, .items = kItems, .scale = 0.5f});
   EXPECT_EQ(one.loss.host(), half.loss.host());
   for (size_t i = 0; i < 9; ++i) {
-    EXPECT_EQ(half.live_gradient()[i], 0.5f * one.live_gradient()[i]) << i;
+    EXPECT_EQ(half.batch_gradient()[i], 0.5f * one.batch_gradient()[i]) << i;
   }
 }
 
 TEST(RankingDistillation, LaterBatchReadsItsOwnAnchors) {
-  const auto samples = slot_samples(6, 8, 20, 1);
-  const auto scores = test::random_normal(6 * 8, 2);
   const RankingDistillationOptions options = {
       .top = 3, .items = kItems, .weight = RankWeight::kDynamic};
-  SlotFixture f(samples, scores, 8, {0, 1, 2, 3, 4, 5}, 0);
-  f.cursor.set({BatchCursor{1, 4, 2}});  // rows 4 and 5 of the epoch's list
-  const std::vector<float> of_batch(scores.begin() + 4 * 8, scores.end());
-  copy_to_device(f.score.data(), of_batch.data(), 2 * 8 * 4, stream());
+  SlotLoss f = SlotLoss::random(6, 8, 20, ascending(6));
   run(f, options);
-  const SlotFixture expected(samples, scores, 8, {4, 5}, 0);
-  run(expected, options);
-  std::vector<float> loss = expected.loss.host();
-  loss.resize(6, 0.0f);
-  EXPECT_EQ(f.loss.host(), loss);
+  const std::vector<float> loss = f.loss.host();
+  f.begin_at(4);
+  run(f, options);
+  EXPECT_EQ(f.loss.host(), (std::vector<float>{loss[4], loss[5], 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(RankingDistillation, AcceptsEmptyInput) {
-  SlotFixture f = fixture_of({1, 2, 3});
-  f.cursor.set({BatchCursor{0, 0, 0}});
+  const SlotLoss f = SlotLoss::random(1, 3, 0, {});
   run(f, {.top = 2, .items = kItems, .reduction = AnchorReduction::kMean});
-  EXPECT_EQ(f.loss.host(), std::vector<float>(1, 0.0f));
-  const SlotFixture nothing({}, {}, 0, {}, 0);
+  EXPECT_EQ(f.loss.host(), std::vector<float>(2, 0.0f));
+  const SlotLoss nothing = {{5, 0, {}, {}, 0}, std::vector<float>()};
   EXPECT_NO_THROW(run(nothing, {.top = 0, .items = kItems}));
 }
 
 TEST(RankingDistillation, KeepsNan) {
   for (const RankWeight weight : kAllWeights) {
-    const SlotFixture f = fixture_of({1, std::nanf(""), 3, 4, 5});
+    const SlotLoss f = SlotLoss::of({1, std::nanf(""), 3, 4, 5});
     run(f, {.top = 3, .items = kItems, .weight = weight});
     EXPECT_TRUE(std::isnan(f.loss.host()[0]));
   }
 }
 
 TEST(RankingDistillation, SameBitsAtAnyNumberOfThreads) {
-  std::vector<int32_t> batch(200);
-  std::iota(batch.begin(), batch.end(), 0);
-  const SlotFixture f(slot_samples(200, 60, 5, 1), test::random_normal(200 * 60, 2), 60, batch);
+  const SlotLoss f = SlotLoss::random(200, 60, 5, ascending(200));
   const auto bits = [&](int threads) {
     set_threads(threads);
     run(f, {.top = 10, .items = kItems, .weight = RankWeight::kRenormalised});
     set_threads(0);
-    std::vector<float> all = f.loss.host();
-    const std::vector<float> grad = f.live_gradient();
-    all.insert(all.end(), grad.begin(), grad.end());
-    return all;
+    return f.bits();
   };
   EXPECT_EQ(bits(1), bits(2));
 }
 
 TEST(RankingDistillation, RejectsBadShapes) {
-  const SlotFixture f = fixture_of({1, 2, 3});
+  const SlotLoss f = SlotLoss::of({1, 2, 3});
   const auto call = [&](int64_t losses, int64_t slots, int64_t top, float sharpness,
                         float tolerance) {
     ranking_distillation(
-        f.loss.view().slice(0, losses), f.gradient(), f.score.matrix(1, slots), f.view(),
+        f.loss.view().slice(0, losses), f.gradient(), f.score.matrix(1, slots), f.batch(),
         {.top = top, .sharpness = sharpness, .tolerance = tolerance, .items = 9}, stream());
   };
   EXPECT_NO_THROW(call(1, 3, 3, 1, 1));

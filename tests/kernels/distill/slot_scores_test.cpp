@@ -1,109 +1,166 @@
-#include "kernels/distill/slot_scores.h"
+#include "tests/cases/slot_scores.h"
 
-#include <algorithm>
-#include <numeric>
-
-#include "tests/kernels/distill/slot_case.h"
+#include "tests/finite_differences.h"
+#include "tests/kernels/support.h"
 
 namespace derrd::test::slot_scores_test {
 namespace {
 
-using test::close;
-using test::Guarded;
-using test::stream;
+using cases::ascending;
 
-using Case = test::SlotCase;
+/// A case with arbitrary gradients of the scores.
+struct Problem : cases::SlotScoresCase {
+  Problem(int64_t anchor_rows, int64_t other_rows, int64_t dims, int64_t slots_each,
+          const std::vector<int32_t>& batch_anchors, int empty_percent = 0)
+      : SlotScoresCase(other_rows, dims,
+                       {anchor_rows, slots_each,
+                        cases::random_samples(anchor_rows * slots_each, other_rows, empty_percent),
+                        batch_anchors}),
+        grad_score(random_normal(capacity * slots, 3)),
+        score(std::vector<float>(grad_score.size(), 7.0f)),
+        grad_anchor(std::vector<float>(static_cast<size_t>(anchors * cols), 1.0f)),
+        grad_other(std::vector<float>(static_cast<size_t>(others * cols), 2.0f)) {}
 
-// A sum of n products of normal numbers is off by at most n 6e-8 of the sum of their sizes, about
-// n: 1e-5 times the root of n holds with a wide margin up to n = 1000.
-double bound(int64_t terms) { return 1e-5 * std::sqrt(static_cast<double>(terms) + 1); }
+  void forward() const { slot_scores_forward(score.matrix(capacity, slots), call(), stream()); }
+  void backward() const {
+    const Guarded<float> grad(grad_score);
+    slot_scores_backward(grad_anchor.matrix(anchors, cols), grad_other.matrix(others, cols),
+                         grad.matrix(capacity, slots), call(), stream());
+  }
 
-void expect_matches_oracle(const Case& c) {
-  const Guarded<float> anchor(c.anchor), other(c.other), weight(c.weight);
-  const Guarded<float> score(std::vector<float>(static_cast<size_t>(c.capacity * c.slots), 7.0f));
-  slot_scores_forward(score.matrix(c.capacity, c.slots), anchor.matrix(c.anchors, c.cols),
-                      other.matrix(c.others, c.cols), c.view(), stream());
-  const Guarded<float> grad_anchor(std::vector<float>(c.anchor.size(), 1.0f));
-  const Guarded<float> grad_other(std::vector<float>(c.other.size(), 2.0f));
-  slot_scores_backward(grad_anchor.matrix(c.anchors, c.cols), grad_other.matrix(c.others, c.cols),
-                       weight.matrix(c.capacity, c.slots), anchor.matrix(c.anchors, c.cols),
-                       other.matrix(c.others, c.cols), c.view(), c.index(), stream());
+  std::vector<float> grad_score;
+  Guarded<float> score, grad_anchor, grad_other;
+};
 
-  std::vector<double> expected_score(score.host().size(), 7.0);  // rows beyond the batch keep it
-  std::vector<double> expected_anchor(c.anchor.size(), 1.0);
-  std::vector<double> expected_other(c.other.size(), 2.0);
-  for (size_t n = 0; n < c.segments.rows.size(); ++n) {
-    const int32_t row = c.segments.rows[n];
-    for (int64_t slot = 0; slot < c.slots; ++slot) {
-      const size_t at = n * static_cast<size_t>(c.slots) + static_cast<size_t>(slot);
-      const int32_t sample = c.sample(row, slot);
-      expected_score[at] = 0;
-      for (int64_t d = 0; sample >= 0 && d < c.cols; ++d) {
-        const auto a = static_cast<size_t>(row * c.cols + d);
-        const auto o = static_cast<size_t>(sample * c.cols + d);
-        expected_score[at] += static_cast<double>(c.anchor[a]) * c.other[o];
-        expected_anchor[a] += static_cast<double>(c.weight[at]) * c.other[o];
-        expected_other[o] += static_cast<double>(c.weight[at]) * c.anchor[a];
+/// The operation in double: results added to what the outputs of a Problem begin with.
+struct Plain {
+  explicit Plain(const Problem& p)
+      : anchor(to_double(p.anchor_embedding.to_host(stream()))),
+        other(to_double(p.other_embedding.to_host(stream()))),
+        grad_anchor(anchor.size(), 1.0),
+        grad_other(other.size(), 2.0) {
+    compute(p);
+  }
+  void compute(const Problem& p) {
+    score.assign(p.grad_score.size(), 7.0);  // rows beyond the batch keep it
+    const BatchCursor batch = p.cursor.to_host(stream())[0];
+    for (int64_t n = 0; n < batch.count; ++n) {
+      const int32_t row = p.anchor(static_cast<size_t>(batch.begin + n));
+      for (int64_t slot = 0; slot < p.slots; ++slot) {
+        const auto at = static_cast<size_t>(n * p.slots + slot);
+        const int32_t sample = p.sample(row, slot);
+        score[at] = 0;
+        for (int64_t d = 0; sample >= 0 && d < p.cols; ++d) {
+          const auto a = static_cast<size_t>(row * p.cols + d);
+          const auto o = static_cast<size_t>(sample * p.cols + d);
+          score[at] += anchor[a] * other[o];
+          grad_anchor[a] += p.grad_score[at] * other[o];
+          grad_other[o] += p.grad_score[at] * anchor[a];
+        }
       }
     }
   }
-  EXPECT_TRUE(close(score.host(), expected_score, bound(c.cols), 0));
-  EXPECT_TRUE(close(grad_anchor.host(), expected_anchor, bound(c.slots), 1e-6));
-  EXPECT_TRUE(close(grad_other.host(), expected_other,
-                    bound(static_cast<int64_t>(c.batch.size()) * c.slots), 1e-6));
-  test::expect_intact(score, "score");
-  test::expect_intact(grad_anchor, "grad_anchor");
-  test::expect_intact(grad_other, "grad_other");
+
+  std::vector<double> anchor, other, score, grad_anchor, grad_other;
+};
+
+// A sum of n products of numbers of size 1 is off by at most n 6e-8 of the sum of their sizes,
+// about n: 1e-5 times the root of n holds with a wide margin up to n = 1000.
+double bound(int64_t terms) { return 1e-5 * std::sqrt(static_cast<double>(terms) + 1); }
+
+void expect_matches_oracle(const Problem& p) {
+  p.forward();
+  p.backward();
+  const Plain expected(p);
+  EXPECT_TRUE(close(p.score.host(), expected.score, bound(p.cols), 0));
+  EXPECT_TRUE(close(p.grad_anchor.host(), expected.grad_anchor, bound(p.slots), 1e-6));
+  EXPECT_TRUE(close(p.grad_other.host(), expected.grad_other,
+                    bound(p.batch_rows.capacity * p.slots), 1e-6));
+  expect_intact(p.score, "score");
+  expect_intact(p.grad_anchor, "grad_anchor");
+  expect_intact(p.grad_other, "grad_other");
 }
 
 TEST(SlotScores, MatchesOracleOnEdgeShapes) {
   for (const int64_t slots : {1, 3, 31, 32, 33, 257}) {
     for (const int64_t cols : {1, 20, 33}) {
       SCOPED_TRACE(testing::Message() << "S " << slots << ", D " << cols);
-      expect_matches_oracle(Case(6, 23, cols, slots, {5, 0, 2}));
+      expect_matches_oracle(Problem(6, 23, cols, slots, {5, 0, 2}));
     }
   }
 }
 
 TEST(SlotScores, MoreAnchorsThanOthersAndTheOtherWayRound) {
-  std::vector<int32_t> batch(150);
-  std::iota(batch.begin(), batch.end(), 20);
-  expect_matches_oracle(Case(190, 3, 5, 4, batch));  // more than 128 occurrences of a row
-  expect_matches_oracle(Case(3, 190, 5, 4, {1}));
+  expect_matches_oracle(Problem(190, 3, 5, 4, ascending(150, 20)));  // > 128 occurrences of a row
+  expect_matches_oracle(Problem(3, 190, 5, 4, {1}));
 }
 
 TEST(SlotScores, EmptySlotsTakeNoPart) {
-  expect_matches_oracle(Case(6, 17, 8, 37, {5, 1, 3, 0}, 40));
-  expect_matches_oracle(Case(6, 17, 8, 5, {2, 4}, 100));
+  expect_matches_oracle(Problem(6, 17, 8, 37, {5, 1, 3, 0}, 40));
+  expect_matches_oracle(Problem(6, 17, 8, 5, {2, 4}, 100));
+}
+
+TEST(SlotScores, LaterBatchReadsItsOwnAnchors) {
+  Problem p(6, 8, 4, 6, ascending(6));
+  p.cursor = cases::to_device<BatchCursor>({{1, 4, 2}});  // rows 4 and 5 of the epoch's list
+  expect_matches_oracle(p);
+}
+
+TEST(SlotScores, MatchesFiniteDifferences) {
+  const Problem p(4, 7, 3, 9, {0, 2, 3}, 20);
+  p.backward();
+  Plain plain(p);
+  // The loss: the scores weighted by their gradients. It is linear in each value.
+  const auto loss = [&] {
+    plain.compute(p);
+    return weighted_sum(plain.score, p.grad_score);
+  };
+  const auto expected = [&](std::vector<double>& embedding, double start) {
+    std::vector<double> difference = finite_differences(embedding, loss);
+    for (double& d : difference) d += start;
+    return difference;
+  };
+  EXPECT_TRUE(close(p.grad_anchor.host(), expected(plain.anchor, 1.0), 1e-5, 1e-5));
+  EXPECT_TRUE(close(p.grad_other.host(), expected(plain.other, 2.0), 1e-5, 1e-5));
+}
+
+TEST(SlotScores, SameBitsAtAnyNumberOfThreads) {
+  const auto bits = [](int threads) {
+    set_threads(threads);
+    const Problem p(200, 40, 12, 16, ascending(180));
+    p.forward();
+    p.backward();
+    set_threads(0);
+    return std::vector{p.score.host(), p.grad_anchor.host(), p.grad_other.host()};
+  };
+  EXPECT_EQ(bits(1), bits(2));
 }
 
 TEST(SlotScores, AcceptsEmptyInput) {
-  expect_matches_oracle(Case(3, 4, 2, 3, {}));
-  expect_matches_oracle(Case(3, 4, 2, 0, {1}));
-  expect_matches_oracle(Case(3, 4, 0, 2, {1}));
+  expect_matches_oracle(Problem(3, 4, 2, 3, {}));
+  expect_matches_oracle(Problem(3, 4, 2, 0, {1}));
+  expect_matches_oracle(Problem(3, 4, 0, 2, {1}));
 }
 
 TEST(SlotScores, RejectsBadShapes) {
-  const Case c(3, 4, 2, 5, {0, 1});
-  const Guarded<float> anchor(c.anchor), other(c.other);
-  const Guarded<float> score(c.capacity * c.slots);
+  const Problem p(3, 4, 2, 5, {0, 1});
   const auto forward = [&](int64_t rows, int64_t slots, int64_t cols) {
-    slot_scores_forward(score.matrix(rows, slots), anchor.matrix(3, 2), other.matrix(4, cols),
-                        c.view(), stream());
+    SlotScoresCall call = p.call();
+    call.other_embedding.cols = cols;
+    slot_scores_forward(p.score.matrix(rows, slots), call, stream());
   };
   EXPECT_NO_THROW(forward(4, 5, 2));
   EXPECT_THROW(forward(3, 5, 2), std::invalid_argument);
   EXPECT_THROW(forward(4, 4, 2), std::invalid_argument);
   EXPECT_THROW(forward(4, 5, 1), std::invalid_argument);
 
-  const Guarded<float> grad_anchor(c.anchor), grad_other(c.other);
   const auto backward = [&](int64_t offsets, int64_t occurrences, int64_t positions) {
-    const SlotIndex whole = c.index();
-    slot_scores_backward(grad_anchor.matrix(3, 2), grad_other.matrix(4, 2), score.matrix(4, 5),
-                         anchor.matrix(3, 2), other.matrix(4, 2), c.view(),
-                         {whole.offsets.slice(0, offsets), whole.occurrences.slice(0, occurrences),
-                          whole.position.slice(0, positions)},
-                         stream());
+    SlotScoresCall call = p.call();
+    call.index = {call.index.offsets.slice(0, offsets),
+                  call.index.occurrences.slice(0, occurrences),
+                  call.index.position.slice(0, positions)};
+    slot_scores_backward(p.grad_anchor.matrix(3, 2), p.grad_other.matrix(4, 2),
+                         p.score.matrix(4, 5), call, stream());
   };
   EXPECT_NO_THROW(backward(5, 15, 3));
   EXPECT_THROW(backward(4, 15, 3), std::invalid_argument);

@@ -1,35 +1,32 @@
 #include "kernels/distill/soft_target.h"
 
 #include <limits>
-#include <numeric>
 
 #include "tests/finite_differences.h"
-#include "tests/kernels/distill/slot_fixture.h"
-#include "tests/kernels/support.h"
+#include "tests/kernels/distill/slot_loss.h"
 #include "tests/oracles/soft_target.h"
 
 namespace derrd::test::soft_target_test {
 namespace {
 
-using test::close;
-using test::finite_differences;
-using test::Guarded;
-using test::slot_samples;
-using test::SlotFixture;
-using test::stream;
+using cases::ascending;
 
 /// `n` targets in [0, 1], both ends among them.
 std::vector<float> random_targets(int64_t n, uint64_t seed) {
   std::vector<float> targets;
-  for (const int32_t v : test::random_below(n, 65, seed)) targets.push_back(float(v) / 64.0f);
+  for (const int32_t v : random_below(n, 65, seed)) targets.push_back(float(v) / 64.0f);
   return targets;
 }
 
-void run(const SlotFixture& f, const std::vector<float>& targets, float scale = 1.0f) {
+/// @param targets [anchors, slots]
+void run(const SlotLoss& f, const std::vector<float>& targets, float scale = 1.0f) {
   const Guarded<float> target(targets);
-  soft_target_loss(f.loss.view(), f.gradient(), f.scores(), target.matrix(f.rows, f.slots),
-                   f.view(), scale, stream());
-  test::expect_intact(target, "target");
+  soft_target_loss(f.loss.view(), f.gradient(),
+                   {.score = f.scores(),
+                    .target = target.matrix(f.anchors, f.slots),
+                    .batch = f.batch(),
+                    .scale = scale},
+                   stream());
 }
 
 std::vector<double> row_of(const std::vector<float>& table, int32_t row, int64_t slots) {
@@ -43,21 +40,20 @@ std::vector<double> row_of(const std::vector<float>& table, int32_t row, int64_t
 constexpr double kLossRelative = 3e-6;
 constexpr double kGradAbsolute = 4e-7;
 
-void expect_matches_oracle(const SlotFixture& f, const std::vector<float>& targets,
+void expect_matches_oracle(const SlotLoss& f, const std::vector<float>& targets,
                            float scale = 1.0f) {
   run(f, targets, scale);
   std::vector<double> loss(static_cast<size_t>(f.capacity), 0.0);
   std::vector<double> grad;
-  for (size_t n = 0; n < f.batch.size(); ++n) {
-    const int32_t row = f.batch[n];
-    const std::vector<double> q = row_of(targets, row, f.slots);
-    loss[n] = oracle::soft_target_loss(f.scores_of(row), q, f.present(row));
-    for (const double g : oracle::soft_target_grad(f.scores_of(row), q, f.present(row))) {
+  for (size_t n = 0; n < f.batch_rows.rows.size(); ++n) {
+    const std::vector<double> q = row_of(targets, f.anchor(n), f.slots);
+    loss[n] = oracle::soft_target_loss(f.scores_of(n), q, f.present(n));
+    for (const double g : oracle::soft_target_grad(f.scores_of(n), q, f.present(n))) {
       grad.push_back(scale * g);
     }
   }
   EXPECT_TRUE(close(f.loss.host(), loss, 0, kLossRelative));
-  EXPECT_TRUE(close(f.live_gradient(), grad, kGradAbsolute, 0));
+  EXPECT_TRUE(close(f.batch_gradient(), grad, kGradAbsolute, 0));
   f.expect_all_intact();
 }
 
@@ -65,18 +61,15 @@ TEST(SoftTargetLoss, MatchesOracleOnEdgeShapes) {
   for (const int64_t slots : {0, 1, 31, 32, 33, 50, 257, 512}) {
     for (const int empty : {0, 40}) {
       SCOPED_TRACE(testing::Message() << "n " << slots << ", empty " << empty);
-      const SlotFixture f(slot_samples(5, slots, empty, 1), test::random_normal(5 * slots, 3, 2.0f),
-                          slots, {0, 2, 4});
+      const SlotLoss f = SlotLoss::random(5, slots, empty, {0, 2, 4}, 2.0f);
       expect_matches_oracle(f, random_targets(5 * slots, 4), 0.25f);
     }
   }
 }
 
 TEST(SoftTargetLoss, ManyAnchors) {
-  std::vector<int32_t> batch(257);
-  std::iota(batch.begin(), batch.end(), 20);
-  const SlotFixture f(slot_samples(290, 9, 10, 1), test::random_normal(290 * 9, 3), 9, batch);
-  expect_matches_oracle(f, random_targets(290 * 9, 4));
+  expect_matches_oracle(SlotLoss::random(290, 9, 10, ascending(257, 20)),
+                        random_targets(290 * 9, 4));
 }
 
 // softplus(s) - q s, rounded as it stands, is off by the rounding of s: 0.001 at 1e4.
@@ -90,87 +83,80 @@ TEST(SoftTargetLoss, MatchesOracleAtExtremeScores) {
       }
     }
     const auto n = static_cast<int64_t>(scores.size());
-    // A slot a row, so that no term hides behind another.
-    std::vector<int32_t> rows(scores.size());
-    std::iota(rows.begin(), rows.end(), 0);
-    expect_matches_oracle({std::vector<int32_t>(scores.size(), 3), scores, 1, rows}, targets);
-    expect_matches_oracle({std::vector<int32_t>(scores.size(), 3), scores, n, {0}}, targets);
+    // A slot an anchor, so that no term hides behind another.
+    const std::vector<int32_t> samples(scores.size(), 3);
+    expect_matches_oracle({{n, 1, samples, ascending(n), 0}, scores}, targets);
+    expect_matches_oracle(SlotLoss::of(scores), targets);
   }
 }
 
 TEST(SoftTargetLoss, EmptySlotsTakeNoPart) {
-  const SlotFixture f({4, -1, 4, -1}, {0, 100, 0, 3}, 4, {0}, 0);
+  const SlotLoss f = SlotLoss::of({0, 100, 0, 3}, {4, -1, 4, -1});
   run(f, {0.5f, 0, 1.0f, 0.75f});
   EXPECT_NEAR(f.loss.host()[0], 2 * std::log(2.0), 1e-6);
-  EXPECT_EQ(f.live_gradient(), (std::vector<float>{0, 0, -0.5f, 0}));
+  EXPECT_EQ(f.batch_gradient(), (std::vector<float>{0, 0, -0.5f, 0}));
 }
 
 TEST(SoftTargetLoss, MatchesFiniteDifferences) {
   constexpr int64_t kSlots = 12;
-  const SlotFixture f(slot_samples(3, kSlots, 20, 6), test::random_normal(3 * kSlots, 7), kSlots,
-                      {0, 2});
+  const SlotLoss f = SlotLoss::random(3, kSlots, 20, {0, 2});
   const std::vector<float> targets = random_targets(3 * kSlots, 8);
   run(f, targets);
   std::vector<double> expected;
-  for (const int32_t row : f.batch) {
-    std::vector<double> scores = f.scores_of(row);
-    const std::vector<double> q = row_of(targets, row, kSlots);
+  for (const size_t n : {0, 1}) {
+    std::vector<double> scores = f.scores_of(n);
+    const std::vector<double> q = row_of(targets, f.anchor(n), kSlots);
     for (const double d : finite_differences(
-             scores, [&] { return oracle::soft_target_loss(scores, q, f.present(row)); })) {
+             scores, [&] { return oracle::soft_target_loss(scores, q, f.present(n)); })) {
       expected.push_back(d);
     }
   }
-  EXPECT_TRUE(close(f.live_gradient(), expected, 1e-6, 0));
+  EXPECT_TRUE(close(f.batch_gradient(), expected, 1e-6, 0));
 }
 
 TEST(SoftTargetLoss, AcceptsEmptyInput) {
-  SlotFixture f({1, 2}, {1, 2}, 2, {0}, 1);
-  f.cursor.set({BatchCursor{0, 0, 0}});
+  const SlotLoss f = SlotLoss::random(1, 2, 0, {});
   run(f, {0.5f, 0.5f});
   EXPECT_EQ(f.loss.host(), std::vector<float>(2, 0.0f));
 }
 
 TEST(SoftTargetLoss, KeepsNan) {
   for (const float q : {0.0f, 0.5f, 1.0f}) {
-    const SlotFixture f({1, 2}, {1, std::nanf("")}, 2, {0}, 0);
+    const SlotLoss f = SlotLoss::of({1, std::nanf("")});
     run(f, {q, q});
     EXPECT_TRUE(std::isnan(f.loss.host()[0]));
-    EXPECT_TRUE(std::isnan(f.live_gradient()[1]));
+    EXPECT_TRUE(std::isnan(f.batch_gradient()[1]));
   }
 }
 
 TEST(SoftTargetLoss, SameBitsAtAnyNumberOfThreads) {
-  std::vector<int32_t> batch(200);
-  std::iota(batch.begin(), batch.end(), 0);
-  const SlotFixture f(slot_samples(200, 50, 5, 1), test::random_normal(200 * 50, 2), 50, batch);
+  const SlotLoss f = SlotLoss::random(200, 50, 5, ascending(200));
   const auto bits = [&](int threads) {
     set_threads(threads);
     run(f, random_targets(200 * 50, 4));
     set_threads(0);
-    std::vector<float> all = f.loss.host();
-    const std::vector<float> grad = f.live_gradient();
-    all.insert(all.end(), grad.begin(), grad.end());
-    return all;
+    return f.bits();
   };
   EXPECT_EQ(bits(1), bits(2));
 }
 
 TEST(SoftTargetLoss, RejectsBadShapes) {
-  const SlotFixture f({1, 2, 3, 4}, {1, 2, 3, 4}, 2, {0, 1}, 0);
+  const SlotLoss f = SlotLoss::random(2, 2, 0, {0, 1});
   const Guarded<float> target({1, 1, 1, 1});
   const auto call = [&](int64_t losses, int64_t rows, int64_t slots) {
-    soft_target_loss(f.loss.view().slice(0, losses), f.gradient(), f.scores(),
-                     target.matrix(rows, slots), f.view(), 1.0f, stream());
+    soft_target_loss(
+        f.loss.view().slice(0, losses), f.gradient(),
+        {.score = f.scores(), .target = target.matrix(rows, slots), .batch = f.batch()}, stream());
   };
-  EXPECT_NO_THROW(call(2, 2, 2));
-  EXPECT_THROW(call(1, 2, 2), std::invalid_argument);
-  EXPECT_THROW(call(2, 1, 2), std::invalid_argument);
-  EXPECT_THROW(call(2, 2, 1), std::invalid_argument);
+  EXPECT_NO_THROW(call(4, 2, 2));
+  EXPECT_THROW(call(3, 2, 2), std::invalid_argument);
+  EXPECT_THROW(call(4, 1, 2), std::invalid_argument);
+  EXPECT_THROW(call(4, 2, 1), std::invalid_argument);
 }
 
 TEST(SoftTargets, MatchesOracle) {
-  for (const int64_t n : test::kEdgeSizes) {
-    std::vector<float> scores = test::random_normal(n, 9, 3.0f);
+  for (const int64_t n : kEdgeSizes) {
+    std::vector<float> scores = random_normal(n, 9, 3.0f);
     for (size_t i = 0; i < scores.size() && i < 6; ++i) {
       scores[i] = std::vector<float>{80, -80, 1e4f, -1e4f, 0, 5}[i];
     }
@@ -181,7 +167,7 @@ TEST(SoftTargets, MatchesOracle) {
       for (const float s : scores) expected.push_back(oracle::soft_target(s, t1, t2));
       // An exponential of an argument that is off by 2e-7 of its size, where the target is normal.
       EXPECT_TRUE(close(target.host(), expected, 1e-37, 2e-5));
-      test::expect_intact(target, "target");
+      expect_intact(target, "target");
     }
   }
 }
