@@ -5,15 +5,34 @@
 
 namespace derrd::cases {
 
-/// Slots as pairs with the values of a perceptron's hidden layer, and the output layer.
+/// Slots as pairs, with the values of a perceptron's hidden layer, the output layer and all
+/// outputs.
+/// @tparam Array owns the outputs: DeviceArray, or Guarded in tests
+template <template <class> class Array>
 struct SlotHiddenCase : IndexedSlots {
+  /// Random values; outputs that accumulate begin with 0.
   SlotHiddenCase(int64_t other_rows, int64_t width, SlotsCase slots_case)
       : IndexedSlots(other_rows, std::move(slots_case)),
         cols(width),
         pairs(capacity * slots),
         hidden(random_array(pairs * cols, 5)),
         weight(random_array(cols, 7)),
-        bias(random_array(1, 8)) {}
+        bias(random_array(1, 8)),
+        grad_score(random_array(pairs, 4)),
+        positions(pairs),
+        rows(pairs),
+        active(1),
+        score(pairs),
+        grad_hidden(pairs * cols),
+        grad_weight(cols),
+        grad_bias(1),
+        sums(capacity * (cols + 1)),
+        grad_anchor_part(capacity * cols),
+        grad_other_part(others * cols) {
+    for (const Array<float>* output : {&score, &grad_weight, &grad_bias}) {
+      fill_zero(output->data(), output->size() * static_cast<int64_t>(sizeof(float)), stream());
+    }
+  }
 
   SlotOutputCall output_call() const {
     return {.hidden = hidden.matrix(pairs, cols),
@@ -23,6 +42,25 @@ struct SlotHiddenCase : IndexedSlots {
   }
   SlotHiddenCall hidden_call() const {
     return {.hidden = hidden.matrix(pairs, cols), .batch = batch(), .index = index()};
+  }
+  void locate() const {
+    locate_slots({positions.view(), rows.view(), active.data()}, batch(), stream());
+  }
+  void output_forward() const {
+    slot_output_forward(score.matrix(capacity, slots), output_call(), stream());
+  }
+  void output_backward() const {
+    slot_output_backward({.hidden = grad_hidden.matrix(pairs, cols),
+                          .weight = grad_weight.view(),
+                          .bias = grad_bias.view(),
+                          .sums = sums.matrix(capacity, cols + 1)},
+                         grad_score.matrix(capacity, slots), output_call(), stream());
+  }
+  /// Takes the gradient of the hidden values that output_backward writes.
+  void hidden_backward() const {
+    slot_hidden_backward(grad_anchor_part.matrix(capacity, cols),
+                         grad_other_part.matrix(others, cols), grad_hidden.matrix(pairs, cols),
+                         hidden_call(), stream());
   }
 
   /// Bytes of the hidden values of the batch's slots.
@@ -40,7 +78,9 @@ struct SlotHiddenCase : IndexedSlots {
   }
 
   int64_t cols, pairs;
-  DeviceArray<float> hidden, weight, bias;
+  DeviceArray<float> hidden, weight, bias, grad_score;
+  Array<int32_t> positions, rows, active;
+  Array<float> score, grad_hidden, grad_weight, grad_bias, sums, grad_anchor_part, grad_other_part;
 };
 
 }  // namespace derrd::cases

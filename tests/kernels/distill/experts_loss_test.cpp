@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "kernels/distill/gumbel_softmax.h"
 #include "kernels/models/linear.h"
+#include "tests/cases/gumbel_softmax.h"
 #include "tests/finite_differences.h"
 #include "tests/kernels/distill/mixture.h"
 #include "tests/oracles/gumbel_softmax.h"
@@ -13,20 +13,17 @@ namespace {
 constexpr uint64_t kSeed = 99;
 constexpr RandomPurpose kPurpose = RandomPurpose::kGumbelUsers;
 
-/// Gate, experts and loss of one side, as a loss calls them.
+/// Gate, experts and reconstruction loss of one kind of entity, in the order of a training step.
 struct WholeLoss {
   WholeLoss(const ExpertShape& sizes, int32_t active, float temperature, bool euclidean_norm)
       : shape(sizes),
         tau(temperature),
         euclidean(euclidean_norm),
         mixture(sizes, active, 1.0),
+        softmax({shape.capacity, active, shape.experts, 4}, {2, tau},
+                DeviceArray<float>(shape.capacity * shape.experts)),
         gate_weight(random_normal(shape.experts * shape.teacher, 21)),
         gate_bias(random_normal(shape.experts, 22)),
-        cursor({{0, 4, active}}),
-        epoch({{2, tau}}),
-        logits(shape.capacity * shape.experts),
-        probability(shape.capacity * shape.experts),
-        grad_logits(shape.capacity * shape.experts),
         grad_gate_weight(std::vector<float>(static_cast<size_t>(gate_weight.size()))),
         grad_gate_bias(std::vector<float>(static_cast<size_t>(gate_bias.size()))) {
     // The gate's inactive rows must be finite.
@@ -36,27 +33,22 @@ struct WholeLoss {
   }
 
   void step(ExpertPath path) const {
-    const Matrix<float> gate_matrix = gate_weight.matrix(shape.experts, shape.teacher);
-    const Matrix<float> l = mixture.rows(logits, shape.experts);
-    const Matrix<float> s = mixture.rows(mixture.selection, shape.experts);
-    const Matrix<float> alpha = mixture.rows(probability, shape.experts);
-    const Matrix<float> grad_l = mixture.rows(grad_logits, shape.experts);
     const LinearCall gate = {.in = mixture.rows(teacher, shape.teacher),
-                             .weight = gate_matrix,
+                             .weight = gate_weight.matrix(shape.experts, shape.teacher),
                              .bias = gate_bias.view(),
-                             .active = &cursor.data()->count};
-    const GumbelSoftmaxCall softmax = {.logits = l,
-                                       .rows = {{}, {}, {}, cursor.data(), shape.capacity},
-                                       .options = {kSeed, kPurpose},
-                                       .epoch = epoch.data()};
-    linear_forward(l, gate, stream());
-    gumbel_softmax_forward(s, alpha, softmax, stream());
+                             .active = mixture.device_count.data()};
+    const GumbelSoftmaxCall call = softmax.call({kSeed, kPurpose});
+    const Matrix<float> selection = softmax.matrix(mixture.selection);
+    const Matrix<float> probability = softmax.matrix(softmax.probability);
+    const Matrix<float> grad_logits = softmax.matrix(softmax.grad_logits);
+    linear_forward(softmax.matrix(softmax.logits), gate, stream());
+    gumbel_softmax_forward(selection, probability, call, stream());
     mixture.step(path, {euclidean ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared});
-    gumbel_softmax_backward(grad_l, mixture.rows(mixture.grad_selection, shape.experts), s, alpha,
-                            softmax, stream());
+    gumbel_softmax_backward(grad_logits, softmax.matrix(mixture.grad_selection), selection,
+                            probability, call, stream());
     linear_backward({.weight = grad_gate_weight.matrix(shape.experts, shape.teacher),
                      .bias = grad_gate_bias.view()},
-                    grad_l, {}, gate, stream());
+                    grad_logits, {}, gate, stream());
   }
 
   /// The parameters in double, and the loss as a function of them.
@@ -91,21 +83,10 @@ struct WholeLoss {
   float tau;
   bool euclidean;
   Mixture mixture;
-  Guarded<float> gate_weight, gate_bias;
+  cases::GumbelSoftmaxCase<Guarded> softmax;
+  Guarded<float> gate_weight, gate_bias, grad_gate_weight, grad_gate_bias;
   DeviceArray<float> teacher;
-  Guarded<BatchCursor> cursor;
-  Guarded<EpochState> epoch;
-  Guarded<float> logits, probability, grad_logits, grad_gate_weight, grad_gate_bias;
 };
-
-void expect_finite_differences(WholeLoss::Plain& plain, std::vector<double>& values,
-                               const std::vector<float>& gradient, const char* name) {
-  const std::vector<double> expected = finite_differences(
-      values, [&] { return plain.loss(); }, 1e-6);
-  // Weights are off by 4e-6 / tau (scores in float32); the differences themselves by 1e-8.
-  const double tolerance = 2e-5 / plain.tau;
-  EXPECT_TRUE(close(gradient, expected, tolerance * largest(expected), tolerance)) << name;
-}
 
 TEST(DistillationExpertsLoss, MatchesFiniteDifferences) {
   for (const ExpertPath path : kPaths) {
@@ -118,22 +99,32 @@ TEST(DistillationExpertsLoss, MatchesFiniteDifferences) {
         whole.step(path);
         double loss = 0;
         for (const float term : whole.mixture.loss.host()) loss += term;
-        EXPECT_NEAR(loss, plain.loss(), 2e-5 / tau * plain.loss());
-        expect_finite_differences(plain, plain.gate.weight, whole.grad_gate_weight.host(),
-                                  "gate weight");
-        expect_finite_differences(plain, plain.gate.bias, whole.grad_gate_bias.host(), "gate bias");
+        // Weights are off by 4e-6 / tau (scores in float32); the differences themselves by 1e-8.
+        const double tolerance = 2e-5 / tau;
+        EXPECT_NEAR(loss, plain.loss(), tolerance * plain.loss());
+        const auto expect_differences = [&](std::vector<double>& values,
+                                            const std::vector<float>& gradient, const char* name) {
+          const std::vector<double> expected = finite_differences(
+              values, [&] { return plain.loss(); }, 1e-6);
+          EXPECT_TRUE(close(gradient, expected, tolerance * largest(expected), tolerance)) << name;
+        };
+        expect_differences(plain.gate.weight, whole.grad_gate_weight.host(), "gate weight");
+        expect_differences(plain.gate.bias, whole.grad_gate_bias.host(), "gate bias");
+        oracle::Mixture& m = plain.mixture;
+        std::vector<double>* inputs[] = {&m.student, nullptr,    &m.weight1,
+                                         &m.bias1,   &m.weight2, &m.bias2};
         const auto results = whole.mixture.results();
-        expect_finite_differences(plain, plain.mixture.student, results[2], "student");
-        expect_finite_differences(plain, plain.mixture.weight1, results[4], "weight1");
-        expect_finite_differences(plain, plain.mixture.bias1, results[5], "bias1");
-        expect_finite_differences(plain, plain.mixture.weight2, results[6], "weight2");
-        expect_finite_differences(plain, plain.mixture.bias2, results[7], "bias2");
+        for (size_t i = 0; i < std::size(inputs); ++i) {
+          const size_t a = Mixture::kFirstGradient + i;
+          if (inputs[i] != nullptr)
+            expect_differences(*inputs[i], results[a], Mixture::kResults[a]);
+        }
       }
     }
   }
 }
 
-// At the end of the annealing each entity is its one expert's: the paths agree, the gate's gradient
+// At the end of the annealing each entity has one expert: the paths agree, and the gate's gradient
 // is exactly 0.
 TEST(DistillationExpertsLoss, AtTheLowestTemperature) {
   const ExpertShape shape = {30, 5, 7, 9, 33};

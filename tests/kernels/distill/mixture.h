@@ -79,7 +79,12 @@ struct Mixture : cases::ExpertsCase<Guarded> {
             host(weight2),
             host(bias2)};
   }
-  /// Everything that a step computes of the active rows, one array after the other.
+  static constexpr const char* kResults[] = {"reconstruction", "loss",         "grad_student",
+                                             "grad_selection", "grad_weight1", "grad_bias1",
+                                             "grad_weight2",   "grad_bias2"};
+  static constexpr size_t kFirstGradient = 2;
+  static constexpr size_t kFirstParameter = 4;
+  /// Everything that a step computes of the active rows: the arrays that kResults names.
   std::vector<std::vector<float>> results() const {
     return {first(reconstruction.host(), count * shape.teacher),
             first(loss.host(), count),
@@ -91,6 +96,14 @@ struct Mixture : cases::ExpertsCase<Guarded> {
             grad_bias2.host()};
   }
 };
+
+/// Mixture::results() in double; gradients of the sum of the losses.
+inline std::vector<std::vector<double>> results_of(const oracle::Mixture& plain) {
+  const oracle::MixtureForward forward = oracle::mixture_forward(plain);
+  const oracle::MixtureGradients grad = oracle::mixture_backward(plain);
+  return {forward.reconstruction, forward.loss, grad.student, grad.selection,
+          grad.weight1,           grad.bias1,   grad.weight2, grad.bias2};
+}
 
 inline double largest(const std::vector<double>& values) {
   double size = 0;

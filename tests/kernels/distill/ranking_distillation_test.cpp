@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "tests/finite_differences.h"
 #include "tests/kernels/distill/slot_loss.h"
 #include "tests/oracles/ranking_distillation.h"
 
@@ -34,27 +33,20 @@ std::vector<double> weights_of(const SlotLoss& f, const RankingDistillationOptio
 // Rounding. A weight is a product of an exponential (its argument off by 1e-7 of at most 90, where
 // it still counts 1e-6 of that), a tanh and a quotient: 2e-6 of it covers them typically. softplus
 // and sigmoid add 6e-7. What is below 1e-9 absolutely does not count.
-constexpr double kRelative = 4e-6;
-constexpr double kAbsolute = 1e-9;
+constexpr SlotLossTolerance kTolerance = {1e-9, 4e-6, 1e-9, 4e-6};
 
 void expect_matches_oracle(const SlotLoss& f, const RankingDistillationOptions& options) {
   run(f, options);
   const size_t anchors = f.batch_rows.rows.size();
   const double share =
       options.reduction == AnchorReduction::kMean ? 1.0 / static_cast<double>(anchors) : 1.0;
-  std::vector<double> loss(static_cast<size_t>(f.capacity), 0.0);
-  std::vector<double> grad;
-  for (size_t n = 0; n < anchors; ++n) {
-    const std::vector<double> scores = f.scores_of(n);
-    const std::vector<double> weights = weights_of(f, options, n);
-    loss[n] = share * oracle::ranking_distillation_loss(weights, scores);
-    for (const double g : oracle::ranking_distillation_grad(weights, scores)) {
-      grad.push_back(options.scale * share * g);
-    }
-  }
-  EXPECT_TRUE(close(f.loss.host(), loss, kAbsolute, kRelative));
-  EXPECT_TRUE(close(f.batch_gradient(), grad, kAbsolute, kRelative));
-  f.expect_all_intact();
+  const auto weights = [&](size_t n) { return weights_of(f, options, n); };
+  f.expect_matches(
+      [&](size_t n) {
+        return share * oracle::ranking_distillation_loss(weights(n), f.scores_of(n));
+      },
+      [&](size_t n) { return oracle::ranking_distillation_grad(weights(n), f.scores_of(n)); },
+      options.scale * share, kTolerance);
 }
 
 constexpr RankWeight kAllWeights[] = {RankWeight::kStatic, RankWeight::kDynamic,
@@ -182,16 +174,11 @@ TEST(RankingDistillation, MatchesFiniteDifferencesAtConstantWeights) {
     const RankingDistillationOptions options = {
         .top = 5, .sharpness = 4.0f, .items = kItems, .weight = weight};
     run(f, options);
-    std::vector<double> expected;
-    for (const size_t n : {0, 1}) {
-      std::vector<double> scores = f.scores_of(n);
-      const std::vector<double> weights = weights_of(f, options, n);
-      for (const double d : finite_differences(
-               scores, [&] { return oracle::ranking_distillation_loss(weights, scores); })) {
-        expected.push_back(d);
-      }
-    }
-    EXPECT_TRUE(close(f.batch_gradient(), expected, 1e-7, 1e-5));
+    f.expect_finite_differences(
+        [&](const std::vector<double>& scores, size_t n) {
+          return oracle::ranking_distillation_loss(weights_of(f, options, n), scores);
+        },
+        1e-7, 1e-5);
   }
 }
 
@@ -235,13 +222,10 @@ TEST(RankingDistillation, KeepsNan) {
 
 TEST(RankingDistillation, SameBitsAtAnyNumberOfThreads) {
   const SlotLoss f = SlotLoss::random(200, 60, 5, ascending(200));
-  const auto bits = [&](int threads) {
-    set_threads(threads);
+  const auto call = [&] {
     run(f, {.top = 10, .items = kItems, .weight = RankWeight::kRenormalised});
-    set_threads(0);
-    return f.bits();
   };
-  EXPECT_EQ(bits(1), bits(2));
+  EXPECT_EQ(f.bits(1, call), f.bits(2, call));
 }
 
 TEST(RankingDistillation, RejectsBadShapes) {

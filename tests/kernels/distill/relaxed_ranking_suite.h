@@ -9,7 +9,6 @@
 #include <stdexcept>
 
 #include "kernels/distill/relaxed_ranking.h"
-#include "tests/finite_differences.h"
 #include "tests/kernels/distill/slot_loss.h"
 #include "tests/oracles/relaxed_ranking.h"
 
@@ -17,16 +16,11 @@ namespace derrd::test::relaxed_ranking_test {
 
 using cases::ascending;
 
-/// What a loss and a gradient may be off by, absolutely and relatively.
-struct Tolerance {
-  double loss_absolute = 1e-5, loss_relative = 1e-6;
-  double grad_absolute = 1e-5, grad_relative = 2e-5;
-};
-// Scores are exact here, so that only the list-wise part rounds: a z_k is off by 3e-7 of its
-// exponentials and 6e-8 of its size. A gradient sums at most 45 of them.
-constexpr Tolerance kShortLists = {};
+// A z_k is off by 3e-7 of its exponentials and 6e-8 of its size. A gradient sums at most 45 of
+// them.
+constexpr SlotLossTolerance kShortLists = {1e-5, 1e-6, 1e-5, 2e-5};
 // Sums of up to 512 addends lose at most 512 * 6e-8 and 512 * 3e-7 of 1.
-constexpr Tolerance kLongLists = {1e-3, 1e-5, 2e-4, 2e-4};
+constexpr SlotLossTolerance kLongLists = {1e-3, 1e-5, 2e-4, 2e-4};
 
 /// An implementation of the operation.
 struct Implementation {
@@ -50,22 +44,17 @@ class RelaxedRanking : public testing::TestWithParam<Implementation> {
   }
 
   static void expect_matches_oracle(const SlotLoss& f, int64_t interesting,
-                                    const Tolerance& tolerance = kShortLists) {
+                                    const SlotLossTolerance& tolerance = kShortLists) {
     constexpr float kScale = 0.25f;
     run(f, interesting, kScale);
-    std::vector<double> loss, grad;
-    for (size_t n = 0; n < f.batch_rows.rows.size(); ++n) {
-      const std::vector<double> scores = f.scores_of(n);
-      const std::vector<bool> present = f.present(n);
-      loss.push_back(oracle::relaxed_ranking_loss(scores, present, interesting));
-      for (const double g : oracle::relaxed_ranking_grad(scores, present, interesting)) {
-        grad.push_back(kScale * g);
-      }
-    }
-    loss.resize(static_cast<size_t>(f.capacity), 0.0);
-    EXPECT_TRUE(close(f.loss.host(), loss, tolerance.loss_absolute, tolerance.loss_relative));
-    EXPECT_TRUE(close(f.batch_gradient(), grad, tolerance.grad_absolute, tolerance.grad_relative));
-    f.expect_all_intact();
+    f.expect_matches(
+        [&](size_t n) {
+          return oracle::relaxed_ranking_loss(f.scores_of(n), f.present(n), interesting);
+        },
+        [&](size_t n) {
+          return oracle::relaxed_ranking_grad(f.scores_of(n), f.present(n), interesting);
+        },
+        kScale, tolerance);
   }
 };
 
@@ -148,16 +137,11 @@ TEST_P(RelaxedRanking, MatchesFiniteDifferences) {
   constexpr int64_t kInteresting = 5;
   const SlotLoss f = SlotLoss::random(4, 9, 20, {0, 2, 3});
   run(f, kInteresting);
-  std::vector<double> expected;
-  for (const size_t n : {0, 1, 2}) {
-    std::vector<double> scores = f.scores_of(n);
-    for (const double d : finite_differences(scores, [&] {
-           return oracle::relaxed_ranking_loss(scores, f.present(n), kInteresting);
-         })) {
-      expected.push_back(d);
-    }
-  }
-  EXPECT_TRUE(close(f.batch_gradient(), expected, 1e-5, 1e-5));
+  f.expect_finite_differences(
+      [&](const std::vector<double>& scores, size_t n) {
+        return oracle::relaxed_ranking_loss(scores, f.present(n), kInteresting);
+      },
+      1e-5, 1e-5);
 }
 
 TEST_P(RelaxedRanking, ALateChoiceOfOneItemKeepsTheMassOfAllBefore) {
@@ -209,13 +193,8 @@ TEST_P(RelaxedRanking, TheMeanIsTheSumOverTheNumberOfUsers) {
 
 TEST_P(RelaxedRanking, SameBitsAtAnyNumberOfThreads) {
   const SlotLoss f = SlotLoss::random(200, 16, 0, ascending(180));
-  const auto bits = [&](int threads) {
-    set_threads(threads);
-    run(f, 8);
-    set_threads(0);
-    return f.bits();
-  };
-  EXPECT_EQ(bits(1), bits(2));
+  const auto call = [&] { run(f, 8); };
+  EXPECT_EQ(f.bits(1, call), f.bits(2, call));
 }
 
 TEST_P(RelaxedRanking, RejectsBadShapes) {

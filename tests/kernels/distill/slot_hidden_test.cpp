@@ -10,16 +10,13 @@ namespace {
 
 using cases::ascending;
 
-/// A case with arbitrary gradients of scores and hidden values.
-struct Problem : cases::SlotHiddenCase {
+struct Problem : cases::SlotHiddenCase<Guarded> {
   Problem(int64_t anchor_rows, int64_t other_rows, int64_t width, int64_t slots_each,
           const std::vector<int32_t>& batch_anchors, int empty_percent = 0)
       : SlotHiddenCase(other_rows, width,
                        {anchor_rows, slots_each,
                         cases::random_samples(anchor_rows * slots_each, other_rows, empty_percent),
-                        batch_anchors}),
-        grad_score(random_normal(pairs, 3)),
-        grad_hidden(random_normal(pairs * cols, 12)) {}
+                        batch_anchors}) {}
 
   /// Calls f(anchor's number, pair, sample) for all slots of the batch that are not empty.
   template <class F>
@@ -31,8 +28,15 @@ struct Problem : cases::SlotHiddenCase {
       }
     }
   }
-
-  std::vector<float> grad_score, grad_hidden;
+  void expect_all_intact() const {
+    for (const Guarded<int32_t>* output : {&positions, &rows, &active}) {
+      expect_intact(*output, "a pair");
+    }
+    for (const Guarded<float>* output : {&score, &grad_hidden, &grad_weight, &grad_bias, &sums,
+                                         &grad_anchor_part, &grad_other_part}) {
+      expect_intact(*output, "a score or gradient");
+    }
+  }
 };
 
 std::vector<Problem> edge_cases() {
@@ -52,20 +56,17 @@ std::vector<Problem> edge_cases() {
 
 TEST(LocateSlots, FindsTheAnchorsAndTheirSamples) {
   for (const Problem& p : edge_cases()) {
-    const Guarded<int32_t> positions(p.pairs), rows(p.pairs), active(1);
-    locate_slots({positions.view(), rows.view(), active.data()}, p.batch(), stream());
+    p.locate();
     const int64_t count = p.batch_rows.capacity * p.slots;
-    EXPECT_EQ(active.host()[0], count);
-    const std::vector<int32_t> position = positions.host(), row = rows.host();
+    EXPECT_EQ(p.active.host()[0], count);
+    const std::vector<int32_t> positions = p.positions.host(), rows = p.rows.host();
     for (int64_t pair = 0; pair < count; ++pair) {
       const int64_t n = pair / p.slots;
-      EXPECT_EQ(position[static_cast<size_t>(pair)], n);
-      EXPECT_EQ(row[static_cast<size_t>(pair)],
+      EXPECT_EQ(positions[static_cast<size_t>(pair)], n);
+      EXPECT_EQ(rows[static_cast<size_t>(pair)],
                 p.sample(p.anchor(static_cast<size_t>(n)), pair % p.slots));
     }
-    expect_intact(positions, "anchor_positions");
-    expect_intact(rows, "other_rows");
-    expect_intact(active, "active");
+    p.expect_all_intact();
   }
 }
 
@@ -73,47 +74,39 @@ TEST(LocateSlots, FindsTheAnchorsAndTheirSamples) {
 constexpr double kTolerance = 257 * 60 * 6e-8;
 
 TEST(SlotOutput, MatchesOracle) {
-  for (const Problem& p : edge_cases()) {
+  for (Problem& p : edge_cases()) {
     const auto cols = static_cast<size_t>(p.cols);
+    p.score.set(std::vector<float>(static_cast<size_t>(p.pairs), 7.0f));
+    p.grad_weight.set(std::vector<float>(cols, 1.0f));
+    p.grad_bias.set({2.0f});
+    p.output_forward();
+    p.output_backward();
+
     const std::vector<double> hidden = to_double(p.hidden.to_host(stream()));
     const std::vector<double> weight = to_double(p.weight.to_host(stream()));
-    const Guarded<float> score(std::vector<float>(p.grad_score.size(), 7.0f));
-    slot_output_forward(score.matrix(p.capacity, p.slots), p.output_call(), stream());
-    std::vector<double> expected(p.grad_score.size(), 7.0);
-    p.for_each_slot([&](size_t, size_t pair, int32_t) {
-      expected[pair] += p.bias.to_host(stream())[0];
-      for (size_t k = 0; k < cols; ++k) expected[pair] += weight[k] * hidden[pair * cols + k];
-    });
-    EXPECT_TRUE(close(score.host(), expected, kTolerance, 0));
-    expect_intact(score, "score");
-
-    const Guarded<float> grad_score(p.grad_score), grad_hidden(p.pairs * p.cols);
-    const Guarded<float> grad_weight(std::vector<float>(cols, 1.0f)), grad_bias({2.0f});
-    const Guarded<float> sums(p.capacity * (p.cols + 1));
-    slot_output_backward({.hidden = grad_hidden.matrix(p.pairs, p.cols),
-                          .weight = grad_weight.view(),
-                          .bias = grad_bias.view(),
-                          .sums = sums.matrix(p.capacity, p.cols + 1)},
-                         grad_score.matrix(p.capacity, p.slots), p.output_call(), stream());
+    const std::vector<double> grad_score = to_double(p.grad_score.to_host(stream()));
+    const double bias = p.bias.to_host(stream())[0];
+    std::vector<double> score(grad_score.size(), 7.0);
     // The score is linear in all three: the derivatives are the other factors.
     std::vector<double> by_hidden(hidden.size()), by_weight(cols, 1.0), by_bias = {2.0};
-    const auto live = p.batch_rows.capacity * p.slots * p.cols;
-    std::fill(by_hidden.begin() + live, by_hidden.end(), Guarded<float>(1).host()[0]);  // untouched
+    std::fill(by_hidden.begin() + p.batch_rows.capacity * p.slots * p.cols, by_hidden.end(),
+              Guarded<float>(1).host()[0]);  // untouched
     p.for_each_slot([&](size_t, size_t pair, int32_t) {
-      const double g = p.grad_score[pair];
-      for (size_t k = 0; k < cols; ++k) {
-        by_hidden[pair * cols + k] = g * weight[k];
-        by_weight[k] += g * hidden[pair * cols + k];
-      }
+      const double g = grad_score[pair];
+      score[pair] += bias;
       by_bias[0] += g;
+      for (size_t k = 0; k < cols; ++k) {
+        const double h = hidden[pair * cols + k];
+        score[pair] += weight[k] * h;
+        by_hidden[pair * cols + k] = g * weight[k];
+        by_weight[k] += g * h;
+      }
     });
-    EXPECT_TRUE(close(grad_hidden.host(), by_hidden, 0, 6e-8));
-    EXPECT_TRUE(close(grad_weight.host(), by_weight, kTolerance, 1e-6));
-    EXPECT_TRUE(close(grad_bias.host(), by_bias, kTolerance, 1e-6));
-    expect_intact(grad_hidden, "grad_hidden");
-    expect_intact(grad_weight, "grad_weight");
-    expect_intact(grad_bias, "grad_bias");
-    expect_intact(sums, "sums");
+    EXPECT_TRUE(close(p.score.host(), score, kTolerance, 0));
+    EXPECT_TRUE(close(p.grad_hidden.host(), by_hidden, 0, 6e-8));
+    EXPECT_TRUE(close(p.grad_weight.host(), by_weight, kTolerance, 1e-6));
+    EXPECT_TRUE(close(p.grad_bias.host(), by_bias, kTolerance, 1e-6));
+    p.expect_all_intact();
   }
 }
 
@@ -121,6 +114,7 @@ TEST(SlotHiddenBackward, MatchesOracle) {
   for (Problem& p : edge_cases()) {
     const auto cols = static_cast<size_t>(p.cols);
     const std::vector<float> hidden = p.hidden.to_host(stream());
+    const std::vector<float> grad_hidden = random_normal(p.pairs * p.cols, 12);
     // An empty slot's h is 0, as neumf_first_layer_forward leaves it.
     std::vector<float> masked(hidden.size());
     std::vector<double> anchors(static_cast<size_t>(p.capacity) * cols);
@@ -129,46 +123,31 @@ TEST(SlotHiddenBackward, MatchesOracle) {
       for (size_t k = 0; k < cols; ++k) {
         const size_t i = pair * cols + k;
         masked[i] = std::max(hidden[i], 0.0f);
-        const double g = hidden[i] > 0 ? p.grad_hidden[i] : 0;
+        const double g = hidden[i] > 0 ? grad_hidden[i] : 0;
         anchors[n * cols + k] += g;
         others[static_cast<size_t>(row) * cols + k] += g;
       }
     });
     p.hidden = cases::to_device(masked);
-    const Guarded<float> grad(p.grad_hidden);
-    const Guarded<float> grad_anchor(p.capacity * p.cols), grad_other(p.others * p.cols);
-    slot_hidden_backward(grad_anchor.matrix(p.capacity, p.cols),
-                         grad_other.matrix(p.others, p.cols), grad.matrix(p.pairs, p.cols),
-                         p.hidden_call(), stream());
-    EXPECT_TRUE(close(grad_anchor.host(), anchors, kTolerance, 0));
-    EXPECT_TRUE(close(grad_other.host(), others, kTolerance, 0));
-    expect_intact(grad_anchor, "grad_anchor_part");
-    expect_intact(grad_other, "grad_other_part");
+    p.grad_hidden.set(grad_hidden);
+    p.hidden_backward();
+    EXPECT_TRUE(close(p.grad_anchor_part.host(), anchors, kTolerance, 0));
+    EXPECT_TRUE(close(p.grad_other_part.host(), others, kTolerance, 0));
+    p.expect_all_intact();
   }
 }
 
 TEST(SlotHidden, SameBitsAtAnyNumberOfThreads) {
-  constexpr int64_t kSlots = 20, kCols = 64, kOthers = 300;
-  const Problem p(190, kOthers, kCols, kSlots, ascending(150, 20), 10);
-  const Guarded<float> grad_score(p.grad_score);
-  const auto run = [&] {
-    const Guarded<float> grad_hidden(p.grad_hidden), grad_bias({0.0f});
-    const Guarded<float> grad_weight(std::vector<float>(kCols, 0.0f));
-    const Guarded<float> sums(p.capacity * (kCols + 1));
-    const Guarded<float> anchors(p.capacity * kCols), others(kOthers * kCols);
-    slot_output_backward({.hidden = grad_hidden.matrix(p.pairs, kCols),
-                          .weight = grad_weight.view(),
-                          .bias = grad_bias.view(),
-                          .sums = sums.matrix(p.capacity, kCols + 1)},
-                         grad_score.matrix(p.capacity, kSlots), p.output_call(), stream());
-    slot_hidden_backward(anchors.matrix(p.capacity, kCols), others.matrix(kOthers, kCols),
-                         grad_hidden.matrix(p.pairs, kCols), p.hidden_call(), stream());
-    return std::tuple{grad_weight.host(), grad_bias.host(), anchors.host(), others.host()};
+  const auto run = [](int threads) {
+    set_threads(threads);
+    const Problem p(190, 300, 64, 20, ascending(150, 20), 10);
+    p.output_backward();
+    p.hidden_backward();
+    set_threads(0);
+    return std::vector{p.grad_weight.host(), p.grad_bias.host(), p.grad_anchor_part.host(),
+                       p.grad_other_part.host()};
   };
-  set_threads(1);
-  const auto one_thread = run();
-  set_threads(0);
-  EXPECT_EQ(run(), one_thread);
+  EXPECT_EQ(run(0), run(1));
 }
 
 TEST(SlotHidden, RejectsBadShapes) {

@@ -5,9 +5,15 @@
 #include <vector>
 
 #include "tests/cases/slots.h"
+#include "tests/finite_differences.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test {
+
+/// What a loss and a gradient may be off by, absolutely and relatively.
+struct SlotLossTolerance {
+  double loss_absolute = 0, loss_relative = 0, grad_absolute = 0, grad_relative = 0;
+};
 
 /// A batch's scores with the outputs of a loss, for the test of any loss on scores.
 struct SlotLoss : cases::ScoredSlots<Guarded> {
@@ -61,11 +67,41 @@ struct SlotLoss : cases::ScoredSlots<Guarded> {
     all.resize(static_cast<size_t>(size));
     return all;
   }
-  /// Loss and gradient, for a comparison of bits.
-  std::vector<std::vector<float>> bits() const { return {loss.host(), batch_gradient()}; }
-  void expect_all_intact() const {
+  /// Compares with an oracle's loss_of(n) and `scale` grad_of(n) of the batch's n-th anchor.
+  template <class LossOf, class GradOf>
+  void expect_matches(LossOf&& loss_of, GradOf&& grad_of, double scale,
+                      const SlotLossTolerance& tolerance) const {
+    std::vector<double> losses, gradients;
+    for (size_t n = 0; n < batch_rows.rows.size(); ++n) {
+      losses.push_back(loss_of(n));
+      for (const double g : grad_of(n)) gradients.push_back(scale * g);
+    }
+    losses.resize(static_cast<size_t>(capacity), 0.0);
+    EXPECT_TRUE(close(loss.host(), losses, tolerance.loss_absolute, tolerance.loss_relative));
+    EXPECT_TRUE(
+        close(batch_gradient(), gradients, tolerance.grad_absolute, tolerance.grad_relative));
     expect_intact(loss, "loss");
     expect_intact(grad_score, "grad_score");
+  }
+  /// Compares the gradient with differences of loss_of(scores, n).
+  template <class LossOf>
+  void expect_finite_differences(LossOf&& loss_of, double absolute, double relative) const {
+    std::vector<double> gradients;
+    for (size_t n = 0; n < batch_rows.rows.size(); ++n) {
+      std::vector<double> values = scores_of(n);
+      for (const double d : finite_differences(values, [&] { return loss_of(values, n); })) {
+        gradients.push_back(d);
+      }
+    }
+    EXPECT_TRUE(close(batch_gradient(), gradients, absolute, relative));
+  }
+  /// Loss and gradient that `run()` computes with this number of threads.
+  template <class Run>
+  std::vector<std::vector<float>> bits(int threads, Run&& run) const {
+    set_threads(threads);
+    run();
+    set_threads(0);
+    return {loss.host(), batch_gradient()};
   }
 
   std::vector<float> host_score;

@@ -168,5 +168,36 @@ TEST(SlotScores, RejectsBadShapes) {
   EXPECT_THROW(backward(5, 15, 2), std::invalid_argument);
 }
 
+TEST(ItemScores, AreTheScoresOfSlots) {
+  for (const int64_t slots : {1, 3, 33}) {
+    const Problem p(33, 23, 20, slots, ascending(33), 20);
+    p.forward();
+    const Guarded<float> score(33 * slots);
+    const SlotScoresCall call = p.call();
+    item_scores(score.matrix(33, slots), call.anchor_embedding, call.other_embedding,
+                call.batch.samples, stream());
+    std::vector<float> expected = p.score.host();
+    expected.resize(static_cast<size_t>(33 * slots));
+    EXPECT_EQ(score.host(), expected);
+    expect_intact(score, "score");
+  }
+}
+
+TEST(ItemScores, RejectsBadShapes) {
+  const Problem p(3, 4, 2, 5, {0});
+  const Guarded<float> score(15);
+  const auto call = [&](int64_t rows, int64_t items, int64_t cols) {
+    SlotScoresCall inputs = p.call();
+    inputs.batch.samples.cols = items;
+    inputs.other_embedding.cols = cols;
+    item_scores(score.matrix(rows, 5), inputs.anchor_embedding, inputs.other_embedding,
+                inputs.batch.samples, stream());
+  };
+  EXPECT_NO_THROW(call(3, 5, 2));
+  EXPECT_THROW(call(2, 5, 2), std::invalid_argument);
+  EXPECT_THROW(call(3, 4, 2), std::invalid_argument);
+  EXPECT_THROW(call(3, 5, 1), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace derrd::test::slot_scores_test

@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "tests/finite_differences.h"
 #include "tests/kernels/distill/slot_loss.h"
 #include "tests/oracles/soft_target.h"
 
@@ -37,24 +36,16 @@ std::vector<double> row_of(const std::vector<float>& table, int32_t row, int64_t
 // Rounding. A term is a sum of two numbers that are not negative, each off by 6e-7 of it at most; a
 // row adds up to 512 of them, whose rounding errors of 6e-8 of the sum mostly cancel. A gradient is
 // a difference of numbers of at most 1.
-constexpr double kLossRelative = 3e-6;
-constexpr double kGradAbsolute = 4e-7;
+constexpr SlotLossTolerance kTolerance = {.loss_relative = 3e-6, .grad_absolute = 4e-7};
 
 void expect_matches_oracle(const SlotLoss& f, const std::vector<float>& targets,
                            float scale = 1.0f) {
   run(f, targets, scale);
-  std::vector<double> loss(static_cast<size_t>(f.capacity), 0.0);
-  std::vector<double> grad;
-  for (size_t n = 0; n < f.batch_rows.rows.size(); ++n) {
-    const std::vector<double> q = row_of(targets, f.anchor(n), f.slots);
-    loss[n] = oracle::soft_target_loss(f.scores_of(n), q, f.present(n));
-    for (const double g : oracle::soft_target_grad(f.scores_of(n), q, f.present(n))) {
-      grad.push_back(scale * g);
-    }
-  }
-  EXPECT_TRUE(close(f.loss.host(), loss, 0, kLossRelative));
-  EXPECT_TRUE(close(f.batch_gradient(), grad, kGradAbsolute, 0));
-  f.expect_all_intact();
+  const auto q = [&](size_t n) { return row_of(targets, f.anchor(n), f.slots); };
+  f.expect_matches(
+      [&](size_t n) { return oracle::soft_target_loss(f.scores_of(n), q(n), f.present(n)); },
+      [&](size_t n) { return oracle::soft_target_grad(f.scores_of(n), q(n), f.present(n)); }, scale,
+      kTolerance);
 }
 
 TEST(SoftTargetLoss, MatchesOracleOnEdgeShapes) {
@@ -102,16 +93,11 @@ TEST(SoftTargetLoss, MatchesFiniteDifferences) {
   const SlotLoss f = SlotLoss::random(3, kSlots, 20, {0, 2});
   const std::vector<float> targets = random_targets(3 * kSlots, 8);
   run(f, targets);
-  std::vector<double> expected;
-  for (const size_t n : {0, 1}) {
-    std::vector<double> scores = f.scores_of(n);
-    const std::vector<double> q = row_of(targets, f.anchor(n), kSlots);
-    for (const double d : finite_differences(
-             scores, [&] { return oracle::soft_target_loss(scores, q, f.present(n)); })) {
-      expected.push_back(d);
-    }
-  }
-  EXPECT_TRUE(close(f.batch_gradient(), expected, 1e-6, 0));
+  f.expect_finite_differences(
+      [&](const std::vector<double>& scores, size_t n) {
+        return oracle::soft_target_loss(scores, row_of(targets, f.anchor(n), kSlots), f.present(n));
+      },
+      1e-6, 0);
 }
 
 TEST(SoftTargetLoss, AcceptsEmptyInput) {
@@ -131,13 +117,8 @@ TEST(SoftTargetLoss, KeepsNan) {
 
 TEST(SoftTargetLoss, SameBitsAtAnyNumberOfThreads) {
   const SlotLoss f = SlotLoss::random(200, 50, 5, ascending(200));
-  const auto bits = [&](int threads) {
-    set_threads(threads);
-    run(f, random_targets(200 * 50, 4));
-    set_threads(0);
-    return f.bits();
-  };
-  EXPECT_EQ(bits(1), bits(2));
+  const auto call = [&] { run(f, random_targets(200 * 50, 4)); };
+  EXPECT_EQ(f.bits(1, call), f.bits(2, call));
 }
 
 TEST(SoftTargetLoss, RejectsBadShapes) {
