@@ -13,8 +13,8 @@
 // workspace that both paths use.
 //
 // Only S is kept, not A: only dL/ds asks for A, and with s > 0 both have one sign. A product s A
-// below 1.2e-38 may become 0 (subnormal). The softmax multiplies what dL/ds loses by s; Z loses s
-// G.
+// below 1.2e-38 may become 0 (subnormal). What dL/ds then lacks, the softmax multiplies by s; Z
+// lacks s G.
 //
 // Trap: 0 * infinity. Where s = 0 both paths write 0 without multiplying.
 

@@ -4,7 +4,7 @@
 // no [N, E, T] intermediate exists.
 //
 // On a GPU there is one slice of the entities and one of the experts: the loops over slices run
-// once, and a slice is the whole matrix. Read everything below so.
+// once, and a slice is the whole matrix. Read everything below in this way.
 //
 // On a CPU the passes go by slices, so that what runs between the products, a tile per pair (n, m),
 // finds S, G and Z in a core's cache: each is N E H floats.

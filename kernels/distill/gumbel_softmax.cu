@@ -33,7 +33,7 @@ namespace derrd {
 namespace {
 
 constexpr float kEpsilon = 1e-10f;
-constexpr int64_t kWordsPerCall = 4;  ///< of Philox
+constexpr int64_t kWordsPerCall = 4;  ///< random words of a Philox call
 
 /// Largest element of `row`, for all lanes; undefined if there is a NaN. Read as an integer (the
 /// low bits of negative floats flipped) a float keeps its order, and the maximum of integers
@@ -65,7 +65,7 @@ __device__ __forceinline__ void softmax_row(const WarpTile& tile, float* out, co
   }
 }
 
-/// row[m] = the uniform number of expert m, from the bits of element `first_call` + m / 4.
+/// row[m] = uniform number of expert m, from the bits of element `first_call` + m / 4.
 __device__ __forceinline__ void uniform_row(const WarpTile& tile, float* row, int64_t size,
                                             RandomKey key, uint64_t first_call) {
   const int64_t calls = (size + kWordsPerCall - 1) / kWordsPerCall;

@@ -17,8 +17,7 @@
 // f_k = e^{M_{k+1} - M_k} serves both directions, so every score costs one exponential in any
 // arrangement, every exponent is <= 0, and what underflows is below 1e-38 of the sum that it joins.
 // E and W are linear recurrences: scans over affine maps, whose composition does not commute, hence
-// ordered_inclusive_scan. The logarithms are taken of products of eight sums (at most
-// 512^8 = 5e21).
+// ordered_inclusive_scan. A logarithm is taken of a product of eight sums (at most 512^8 = 5e21).
 //
 // Shapes: samples [U, K + L], loss [N], score and grad_score [N, K + L], with N distinct users in
 // the batch. A tile owns a user, its lanes stride over the slots; loss and gradient come out of one
@@ -102,7 +101,7 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
     }
     tile.sync();
 
-    // M: the maximum of the uninteresting scores, then the running one. peak[p] is that before p.
+    // M: the maximum of the uninteresting scores, then the running one; peak[p] is M before p.
     float maximum = kAbsent;
     for (int64_t j = interesting + lane; j < slots; j += lanes) {
       maximum = score[j] > maximum ? score[j] : maximum;

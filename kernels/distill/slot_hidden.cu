@@ -6,8 +6,8 @@
 //              dL/d(W_a a_n) = sum over the slots p of anchor n of dL/dh_p where h_p > 0
 //              dL/d(W_b b_r) = the same sum over the batch's slots that hold r
 //
-// Here are the two ends, per slot and per row; the first layer's sum is neumf_first_layer's, the
-// further layers are linear's, and W_a a, W_b b are products of whole tables.
+// This file has the two ends, per slot and per row. neumf_first_layer computes the first layer's
+// sum, linear the further layers, and gemm the products W_a a and W_b b of whole tables.
 //
 // Shapes: h [N S, H] for N anchors of the batch with S slots each, score and g [N, S].
 // Mapping: a tile per anchor, its slots in order; for the other table a tile per row, which walks
@@ -17,7 +17,7 @@
 // the last-level cache, h being 8 MB for 1024 anchors of 80 slots at H = 25.
 //
 // Trap: an empty slot's h is 0, but further layers make relu(b) of it. The output layer skips it,
-// forward and backward, and so nothing of it gets anywhere.
+// forward and backward, so it has no effect.
 
 #include "kernels/distill/slot_hidden.h"
 

@@ -5,7 +5,8 @@
 //   position(r) = sum of held(r') over r' < r             rows[position(r)] = r where held(r)
 //
 // The inverse of the samples exists already, for the gradients: a row's tile walks the slots that
-// hold it and stops at the first one with an anchor in the batch. No sort, no atomics; ascending.
+// hold it and stops at the first one with an anchor in the batch. So rows come out ascending,
+// without a sort and without atomics.
 //
 // Shapes: A anchors of S slots, R rows. Threads: a tile per row, then, for the positions, one per
 // row. Bytes: at most 8 A S for the walk, in practice a fraction: rows with many occurrences stop

@@ -94,9 +94,7 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
   }
 }
 
-/// @throws std::invalid_argument if the index is not one of `samples` over `others` rows, or
-/// anchors
-///   and slots exceed 32 bits.
+/// @throws std::invalid_argument if `index` does not fit, or anchors and slots exceed 32 bits.
 inline void require_index(const char* operation, const SlotIndex& index, int64_t others,
                           Matrix<const int32_t> samples) {
   require_size(operation, "index.offsets", index.offsets, others + 1);

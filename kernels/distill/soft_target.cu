@@ -12,7 +12,7 @@
 // soft_targets 8 a score.
 //
 // Trap: softplus(s) - q s is the difference of two numbers of the size of s, where the loss may be
-// tiny. Split at 0 it is a sum of what is never negative:
+// tiny. Split at 0 it is a sum of numbers that are never negative:
 //   s > 0:  |s| (1 - q) + log(1 + e^-|s|)        else:  |s| q + log(1 + e^-|s|)
 
 #include "kernels/distill/soft_target.h"

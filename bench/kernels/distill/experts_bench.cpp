@@ -8,8 +8,8 @@
 namespace derrd::bench::experts_bench {
 namespace {
 
-/// DE for BPR on CiteULike, phi = 0.1: range(0) entities, of which a hundred have range(1) active
-/// pairs (3000: all).
+/// DE for BPR on CiteULike, phi = 0.1: range(0) entities, with range(1) active pairs per hundred
+/// entities (3000: all).
 struct Mixture : cases::ExpertsCase<DeviceArray> {
   explicit Mixture(const benchmark::State& state)
       : ExpertsCase(shape_of(state.range(0)), static_cast<int32_t>(state.range(0)),
@@ -41,7 +41,7 @@ struct Mixture : cases::ExpertsCase<DeviceArray> {
     return weights;
   }
 
-  int64_t pairs;  ///< active
+  int64_t pairs;  ///< number of active pairs
 };
 
 void stacked(benchmark::State& state) {

@@ -65,7 +65,7 @@ void backward(benchmark::State& state) {
   measure(state, batch.backward_work(batch.held_items), [&] { batch.backward(); });
 }
 
-/// Scores of given items: range(0) users, range(1) items, range(2) of them a user, range(3) D.
+/// Scores of given items: range(0) users, range(1) items, range(2) items a user, range(3) D.
 void given_items(benchmark::State& state) {
   const int64_t users = state.range(0), items = state.range(1), slots = state.range(2);
   const int64_t cols = state.range(3);
@@ -92,7 +92,7 @@ BENCHMARK(forward)->Name("slot_scores_forward")->Apply(shapes);
 BENCHMARK(ranking)->Name("relaxed_ranking")->Apply(shapes);
 BENCHMARK(backward)->Name("slot_scores_backward")->Apply(shapes);
 
-// All users are the batch, or one of them in fifteen.
+// The batch has all users, or one in fifteen.
 [[maybe_unused]] const bool large = add_large({"U", "I", "B", "K", "D"},
                                               {{100'000, 1'000'000, 100'000, 40, 64},
                                                {100'000, 1'000'000, 100'000, 40, 128},

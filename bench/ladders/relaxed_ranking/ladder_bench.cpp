@@ -9,8 +9,8 @@
 namespace derrd::bench {
 namespace {
 
-/// range(0) users, all in the batch; range(1) is the number of interesting items of a user, and of
-/// uninteresting ones.
+/// range(0) users, all in the batch, with range(1) interesting and range(1) uninteresting items
+/// each.
 void run(benchmark::State& state, ladder::RelaxedRanking* level) {
   const int64_t interesting = state.range(1);
   const auto batch = scored_batch(state.range(0), 2 * interesting);

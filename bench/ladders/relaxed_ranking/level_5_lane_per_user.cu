@@ -2,11 +2,11 @@
 //
 // The idea: a scan of 32 steps takes 5 rounds of 32 compositions where a walk takes 32, and a
 // shuffle for each number composed. Level 3's walk is the cheapest way through a row if no lane
-// idles meanwhile. So a warp takes as many users as its shared memory holds, 18 with 80 slots, and
-// each lane walks a row of its own: what level 3 does for one user, in as many instructions for 18.
-// All that needs no order (fetching, exponentials, storing) goes row by row with all lanes, so that
-// memory is read and written in adjacent words, as since level 2. Rows lie an odd number of words
-// apart: lanes in the same column of different rows find it in different banks.
+// idles meanwhile. So a warp fills its shared memory with users, 18 with 80 slots, and each lane
+// walks a row of its own: 18 users cost the instructions that level 3 spends on one. What needs no
+// order (fetching, exponentials, storing) goes row by row with all lanes, so that memory is read
+// and written in adjacent words, as since level 2. Rows lie an odd number of words apart: lanes in
+// the same column of different rows find it in different banks.
 //
 // On an H200, 1e5 users with K = L = 40, instructions for 18 users: 1,600 to fetch, 3,150 for the
 // exponentials, 2,500 for the walks, 1,500 to store: 490 a user instead of 1,060, and no shuffle.
@@ -33,8 +33,7 @@ constexpr int64_t kMaxGroup = 32;      // with more, a warp's lanes would walk t
 
 /// How the rows of the users that a tile works on at once lie in its shared memory.
 struct Layout {
-  int64_t pitch;  ///< a row's slots and a number more, odd: lanes in different rows, in one column,
-                  ///< meet different banks
+  int64_t pitch;  ///< words from row to row, more than a row's slots; odd, for the banks
   int64_t group;  ///< users at once
 
   explicit Layout(int64_t slots)

@@ -16,7 +16,7 @@ RelaxedRanking scans;
 RelaxedRanking lane_per_user;
 
 struct RelaxedRankingLevel {
-  const char* name;  ///< its file's
+  const char* name;  ///< name of its file
   RelaxedRanking* run;
 };
 inline constexpr RelaxedRankingLevel kRelaxedRankingLevels[] = {

@@ -40,7 +40,7 @@ struct SlotLoss : cases::ScoredSlots<Guarded> {
     return {{1, std::ssize(scores), samples, {0}, 0}, scores};
   }
 
-  /// Makes the anchors from the `begin`-th on the batch, with their scores.
+  /// Shortens the batch to its anchors from the `begin`-th on, with their scores.
   void begin_at(int64_t begin) {
     const auto first = static_cast<int32_t>(begin);
     cursor = cases::to_device<BatchCursor>(
@@ -67,7 +67,7 @@ struct SlotLoss : cases::ScoredSlots<Guarded> {
     all.resize(static_cast<size_t>(size));
     return all;
   }
-  /// Compares with an oracle's loss_of(n) and `scale` grad_of(n) of the batch's n-th anchor.
+  /// Compares with an oracle's loss_of(n) and scale * grad_of(n) of the batch's n-th anchor.
   template <class LossOf, class GradOf>
   void expect_matches(LossOf&& loss_of, GradOf&& grad_of, double scale,
                       const SlotLossTolerance& tolerance) const {
