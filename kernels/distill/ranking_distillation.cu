@@ -26,7 +26,7 @@
 #include <string>
 
 #include "kernels/common/elementary.h"
-#include "kernels/common/shapes.h"
+#include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -55,9 +55,7 @@ __global__ void ranking_distillation_kernel(Vector<float> loss, Matrix<float> gr
   const int64_t top = options.top;
   const int64_t begin = batch.anchors.batch->begin;
   const int64_t count = batch.anchors.batch->count;
-  const float share = options.reduction == AnchorReduction::kMean && count > 0
-                          ? 1.0f / static_cast<float>(count)
-                          : 1.0f;
+  const float share = anchor_share(options.reduction, count);
   const float factor = options.scale * share;
 
   for (const int64_t unit : units_of(tile, loss.size)) {
@@ -117,9 +115,7 @@ void ranking_distillation(Vector<float> loss, Matrix<float> grad_score, Matrix<c
                           const Stream& stream) {
   constexpr const char* kName = "ranking_distillation";
   const int64_t slots = batch.samples.cols;
-  require_size(kName, "loss", loss, batch.anchors.capacity);
-  require_shape(kName, "score", score, batch.anchors.capacity, slots);
-  require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, slots);
+  require_scores(kName, loss, grad_score, score, batch);
   if (options.top < 0 || options.top > slots) {
     throw std::invalid_argument(std::string(kName) + ": the teacher's first " +
                                 std::to_string(options.top) + " of " + std::to_string(slots) +

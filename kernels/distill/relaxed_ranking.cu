@@ -31,8 +31,8 @@
 #include <string>
 
 #include "kernels/common/elementary.h"
-#include "kernels/common/shapes.h"
 #include "kernels/common/tile_part.h"
+#include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -81,9 +81,7 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
   const int64_t interesting = call.interesting;
   const int64_t begin = batch.anchors.batch->begin;
   const int64_t count = batch.anchors.batch->count;
-  const float share = call.reduction == AnchorReduction::kMean && count > 0
-                          ? 1.0f / static_cast<float>(count)
-                          : 1.0f;
+  const float share = anchor_share(call.reduction, count);
   const float factor = call.scale * share;
 
   for (const int64_t unit : units_of(tile, loss.size)) {
@@ -196,7 +194,6 @@ __global__ void relaxed_ranking_kernel(Vector<float> loss, Matrix<float> grad_sc
 void relaxed_ranking(Vector<float> loss, Matrix<float> grad_score, const RelaxedRankingCall& call,
                      const Stream& stream) {
   constexpr const char* kName = "relaxed_ranking";
-  const int64_t anchors = call.batch.anchors.capacity;
   const int64_t slots = call.batch.samples.cols;
   if (call.interesting < 0 || call.interesting > slots || slots > kMaxRankingSamples) {
     throw std::invalid_argument("relaxed_ranking: an anchor has " +
@@ -204,9 +201,7 @@ void relaxed_ranking(Vector<float> loss, Matrix<float> grad_score, const Relaxed
                                 std::to_string(slots) + "; at most " +
                                 std::to_string(kMaxRankingSamples) + " are possible");
   }
-  require_size(kName, "loss", loss, anchors);
-  require_shape(kName, "score", call.score, anchors, slots);
-  require_shape(kName, "grad_score", grad_score, anchors, slots);
+  require_scores(kName, loss, grad_score, call.score, call.batch);
   if (loss.size == 0) return;
   constexpr int64_t kOperationsPerScore = 30;
   launch(kName, tiles_for(loss.size, slots * kOperationsPerScore), stream, relaxed_ranking_kernel,

@@ -1,7 +1,8 @@
 #pragma once
 
-// Walks over the slots of a ranking loss that contribute to a row's gradient: an anchor's slots, or
-// the batch's slots that hold a row of the other table. They are collected in shared memory in
+// What the kernels over a ranking loss's slots share: checks of shapes, an anchor's share of the
+// loss, and walks over the slots that contribute to a row's gradient, which are an anchor's slots
+// or the batch's slots that hold a row of the other table. They are collected in shared memory in
 // their order, kChunk at a time, and handed on together, so that the caller can fetch several rows
 // at once. Only .cu files include it.
 
@@ -92,6 +93,21 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
     use(count);
     tile.sync();  // before the next slots
   }
+}
+
+/// Weight of an anchor's loss in the batch's.
+__device__ __forceinline__ float anchor_share(AnchorReduction reduction, int64_t anchors) {
+  return reduction == AnchorReduction::kMean && anchors > 0 ? 1.0f / static_cast<float>(anchors)
+                                                            : 1.0f;
+}
+
+/// @throws std::invalid_argument if the arrays of a loss on scores do not fit the batch.
+inline void require_scores(const char* operation, Vector<float> loss, Matrix<float> grad_score,
+                           Matrix<const float> score, const SlotBatch& batch) {
+  const int64_t anchors = batch.anchors.capacity;
+  require_size(operation, "loss", loss, anchors);
+  require_shape(operation, "score", score, anchors, batch.samples.cols);
+  require_shape(operation, "grad_score", grad_score, anchors, batch.samples.cols);
 }
 
 /// @throws std::invalid_argument if `index` does not fit, or anchors and slots exceed 32 bits.

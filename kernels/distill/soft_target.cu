@@ -22,6 +22,7 @@
 
 #include "kernels/common/elementary.h"
 #include "kernels/common/shapes.h"
+#include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -88,11 +89,8 @@ void soft_targets(Matrix<float> target, Matrix<const float> teacher_score, float
 void soft_target_loss(Vector<float> loss, Matrix<float> grad_score, const SoftTargetCall& call,
                       const Stream& stream) {
   constexpr const char* kName = "soft_target_loss";
-  const int64_t anchors = call.batch.anchors.capacity;
   const int64_t slots = call.batch.samples.cols;
-  require_size(kName, "loss", loss, anchors);
-  require_shape(kName, "score", call.score, anchors, slots);
-  require_shape(kName, "grad_score", grad_score, anchors, slots);
+  require_scores(kName, loss, grad_score, call.score, call.batch);
   require_shape(kName, "target", call.target, call.batch.samples.rows, slots);
   if (loss.size == 0) return;
   constexpr int64_t kOperations = 30;

@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/common/shapes.h"
 #include "kernels/distill/relaxed_ranking.h"
+#include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd::ladder {
@@ -36,11 +36,7 @@ struct Arguments {
   DERRD_HOST_DEVICE int64_t slots() const { return call.batch.samples.cols; }
   __device__ int64_t users() const { return call.batch.anchors.batch->count; }
   /// Weight of a user's loss in the batch's.
-  __device__ float share() const {
-    return call.reduction == AnchorReduction::kMean && users() > 0
-               ? 1.0f / static_cast<float>(users())
-               : 1.0f;
-  }
+  __device__ float share() const { return anchor_share(call.reduction, users()); }
   /// Rows of the batch's `user`-th user.
   __device__ UserRows rows_of(int64_t user) const {
     const RowSegments& anchors = call.batch.anchors;
@@ -51,7 +47,6 @@ struct Arguments {
 
 /// @throws std::invalid_argument as relaxed_ranking does.
 inline void require_valid(const char* name, const Arguments& a) {
-  const int64_t users = a.call.batch.anchors.capacity;
   const int64_t slots = a.slots();
   const int64_t interesting = a.call.interesting;
   if (interesting < 0 || interesting > slots || slots > kMaxRankingSamples) {
@@ -59,9 +54,7 @@ inline void require_valid(const char* name, const Arguments& a) {
                                 " interesting slots of " + std::to_string(slots) + "; at most " +
                                 std::to_string(kMaxRankingSamples) + " are possible");
   }
-  require_size(name, "loss", a.loss, users);
-  require_shape(name, "score", a.call.score, users, slots);
-  require_shape(name, "grad_score", a.grad_score, users, slots);
+  require_scores(name, a.loss, a.grad_score, a.call.score, a.call.batch);
 }
 
 }  // namespace derrd::ladder
