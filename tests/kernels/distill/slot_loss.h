@@ -10,7 +10,7 @@
 
 namespace derrd::test {
 
-/// What a loss and a gradient may be off by, absolutely and relatively.
+/// Tolerances of a loss and a gradient, absolute and relative.
 struct SlotLossTolerance {
   double loss_absolute = 0, loss_relative = 0, grad_absolute = 0, grad_relative = 0;
 };
