@@ -43,8 +43,8 @@ void NeumfScorer::update(const Stream& stream) {
       user_part,
       {.in = tensors_.user.mlp, .weight = tensors_.user.weight, .bias = tensors_.first_bias},
       stream);
-  gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, Transpose::kNo, tensors_.item.weight,
-       Transpose::kYes, {}, stream);
+  gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, transpose(tensors_.item.weight), {},
+       stream);
   is_packed_ = false;
 }
 
@@ -66,8 +66,8 @@ void NeumfScorer::pack(const Stream& stream) {
   const int64_t size = packed_items_size(items(), tensors_.dim() + hidden);
   grow(packed_, size);
   pack_items(packed_.view().slice(0, size), all.item_product, all.item_part, stream);
-  gemm(user_weight_.matrix(users(), 1), all.user_part, Transpose::kNo, {all.weight.data, 1, hidden},
-       Transpose::kYes, {}, stream);
+  gemm(user_weight_.matrix(users(), 1), all.user_part, transpose({all.weight.data, 1, hidden}), {},
+       stream);
   is_packed_ = true;
 }
 

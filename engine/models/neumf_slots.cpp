@@ -68,8 +68,7 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
                   .bias = model.first_bias.value.flat(),
                   .active = batch.anchors.active()},
                  stream);
-  gemm(other_part, other.mlp.value, Transpose::kNo, other.weight.value, Transpose::kYes, {},
-       stream);
+  gemm(other_part, other.mlp.value, transpose(other.weight.value), {}, stream);
 
   const SlotPairs slots = pairs(batch);
   const int64_t rows = slots.anchor_places.size;
@@ -119,10 +118,8 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
       stream);
   add_rows(anchor.mlp.grad, grad_vectors, 0, batch.anchors, stream);
   // Rows that no slot holds may be out of date. Their gradient is 0, so neither sum changes.
-  gemm(other.weight.grad, grad_other_part, Transpose::kYes, other.mlp.value, Transpose::kNo,
-       {.beta = 1.0f}, stream);
-  gemm(other.mlp.grad, grad_other_part, Transpose::kNo, other.weight.value, Transpose::kNo,
-       {.beta = 1.0f}, stream);
+  gemm(other.weight.grad, transpose(grad_other_part), other.mlp.value, {.beta = 1.0f}, stream);
+  gemm(other.mlp.grad, grad_other_part, other.weight.value, {.beta = 1.0f}, stream);
 }
 
 }  // namespace derrd

@@ -15,8 +15,7 @@ InnerProductScorer::InnerProductScorer(std::span<const float> user, std::span<co
 
 void InnerProductScorer::score_users(Matrix<float> scores, int64_t first_user,
                                      const Stream& stream) {
-  gemm(scores, user_.slice(first_user, scores.rows), Transpose::kNo, item_, Transpose::kYes, {},
-       stream);
+  gemm(scores, user_.slice(first_user, scores.rows), transpose(item_), {}, stream);
 }
 
 void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item,

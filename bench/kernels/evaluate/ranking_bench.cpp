@@ -121,8 +121,7 @@ struct Teacher {
   void make_lists(int64_t end) const {
     for (int64_t next = 0; next < end; next += tile.users) {
       const int64_t first = std::min(next, users - tile.users);  // the last tile is a whole one too
-      gemm(tile.scores(), users_from(first), Transpose::kNo, all_items(), Transpose::kYes, {},
-           stream());
+      gemm(tile.scores(), users_from(first), transpose(all_items()), {}, stream());
       finite_rows(tile.status.view(), tile.scores(), stream());
       mask_items(tile.scores(), {observed_offsets.view(), observed.view()}, first, stream());
       tile.select();
@@ -147,8 +146,7 @@ struct Teacher {
 // scoring alone would take. A first tile warms up; all of them take seconds.
 void teacher_lists(benchmark::State& state) {
   const Teacher& t = kept_data<Teacher, 5>(state);
-  const double rate =
-      gemm_rate(t.tile.scores(), t.users_from(0), Transpose::kNo, t.all_items(), Transpose::kYes);
+  const double rate = gemm_rate(t.tile.scores(), t.users_from(0), transpose(t.all_items()));
   t.make_lists(t.tile.users);
   measure_warm(state, {.flops = t.flops(), .gemm_rate = rate}, 1, [&] { t.make_lists(t.users); });
 }

@@ -170,8 +170,7 @@ float product_of_two_rows(bool clear, const Stream& stream) {
     copy_to_device(operand->data(), &one, sizeof one, stream);
   }
   copy_to_device(live.data(), &rows, sizeof rows, stream);
-  gemm(c.matrix(1, 1), a.matrix(2, 1), Transpose::kYes, b.matrix(2, 1), Transpose::kNo,
-       {.active = live.data()}, stream);
+  gemm(c.matrix(1, 1), transpose(a.matrix(2, 1)), b.matrix(2, 1), {.active = live.data()}, stream);
   return c.to_host(stream)[0];
 }
 
