@@ -136,7 +136,7 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
   gemm(item_part, item_vectors, transpose(model.item.weight.value), {}, stream);
 
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
-  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
+  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.positions(), stream);
   hidden_.forward(model.layers, n, active, stream);
   neumf_joint_forward(joint,
                       {.user_table = model.user.gmf.value,

@@ -54,7 +54,8 @@ SlotOutputCall NeumfSlots::output_call(const TrainedNeumf& model, const SlotBatc
 void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
                          const TrainedSide& other, const SlotBatch& batch, const Stream& stream) {
   const Matrix<float> scaled = scaled_.matrix(anchor.gmf.value.rows, dim_);
-  scale_columns_forward(scaled, anchor.gmf.value, first_columns(model.output_weight, dim_), stream);
+  scale_columns_forward(scaled, {anchor.gmf.value, first_columns(model.output_weight, dim_)},
+                        stream);
   slot_scores_forward(score, scaled, other.gmf.value, batch, stream);
 
   const int64_t anchors = batch.anchors.capacity;
@@ -88,7 +89,7 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
   slot_scores_backward(grad_scaled, other.gmf.grad, grad_score, scaled, other.gmf.value, batch,
                        index, stream);
   scale_columns_backward(anchor.gmf.grad, model.output_weight.grad.flat().slice(0, dim_),
-                         grad_scaled, anchor.gmf.value, first_columns(model.output_weight, dim_),
+                         grad_scaled, {anchor.gmf.value, first_columns(model.output_weight, dim_)},
                          batch.anchors, stream);
 
   const SlotPairs slots = pairs(batch);

@@ -25,8 +25,7 @@ void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t>
 
 void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                                        const Stream& stream) {
-  leave_one_out_ranks(ranks.valid, ranks.test, user_, item_, data.valid_item(), data.test_item(),
-                      data.candidates(), stream);
+  leave_one_out_ranks(ranks, user_, item_, data.held_out(), stream);
 }
 
 std::unique_ptr<Scorer> InnerProductScorer::transposed(const Stream&) const {

@@ -106,13 +106,13 @@ __global__ void routed_bias_kernel(Vector<float> grad_bias1, Matrix<float> grad_
   for (const int64_t unit : units_of(cg::this_thread_block(), selection.cols * strips)) {
     const int64_t m = unit / strips;
     const int64_t strip = unit % strips;
-    const int64_t begin = pairs.offsets[m];
-    const int64_t end = pairs.offsets[m + 1];
+    const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
     if (strip < strips1) {
-      accumulate_column_sums(partials, grad_bias1.data + m * grad_hidden.cols, grad_hidden, begin,
-                             end, strip, [](int64_t) { return 1.0f; });
+      accumulate_column_sums(partials, grad_bias1.slice(m * grad_hidden.cols, grad_hidden.cols),
+                             grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
     } else {
-      accumulate_column_sums(partials, grad_bias2.row(m), pair_out, begin, end, strip - strips1,
+      accumulate_column_sums(partials, {grad_bias2.row(m), grad_bias2.cols}, pair_out, rows,
+                             strip - strips1,
                              [&](int64_t p) { return selection.row(pairs.entity[p])[m]; });
     }
   }

@@ -103,7 +103,7 @@ __global__ void stacked_bias_kernel(Vector<float> grad_bias1, Matrix<const float
                                     ActiveRows active) {
   __shared__ ColumnPartials partials;
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_hidden.cols))) {
-    accumulate_column_sums(partials, grad_bias1.data, grad_hidden, 0, active.of(grad_hidden.rows),
+    accumulate_column_sums(partials, grad_bias1, grad_hidden, {0, active.of(grad_hidden.rows)},
                            strip, [](int64_t) { return 1.0f; });
   }
 }

@@ -69,7 +69,7 @@ __global__ void linear_backward_bias_kernel(Vector<float> grad_bias, Matrix<cons
   __shared__ ColumnPartials partials;
   const int64_t active = active_rows.of(grad_out.rows);
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_column_sums(partials, grad_bias.data, grad_out, 0, active, strip,
+    accumulate_column_sums(partials, grad_bias, grad_out, {0, active}, strip,
                            [](int64_t) { return 1.0f; });
   }
 }

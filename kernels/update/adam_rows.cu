@@ -88,7 +88,7 @@ __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const Ada
   float* __restrict__ gradient = table.gradient.row(row) + column;
 
   LaneFloats p[kParts], m[kParts], v[kParts];
-  const AdamCorrections corrections = history.corrections[history.place_of(missed.first)];
+  const AdamCorrections corrections = history.corrections[history.position_of(missed.first)];
   for (int j = 0; j < kParts; ++j) {
     p[j] = load_lanes(value + j * part, count - j * part);
     m[j] = load_lanes(first_moment + j * part, count - j * part);
@@ -97,7 +97,7 @@ __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const Ada
     adam_update(p[j], m[j], v[j], g, factors, corrections);
   }
   for (int64_t t = missed.first + 1; t <= missed.last; ++t) {
-    const AdamCorrections later = history.corrections[history.place_of(t)];
+    const AdamCorrections later = history.corrections[history.position_of(t)];
     for (int j = 0; j < kParts; ++j) {
       adam_update(p[j], m[j], v[j], spread(0.0f), factors, later);
     }

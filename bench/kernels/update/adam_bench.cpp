@@ -64,8 +64,7 @@ class EveryStep {
   void step() const {
     const AdamHistory history = {steps_.data(), corrections_.view()};
     adam_advance(history, kOptions, stream());
-    adam_update(table_.value.view(), table_.first_moment.view(), table_.second_moment.view(),
-                table_.gradient.view(), kOptions, history, stream());
+    adam_update(table_.view().parameters(), kOptions, history, stream());
   }
 
  private:
@@ -124,7 +123,7 @@ DeviceArray<int32_t> rows_of_batches(int64_t rows, int64_t batch, int64_t steps)
 }
 
 /// An epoch of range(3) steps, each of which reads range(2) rows.
-template <bool kWhenRead>
+template <bool kLazy>
 void epoch(benchmark::State& state) {
   const Table& t = kept_data<Table, 2>(state);
   const int64_t batch = state.range(2);
@@ -139,17 +138,17 @@ void epoch(benchmark::State& state) {
   const EveryStep optimizer(t);
   const double all = t.elements() * static_cast<double>(steps);
   const double moved = static_cast<double>(t.cols * (batch * steps + t.rows));
-  const Work work = {.bytes = kBytes * (kWhenRead ? moved : all), .flops = kFlops * all};
+  const Work work = {.bytes = kBytes * (kLazy ? moved : all), .flops = kFlops * all};
   measure(state, work, [&] {
     for (int64_t s = 0; s < steps; ++s) {
-      if (kWhenRead) {
+      if (kLazy) {
         t.catch_up({read.view(), {}, {}, cursors.data() + s, batch});
         t.advance();
       } else {
         optimizer.step();
       }
     }
-    if (kWhenRead) t.catch_up();
+    if (kLazy) t.catch_up();
   });
 }
 

@@ -38,10 +38,10 @@ TEST(Shuffle, EveryElementIsEquallyLikelyAtEveryPlace) {
   int64_t count[kSize][kSize] = {};
   for (uint32_t epoch = 0; epoch < kEpochs; ++epoch) {
     const std::vector<uint32_t> order = shuffled(kSize, 1, epoch);
-    for (size_t place = 0; place < kSize; ++place) ++count[place][order[place]];
+    for (size_t i = 0; i < kSize; ++i) ++count[i][order[i]];
   }
-  for (const auto& place : count) {
-    for (const int64_t n : place) EXPECT_TRUE(test::plausible(n, kEpochs, 1.0 / kSize));
+  for (const auto& values : count) {
+    for (const int64_t n : values) EXPECT_TRUE(test::plausible(n, kEpochs, 1.0 / kSize));
   }
 }
 

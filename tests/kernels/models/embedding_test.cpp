@@ -151,10 +151,10 @@ TEST(AccumulateRows, MatchesOracle) {
       for (int64_t batch = 0; batch < epoch.batches(); ++batch) {
         const BatchCursor& cursor = epoch.cursors[static_cast<size_t>(batch)];
         const Guarded<float> grad(start);
-        accumulate_rows(grad.matrix(kTableRows, cols), device_source.matrix(kSourceRows, cols),
-                        device_source_rows.view(), device_coefficient.view(),
-                        epoch.device_cursors.data() + batch, kScale, epoch.segments.view(batch),
-                        stream());
+        accumulate_rows(grad.matrix(kTableRows, cols),
+                        {device_source.matrix(kSourceRows, cols), device_source_rows.view(),
+                         device_coefficient.view(), epoch.device_cursors.data() + batch, kScale},
+                        epoch.segments.view(batch), stream());
         std::vector<double> values =
             oracle::gather_rows(to_double(source), cols, part(source_rows, cursor));
         for (size_t i = 0; i < values.size(); ++i) {
@@ -178,8 +178,9 @@ TEST(AccumulateRows, SameBitsAtAnyNumberOfThreads) {
   const Guarded<float> coefficient(random_normal(epoch.batch_size, 17));
   const auto run = [&] {
     const Guarded<float> grad(std::vector<float>(kTableRows * kCols));
-    accumulate_rows(grad.matrix(kTableRows, kCols), source.matrix(kTableRows, kCols),
-                    source_rows.view(), coefficient.view(), epoch.device_cursors.data(), 1.0f,
+    accumulate_rows(grad.matrix(kTableRows, kCols),
+                    {source.matrix(kTableRows, kCols), source_rows.view(), coefficient.view(),
+                     epoch.device_cursors.data()},
                     epoch.segments.view(0), stream());
     return grad.host();
   };
@@ -205,7 +206,7 @@ TEST(Embedding, RejectsBadShapes) {
   EXPECT_THROW(add_rows(matrix(4, 5), matrix(capacity, 4), 0, rows, stream()),
                std::invalid_argument);
   const auto accumulate = [&](Matrix<float> grad, Matrix<float> source, Vector<int32_t> by_sample) {
-    accumulate_rows(grad, source, by_sample, memory.view(), epoch.device_cursors.data(), 1.0f, rows,
+    accumulate_rows(grad, {source, by_sample, memory.view(), epoch.device_cursors.data()}, rows,
                     stream());
   };
   EXPECT_THROW(accumulate(matrix(4, 5), matrix(7, 6), samples.view()), std::invalid_argument);

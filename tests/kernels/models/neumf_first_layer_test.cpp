@@ -24,14 +24,14 @@ struct Case {
   void forward(int64_t batch) const {
     neumf_first_layer_forward(
         hidden.matrix(f.pairs(), cols), device_user_part.matrix(f.user_rows.capacity, cols),
-        device_item_part.matrix(items, cols), f.locate(batch).places(), stream());
+        device_item_part.matrix(items, cols), f.locate(batch).positions(), stream());
   }
   /// Before the relu.
-  double sum(size_t user_place, size_t item_place, int64_t k) const {
+  double sum(size_t user_position, size_t item_position, int64_t k) const {
     const auto width = static_cast<size_t>(cols);
     const auto column = static_cast<size_t>(k);
-    return static_cast<double>(user_part[user_place * width + column]) +
-           item_part[item_place * width + column];
+    return static_cast<double>(user_part[user_position * width + column]) +
+           item_part[item_position * width + column];
   }
 
   PairFixture f;
@@ -90,14 +90,14 @@ TEST(NeumfFirstLayerBackward, MatchesFiniteDifferences) {
         constexpr double kStep = 1e-4;  // the function is linear but for the kinks
         std::vector<double> grad(static_cast<size_t>(rows * c.cols));
         for (size_t p = 0; p < static_cast<size_t>(c.f.live(b)); ++p) {
-          const int64_t place = (of_users ? users[p] : items[p]) - first;
-          if (place < 0 || place >= rows) continue;
+          const int64_t position = (of_users ? users[p] : items[p]) - first;
+          if (position < 0 || position >= rows) continue;
           for (int64_t k = 0; k < c.cols; ++k) {
             double z = c.sum(static_cast<size_t>(users[p]), static_cast<size_t>(items[p]), k);
             const double slope = finite_difference(
                 z, [&] { return std::max(z, 0.0); }, kStep);
             if (std::abs(z) < kStep) return std::vector<double>();  // at a kink
-            grad[static_cast<size_t>(place * c.cols + k)] +=
+            grad[static_cast<size_t>(position * c.cols + k)] +=
                 weights[p * static_cast<size_t>(c.cols) + static_cast<size_t>(k)] * slope;
           }
         }
@@ -142,7 +142,7 @@ TEST(NeumfFirstLayer, RejectsBadShapes) {
   const Guarded<float> memory(1000);
   const auto forward = [&](int64_t rows, int64_t user_cols, int64_t item_cols) {
     neumf_first_layer_forward(memory.matrix(rows, 4), memory.matrix(6, user_cols),
-                              memory.matrix(12, item_cols), pairs.places(), stream());
+                              memory.matrix(12, item_cols), pairs.positions(), stream());
   };
   EXPECT_THROW(forward(11, 4, 4), std::invalid_argument);
   EXPECT_THROW(forward(12, 3, 4), std::invalid_argument);

@@ -91,8 +91,7 @@ void catch_up(std::initializer_list<AdamRead> reads, const History& history) {
   adam_catch_up({reads.begin(), reads.size()}, kOptions, history.view(), stream());
 }
 void update_all(const Table& table, const History& history) {
-  adam_update(table.value.view(), table.first_moment.view(), table.second_moment.view(),
-              table.gradient.view(), kOptions, history.view(), stream());
+  adam_update(table.view().parameters(), kOptions, history.view(), stream());
 }
 
 // The promise: rows that wait until they are read, and read at random, end in the dense bits.

@@ -21,7 +21,7 @@ struct Adam {
   void update(const std::vector<float>& new_gradient, const AdamOptions& options) {
     gradient.set(new_gradient);
     adam_advance(history(), options, stream());
-    adam_update(parameters.view(), first_moment.view(), second_moment.view(), gradient.view(),
+    adam_update({parameters.view(), first_moment.view(), second_moment.view(), gradient.view()},
                 options, history(), stream());
   }
   AdamHistory history() const { return {steps.data(), corrections.view()}; }
@@ -135,7 +135,7 @@ TEST(Adam, RejectsBadShapes) {
   Guarded<AdamCorrections> corrections(1);
   const auto update = [&](const Guarded<float>& m, const Guarded<float>& v,
                           const Guarded<float>& g) {
-    adam_update(four.view(), m.view(), v.view(), g.view(), {}, {steps.data(), corrections.view()},
+    adam_update({four.view(), m.view(), v.view(), g.view()}, {}, {steps.data(), corrections.view()},
                 stream());
   };
   EXPECT_THROW(update(three, four, four), std::invalid_argument);
