@@ -5,13 +5,13 @@
 //
 // A row that occurs in many pairs is computed on once: what a model makes of it lies in a matrix of
 // the batch's distinct rows (gather_rows), where the pair finds it at its *position*. The segments
-// hold the inverse, the samples of every distinct row; here it is turned round.
+// hold the inverse, the samples of every distinct row; locate_pairs inverts it.
 //
 // Shapes: N = 2 B pairs; B samples, of which the batch has `count`.
 // Threads: one per distinct row, which writes its samples' pairs, and one per sample that a partial
 // batch lacks. Every pair is written by one thread.
-// Bytes: 16 per pair written, 4 per occurrence and 8 per distinct row read: nothing beside the
-// pairs' vectors.
+// Bytes: 16 per pair written, 4 per occurrence and 8 per distinct row read: little compared
+// with the pairs' vectors.
 // Trap: an item may be positive in one sample and negative in another. It is two distinct rows
 // then.
 

@@ -11,9 +11,9 @@
 // gradient belongs to the first update that it misses, and waits with it. So there is no second
 // pass over the batch's rows at the end of the step.
 //
-// Shapes: the table's value, moments and gradient [R, D], applied [R]; the corrections of the
-// latest updates lie in device memory, and an epoch's end brings all rows up to date, so that
-// there are only as many.
+// Shapes: the table's value, moments and gradient [R, D], applied [R]. The corrections lie in
+// device memory. An epoch's end brings all rows up to date, so those of the latest updates are
+// enough.
 //
 // Mapping: a tile owns a row, its lanes stride over the columns, up to four at a time in registers,
 // which share the loop over the updates and the fetch of their corrections. A launch takes the

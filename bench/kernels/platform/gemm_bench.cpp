@@ -19,7 +19,7 @@ void plain(benchmark::State& state) {
           [&] { gemm(c.matrix(m, n), a.matrix(m, k), transpose(b.matrix(n, k)), {}, stream()); });
 }
 
-/// Rows by group, range(0) of them, range(1) k, range(2) n, in as many groups as there are experts.
+/// range(0) rows in kGroups groups, the number of experts; range(1) k, range(2) n.
 struct Groups {
   static constexpr int64_t kGroups = 30;
 

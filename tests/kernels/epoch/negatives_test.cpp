@@ -28,7 +28,6 @@ std::vector<int32_t> negatives_of(const std::vector<int32_t>& users,
   const Guarded<int32_t> negatives(static_cast<int64_t>(users.size()));
   sample_negatives(negatives.view(), device_users.const_view(), observed.view(), items, key,
                    stream());
-  test::expect_intact(negatives, "negatives");
   return negatives.host();
 }
 
@@ -60,7 +59,6 @@ TEST(SampleNegatives, SeveralOfAUserAreThoseOfAListThatRepeatsIt) {
   const Guarded<int32_t> negatives(12);
   sample_negatives(negatives.view(), users.const_view(), observed.view(), 9, kKey, stream());
   EXPECT_EQ(negatives.host(), negatives_of({2, 2, 2, 0, 0, 0, 1, 1, 1, 0, 0, 0}, rows, 9));
-  test::expect_intact(negatives, "negatives");
 }
 
 TEST(SampleNegatives, OneItemLeft) {
@@ -113,7 +111,6 @@ std::vector<std::vector<int32_t>> subsets_of(const std::vector<std::vector<int32
   const Guarded<int32_t> samples(std::vector<int32_t>(static_cast<size_t>(users * cols), -7));
   sample_uninteresting(samples.matrix(users, cols), kFirst, excluded.view(), items, kSubsetKey,
                        stream());
-  test::expect_intact(samples, "samples");
   const std::vector<int32_t> host = samples.host();
   std::vector<std::vector<int32_t>> result;
   for (int64_t user = 0; user < users; ++user) {

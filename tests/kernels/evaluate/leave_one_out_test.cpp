@@ -47,8 +47,6 @@ struct Case {
         {valid_rank.view(), test_rank.view()}, user.matrix(users, dims), item.matrix(items, dims),
         {valid_item.const_view(), test_item.const_view(), candidate.matrix(users, num_candidates)},
         stream());
-    expect_intact(valid_rank, "valid_rank");
-    expect_intact(test_rank, "test_rank");
     return {valid_rank.host(), test_rank.host()};
   }
 
@@ -95,7 +93,6 @@ TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
         item.matrix(kUsers, candidates + 2),
         {valid_item.const_view(), test_item.const_view(), candidate.matrix(9, candidates)}, kFirst,
         stream());
-    expect_intact(item, "item");
     const std::vector<int32_t> items = item.host();
     std::vector<float> of_items;
     for (size_t i = 0; i < items.size(); ++i) {
@@ -112,8 +109,6 @@ TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
     };
     EXPECT_EQ(valid.host(), part(expected.valid)) << candidates;
     EXPECT_EQ(test.host(), part(expected.test)) << candidates;
-    expect_intact(valid, "valid_rank");
-    expect_intact(test, "test_rank");
   }
 }
 

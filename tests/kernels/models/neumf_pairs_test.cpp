@@ -20,7 +20,7 @@ TEST(LocatePairs, FindsRowsAndPositions) {
       const std::vector<int32_t> negatives = distinct_rows(f.negative_rows, b);
       for (int64_t p = 0; p < f.pairs(); ++p) {
         const auto i = static_cast<size_t>(p);
-        if (p >= f.live(b)) {
+        if (p >= f.active(b)) {
           EXPECT_EQ(user_rows[i] | item_rows[i] | user_positions[i] | item_positions[i], 0);
           continue;
         }
@@ -40,8 +40,6 @@ TEST(LocatePairs, FindsRowsAndPositions) {
       EXPECT_EQ(cursor.number, of_samples.number);
       EXPECT_EQ(cursor.begin, 2 * of_samples.begin);
       EXPECT_EQ(cursor.count, 2 * of_samples.count);
-      for (const auto& numbers : f.numbers) expect_intact(numbers, "numbers");
-      expect_intact(f.pair_cursor, "pair_cursor");
     }
   }
 }
@@ -71,8 +69,6 @@ TEST(EnumeratePairs, GoesThroughListsOrAllItems) {
   enumerate_pairs(users.view(), items.view(), {0, 3}, 2, stream());
   EXPECT_EQ(users.host(), (std::vector<int32_t>{0, 1, 1, 1}));
   EXPECT_EQ(items.host(), (std::vector<int32_t>{2, 0, 1, 2}));
-  expect_intact(users, "users");
-  expect_intact(items, "items");
   EXPECT_THROW(
       enumerate_pairs(users.view(), items.view(), {0, 3, listed.const_view()}, 6, stream()),
       std::invalid_argument);

@@ -46,11 +46,8 @@ struct Case {
     }
     EXPECT_TRUE(close(out.host(), y, 0, 6e-8));
     EXPECT_TRUE(close(grad_in.host(), expected_in, 1e-6, 1e-6));
-    // Up to 257 products of size 1: as many roundings of partial sums below 60.
+    // Up to 257 products of size 1: 257 roundings of partial sums below 60.
     EXPECT_TRUE(close(grad_scale.host(), expected_scale, 257 * 60 * 6e-8, 0));
-    expect_intact(out, "out");
-    expect_intact(grad_in, "grad_in");
-    expect_intact(grad_scale, "grad_scale");
   }
 
   int64_t rows, cols;

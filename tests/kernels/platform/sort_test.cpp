@@ -63,10 +63,6 @@ TEST(SortTest, PairsAreSortedStably) {
                    scratch.view(), stream());
         EXPECT_EQ(out_keys.host(), expected.keys) << n << " pairs, " << bits << " bits";
         EXPECT_EQ(out_values.host(), expected.values) << n << " pairs, " << bits << " bits";
-        test::expect_intact(out_keys, "keys");
-        test::expect_intact(out_values, "values");
-        test::expect_intact(in_keys, "in keys");
-        test::expect_intact(scratch, "scratch");
       }
     }
   }
@@ -92,9 +88,6 @@ TEST(SortTest, SegmentsAreSortedStablyEachForItself) {
                            device_offsets.const_view(), scratch.view(), stream());
       EXPECT_EQ(out_keys.host(), expected.keys) << segments << " segments of " << n;
       EXPECT_EQ(out_values.host(), expected.values) << segments << " segments of " << n;
-      test::expect_intact(out_keys, "keys");
-      test::expect_intact(out_values, "values");
-      test::expect_intact(scratch, "scratch");
     }
   }
 }
@@ -110,8 +103,6 @@ void expect_exclusive_sum(int64_t n, bool in_place) {
   const Guarded<T>& target = in_place ? in : out;
   exclusive_sum(target.view(), in.const_view(), scratch.view(), stream());
   EXPECT_EQ(target.host(), expected) << n << " values of " << sizeof(T) << " bytes";
-  test::expect_intact(target, "sums");
-  test::expect_intact(scratch, "scratch");
 }
 
 TEST(SortTest, ExclusiveSums) {
