@@ -35,7 +35,13 @@ class Guarded {
   }
   Guarded(std::initializer_list<T> content) : Guarded(std::vector<T>(content)) {}
   Guarded(Guarded&&) = default;
-  ~Guarded() { EXPECT_EQ(written_outside(), "") << size_ << " elements"; }
+  ~Guarded() {
+    try {
+      EXPECT_EQ(written_outside(), "");
+    } catch (const DeviceError& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }
 
   void set(const std::vector<T>& content) {
     ASSERT_EQ(static_cast<int64_t>(content.size()), size_);

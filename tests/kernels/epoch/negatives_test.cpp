@@ -12,11 +12,6 @@
 namespace derrd::test::negatives_test {
 namespace {
 
-using test::Guarded;
-using test::HostRows;
-using test::plausible;
-using test::stream;
-
 constexpr RandomKey kKey = {11, RandomPurpose::kNegative, 2};
 constexpr RandomKey kSubsetKey = {11, RandomPurpose::kUninteresting, 2};
 
@@ -73,7 +68,7 @@ TEST(SampleNegatives, OneItemLeft) {
 }
 
 TEST(SampleNegatives, NeverObservedOnEdgeSizes) {
-  for (const int64_t degree : test::kEdgeSizes) {
+  for (const int64_t degree : kEdgeSizes) {
     constexpr int64_t kItems = 300;
     std::vector<int32_t> row(kItems);
     std::iota(row.begin(), row.end(), 0);
@@ -81,7 +76,7 @@ TEST(SampleNegatives, NeverObservedOnEdgeSizes) {
     std::shuffle(row.begin(), row.end(), generator);
     row.resize(static_cast<size_t>(degree));
     std::sort(row.begin(), row.end());
-    for (const int64_t n : test::kEdgeSizes) {
+    for (const int64_t n : kEdgeSizes) {
       for (const int32_t item :
            negatives_of(std::vector<int32_t>(static_cast<size_t>(n), 0), {row}, kItems)) {
         EXPECT_GE(item, 0);

@@ -10,9 +10,6 @@
 namespace derrd::test::shuffle_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 std::vector<uint32_t> shuffled(int64_t n, uint64_t seed, uint32_t epoch) {
   const cases::SortArrays<Guarded> pairs(n);
   shuffle_keys(pairs.unsorted(), {seed, RandomPurpose::kShuffle, epoch}, stream());
@@ -21,7 +18,7 @@ std::vector<uint32_t> shuffled(int64_t n, uint64_t seed, uint32_t epoch) {
 }
 
 TEST(Shuffle, IsAPermutation) {
-  for (const int64_t n : test::kEdgeSizes) {
+  for (const int64_t n : kEdgeSizes) {
     std::vector<uint32_t> order = shuffled(n, 1, 0);
     std::sort(order.begin(), order.end());
     for (size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], i);
@@ -37,7 +34,7 @@ TEST(Shuffle, EveryElementIsEquallyLikelyAtEveryPlace) {
     for (size_t i = 0; i < kSize; ++i) ++count[i][order[i]];
   }
   for (const auto& values : count) {
-    for (const int64_t n : values) EXPECT_TRUE(test::plausible(n, kEpochs, 1.0 / kSize));
+    for (const int64_t n : values) EXPECT_TRUE(plausible(n, kEpochs, 1.0 / kSize));
   }
 }
 
@@ -50,7 +47,7 @@ TEST(Shuffle, KeysAreSixtyFourRandomBits) {
   for (int bit = 0; bit < 64; ++bit) {
     const int64_t ones =
         std::count_if(host.begin(), host.end(), [&](uint64_t key) { return key >> bit & 1; });
-    EXPECT_TRUE(test::plausible(ones, kSize, 0.5)) << "bit " << bit;
+    EXPECT_TRUE(plausible(ones, kSize, 0.5)) << "bit " << bit;
   }
 }
 
@@ -61,10 +58,10 @@ TEST(Shuffle, DependsOnSeedAndEpoch) {
 }
 
 TEST(GatherValues, FollowsTheOrder) {
-  for (const int64_t n : test::kEdgeSizes) {
+  for (const int64_t n : kEdgeSizes) {
     if (n == 0) continue;
-    const std::vector<int32_t> in = test::random_below(n, 1000, 1);
-    const std::vector<int32_t> picks = test::random_below(2 * n, static_cast<int32_t>(n), 2);
+    const std::vector<int32_t> in = random_below(n, 1000, 1);
+    const std::vector<int32_t> picks = random_below(2 * n, static_cast<int32_t>(n), 2);
     const Guarded<int32_t> device_in(in), out(2 * n);
     const Guarded<uint32_t> order(std::vector<uint32_t>(picks.begin(), picks.end()));
     for (const size_t repeats : {1, 2, 5}) {

@@ -11,14 +11,11 @@
 namespace derrd::test::slot_index_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 TEST(RankingOccurrences, InvertTheSamples) {
   for (const int64_t slots : {1, 3, 4, 33}) {
     constexpr int64_t kUsers = 9;
     constexpr int32_t kItems = 11;
-    std::vector<int32_t> samples = test::random_below(kUsers * slots, kItems + 1, 5);
+    std::vector<int32_t> samples = random_below(kUsers * slots, kItems + 1, 5);
     for (int32_t& item : samples) --item;  // -1: empty
     const int64_t n = kUsers * slots;
     const Guarded<int32_t> device_samples(samples);
@@ -86,9 +83,9 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
   for (const int64_t slots : {0, 1, 31, 32, 33, 257}) {
     constexpr int64_t kUsers = 3;
     const int64_t n = kUsers * slots;
-    std::vector<int32_t> samples = test::random_below(n, 50, 1);
+    std::vector<int32_t> samples = random_below(n, 50, 1);
     std::vector<float> scores(static_cast<size_t>(n));
-    const std::vector<int32_t> steps = test::random_below(n, 9, 2);  // many ties
+    const std::vector<int32_t> steps = random_below(n, 9, 2);  // many ties
     for (size_t i = 0; i < scores.size(); ++i) {
       scores[i] = 20.0f * static_cast<float>(steps[i] - 4);
       if (i % 5 == 2) samples[i] = -1;

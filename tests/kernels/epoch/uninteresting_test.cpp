@@ -10,10 +10,6 @@
 namespace derrd::test::uninteresting_test {
 namespace {
 
-using test::Guarded;
-using test::HostRows;
-using test::stream;
-
 TEST(ListLengths, CountTheItemsBeforeThePadding) {
   const Guarded<int32_t> lists({5, 3, 8, 4, -1, -1, -1, -1, -1});
   const Guarded<int32_t> lengths(3);

@@ -17,9 +17,6 @@
 namespace derrd::test::execution_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 constexpr int64_t kMaxLanes = 32;
 
 __global__ void lanes_kernel(Vector<int32_t> lanes) {
@@ -58,7 +55,7 @@ __global__ void collect_kernel(Collected out, Matrix<const int32_t> in) {
 
 TEST(ExecutionTest, CollectivesAgreeWithLoopsOverTheLanes) {
   for (const int64_t units : {1, 2, 7, 40}) {
-    const std::vector<int32_t> values = test::random_below(units * kMaxLanes, 101, 3);
+    const std::vector<int32_t> values = random_below(units * kMaxLanes, 101, 3);
     std::vector<int32_t> centred(values);
     for (int32_t& v : centred) v -= 50;
     const Guarded<int32_t> in(centred);
@@ -131,7 +128,7 @@ __global__ void ordered_scan_kernel(Matrix<uint32_t> out, Matrix<const uint32_t>
 TEST(ExecutionTest, AnOrderedScanKeepsTheOrderOfTheLanes) {
   constexpr int64_t kUnits = 9;
   std::vector<uint32_t> a, b;
-  for (const int32_t v : test::random_below(kUnits * kMaxLanes, 1 << 30, 21)) {
+  for (const int32_t v : random_below(kUnits * kMaxLanes, 1 << 30, 21)) {
     a.push_back(2 * static_cast<uint32_t>(v) + 1);
     b.push_back(static_cast<uint32_t>(v) ^ 0x9e3779b9u);
   }
@@ -164,9 +161,9 @@ __global__ void reduce_wide_kernel(Vector<double> sums, Matrix<const float> in) 
 }
 
 TEST(ExecutionTest, LanesStrideThroughRowsOfAnyLength) {
-  for (const int64_t cols : test::kEdgeSizes) {
+  for (const int64_t cols : kEdgeSizes) {
     constexpr int64_t kRows = 9;
-    const std::vector<float> values = test::random_normal(kRows * cols, 5);
+    const std::vector<float> values = random_normal(kRows * cols, 5);
     const Guarded<float> in(values);
     const Guarded<double> sums(kRows);
     launch("reduce_wide", tiles_for(kRows, cols), stream(), reduce_wide_kernel, sums.view(),
@@ -243,7 +240,7 @@ __global__ void histogram_kernel(Matrix<uint32_t> counts, Matrix<const int32_t> 
 TEST(ExecutionTest, ABlockSharesMemoryAndBarriers) {
   for (const int64_t units : {1, 3, 8}) {
     constexpr int64_t kValues = 300;
-    const std::vector<int32_t> values = test::random_below(units * kValues, kBins, 11);
+    const std::vector<int32_t> values = random_below(units * kValues, kBins, 11);
     std::vector<uint32_t> expected(static_cast<size_t>(units * kBins), 0);
     for (int64_t i = 0; i < units * kValues; ++i) {
       ++expected[static_cast<size_t>(i / kValues * kBins + values[static_cast<size_t>(i)])];

@@ -12,9 +12,6 @@
 namespace derrd::test::sort_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 struct Pairs {
   std::vector<uint64_t> keys;
   std::vector<uint32_t> values;
@@ -94,7 +91,7 @@ TEST(SortTest, SegmentsAreSortedStablyEachForItself) {
 
 template <class T>
 void expect_exclusive_sum(int64_t n, bool in_place) {
-  const std::vector<int32_t> random = test::random_below(n, 1000, 13);
+  const std::vector<int32_t> random = random_below(n, 1000, 13);
   const std::vector<T> values(random.begin(), random.end());
   std::vector<T> expected(values.size());
   std::exclusive_scan(values.begin(), values.end(), expected.begin(), T{0});
@@ -106,7 +103,7 @@ void expect_exclusive_sum(int64_t n, bool in_place) {
 }
 
 TEST(SortTest, ExclusiveSums) {
-  for (const int64_t n : test::kEdgeSizes) {
+  for (const int64_t n : kEdgeSizes) {
     for (const bool in_place : {false, true}) {
       expect_exclusive_sum<int32_t>(n, in_place);
       expect_exclusive_sum<int64_t>(n, in_place);
