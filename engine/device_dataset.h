@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "data/dataset.h"
+#include "kernels/evaluate/leave_one_out.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/views.h"
 
@@ -25,11 +26,10 @@ class DeviceDataset {
   Vector<const int32_t> pair_users() const { return pair_users_.view(); }
   Vector<const int32_t> pair_items() const { return pair_items_.view(); }
   int64_t pairs() const { return pair_users_.size(); }
-  /// Held-out items [U], -1: none.
-  Vector<const int32_t> valid_item() const { return valid_item_.view(); }
-  Vector<const int32_t> test_item() const { return test_item_.view(); }
-  /// [U, C], -1 padded.
-  Matrix<const int32_t> candidates() const { return {candidates_.data(), users_, num_candidates_}; }
+  /// Validation and test items with their candidates, which are padded with -1.
+  HeldOutItems held_out() const {
+    return {valid_item_.view(), test_item_.view(), candidates_.matrix(users_, num_candidates_)};
+  }
 
  private:
   int64_t users_, items_, num_candidates_;

@@ -65,7 +65,7 @@ void register_large(int64_t memory_bytes) {
 
 void describe(const DeviceInfo& device) {
   const std::string_view commit = kCommit;
-  // Of sources without git's folder it is unknown; --benchmark_context=commit=... may name it then.
+  // Unknown if the sources lack git's folder; --benchmark_context=commit=... may name it then.
   if (!commit.empty()) ::benchmark::AddCustomContext("commit", std::string(commit));
   ::benchmark::AddCustomContext("device", device.name);
   ::benchmark::AddCustomContext("device_memory_GB",

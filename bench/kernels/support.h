@@ -94,17 +94,15 @@ inline double copy_bandwidth() {
   return bandwidth;
 }
 
-/// Flops per second of the BLAS library's own product c [m, n] = op(a) op(b): the roof of what
-/// computes about as much on the same shape. Overwrites c; measured once per shape.
-inline double gemm_rate(Matrix<float> c, Matrix<const float> a, Transpose transpose_a,
-                        Matrix<const float> b, Transpose transpose_b) {
+/// Flops per second of the BLAS library's own product c [m, n] = a b: the roof of what computes
+/// about as much on the same shape. Overwrites c; measured once per shape.
+inline double gemm_rate(Matrix<float> c, Operand a, Operand b) {
   static std::map<std::array<int64_t, 5>, double> rates;
-  const int64_t k = transpose_a == Transpose::kYes ? a.rows : a.cols;
-  const auto [rate, missing] = rates.try_emplace(
-      {c.rows, c.cols, k, transpose_a == Transpose::kYes, transpose_b == Transpose::kYes});
+  const int64_t k = a.cols();
+  const auto [rate, missing] = rates.try_emplace({c.rows, c.cols, k, a.transposed, b.transposed});
   if (missing) {
     rate->second = 2.0 * static_cast<double>(c.size()) * static_cast<double>(k) /
-                   least_seconds([&] { gemm(c, a, transpose_a, b, transpose_b, {}, stream()); });
+                   least_seconds([&] { gemm(c, a, b, {}, stream()); });
   }
   return rate->second;
 }

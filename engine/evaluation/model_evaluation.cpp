@@ -15,7 +15,7 @@ namespace {
 
 FullRankingMetrics full_ranking(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   const DeviceArray<int32_t> ranks(data.users());
-  const std::array targets = {RankedTargets{ranks.view(), data.test_item()}};
+  const std::array targets = {RankedTargets{ranks.view(), data.held_out().test}};
   TopLists(data.items(), 0).ranks(targets, scorer, data.train(), stream);
   return full_ranking_metrics(ranks.to_host(stream));
 }

@@ -133,11 +133,10 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
                   .bias = model.first_bias.value.flat(),
                   .active = batch.distinct_users.active()},
                  stream);
-  gemm(item_part, item_vectors, Transpose::kNo, model.item.weight.value, Transpose::kYes, {},
-       stream);
+  gemm(item_part, item_vectors, transpose(model.item.weight.value), {}, stream);
 
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
-  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.places(), stream);
+  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.positions(), stream);
   hidden_.forward(model.layers, n, active, stream);
   neumf_joint_forward(joint,
                       {.user_table = model.user.gmf.value,
@@ -202,10 +201,9 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
        .bias = model.first_bias.value.flat(),
        .active = batch.distinct_users.active()},
       stream);
-  gemm(model.item.weight.grad, grad_item_part, Transpose::kYes,
-       item_vectors_.matrix(positives + negatives, dim), Transpose::kNo, {.beta = 1.0f}, stream);
-  gemm(grad_item, grad_item_part, Transpose::kNo, model.item.weight.value, Transpose::kNo, {},
-       stream);
+  gemm(model.item.weight.grad, transpose(grad_item_part),
+       item_vectors_.matrix(positives + negatives, dim), {.beta = 1.0f}, stream);
+  gemm(grad_item, grad_item_part, model.item.weight.value, {}, stream);
   add_rows(model.user.mlp.grad, grad_user, 0, batch.distinct_users, stream);
   add_rows(model.item.mlp.grad, grad_item.slice(0, positives), 0, batch.distinct_positives, stream);
   add_rows(model.item.mlp.grad, grad_item.slice(positives, negatives), 0, batch.distinct_negatives,

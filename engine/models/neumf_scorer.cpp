@@ -37,14 +37,14 @@ void NeumfScorer::update(const Stream& stream) {
   const int64_t dim = tensors_.dim();
   const int64_t hidden = widths_.front();
   const Matrix<float> user_part = user_part_.matrix(users(), hidden);
-  scale_columns_forward(user_product_.matrix(users(), dim), tensors_.user.gmf,
-                        tensors_.output_weight.slice(0, dim), stream);
+  scale_columns_forward(user_product_.matrix(users(), dim),
+                        {tensors_.user.gmf, tensors_.output_weight.slice(0, dim)}, stream);
   linear_forward(
       user_part,
       {.in = tensors_.user.mlp, .weight = tensors_.user.weight, .bias = tensors_.first_bias},
       stream);
-  gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, Transpose::kNo, tensors_.item.weight,
-       Transpose::kYes, {}, stream);
+  gemm(item_part_.matrix(items(), hidden), tensors_.item.mlp, transpose(tensors_.item.weight), {},
+       stream);
   is_packed_ = false;
 }
 
@@ -66,8 +66,8 @@ void NeumfScorer::pack(const Stream& stream) {
   const int64_t size = packed_items_size(items(), tensors_.dim() + hidden);
   grow(packed_, size);
   pack_items(packed_.view().slice(0, size), all.item_product, all.item_part, stream);
-  gemm(user_weight_.matrix(users(), 1), all.user_part, Transpose::kNo, {all.weight.data, 1, hidden},
-       Transpose::kYes, {}, stream);
+  gemm(user_weight_.matrix(users(), 1), all.user_part, transpose({all.weight.data, 1, hidden}), {},
+       stream);
   is_packed_ = true;
 }
 
@@ -85,7 +85,7 @@ void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> li
     const Vector<int32_t> users = layer_users_.view().slice(0, n);
     const Vector<int32_t> items = layer_items_.view().slice(0, n);
     const PairRows pairs = {users, items};
-    enumerate_pairs(users, items, first_user, begin, scores.cols, listed, stream);
+    enumerate_pairs(users, items, {first_user, scores.cols, listed}, begin, stream);
     neumf_first_layer_forward(layer_rows_.first(n),
                               user_part_.matrix(this->users(), widths_.front()),
                               item_part_.matrix(this->items(), widths_.front()), pairs, stream);
@@ -124,17 +124,16 @@ void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, 
 void NeumfScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                                 const Stream& stream) {
   const int64_t at_once = std::min(kUsersAtOnce, users());
-  const int64_t width = data.candidates().cols + 2;
+  const int64_t width = data.held_out().candidates.cols + 2;
   grow(ranked_items_, at_once * width);
   grow(ranked_scores_, at_once * width);
   for (int64_t first = 0; first < users(); first += at_once) {
     const int64_t n = std::min(at_once, users() - first);
     const Matrix<int32_t> item = ranked_items_.matrix(n, width);
     const Matrix<float> score = ranked_scores_.matrix(n, width);
-    leave_one_out_items(item, data.valid_item(), data.test_item(), data.candidates(), first,
-                        stream);
+    leave_one_out_items(item, data.held_out(), first, stream);
     score_items(score, item, first, stream);
-    ranks_of_scores(ranks.valid.slice(first, n), ranks.test.slice(first, n), score, item, stream);
+    ranks_of_scores({ranks.valid.slice(first, n), ranks.test.slice(first, n)}, score, item, stream);
   }
 }
 

@@ -55,7 +55,8 @@ SlotOutputCall NeumfSlots::output_call(const TrainedNeumf& model, const SlotBatc
 void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,
                          const TrainedSide& other, const SlotBatch& batch, const Stream& stream) {
   const Matrix<float> scaled = scaled_.matrix(anchor.gmf.value.rows, dim_);
-  scale_columns_forward(scaled, anchor.gmf.value, first_columns(model.output_weight, dim_), stream);
+  scale_columns_forward(scaled, {anchor.gmf.value, first_columns(model.output_weight, dim_)},
+                        stream);
   slot_scores_forward(
       score, {.anchor_embedding = scaled, .other_embedding = other.gmf.value, .batch = batch},
       stream);
@@ -71,8 +72,7 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
                   .bias = model.first_bias.value.flat(),
                   .active = batch.anchors.active()},
                  stream);
-  gemm(other_part, other.mlp.value, Transpose::kNo, other.weight.value, Transpose::kYes, {},
-       stream);
+  gemm(other_part, other.mlp.value, transpose(other.weight.value), {}, stream);
 
   const SlotPairs slots = pairs(batch);
   const int64_t rows = slots.anchor_positions.size;
@@ -96,7 +96,7 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
                         .index = index},
                        stream);
   scale_columns_backward(anchor.gmf.grad, model.output_weight.grad.flat().slice(0, dim_),
-                         grad_scaled, anchor.gmf.value, first_columns(model.output_weight, dim_),
+                         grad_scaled, {anchor.gmf.value, first_columns(model.output_weight, dim_)},
                          batch.anchors, stream);
 
   const SlotPairs slots = pairs(batch);
@@ -126,10 +126,8 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
       stream);
   add_rows(anchor.mlp.grad, grad_vectors, 0, batch.anchors, stream);
   // Rows that no slot holds may be out of date. Their gradient is 0, so neither sum changes.
-  gemm(other.weight.grad, grad_other_part, Transpose::kYes, other.mlp.value, Transpose::kNo,
-       {.beta = 1.0f}, stream);
-  gemm(other.mlp.grad, grad_other_part, Transpose::kNo, other.weight.value, Transpose::kNo,
-       {.beta = 1.0f}, stream);
+  gemm(other.weight.grad, transpose(grad_other_part), other.mlp.value, {.beta = 1.0f}, stream);
+  gemm(other.mlp.grad, grad_other_part, other.weight.value, {.beta = 1.0f}, stream);
 }
 
 }  // namespace derrd

@@ -15,8 +15,7 @@ InnerProductScorer::InnerProductScorer(std::span<const float> user, std::span<co
 
 void InnerProductScorer::score_users(Matrix<float> scores, int64_t first_user,
                                      const Stream& stream) {
-  gemm(scores, user_.slice(first_user, scores.rows), Transpose::kNo, item_, Transpose::kYes, {},
-       stream);
+  gemm(scores, user_.slice(first_user, scores.rows), transpose(item_), {}, stream);
 }
 
 void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item,
@@ -26,8 +25,7 @@ void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t>
 
 void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
                                        const Stream& stream) {
-  leave_one_out_ranks(ranks.valid, ranks.test, user_, item_, data.valid_item(), data.test_item(),
-                      data.candidates(), stream);
+  leave_one_out_ranks(ranks, user_, item_, data.held_out(), stream);
 }
 
 std::unique_ptr<Scorer> InnerProductScorer::transposed(const Stream&) const {

@@ -6,17 +6,13 @@
 #include <vector>
 
 #include "engine/device_dataset.h"
+#include "kernels/evaluate/leave_one_out.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/views.h"
 
 namespace derrd {
-
-/// Ranks of the held-out items among their candidates, [U] each (kernels/evaluate/leave_one_out.h).
-struct LeaveOneOutRanks {
-  Vector<int32_t> valid, test;
-};
 
 /// The vectors that a frozen model makes of a user and an item together.
 class JointVectors {

@@ -79,9 +79,9 @@ void Optimizer::step(const Stream& stream) {
   adam_advance(history(), options_, stream);
   for (const auto [begin, size] : every_step_) {
     const auto part = [&](Vector<float> arena) { return arena.slice(begin, size); };
-    adam_update(part(parameters_.values()), part(parameters_.first_moments()),
-                part(parameters_.second_moments()), part(parameters_.gradients()), options_,
-                history(), stream);
+    adam_update({part(parameters_.values()), part(parameters_.first_moments()),
+                 part(parameters_.second_moments()), part(parameters_.gradients())},
+                options_, history(), stream);
   }
 }
 

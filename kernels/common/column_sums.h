@@ -22,30 +22,35 @@ DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
 /// The partial sums of a block's tiles.
 using ColumnPartials = SharedArray<float, kBlockTiles * kSumColumns>;
 
-/// sums[c] += sum over rows p in [begin, end) of row_of(p)(c), for the columns of strip `strip` of
-/// `cols`. Tile t of the block takes rows begin + t, begin + t + tiles, ...; the tiles' partial
-/// sums are added in the order of t. Called by a whole block.
+/// Rows begin .. end - 1.
+struct RowRange {
+  int64_t begin, end;
+};
+
+/// sums[c] += sum over the rows p of row_of(p)(c), for the columns c of strip `strip`. Tile t of
+/// the block takes rows begin + t, begin + t + tiles, ...; the tiles' partial sums are added in the
+/// order of t. Called by a whole block.
 template <class RowOf>
-__device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, float* sums,
-                                                   int64_t cols, int64_t begin, int64_t end,
-                                                   int64_t strip, RowOf row_of) {
+__device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, Vector<float> sums,
+                                                   RowRange rows, int64_t strip, RowOf row_of) {
   const auto block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
   const int64_t first = strip * kSumColumns;
-  const int64_t width = cols - first < kSumColumns ? cols - first : int64_t{kSumColumns};
+  const int64_t left = sums.size - first;
+  const int64_t width = left < kSumColumns ? left : int64_t{kSumColumns};
   block.sync();  // the partial sums of the block's last strip have been read
   const int64_t own = tile.meta_group_rank() * kSumColumns;
   if constexpr (kTileLanes > 1) {
     const int64_t c = tile.thread_rank();
     float sum = 0;
-    for (int64_t p = begin + tile.meta_group_rank(); p < end && c < width;
+    for (int64_t p = rows.begin + tile.meta_group_rank(); p < rows.end && c < width;
          p += tile.meta_group_size()) {
       sum += row_of(p)(first + c);
     }
     partials[own + c] = sum;
   } else {
     for (int64_t c = 0; c < width; ++c) partials[own + c] = 0;
-    for (int64_t p = begin; p < end; ++p) {
+    for (int64_t p = rows.begin; p < rows.end; ++p) {
       const auto row = row_of(p);
       for (int64_t c = 0; c < width; ++c) partials[own + c] += row(first + c);
     }
@@ -60,11 +65,10 @@ __device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, flo
 
 /// Weighted column sums: accumulate_columns with row_of(p)(c) = row_weight(p) * matrix[p][c].
 template <class RowWeight>
-__device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, float* sums,
-                                                       Matrix<const float> matrix, int64_t begin,
-                                                       int64_t end, int64_t strip,
-                                                       RowWeight row_weight) {
-  accumulate_columns(partials, sums, matrix.cols, begin, end, strip, [&](int64_t p) {
+__device__ __forceinline__ void accumulate_column_sums(ColumnPartials& partials, Vector<float> sums,
+                                                       Matrix<const float> matrix, RowRange rows,
+                                                       int64_t strip, RowWeight row_weight) {
+  accumulate_columns(partials, sums, rows, strip, [&](int64_t p) {
     const float* __restrict__ row = matrix.row(p);
     const float weight = row_weight(p);
     return [=](int64_t c) { return weight * row[c]; };

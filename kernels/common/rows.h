@@ -15,8 +15,9 @@ __device__ __forceinline__ void fill_row(const WarpTile& tile, float* row, int64
 }
 
 /// to[k] = from[k] for k < size. The two do not overlap.
-__device__ __forceinline__ void copy_row(const WarpTile& tile, float* __restrict__ to,
-                                         const float* __restrict__ from, int64_t size) {
+template <class T>
+__device__ __forceinline__ void copy_row(const WarpTile& tile, T* __restrict__ to,
+                                         const T* __restrict__ from, int64_t size) {
   for (int64_t k = tile.thread_rank(); k < size; k += tile.size()) to[k] = from[k];
 }
 

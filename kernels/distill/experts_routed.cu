@@ -112,13 +112,13 @@ __global__ void routed_bias_kernel(Vector<float> grad_bias1, Matrix<float> grad_
   for (const int64_t unit : units_of(cg::this_thread_block(), selection.cols * strips)) {
     const int64_t m = unit / strips;
     const int64_t strip = unit % strips;
-    const int64_t begin = pairs.offsets[m];
-    const int64_t end = pairs.offsets[m + 1];
+    const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
     if (strip < strips1) {
-      accumulate_column_sums(partials, grad_bias1.data + m * grad_hidden.cols, grad_hidden, begin,
-                             end, strip, [](int64_t) { return 1.0f; });
+      accumulate_column_sums(partials, grad_bias1.slice(m * grad_hidden.cols, grad_hidden.cols),
+                             grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
     } else {
-      accumulate_column_sums(partials, grad_bias2.row(m), pair_out, begin, end, strip - strips1,
+      accumulate_column_sums(partials, {grad_bias2.row(m), grad_bias2.cols}, pair_out, rows,
+                             strip - strips1,
                              [&](int64_t p) { return selection.row(pairs.entity[p])[m]; });
     }
   }
@@ -175,12 +175,11 @@ void routed_experts_forward(Matrix<float> reconstruction, const ExpertsCall& cal
   list_pairs(pairs, call.selection, call.active, stream);
   launch("experts_gather_pairs", tiles_for(of_pairs.capacity, s.student), stream,
          gather_pairs_kernel, of_pairs.in, call.student, pairs);
-  grouped_gemm(of_pairs.weighted, of_pairs.in, parameters.weight1, Transpose::kYes, s.experts,
-               pairs.offsets, 0.0f, stream);
+  grouped_gemm(of_pairs.weighted, of_pairs.in, transpose(parameters.weight1), pairs.offsets, 0.0f,
+               stream);
   launch("experts_routed_forward", tiles_for(of_pairs.capacity, s.hidden), stream,
          routed_forward_kernel, of_pairs.weighted, call.selection, parameters.bias1, pairs);
-  grouped_gemm(of_pairs.out, of_pairs.weighted, parameters.weight2, Transpose::kNo, s.experts,
-               pairs.offsets, 0.0f, stream);
+  grouped_gemm(of_pairs.out, of_pairs.weighted, parameters.weight2, pairs.offsets, 0.0f, stream);
   launch("experts_combine_pairs", tiles_for(s.capacity, 2 * s.teacher), stream,
          combine_pairs_kernel, reconstruction, of_pairs.out, call.selection, parameters.bias2,
          pairs, call.active);
@@ -198,9 +197,8 @@ void routed_experts_backward(const ExpertsGradients& gradients,
 
   launch("experts_gather_pairs", tiles_for(capacity, s.teacher), stream, gather_pairs_kernel, out,
          grad_reconstruction, pairs);
-  grouped_gemm_accumulate(grad.weight2, weighted, out, s.experts, pairs.offsets, stream);
-  grouped_gemm(grad_hidden, out, parameters.weight2, Transpose::kYes, s.experts, pairs.offsets,
-               0.0f, stream);
+  grouped_gemm_accumulate(grad.weight2, weighted, out, pairs.offsets, stream);
+  grouped_gemm(grad_hidden, out, transpose(parameters.weight2), pairs.offsets, 0.0f, stream);
   launch("experts_routed_backward", tiles_for(capacity, s.hidden + s.teacher), stream,
          routed_backward_kernel, of_pairs, gradients.selection, call.selection, parameters.bias2,
          pairs);
@@ -209,9 +207,8 @@ void routed_experts_backward(const ExpertsGradients& gradients,
                     (s.capacity / s.experts + 1) * kSumColumns),
          stream, routed_bias_kernel, grad.bias1, grad.bias2, grad_hidden, out, call.selection,
          pairs);
-  grouped_gemm_accumulate(grad.weight1, grad_hidden, in, s.experts, pairs.offsets, stream);
-  grouped_gemm(in, grad_hidden, parameters.weight1, Transpose::kNo, s.experts, pairs.offsets, 0.0f,
-               stream);
+  grouped_gemm_accumulate(grad.weight1, grad_hidden, in, pairs.offsets, stream);
+  grouped_gemm(in, grad_hidden, parameters.weight1, pairs.offsets, 0.0f, stream);
   launch("experts_combine_pairs_backward", tiles_for(s.capacity, s.student + s.experts), stream,
          combine_pairs_backward_kernel, gradients.student, gradients.selection, in, pairs,
          call.active);

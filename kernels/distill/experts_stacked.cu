@@ -103,7 +103,7 @@ __global__ void stacked_bias_kernel(Vector<float> grad_bias1, Matrix<const float
                                     ActiveRows active) {
   __shared__ ColumnPartials partials;
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_hidden.cols))) {
-    accumulate_column_sums(partials, grad_bias1.data, grad_hidden, 0, active.of(grad_hidden.rows),
+    accumulate_column_sums(partials, grad_bias1, grad_hidden, {0, active.of(grad_hidden.rows)},
                            strip, [](int64_t) { return 1.0f; });
   }
 }
@@ -153,17 +153,16 @@ void stacked_experts_forward(Matrix<float> reconstruction, const ExpertsCall& ca
     const auto rows = [&](auto matrix) { return matrix.slice(entities.begin, entities.size); };
     const GemmOptions set = {.active = call.active, .first_row = entities.begin};
     const GemmOptions add = {.beta = 1.0f, .active = call.active, .first_row = entities.begin};
-    gemm(rows(reconstruction), rows(call.selection), Transpose::kNo, call.parameters.bias2,
-         Transpose::kNo, set, stream);
+    gemm(rows(reconstruction), rows(call.selection), call.parameters.bias2, set, stream);
     for (int64_t j = 0; j < expert_slices.count(); ++j) {
       const Slice experts = expert_slices[j];
       const ExpertParameters p = arrays_of(call.parameters, experts, s.hidden);
       const Matrix<float> weighted = rows(block_of(call.workspace.weighted, experts, s));
-      gemm(weighted, rows(call.student), Transpose::kNo, p.weight1, Transpose::kYes, set, stream);
+      gemm(weighted, rows(call.student), transpose(p.weight1), set, stream);
       launch("experts_stacked_forward", tiles_for(entities.size * experts.size, s.hidden), stream,
              stacked_forward_kernel, weighted, call.selection, p.bias1,
              PairSlice{entities, experts}, call.active);
-      gemm(rows(reconstruction), weighted, Transpose::kNo, p.weight2, Transpose::kNo, add, stream);
+      gemm(rows(reconstruction), weighted, p.weight2, add, stream);
     }
   });
 }
@@ -182,27 +181,24 @@ void stacked_experts_backward(const ExpertsGradients& gradients,
                                     : Matrix<float>{call.workspace.pair_in.data,
                                                     expert_slices.count() * s.capacity, s.student};
 
-  gemm(gradients.parameters.bias2, call.selection, Transpose::kYes, grad_reconstruction,
-       Transpose::kNo, add, stream);
-  gemm(gradients.selection, grad_reconstruction, Transpose::kNo, call.parameters.bias2,
-       Transpose::kYes, set, stream);
+  gemm(gradients.parameters.bias2, transpose(call.selection), grad_reconstruction, add, stream);
+  gemm(gradients.selection, grad_reconstruction, transpose(call.parameters.bias2), set, stream);
   for_each_slice(expert_slices, [&](int64_t i) {
     const Slice experts = expert_slices[i];
     const ExpertParameters p = arrays_of(call.parameters, experts, s.hidden);
     const ExpertParameterGradients grad = arrays_of(gradients.parameters, experts, s.hidden);
     const Matrix<float> weighted = block_of(call.workspace.weighted, experts, s);
     const Matrix<float> grad_hidden = block_of(call.workspace.grad_hidden, experts, s);
-    gemm(grad.weight2, weighted, Transpose::kYes, grad_reconstruction, Transpose::kNo, add, stream);
-    gemm(grad_hidden, grad_reconstruction, Transpose::kNo, p.weight2, Transpose::kYes, set, stream);
+    gemm(grad.weight2, transpose(weighted), grad_reconstruction, add, stream);
+    gemm(grad_hidden, grad_reconstruction, transpose(p.weight2), set, stream);
     launch("experts_stacked_backward", tiles_for(s.capacity * experts.size, 2 * s.hidden), stream,
            stacked_backward_kernel, grad_hidden, gradients.selection, weighted, call.selection,
            PairSlice{entities, experts}, call.active);
     launch("experts_stacked_bias",
            blocks_for(sum_strips(grad_hidden.cols), s.capacity * kSumColumns), stream,
            stacked_bias_kernel, grad.bias1, grad_hidden, call.active);
-    gemm(grad.weight1, grad_hidden, Transpose::kYes, call.student, Transpose::kNo, add, stream);
-    gemm(parts.slice(i * s.capacity, s.capacity), grad_hidden, Transpose::kNo, p.weight1,
-         Transpose::kNo, set, stream);
+    gemm(grad.weight1, transpose(grad_hidden), call.student, add, stream);
+    gemm(parts.slice(i * s.capacity, s.capacity), grad_hidden, p.weight1, set, stream);
   });
   if (!whole) {
     launch("experts_sum_parts", tiles_for(s.capacity, expert_slices.count() * s.student), stream,

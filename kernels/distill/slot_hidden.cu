@@ -100,8 +100,8 @@ __global__ void slot_output_backward_weights_kernel(Vector<float> grad_weight,
   __shared__ ColumnPartials partials;
   const int64_t count = batch.anchors.batch->count;
   const int64_t cols = grad_weight.size;
-  const auto accumulate = [&](float* target, int64_t first, int64_t width, int64_t strip) {
-    accumulate_columns(partials, target, width, 0, count, strip, [&](int64_t n) {
+  const auto accumulate = [&](Vector<float> target, int64_t first, int64_t strip) {
+    accumulate_columns(partials, target, {0, count}, strip, [&](int64_t n) {
       const float* __restrict__ row = sums.row(n) + first;
       return [=](int64_t c) { return row[c]; };
     });
@@ -109,9 +109,9 @@ __global__ void slot_output_backward_weights_kernel(Vector<float> grad_weight,
   const int64_t strips = sum_strips(cols);
   for (const int64_t unit : units_of(cg::this_thread_block(), strips + 1)) {
     if (unit < strips) {
-      accumulate(grad_weight.data, 0, cols, unit);
+      accumulate(grad_weight, 0, unit);
     } else {
-      accumulate(grad_bias.data, cols, 1, 0);
+      accumulate(grad_bias, cols, 0);
     }
   }
 }

@@ -61,13 +61,13 @@ __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> l
   }
 }
 
-/// The place of a taken position among the first `taken`: the number of them before it; padding
+/// Rank of a taken position among the first `taken`: the number of them before it; padding
 /// stands behind all items.
-__device__ __forceinline__ int place_among(const uint32_t* __restrict__ positions, int64_t taken,
-                                           uint32_t own) {
-  int place = 0;
-  for (int64_t j = 0; j < taken; ++j) place += positions[j] < own ? 1 : 0;
-  return place;
+__device__ __forceinline__ int rank_among(const uint32_t* __restrict__ positions, int64_t taken,
+                                          uint32_t own) {
+  int rank = 0;
+  for (int64_t j = 0; j < taken; ++j) rank += positions[j] < own ? 1 : 0;
+  return rank;
 }
 
 __global__ void interesting_items_kernel(Matrix<int32_t> samples, Vector<int32_t> lowest,
@@ -85,7 +85,7 @@ __global__ void interesting_items_kernel(Matrix<int32_t> samples, Vector<int32_t
     for (int64_t i = tile.thread_rank(); i < taken; i += lanes) {
       const uint32_t own = positions[i];
       if (list[own] < 0) continue;  // padding: no collective follows in this loop
-      row[place_among(positions, taken, own)] = list[own];
+      row[rank_among(positions, taken, own)] = list[own];
       ++present;
       last = static_cast<int>(own) + 1 > last ? static_cast<int>(own) + 1 : last;
     }
@@ -110,7 +110,7 @@ __global__ void interesting_positions_kernel(Matrix<int32_t> positions, Matrix<c
     for (int64_t i = tile.thread_rank(); i < taken; i += lanes) {
       const uint32_t own = sorted[i];
       if (list[own] < 0) continue;  // padding: no collective follows in this loop
-      row[place_among(sorted, taken, own)] = static_cast<int32_t>(own);
+      row[rank_among(sorted, taken, own)] = static_cast<int32_t>(own);
       ++present;
     }
     present = cg::reduce(tile, present, cg::plus<int>());

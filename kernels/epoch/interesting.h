@@ -39,7 +39,7 @@ void interesting_keys(SortBuffers out, Matrix<const int32_t> lists, float t, Ran
 void interesting_items(Matrix<int32_t> samples, Vector<int32_t> lowest, Matrix<const int32_t> lists,
                        Vector<const uint32_t> sorted_positions, int64_t k, const Stream& stream);
 
-/// Positions in their lists of the items that interesting_items takes, ascending.
+/// Finds the positions in the lists of the items that interesting_items takes, ascending.
 /// @param positions [U, K] 0..R-1, padded with -1 where a list is shorter than K. Overwritten.
 /// @throws std::invalid_argument if shapes do not fit.
 void interesting_positions(Matrix<int32_t> positions, Matrix<const int32_t> lists,

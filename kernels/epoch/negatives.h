@@ -19,9 +19,9 @@ constexpr int64_t kMaxUninteresting = 512;
 void sample_negatives(Vector<int32_t> negatives, Vector<const int32_t> users, SparseRows observed,
                       int64_t items, RandomKey key, const Stream& stream);
 
-/// L distinct items for every user, a uniformly random subset of those that are not excluded (RRD's
-/// uninteresting items), in no meaningful order. Where L or fewer are left: all of them, ascending,
-/// then -1.
+/// Draws L distinct items for every user: a uniformly random subset of those that are not excluded
+/// (RRD's uninteresting items), in no meaningful order. Where L or fewer are left: all of them,
+/// ascending, then -1.
 /// @param samples [U, first_column + L]: columns from first_column on are overwritten
 /// @param excluded [U] rows of items below `items`, ascending and distinct
 /// @throws std::invalid_argument if shapes do not fit or L is over kMaxUninteresting.

@@ -58,9 +58,9 @@ int64_t segments_scratch_bytes(int64_t n);
 /// Groups the samples of every batch by their row. An epoch:
 ///
 ///   build_segments(buffers, users, batch_size, table_rows, stream);
-///   const RowSegments rows = {buffers.rows, buffers.offsets, buffers.occurrences, cursor,
-///   capacity}; rewind_batches(samples, {cursor, buffers.batch_offsets}, {}, {}, stream); for
-///   (int64_t b = 0; b < batches; ++b) {
+///   const RowSegments rows = {..., cursor, capacity};  // the lists of `buffers`
+///   rewind_batches(samples, {cursor, buffers.batch_offsets}, {}, {}, stream);
+///   for (int64_t b = 0; b < batches; ++b) {
 ///     advance_batch(samples, {cursor, buffers.batch_offsets}, {}, {}, stream);
 ///     gather_rows(vectors, 0, table, rows, stream);  // or whatever reads the batch's rows
 ///   }

@@ -15,7 +15,7 @@ namespace derrd {
 
 /// Counts the items of each list before its padding.
 /// @param lengths [U]. Overwritten.
-/// @throws std::invalid_argument if shapes do not fit (so do all of these).
+/// @throws std::invalid_argument if shapes do not fit, as all functions of this header do.
 void list_lengths(Vector<int32_t> lengths, Matrix<const int32_t> lists, const Stream& stream);
 
 /// Counts the excluded items of each user.

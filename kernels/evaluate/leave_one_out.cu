@@ -19,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -56,20 +57,18 @@ struct Standing {
   }
 };
 
-__global__ void leave_one_out_ranks_kernel(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
+__global__ void leave_one_out_ranks_kernel(LeaveOneOutRanks ranks,
                                            Matrix<const float> user_embedding,
-                                           Matrix<const float> item_embedding,
-                                           Vector<const int32_t> valid_item,
-                                           Vector<const int32_t> test_item,
-                                           Matrix<const int32_t> candidates) {
+                                           Matrix<const float> item_embedding, HeldOutItems items) {
   const WarpTile tile = warp_tile();
+  const Matrix<const int32_t> candidates = items.candidates;
   for (const int64_t u : units_of(tile, user_embedding.rows)) {
     const float* user = user_embedding.row(u);
     const int32_t* candidate = candidates.row(u);
     Standing valid, test;
     bool finite = true;
     // Slots 0 and 1 are the held-out items, the candidates follow.
-    const int64_t slots = valid_item[u] < 0 && test_item[u] < 0 ? 0 : candidates.cols + 2;
+    const int64_t slots = items.valid[u] < 0 && items.test[u] < 0 ? 0 : candidates.cols + 2;
     for (int64_t first = 0; first < slots; first += kAtOnce) {
       int32_t item[kAtOnce];
       for (int j = 0; j < kAtOnce; ++j) {
@@ -77,8 +76,8 @@ __global__ void leave_one_out_ranks_kernel(Vector<int32_t> valid_rank, Vector<in
         item[j] = slot >= 0 && slot < candidates.cols ? candidate[slot] : -1;
       }
       if (first == 0) {
-        item[0] = valid_item[u];
-        item[1] = test_item[u];
+        item[0] = items.valid[u];
+        item[1] = items.test[u];
       }
       float score[kAtOnce];
       score_items(tile, score, user, item_embedding, item);
@@ -95,32 +94,28 @@ __global__ void leave_one_out_ranks_kernel(Vector<int32_t> valid_rank, Vector<in
       }
     }
     if (tile.thread_rank() == 0) {
-      valid_rank[u] = valid.rank(valid_item[u], finite);
-      test_rank[u] = test.rank(test_item[u], finite);
+      ranks.valid[u] = valid.rank(items.valid[u], finite);
+      ranks.test[u] = test.rank(items.test[u], finite);
     }
   }
 }
 
-__global__ void leave_one_out_items_kernel(Matrix<int32_t> item, Vector<const int32_t> valid_item,
-                                           Vector<const int32_t> test_item,
-                                           Matrix<const int32_t> candidates, int64_t first_user) {
+__global__ void leave_one_out_items_kernel(Matrix<int32_t> item, HeldOutItems items,
+                                           int64_t first_user) {
   const WarpTile tile = warp_tile();
   for (const int64_t r : units_of(tile, item.rows)) {
     const int64_t user = first_user + r;
     int32_t* __restrict__ out = item.row(r);
-    const int32_t* __restrict__ candidate = candidates.row(user);
     if (tile.thread_rank() == 0) {
-      out[0] = valid_item[user];
-      out[1] = test_item[user];
+      out[0] = items.valid[user];
+      out[1] = items.test[user];
     }
-    for (int64_t c = tile.thread_rank(); c < candidates.cols; c += tile.size()) {
-      out[c + 2] = candidate[c];
-    }
+    copy_row(tile, out + 2, items.candidates.row(user), items.candidates.cols);
   }
 }
 
-__global__ void ranks_of_scores_kernel(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
-                                       Matrix<const float> score, Matrix<const int32_t> item) {
+__global__ void ranks_of_scores_kernel(LeaveOneOutRanks ranks, Matrix<const float> score,
+                                       Matrix<const int32_t> item) {
   const WarpTile tile = warp_tile();
   for (const int64_t r : units_of(tile, score.rows)) {
     const float* __restrict__ scores = score.row(r);
@@ -137,66 +132,61 @@ __global__ void ranks_of_scores_kernel(Vector<int32_t> valid_rank, Vector<int32_
     valid.not_lower = cg::reduce(tile, valid.not_lower, cg::plus<int32_t>());
     test.not_lower = cg::reduce(tile, test.not_lower, cg::plus<int32_t>());
     if (tile.thread_rank() == 0) {
-      valid_rank[r] = valid.rank(items[0], infinite == 0);
-      test_rank[r] = test.rank(items[1], infinite == 0);
+      ranks.valid[r] = valid.rank(items[0], infinite == 0);
+      ranks.test[r] = test.rank(items[1], infinite == 0);
     }
   }
 }
 
 }  // namespace
 
-void leave_one_out_items(Matrix<int32_t> item, Vector<const int32_t> valid_item,
-                         Vector<const int32_t> test_item, Matrix<const int32_t> candidates,
-                         int64_t first_user, const Stream& stream) {
+void leave_one_out_items(Matrix<int32_t> item, const HeldOutItems& items, int64_t first_user,
+                         const Stream& stream) {
   constexpr const char* kName = "leave_one_out_items";
-  require_shape(kName, "item", item, item.rows, candidates.cols + 2);
-  require_size(kName, "valid_item", valid_item, candidates.rows);
-  require_size(kName, "test_item", test_item, candidates.rows);
-  if (first_user < 0 || first_user + item.rows > candidates.rows) {
+  const int64_t users = items.candidates.rows;
+  require_shape(kName, "item", item, item.rows, items.candidates.cols + 2);
+  require_size(kName, "valid", items.valid, users);
+  require_size(kName, "test", items.test, users);
+  if (first_user < 0 || first_user + item.rows > users) {
     throw std::invalid_argument("leave_one_out_items: users " + std::to_string(first_user) +
                                 " to " + std::to_string(first_user + item.rows) + " of " +
-                                std::to_string(candidates.rows));
+                                std::to_string(users));
   }
   if (item.rows == 0) return;
-  launch(kName, tiles_for(item.rows, item.cols), stream, leave_one_out_items_kernel, item,
-         valid_item, test_item, candidates, first_user);
+  launch(kName, tiles_for(item.rows, item.cols), stream, leave_one_out_items_kernel, item, items,
+         first_user);
 }
 
-void ranks_of_scores(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
-                     Matrix<const float> score, Matrix<const int32_t> item, const Stream& stream) {
+void ranks_of_scores(LeaveOneOutRanks ranks, Matrix<const float> score, Matrix<const int32_t> item,
+                     const Stream& stream) {
   constexpr const char* kName = "ranks_of_scores";
   require_shape(kName, "item", item, score.rows, score.cols);
-  require_size(kName, "valid_rank", valid_rank, score.rows);
-  require_size(kName, "test_rank", test_rank, score.rows);
+  require_size(kName, "ranks.valid", ranks.valid, score.rows);
+  require_size(kName, "ranks.test", ranks.test, score.rows);
   if (score.cols < 2) {
     throw std::invalid_argument("ranks_of_scores: " + std::to_string(score.cols) +
                                 " scores a user; the held-out items alone are 2");
   }
   if (score.rows == 0) return;
-  launch(kName, tiles_for(score.rows, score.cols), stream, ranks_of_scores_kernel, valid_rank,
-         test_rank, score, item);
+  launch(kName, tiles_for(score.rows, score.cols), stream, ranks_of_scores_kernel, ranks, score,
+         item);
 }
 
-void leave_one_out_ranks(Vector<int32_t> valid_rank, Vector<int32_t> test_rank,
-                         Matrix<const float> user_embedding, Matrix<const float> item_embedding,
-                         Vector<const int32_t> valid_item, Vector<const int32_t> test_item,
-                         Matrix<const int32_t> candidates, const Stream& stream) {
+void leave_one_out_ranks(LeaveOneOutRanks ranks, Matrix<const float> user_embedding,
+                         Matrix<const float> item_embedding, const HeldOutItems& items,
+                         const Stream& stream) {
+  constexpr const char* kName = "leave_one_out_ranks";
   const int64_t users = user_embedding.rows;
-  if (user_embedding.cols != item_embedding.cols || valid_rank.size != users ||
-      test_rank.size != users || valid_item.size != users || test_item.size != users ||
-      candidates.rows != users) {
-    throw std::invalid_argument(
-        "leave_one_out_ranks: " + std::to_string(users) + " users of " +
-        std::to_string(user_embedding.cols) + " dimensions, items of " +
-        std::to_string(item_embedding.cols) + ", ranks for " + std::to_string(valid_rank.size) +
-        " and " + std::to_string(test_rank.size) + ", held-out items of " +
-        std::to_string(valid_item.size) + " and " + std::to_string(test_item.size) +
-        ", candidates of " + std::to_string(candidates.rows) + " users do not fit");
-  }
+  const int64_t dims = user_embedding.cols;
+  require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, dims);
+  require_size(kName, "ranks.valid", ranks.valid, users);
+  require_size(kName, "ranks.test", ranks.test, users);
+  require_size(kName, "valid", items.valid, users);
+  require_size(kName, "test", items.test, users);
+  require_shape(kName, "candidates", items.candidates, users, items.candidates.cols);
   if (users == 0) return;
-  launch("leave_one_out_ranks", tiles_for(users, (candidates.cols + 2) * (user_embedding.cols + 8)),
-         stream, leave_one_out_ranks_kernel, valid_rank, test_rank, user_embedding, item_embedding,
-         valid_item, test_item, candidates);
+  launch(kName, tiles_for(users, (items.candidates.cols + 2) * (dims + 8)), stream,
+         leave_one_out_ranks_kernel, ranks, user_embedding, item_embedding, items);
 }
 
 }  // namespace derrd

@@ -91,7 +91,7 @@ __global__ void mask_items_kernel(Matrix<float> scores, SparseRows observed, int
   }
 }
 
-/// Place of the wanted-th key: in `bin`, behind `before` keys of lower bins, among `inside`.
+/// Where the wanted-th key is: in `bin`, behind `before` keys of lower bins, among `inside`.
 struct Digit {
   uint32_t bin, before, inside;
 };

@@ -15,7 +15,7 @@ namespace derrd {
 
 /// Checks each row: finite[r] = 1 if all scores of row r are finite, else 0.
 /// @param finite [users], overwritten.
-/// @throws std::invalid_argument if the shapes do not fit (so do all of these).
+/// @throws std::invalid_argument if the shapes do not fit, as all functions of this header do.
 void finite_rows(Vector<int32_t> finite, Matrix<const float> scores, const Stream& stream);
 
 /// Masks items: scores[r, i] = -infinity for the items i in row first_user + r of `observed`.

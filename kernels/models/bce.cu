@@ -6,7 +6,7 @@
 // Shapes: x, t, loss, dL/dx [N].
 // Threads: one per score.
 // Bytes: 16 per score; an exponential, a division and a polynomial each: bound by arithmetic on a
-// CPU, by memory on a GPU. Small beside the vectors that the scores come from.
+// CPU, by memory on a GPU. Small compared with the vectors that the scores come from.
 //
 // Trap: log(sigmoid(x)) is log(0) from x = -104 on, and sigmoid(x) - 1 cancels for large x. So the
 // loss is |x| times the target's share of the other side, plus log(1 + e^-|x|), and the gradient

@@ -125,10 +125,10 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
   if (samples.capacity == 0 || grad_user.cols == 0) return;
   launch("bpr_backward_users", tiles_for(samples.capacity, grad_user.cols), stream,
          bpr_backward_users_kernel, grad_user, coefficient, items, samples, call.users);
-  accumulate_rows(grad_item, users, samples.users, coefficient, samples.batch, 1.0f, call.positives,
-                  stream);
-  accumulate_rows(grad_item, users, samples.users, coefficient, samples.batch, -1.0f,
-                  call.negatives, stream);
+  SampleTerms terms = {users, samples.users, coefficient, samples.batch};
+  accumulate_rows(grad_item, terms, call.positives, stream);
+  terms.scale = -1.0f;
+  accumulate_rows(grad_item, terms, call.negatives, stream);
 }
 
 }  // namespace derrd

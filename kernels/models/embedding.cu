@@ -52,20 +52,18 @@ __global__ void add_rows_kernel(Matrix<float> grad_table, Matrix<const float> gr
   }
 }
 
-__global__ void accumulate_rows_kernel(Matrix<float> grad_table, Matrix<const float> source,
-                                       Vector<const int32_t> source_rows,
-                                       Vector<const float> coefficient, const BatchCursor* samples,
-                                       float scale, RowSegments rows) {
+__global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms terms,
+                                       RowSegments rows) {
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
-  const int64_t first_sample = samples->begin;
+  const int64_t first_sample = terms.batch->begin;
   for (const int64_t i : units_of(tile, batch.count)) {
     float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
     const int64_t end = rows.offsets[batch.begin + i + 1];
     for (int64_t o = rows.offsets[batch.begin + i]; o < end; ++o) {
       const int64_t sample = rows.occurrences[o];
-      const float c = scale * coefficient[sample - first_sample];
-      const float* __restrict__ from = source.row(source_rows[sample]);
+      const float c = terms.scale * terms.coefficient[sample - first_sample];
+      const float* __restrict__ from = terms.source.row(terms.source_rows[sample]);
       for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) {
         grad[k] += c * from[k];
       }
@@ -93,16 +91,13 @@ void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t f
          grad_table, grad_rows, first_column, rows);
 }
 
-void accumulate_rows(Matrix<float> grad_table, Matrix<const float> source,
-                     Vector<const int32_t> source_rows, Vector<const float> coefficient,
-                     const BatchCursor* samples, float scale, RowSegments rows,
+void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegments rows,
                      const Stream& stream) {
-  require_shape("accumulate_rows", "source", source, source.rows, grad_table.cols);
-  require_size("accumulate_rows", "occurrences", rows.occurrences, source_rows.size);
+  require_shape("accumulate_rows", "source", terms.source, terms.source.rows, grad_table.cols);
+  require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
-  launch("accumulate_rows", tiles_for(coefficient.size, grad_table.cols), stream,
-         accumulate_rows_kernel, grad_table, source, source_rows, coefficient, samples, scale,
-         rows);
+  launch("accumulate_rows", tiles_for(terms.coefficient.size, grad_table.cols), stream,
+         accumulate_rows_kernel, grad_table, terms, rows);
 }
 
 }  // namespace derrd

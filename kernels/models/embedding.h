@@ -29,19 +29,22 @@ void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> ta
 void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
               RowSegments rows, const Stream& stream);
 
-/// Adds the gradient of a row picked per sample: for every row of the batch, over its samples s,
-/// ascending,
-///   grad_table[row] += scale * coefficient[s - samples->begin] * source[source_rows[s]].
-/// The order is fixed, so the same input gives the same bits.
-/// @param grad_table [table rows, D], accumulated
-/// @param source [source rows, D], must not overlap grad_table
-/// @param source_rows [n] by the epoch's sample number
-/// @param coefficient [>= samples->count] by the sample's number within the batch
-/// @param samples device memory: the batch within the epoch's samples
+/// What each sample s of a batch adds to the gradient of a row:
+/// scale * coefficient[s - batch->begin] * source[source_rows[s]]. A view.
+struct SampleTerms {
+  Matrix<const float> source;          ///< [source rows, D]
+  Vector<const int32_t> source_rows;   ///< [n] by the epoch's sample number
+  Vector<const float> coefficient;     ///< [>= batch->count] by the sample's number in the batch
+  const BatchCursor* batch = nullptr;  ///< device memory: the batch within the epoch's samples
+  float scale = 1.0f;
+};
+
+/// Adds the gradient of a row picked per sample: for every row of the batch,
+/// grad_table[row] += the terms of its samples, ascending. The order is fixed, so the same input
+/// gives the same bits.
+/// @param grad_table [table rows, D], accumulated; does not overlap terms.source
 /// @throws std::invalid_argument if the shapes do not fit.
-void accumulate_rows(Matrix<float> grad_table, Matrix<const float> source,
-                     Vector<const int32_t> source_rows, Vector<const float> coefficient,
-                     const BatchCursor* samples, float scale, RowSegments rows,
+void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegments rows,
                      const Stream& stream);
 
 }  // namespace derrd

@@ -69,7 +69,7 @@ __global__ void linear_backward_bias_kernel(Vector<float> grad_bias, Matrix<cons
   __shared__ ColumnPartials partials;
   const int64_t active = active_rows.of(grad_out.rows);
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_column_sums(partials, grad_bias.data, grad_out, 0, active, strip,
+    accumulate_column_sums(partials, grad_bias, grad_out, {0, active}, strip,
                            [](int64_t) { return 1.0f; });
   }
 }
@@ -92,7 +92,7 @@ void check_shapes(const char* operation, Matrix<const float> out, Matrix<const f
 void linear_forward(Matrix<float> out, const LinearCall& call, const Stream& stream) {
   check_shapes("linear_forward", out, call.in, call.weight, call.bias.size);
   if (out.size() == 0) return;
-  gemm(out, call.in, Transpose::kNo, call.weight, Transpose::kYes, {.active = call.active}, stream);
+  gemm(out, call.in, transpose(call.weight), {.active = call.active}, stream);
   launch("linear_forward", tiles_for(out.rows, out.cols), stream, linear_forward_kernel, out,
          call.bias, call.activation, call.active);
 }
@@ -115,11 +115,9 @@ void linear_backward(const LinearGradients& gradients, Matrix<float> grad_out,
          linear_backward_mask_kernel, grad_out, out, call.activation, call.active);
   launch("linear_backward_bias", blocks_for(sum_strips(grad_out.cols), grad_out.rows * kSumColumns),
          stream, linear_backward_bias_kernel, grad_bias, grad_out, call.active);
-  gemm(grad_weight, grad_out, Transpose::kYes, call.in, Transpose::kNo,
-       {.beta = 1.0f, .active = call.active}, stream);
+  gemm(grad_weight, transpose(grad_out), call.in, {.beta = 1.0f, .active = call.active}, stream);
   if (grad_in.size() != 0) {
-    gemm(grad_in, grad_out, Transpose::kNo, call.weight, Transpose::kNo, {.active = call.active},
-         stream);
+    gemm(grad_in, grad_out, call.weight, {.active = call.active}, stream);
   }
 }
 

@@ -4,14 +4,14 @@
 //   pair 2s + 1 = (user, negative)
 //
 // A row that occurs in many pairs is computed on once: what a model makes of it lies in a matrix of
-// the batch's distinct rows (gather_rows), where the pair finds it at its *place*. The segments
-// hold the inverse, the samples of every distinct row; here it is turned round.
+// the batch's distinct rows (gather_rows), where the pair finds it at its *position*. The segments
+// hold the inverse, the samples of every distinct row; locate_pairs inverts it.
 //
 // Shapes: N = 2 B pairs; B samples, of which the batch has `count`.
 // Threads: one per distinct row, which writes its samples' pairs, and one per sample that a partial
 // batch lacks. Every pair is written by one thread.
-// Bytes: 16 per pair written, 4 per occurrence and 8 per distinct row read: nothing beside the
-// pairs' vectors.
+// Bytes: 16 per pair written, 4 per occurrence and 8 per distinct row read: little compared
+// with the pairs' vectors.
 // Trap: an item may be positive in one sample and negative in another. It is two distinct rows
 // then.
 
@@ -27,10 +27,10 @@ namespace derrd {
 
 namespace {
 
-/// Writes the place and the row of distinct row i into its pairs.
-__device__ __forceinline__ void write_pairs(Vector<int32_t> rows, Vector<int32_t> places,
+/// Writes the position and the row of distinct row i into its pairs.
+__device__ __forceinline__ void write_pairs(Vector<int32_t> rows, Vector<int32_t> positions,
                                             const PairSegments& segments, int64_t i,
-                                            int64_t first_place) {
+                                            int64_t first_position) {
   const BatchCursor batch = *segments.rows.batch;
   if (i >= batch.count) return;
   const int64_t segment = batch.begin + i;
@@ -40,7 +40,7 @@ __device__ __forceinline__ void write_pairs(Vector<int32_t> rows, Vector<int32_t
     const int64_t sample = segments.rows.occurrences[o] - segments.samples->begin;
     for (int64_t j = segments.first; j < segments.last; ++j) {
       rows[2 * sample + j] = row;
-      places[2 * sample + j] = static_cast<int32_t>(first_place + i);
+      positions[2 * sample + j] = static_cast<int32_t>(first_position + i);
     }
   }
 }
@@ -53,16 +53,16 @@ __global__ void locate_pairs_kernel(PairBuffers out, PairBatch batch) {
   const BatchCursor samples = *batch.samples;
   for (const int64_t unit : units_of(SingleThread{}, rows + out.user_rows.size / 2)) {
     if (unit < users) {
-      write_pairs(out.user_rows, out.user_places, batch.users(), unit, 0);
+      write_pairs(out.user_rows, out.user_positions, batch.users(), unit, 0);
     } else if (unit < users + positives) {
-      write_pairs(out.item_rows, out.item_places, batch.positives(), unit - users, 0);
+      write_pairs(out.item_rows, out.item_positions, batch.positives(), unit - users, 0);
     } else if (unit < rows) {
-      write_pairs(out.item_rows, out.item_places, batch.negatives(), unit - users - positives,
+      write_pairs(out.item_rows, out.item_positions, batch.negatives(), unit - users - positives,
                   positives);
     } else if (const int64_t sample = unit - rows; sample >= samples.count) {
       for (const int64_t pair : {2 * sample, 2 * sample + 1}) {
         out.user_rows[pair] = out.item_rows[pair] = 0;
-        out.user_places[pair] = out.item_places[pair] = 0;
+        out.user_positions[pair] = out.item_positions[pair] = 0;
       }
     }
     if (unit == 0) *out.cursor = {samples.number, 2 * samples.begin, 2 * samples.count};
@@ -70,12 +70,11 @@ __global__ void locate_pairs_kernel(PairBuffers out, PairBatch batch) {
 }
 
 __global__ void enumerate_pairs_kernel(Vector<int32_t> users, Vector<int32_t> items,
-                                       int64_t first_user, int64_t first_pair, int64_t width,
-                                       Vector<const int32_t> listed) {
+                                       UserLists lists, int64_t first_pair) {
   for (const int64_t p : units_of(SingleThread{}, users.size)) {
     const int64_t n = first_pair + p;
-    users[p] = static_cast<int32_t>(first_user + n / width);
-    items[p] = listed.size == 0 ? static_cast<int32_t>(n % width) : listed[n];
+    users[p] = static_cast<int32_t>(lists.first_user + n / lists.width);
+    items[p] = lists.listed.size == 0 ? static_cast<int32_t>(n % lists.width) : lists.listed[n];
   }
 }
 
@@ -84,8 +83,8 @@ __global__ void enumerate_pairs_kernel(Vector<int32_t> users, Vector<int32_t> it
 void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream) {
   const int64_t pairs = out.user_rows.size;
   require_size("locate_pairs", "item_rows", out.item_rows, pairs);
-  require_size("locate_pairs", "user_places", out.user_places, pairs);
-  require_size("locate_pairs", "item_places", out.item_places, pairs);
+  require_size("locate_pairs", "user_positions", out.user_positions, pairs);
+  require_size("locate_pairs", "item_positions", out.item_positions, pairs);
   if (pairs % 2 != 0) {
     throw std::invalid_argument("locate_pairs: room for " + std::to_string(pairs) +
                                 " pairs; a sample has two");
@@ -98,19 +97,19 @@ void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream) {
          batch);
 }
 
-void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, int64_t first_user,
-                     int64_t first_pair, int64_t width, Vector<const int32_t> listed,
-                     const Stream& stream) {
+void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, const UserLists& lists,
+                     int64_t first_pair, const Stream& stream) {
   require_size("enumerate_pairs", "items", items, users.size);
-  if (listed.size != 0 && first_pair + users.size > listed.size) {
+  const int64_t listed = lists.listed.size;
+  if (listed != 0 && first_pair + users.size > listed) {
     throw std::invalid_argument("enumerate_pairs: pairs up to number " +
                                 std::to_string(first_pair + users.size) + " of lists of " +
-                                std::to_string(listed.size) + " items together");
+                                std::to_string(listed) + " items together");
   }
   if (users.size == 0) return;
   constexpr int64_t kOperationsPerPair = 8;
   launch("enumerate_pairs", threads_for(users.size, kOperationsPerPair), stream,
-         enumerate_pairs_kernel, users, items, first_user, first_pair, width, listed);
+         enumerate_pairs_kernel, users, items, lists, first_pair);
 }
 
 }  // namespace derrd

@@ -43,12 +43,12 @@ struct PairBuffers {
   Vector<int32_t> user_rows, item_rows;  ///< [N] rows of the tables
   /// [N] numbers of these rows among the batch's distinct users, and among its distinct positives
   /// followed, from distinct_positives.capacity on, by its distinct negatives.
-  Vector<int32_t> user_places, item_places;
+  Vector<int32_t> user_positions, item_positions;
   BatchCursor* cursor = nullptr;  ///< device memory: {number, 2 begin, 2 count} of the samples
 
   /// The pairs as rows of the tables, and as rows of matrices that hold the distinct rows only.
   PairRows rows() const { return {user_rows, item_rows, {&cursor->count}}; }
-  PairRows places() const { return {user_places, item_places, {&cursor->count}}; }
+  PairRows positions() const { return {user_positions, item_positions, {&cursor->count}}; }
 };
 
 /// Finds the rows of the current batch's pairs. Inactive pairs point to row 0.
@@ -56,14 +56,19 @@ struct PairBuffers {
 /// @throws std::invalid_argument if the shapes do not fit.
 void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream);
 
-/// Lists the pairs of adjacent users with the items of a list each, or with all items: pair p is
-/// number n = first_pair + p of them, that of user first_user + n / width.
-/// @param users, items [N], overwritten
-/// @param width S, or the number of items
-/// @param listed [rows * S] the users' lists, -1: no item; empty: item n % width
+/// Adjacent users, each with all items or with a list of them. A view.
+struct UserLists {
+  int64_t first_user = 0;
+  int64_t width = 0;                  ///< items of a user: S, or all
+  Vector<const int32_t> listed = {};  ///< [users * S], -1: no item; empty: each user has all items
+};
+
+/// Lists pairs of users and items: pair p is number n = first_pair + p of the lists, that of user
+/// first_user + n / width and item n % width, or listed[n].
+/// @param users [N], overwritten
+/// @param items [N], overwritten
 /// @throws std::invalid_argument if the shapes do not fit.
-void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, int64_t first_user,
-                     int64_t first_pair, int64_t width, Vector<const int32_t> listed,
-                     const Stream& stream);
+void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, const UserLists& lists,
+                     int64_t first_pair, const Stream& stream);
 
 }  // namespace derrd

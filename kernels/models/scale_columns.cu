@@ -54,41 +54,40 @@ __global__ void scale_columns_backward_scale_kernel(Vector<float> grad_scale,
   const BatchCursor batch = *rows.batch;
   const int64_t end = int64_t{batch.begin} + batch.count;
   for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_columns(partials, grad_scale.data, grad_out.cols, batch.begin, end, strip,
-                       [&](int64_t i) {
-                         const float* __restrict__ grad_y = grad_out.row(rows.rows[i]);
-                         const float* __restrict__ x = in.row(rows.rows[i]);
-                         return [=](int64_t c) { return grad_y[c] * x[c]; };
-                       });
+    accumulate_columns(partials, grad_scale, {batch.begin, end}, strip, [&](int64_t i) {
+      const float* __restrict__ grad_y = grad_out.row(rows.rows[i]);
+      const float* __restrict__ x = in.row(rows.rows[i]);
+      return [=](int64_t c) { return grad_y[c] * x[c]; };
+    });
   }
 }
 
 }  // namespace
 
-void scale_columns_forward(Matrix<float> out, Matrix<const float> in, Vector<const float> scale,
-                           const Stream& stream) {
+void scale_columns_forward(Matrix<float> out, const ScaleColumnsCall& call, const Stream& stream) {
   constexpr const char* kName = "scale_columns_forward";
-  require_shape(kName, "out", out, in.rows, in.cols);
-  require_size(kName, "scale", scale, in.cols);
+  require_shape(kName, "out", out, call.in.rows, call.in.cols);
+  require_size(kName, "scale", call.scale, call.in.cols);
   if (out.size() == 0) return;
-  launch(kName, tiles_for(out.rows, out.cols), stream, scale_columns_forward_kernel, out, in,
-         scale);
+  launch(kName, tiles_for(out.rows, out.cols), stream, scale_columns_forward_kernel, out, call.in,
+         call.scale);
 }
 
 void scale_columns_backward(Matrix<float> grad_in, Vector<float> grad_scale,
-                            Matrix<const float> grad_out, Matrix<const float> in,
-                            Vector<const float> scale, RowSegments rows, const Stream& stream) {
+                            Matrix<const float> grad_out, const ScaleColumnsCall& call,
+                            RowSegments batch, const Stream& stream) {
   constexpr const char* kName = "scale_columns_backward";
+  const auto& [in, scale] = call;
   require_shape(kName, "grad_in", grad_in, in.rows, in.cols);
   require_shape(kName, "grad_out", grad_out, in.rows, in.cols);
   require_size(kName, "scale", scale, in.cols);
   require_size(kName, "grad_scale", grad_scale, in.cols);
-  if (rows.capacity == 0 || in.cols == 0) return;
-  launch(kName, tiles_for(rows.capacity, in.cols), stream, scale_columns_backward_rows_kernel,
-         grad_in, grad_out, scale, rows);
+  if (batch.capacity == 0 || in.cols == 0) return;
+  launch(kName, tiles_for(batch.capacity, in.cols), stream, scale_columns_backward_rows_kernel,
+         grad_in, grad_out, scale, batch);
   launch("scale_columns_backward_scale",
-         blocks_for(sum_strips(in.cols), rows.capacity * kSumColumns), stream,
-         scale_columns_backward_scale_kernel, grad_scale, grad_out, in, rows);
+         blocks_for(sum_strips(in.cols), batch.capacity * kSumColumns), stream,
+         scale_columns_backward_scale_kernel, grad_scale, grad_out, in, batch);
 }
 
 }  // namespace derrd

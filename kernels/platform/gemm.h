@@ -7,37 +7,53 @@
 
 namespace derrd {
 
-enum class Transpose { kNo, kYes };
+/// A factor of a product: a matrix or its transpose. Converts from a matrix. A view.
+struct Operand {
+  template <class T>
+  Operand(Matrix<T> values, bool is_transposed = false)
+      : matrix(values), transposed(is_transposed) {}
+
+  int64_t rows() const { return transposed ? matrix.cols : matrix.rows; }
+  int64_t cols() const { return transposed ? matrix.rows : matrix.cols; }
+
+  Matrix<const float> matrix;
+  bool transposed;
+};
+
+/// The transpose of `matrix` as a factor.
+inline Operand transpose(Matrix<const float> matrix) { return {matrix, true}; }
 
 struct GemmOptions {
-  float beta =
-      0.0f;  ///< 0: c is overwritten (its old content, even NaN, is not read); 1: accumulated
-  /// Active rows of `a`. With `a` untransposed they limit the rows of the product, with `a`
-  /// transposed the length of its sums. Inactive rows may or may not be computed: a transposed `a`
-  /// is cleared.
+  /// 0: c is overwritten (its old content, even NaN, is not read); 1: accumulated.
+  float beta = 0.0f;
+  /// Active rows of a's matrix. Untransposed, they limit the rows of the product; transposed, the
+  /// length of its sums. Inactive rows may or may not be computed: a transposed matrix is cleared.
   ActiveRows active = {};
-  /// First row of `a` in a longer matrix whose active rows are counted, if `a` is a slice of one.
+  /// First row of a's matrix in a longer one whose active rows are counted, if it is a slice.
   int64_t first_row = 0;
 };
 
-/// Product: c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, all row-major float32: cuBLAS (no TF32)
-/// or CBLAS. The bits do not depend on the number of host threads.
+/// Product: c [m, n] = a [m, k] b [k, n] + beta c, all row-major float32: cuBLAS (no TF32) or
+/// CBLAS. The bits do not depend on the number of host threads.
 /// @throws std::invalid_argument if the shapes do not fit.
-void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
-          Transpose transpose_b, GemmOptions options, const Stream& stream);
+void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stream& stream);
 
 /// One product per group over rows sorted by group: rows [offsets[g], offsets[g + 1]) of `a` and
 /// `c` belong to group g.
-///   c[p] = a[p] op(b_g) + beta c[p],  with b [groups, k, n] ([groups, n, k] if transposed)
-/// `offsets` [groups + 1] lies in device memory; rows from offsets[groups] on are not touched.
+///   c[p] = a[p] b_g + beta c[p]
+/// Rows from offsets[groups] on are not touched.
+/// @param c [*, n]
+/// @param a [*, k]
+/// @param b its matrix is [groups * k, n]; [groups * n, k] if each b_g is transposed
+/// @param offsets [groups + 1]
 /// @throws std::invalid_argument if the shapes do not fit.
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                  Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
-                  const Stream& stream);
+void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
+                  float beta, const Stream& stream);
 
 /// Gradient of grouped_gemm by its matrices: c_g [k, n] += sum over the rows p of group g of
 /// a[p]^T b[p]. c is [groups * k, n]; a [*, k]; b [*, n]. An empty group leaves its c as it is.
+/// @throws std::invalid_argument if the shapes do not fit.
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             int64_t groups, Vector<const int32_t> offsets, const Stream& stream);
+                             Vector<const int32_t> offsets, const Stream& stream);
 
 }  // namespace derrd

@@ -1,7 +1,7 @@
 #pragma once
 
-// The floats that a lane takes at once from a row: one where a tile has 32 lanes, as many as a
-// vector register holds where it has one. For the few kernels that keep sums in registers over a
+// The floats that a lane takes at once from a row: one where a tile has 32 lanes, a vector register
+// full where it has one. For the few kernels that keep sums in registers over a
 // loop, which a compiler does not manage by itself for the elements of an array. After execution.h.
 //   kTileLanes, kLaneWidth     lanes of a tile, floats of a lane
 //   LaneFloats                 they; adds, multiplies and divides element by element

@@ -36,24 +36,23 @@ __global__ void adam_advance_kernel(AdamHistory history, AdamOptions options) {
     const int64_t t = *history.steps + 1;
     const double power = static_cast<double>(t);
     *history.steps = t;
-    history.corrections[history.place_of(t)] = {
+    history.corrections[history.position_of(t)] = {
         static_cast<float>(options.learning_rate / (1.0 - pow(options.beta1, power))),
         static_cast<float>(1.0 / sqrt(1.0 - pow(options.beta2, power)))};
   }
 }
 
-__global__ void adam_update_kernel(Vector<float> parameters, Vector<float> first_moment,
-                                   Vector<float> second_moment, Vector<float> gradient,
-                                   AdamFactors factors, AdamHistory history) {
-  const AdamCorrections corrections = history.corrections[history.place_of(*history.steps)];
-  float* __restrict__ p = parameters.data;
-  float* __restrict__ m = first_moment.data;
-  float* __restrict__ v = second_moment.data;
-  float* __restrict__ grad = gradient.data;
-  const int64_t parts = (parameters.size + kLaneWidth - 1) / kLaneWidth;
+__global__ void adam_update_kernel(AdamParameters parameters, AdamFactors factors,
+                                   AdamHistory history) {
+  const AdamCorrections corrections = history.corrections[history.position_of(*history.steps)];
+  float* __restrict__ p = parameters.value.data;
+  float* __restrict__ m = parameters.first_moment.data;
+  float* __restrict__ v = parameters.second_moment.data;
+  float* __restrict__ grad = parameters.gradient.data;
+  const int64_t parts = (parameters.value.size + kLaneWidth - 1) / kLaneWidth;
   for (const int64_t part : units_of(SingleThread{}, parts)) {
     const int64_t i = part * kLaneWidth;
-    const int64_t count = parameters.size - i;
+    const int64_t count = parameters.value.size - i;
     LaneFloats p_i = load_lanes(p + i, count);
     LaneFloats m_i = load_lanes(m + i, count);
     LaneFloats v_i = load_lanes(v + i, count);
@@ -72,16 +71,16 @@ void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream
   launch("adam_advance", threads_for(1), stream, adam_advance_kernel, history, options);
 }
 
-void adam_update(Vector<float> parameters, Vector<float> first_moment, Vector<float> second_moment,
-                 Vector<float> gradient, AdamOptions options, AdamHistory history,
+void adam_update(const AdamParameters& parameters, AdamOptions options, AdamHistory history,
                  const Stream& stream) {
-  require_size("adam_update", "first_moment", first_moment, parameters.size);
-  require_size("adam_update", "second_moment", second_moment, parameters.size);
-  require_size("adam_update", "gradient", gradient, parameters.size);
-  if (parameters.size == 0) return;
-  const int64_t parts = (parameters.size + kLaneWidth - 1) / kLaneWidth;
+  const int64_t n = parameters.value.size;
+  require_size("adam_update", "first_moment", parameters.first_moment, n);
+  require_size("adam_update", "second_moment", parameters.second_moment, n);
+  require_size("adam_update", "gradient", parameters.gradient, n);
+  if (n == 0) return;
+  const int64_t parts = (n + kLaneWidth - 1) / kLaneWidth;
   launch("adam_update", threads_for(parts, kLaneWidth), stream, adam_update_kernel, parameters,
-         first_moment, second_moment, gradient, adam_factors(options), history);
+         adam_factors(options), history);
 }
 
 }  // namespace derrd

@@ -31,7 +31,14 @@ struct AdamHistory {
   Vector<AdamCorrections> corrections;  ///< of the latest updates: update t's at t % size, where
                                         ///< size is a power of two
 
-  DERRD_HOST_DEVICE int64_t place_of(int64_t t) const { return t & (corrections.size - 1); }
+  DERRD_HOST_DEVICE int64_t position_of(int64_t t) const { return t & (corrections.size - 1); }
+};
+
+/// Parameters [n] with all that Adam keeps of them. A view.
+struct AdamParameters {
+  Vector<float> value;
+  Vector<float> first_moment, second_moment;  ///< start as zero
+  Vector<float> gradient;
 };
 
 /// Begins update t = ++*history.steps: its corrections are written. Before adam_update.
@@ -41,13 +48,11 @@ void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream
 /// One update of every parameter, touched by the batch or not; torch.optim.Adam to rounding:
 ///   g = gradient + weight_decay p,  m += (1 - beta1)(g - m),  v = beta2 v + (1 - beta2) g^2,
 ///   p -= step_size m / (sqrt(v) inverse_root_correction + epsilon).
-/// @param parameters [n], updated
-/// @param first_moment, second_moment [n], updated; they start as zero
-/// @param gradient [n], read, then set to zero for the next step
+/// @param parameters values and moments are updated, the gradient is read and then set to zero for
+/// the next step
 /// @param history advanced before
 /// @throws std::invalid_argument if the sizes differ.
-void adam_update(Vector<float> parameters, Vector<float> first_moment, Vector<float> second_moment,
-                 Vector<float> gradient, AdamOptions options, AdamHistory history,
+void adam_update(const AdamParameters& parameters, AdamOptions options, AdamHistory history,
                  const Stream& stream);
 
 }  // namespace derrd

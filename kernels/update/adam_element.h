@@ -23,7 +23,7 @@ struct AdamFactors {
 /// @throws std::invalid_argument unless the corrections' size is a power of two.
 inline void require_ring(const char* operation, const AdamHistory& history) {
   const int64_t size = history.corrections.size;
-  if (size > 0 && history.place_of(size) == 0) return;
+  if (size > 0 && history.position_of(size) == 0) return;
   throw std::invalid_argument(std::string(operation) + ": corrections of " + std::to_string(size) +
                               " updates, expected a power of two");
 }

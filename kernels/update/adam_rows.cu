@@ -11,9 +11,9 @@
 // gradient belongs to the first update that it misses, and waits with it. So there is no second
 // pass over the batch's rows at the end of the step.
 //
-// Shapes: the table's value, moments and gradient [R, D], applied [R]; the corrections of the
-// latest updates lie in device memory, and an epoch's end brings all rows up to date, so that
-// there are only as many.
+// Shapes: the table's value, moments and gradient [R, D], applied [R]. The corrections lie in
+// device memory. An epoch's end brings all rows up to date, so those of the latest updates are
+// enough.
 //
 // Mapping: a tile owns a row, its lanes stride over the columns, up to four at a time in registers,
 // which share the loop over the updates and the fetch of their corrections. A launch takes the
@@ -88,7 +88,7 @@ __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const Ada
   float* __restrict__ gradient = table.gradient.row(row) + column;
 
   LaneFloats p[kParts], m[kParts], v[kParts];
-  const AdamCorrections corrections = history.corrections[history.place_of(missed.first)];
+  const AdamCorrections corrections = history.corrections[history.position_of(missed.first)];
   for (int j = 0; j < kParts; ++j) {
     p[j] = load_lanes(value + j * part, count - j * part);
     m[j] = load_lanes(first_moment + j * part, count - j * part);
@@ -97,7 +97,7 @@ __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const Ada
     adam_update(p[j], m[j], v[j], g, factors, corrections);
   }
   for (int64_t t = missed.first + 1; t <= missed.last; ++t) {
-    const AdamCorrections later = history.corrections[history.place_of(t)];
+    const AdamCorrections later = history.corrections[history.position_of(t)];
     for (int j = 0; j < kParts; ++j) {
       adam_update(p[j], m[j], v[j], spread(0.0f), factors, later);
     }

@@ -17,6 +17,11 @@ struct AdamRows {
   Matrix<float> first_moment, second_moment;  ///< [R, D]
   Matrix<float> gradient;                     ///< [R, D] of the first missed update
   Vector<uint32_t> applied;                   ///< [R] updates applied so far, modulo 2^32
+
+  /// All rows, for adam_update.
+  AdamParameters parameters() const {
+    return {value.flat(), first_moment.flat(), second_moment.flat(), gradient.flat()};
+  }
 };
 
 /// Rows of a table that a step is going to read. A view.

@@ -8,7 +8,7 @@
 
 namespace derrd {
 
-/// Numbers of rows, or of slots, in a list of at most so many rows of a table of `table_rows`.
+/// Number of rows or slots in a list, at most: all rows of the table if it is no batch's.
 inline int64_t row_list_units(const RowSegments& rows, const Matrix<const int32_t>& samples,
                               int64_t table_rows) {
   if (rows.batch == nullptr) return table_rows;

@@ -20,9 +20,9 @@ namespace derrd::test {
 /// Sizes at and around a tile, and one beyond a block's chunk.
 inline const std::vector<int64_t> kEdgeSizes = {0, 1, 31, 32, 33, 257};
 
-/// Device memory of `size` elements between two zones of a known pattern; expect_intact() fails if
-/// one was written to. The content starts as the pattern, so a kernel that skips an output element
-/// is seen too.
+/// Device memory of `size` elements between two zones of a known pattern. Its destructor fails the
+/// test if a zone was written to. The content starts as the pattern, so a kernel that skips an
+/// output element is seen too.
 template <class T>
 class Guarded {
  public:
@@ -34,6 +34,14 @@ class Guarded {
     set(content);
   }
   Guarded(std::initializer_list<T> content) : Guarded(std::vector<T>(content)) {}
+  Guarded(Guarded&&) = default;
+  ~Guarded() {
+    try {
+      EXPECT_EQ(written_outside(), "");
+    } catch (const DeviceError& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }
 
   void set(const std::vector<T>& content) {
     ASSERT_EQ(static_cast<int64_t>(content.size()), size_);
@@ -49,22 +57,19 @@ class Guarded {
     copy_to_host(content.data(), data(), size_ * static_cast<int64_t>(sizeof(T)), stream());
     return content;
   }
-  /// False, with the place in `where`, if the kernel wrote before or behind the elements.
-  bool intact(std::string* where = nullptr) const {
+  /// The first byte that was written before or behind the elements; empty: none.
+  std::string written_outside() const {
     const std::vector<T> all = memory_.to_host(stream());
     const auto* bytes = reinterpret_cast<const uint8_t*>(all.data());
     const size_t guard = kGuard * sizeof(T);
     const size_t end = guard + static_cast<size_t>(size_) * sizeof(T);
-    for (size_t i = 0; i < all.size() * sizeof(T); ++i) {
-      if ((i < guard || i >= end) && bytes[i] != kPattern) {
-        if (where != nullptr) {
-          *where = "byte " + std::to_string(static_cast<int64_t>(i) - static_cast<int64_t>(guard)) +
-                   " relative to the first element, of " + std::to_string(end - guard);
-        }
-        return false;
+    for (size_t i = 0; i < all.size() * sizeof(T); i = i + 1 == guard ? end : i + 1) {
+      if (bytes[i] != kPattern) {
+        return "byte " + std::to_string(static_cast<int64_t>(i) - static_cast<int64_t>(guard)) +
+               " relative to the first element, of " + std::to_string(end - guard);
       }
     }
-    return true;
+    return "";
   }
 
  private:
@@ -73,12 +78,6 @@ class Guarded {
   int64_t size_;
   DeviceArray<T> memory_;
 };
-
-template <class T>
-void expect_intact(const Guarded<T>& buffer, const char* name) {
-  std::string where;
-  EXPECT_TRUE(buffer.intact(&where)) << name << " was written outside its bounds: " << where;
-}
 
 /// |actual - expected| <= absolute + relative * |expected| for every element; NaN never passes.
 /// Says the worst element, with sign.
@@ -109,6 +108,28 @@ inline ::testing::AssertionResult close(std::span<const float> actual,
          << "element " << worst << " of " << actual.size() << ": " << actual[worst] << ", expected "
          << expected[worst] << ", error " << static_cast<double>(actual[worst]) - expected[worst]
          << ", bound " << absolute + relative * std::abs(expected[worst]);
+}
+
+/// Equal to the bit: NaNs and zeros of either sign count.
+inline ::testing::AssertionResult same_bits(const Guarded<float>& a, const Guarded<float>& b) {
+  const std::vector<float> x = a.host();
+  const std::vector<float> y = b.host();
+  if (x.size() != y.size()) return ::testing::AssertionFailure() << "other sizes";
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (std::memcmp(&x[i], &y[i], sizeof(float)) != 0) {
+      return ::testing::AssertionFailure() << "element " << i << ": " << x[i] << " and " << y[i];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+/// One thread and all of them give the same result.
+template <class Run>
+void expect_same_bits_at_any_number_of_threads(const Run& run) {
+  set_threads(1);
+  const auto one_thread = run();
+  set_threads(0);
+  EXPECT_TRUE(run() == one_thread);
 }
 
 inline std::vector<int32_t> random_below(int64_t n, int32_t bound, uint64_t seed) {

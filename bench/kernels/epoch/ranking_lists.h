@@ -7,8 +7,11 @@
 #include <vector>
 
 #include "bench/kernels/support.h"
+#include "tests/cases/sort_arrays.h"
 
 namespace derrd::bench {
+
+using cases::even_offsets;
 
 /// An item below `items`, popular ones (small numbers) more often: the density falls as
 /// item^(-2/3), as teachers' lists and observed items roughly do.
@@ -49,13 +52,6 @@ inline std::vector<int32_t> ascending_rows(std::vector<int32_t> rows, int64_t le
     std::sort(begin, begin + length);
   }
   return rows;
-}
-
-/// Offsets 0, length, 2 length, ... of `rows` rows.
-inline std::vector<int64_t> even_offsets(int64_t rows, int64_t length) {
-  std::vector<int64_t> offsets(static_cast<size_t>(rows + 1));
-  for (int64_t row = 0; row <= rows; ++row) offsets[static_cast<size_t>(row)] = row * length;
-  return offsets;
 }
 
 }  // namespace derrd::bench

@@ -4,41 +4,28 @@
 
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
-#include "kernels/platform/sort.h"
+#include "tests/cases/sort_arrays.h"
 
 namespace derrd::bench::shuffle_bench {
 namespace {
 
 /// range(0) elements.
-struct Elements {
+struct Elements : cases::SortArrays<DeviceArray> {
   explicit Elements(const benchmark::State& state)
-      : n(state.range(0)),
-        keys(n),
-        sorted_keys(n),
-        values(n),
-        order(n),
-        scratch(sort_pairs_scratch_bytes(n)),
-        in(index_array(n, n, 1)),
-        out(n) {
+      : SortArrays(state.range(0)), n(state.range(0)), in(index_array(n, n, 1)), out(n) {
     shuffle();
   }
   static int64_t bytes(const Arguments& shape) { return 64 * shape[0]; }
 
-  void make_keys() const {
-    shuffle_keys({keys.view(), values.view()}, {0, RandomPurpose::kShuffle, 0}, stream());
-  }
-  void gather() const { gather_values(out.view(), in.view(), order.view(), 1, stream()); }
+  void make_keys() const { shuffle_keys(unsorted(), {0, RandomPurpose::kShuffle, 0}, stream()); }
+  void gather() const { gather_values(out.view(), in.view(), sorted_values.view(), 1, stream()); }
   void shuffle() const {
     make_keys();
-    sort_pairs({sorted_keys.view(), order.view()}, {keys.view(), values.view()}, 64, scratch.view(),
-               stream());
+    sort(64);
     gather();
   }
 
   int64_t n;
-  DeviceArray<uint64_t> keys, sorted_keys;
-  DeviceArray<uint32_t> values, order;
-  DeviceArray<uint8_t> scratch;
   DeviceArray<int32_t> in, out;
 };
 

@@ -19,6 +19,10 @@ struct HeldOut {
         valid_rank(users),
         test_rank(users) {}
 
+  HeldOutItems view() const {
+    return {valid_item.view(), test_item.view(), candidates.matrix(users, kCandidates)};
+  }
+  LeaveOneOutRanks ranks() const { return {valid_rank.view(), test_rank.view()}; }
   double slots() const { return static_cast<double>(users * kSlots); }
 
   int64_t users;
@@ -34,9 +38,8 @@ void ranks(benchmark::State& state) {
   const double row_bytes = 4.0 * static_cast<double>(dims);
   const double once = static_cast<double>(users) * (row_bytes + 8);
   measure(state, {h.slots() * (row_bytes + 4) + once, h.slots() * row_bytes / 2}, [&] {
-    leave_one_out_ranks(h.valid_rank.view(), h.test_rank.view(), user_embedding.matrix(users, dims),
-                        item_embedding.matrix(items, dims), h.valid_item.view(), h.test_item.view(),
-                        h.candidates.matrix(users, kCandidates), stream());
+    leave_one_out_ranks(h.ranks(), user_embedding.matrix(users, dims),
+                        item_embedding.matrix(items, dims), h.view(), stream());
   });
 }
 
@@ -48,10 +51,7 @@ struct ScoredItems : HeldOut {
         score(random_array(users * kSlots, 6)) {
     list_items();
   }
-  void list_items() const {
-    leave_one_out_items(item.matrix(users, kSlots), valid_item.view(), test_item.view(),
-                        candidates.matrix(users, kCandidates), 0, stream());
-  }
+  void list_items() const { leave_one_out_items(item.matrix(users, kSlots), view(), 0, stream()); }
 
   DeviceArray<int32_t> item;
   DeviceArray<float> score;
@@ -65,8 +65,8 @@ void list_items(benchmark::State& state) {
 void ranks_of_given_scores(benchmark::State& state) {
   const ScoredItems& s = kept_data<ScoredItems, 2>(state);
   measure(state, {.bytes = 8 * s.slots() + 8.0 * static_cast<double>(s.users)}, [&] {
-    ranks_of_scores(s.valid_rank.view(), s.test_rank.view(), s.score.matrix(s.users, kSlots),
-                    s.item.matrix(s.users, kSlots), stream());
+    ranks_of_scores(s.ranks(), s.score.matrix(s.users, kSlots), s.item.matrix(s.users, kSlots),
+                    stream());
   });
 }
 

@@ -5,7 +5,6 @@
 #include "bench/kernels/epoch/ranking_lists.h"
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
-#include "kernels/platform/sort.h"
 
 namespace derrd::bench::ranking_bench {
 namespace {
@@ -13,37 +12,28 @@ namespace {
 constexpr int64_t kObserved = 22;  ///< items a user
 
 /// The scores of range(0) users for range(1) items and their lists of range(2).
-struct Tile {
+struct Tile : cases::SortArrays<DeviceArray> {
   explicit Tile(const benchmark::State& state)
       : Tile(state.range(0), state.range(1), state.range(2)) {
     scores_array = normal_array(users * items, 1);
   }
   /// Without scores.
   Tile(int64_t tile_users, int64_t item_count, int64_t list_length)
-      : users(tile_users),
+      : SortArrays(tile_users * list_length, tile_users),
+        users(tile_users),
         items(item_count),
         r(list_length),
         scores_array(users * items),
-        keys(users * r),
-        sorted_keys(users * r),
-        values(users * r),
-        sorted_values(users * r),
         status(users),
         target(index_array(users, items, 2)),
         rank(users),
         listed(index_array(users * r, items, 3)),
         list_scores(users * r),
-        offsets(to_device(even_offsets(users, r))),
-        scratch(segmented_sort_scratch_bytes(users * r, users)) {}
+        offsets(to_device(even_offsets(users, r))) {}
   static int64_t bytes(const Arguments& shape) { return shape[0] * (4 * shape[1] + 64 * shape[2]); }
 
   Matrix<float> scores() const { return scores_array.matrix(users, items); }
-  SortBuffers unsorted() const { return {keys.view(), values.view()}; }
-  SortBuffers sorted() const { return {sorted_keys.view(), sorted_values.view()}; }
   void select() const { select_top(unsorted(), scores(), status.view(), r, stream()); }
-  void sort() const {
-    segmented_sort_pairs(sorted(), unsorted(), offsets.view(), scratch.view(), stream());
-  }
   void write(SortBuffers best) const {
     write_top(listed.matrix(users, r), list_scores.matrix(users, r), best, scores(), stream());
   }
@@ -52,12 +42,9 @@ struct Tile {
 
   int64_t users, items, r;
   DeviceArray<float> scores_array;
-  DeviceArray<uint64_t> keys, sorted_keys;
-  DeviceArray<uint32_t> values, sorted_values;
   DeviceArray<int32_t> status, target, rank, listed;
   DeviceArray<float> list_scores;
   DeviceArray<int64_t> offsets;
-  DeviceArray<uint8_t> scratch;
 };
 
 void finite(benchmark::State& state) {
@@ -121,12 +108,11 @@ struct Teacher {
   void make_lists(int64_t end) const {
     for (int64_t next = 0; next < end; next += tile.users) {
       const int64_t first = std::min(next, users - tile.users);  // the last tile is a whole one too
-      gemm(tile.scores(), users_from(first), Transpose::kNo, all_items(), Transpose::kYes, {},
-           stream());
+      gemm(tile.scores(), users_from(first), transpose(all_items()), {}, stream());
       finite_rows(tile.status.view(), tile.scores(), stream());
       mask_items(tile.scores(), {observed_offsets.view(), observed.view()}, first, stream());
       tile.select();
-      tile.sort();
+      tile.sort_segments(tile.offsets.view());
       tile.write(tile.sorted());
     }
   }
@@ -147,8 +133,7 @@ struct Teacher {
 // scoring alone would take. A first tile warms up; all of them take seconds.
 void teacher_lists(benchmark::State& state) {
   const Teacher& t = kept_data<Teacher, 5>(state);
-  const double rate =
-      gemm_rate(t.tile.scores(), t.users_from(0), Transpose::kNo, t.all_items(), Transpose::kYes);
+  const double rate = gemm_rate(t.tile.scores(), t.users_from(0), transpose(t.all_items()));
   t.make_lists(t.tile.users);
   measure_warm(state, {.flops = t.flops(), .gemm_rate = rate}, 1, [&] { t.make_lists(t.users); });
 }

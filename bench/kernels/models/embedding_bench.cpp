@@ -71,8 +71,9 @@ void accumulate(benchmark::State& state, const Batch& b) {
       .bytes = b.count() * (b.row_bytes() + 12) + b.distinct() * (2 * b.row_bytes() + 8),
       .flops = b.count() * b.row_bytes() / 2};
   measure(state, work, [&] {
-    accumulate_rows(b.gradient.matrix(b.table_rows, b.cols), b.table.matrix(b.table_rows, b.cols),
-                    b.source_rows.view(), b.coefficient.view(), b.cursor.data(), 1.0f,
+    accumulate_rows(b.gradient.matrix(b.table_rows, b.cols),
+                    {b.table.matrix(b.table_rows, b.cols), b.source_rows.view(),
+                     b.coefficient.view(), b.cursor.data()},
                     b.rows.view(), stream());
   });
 }

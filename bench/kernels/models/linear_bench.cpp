@@ -46,15 +46,14 @@ struct Layer {
   Work forward_work() const {
     return {.bytes = 4.0 * static_cast<double>(rows * (inputs + 3 * outputs) + inputs * outputs),
             .flops = flops(),
-            .gemm_rate = gemm_rate(out_matrix(), in_matrix(), Transpose::kNo, weight_matrix(),
-                                   Transpose::kYes)};
+            .gemm_rate = gemm_rate(out_matrix(), in_matrix(), transpose(weight_matrix()))};
   }
   /// Beside the two products, one after the other.
   Work backward_work() const {
-    const double by_weight = gemm_rate(grad_weight.matrix(outputs, inputs), grad_out_matrix(),
-                                       Transpose::kYes, in_matrix(), Transpose::kNo);
-    const double by_in = gemm_rate(grad_in.matrix(rows, inputs), grad_out_matrix(), Transpose::kNo,
-                                   weight_matrix(), Transpose::kNo);
+    const double by_weight =
+        gemm_rate(grad_weight.matrix(outputs, inputs), transpose(grad_out_matrix()), in_matrix());
+    const double by_in =
+        gemm_rate(grad_in.matrix(rows, inputs), grad_out_matrix(), weight_matrix());
     return {.bytes =
                 4.0 * static_cast<double>(rows * (2 * inputs + 6 * outputs) + 3 * inputs * outputs),
             .flops = 2 * flops(),

@@ -53,6 +53,9 @@ struct Step {
             .hidden = hidden.matrix(pairs, cols),
             .pairs = buffers().rows()};
   }
+  ScaleColumnsCall scale_call() const {
+    return {user_table.matrix(users, cols), weight.view().slice(0, cols)};
+  }
   PairBatch batch() const {
     return {cursor.data(), user_rows.view(), positive_rows.view(), negative_rows.view()};
   }
@@ -85,11 +88,11 @@ void locate(benchmark::State& state) {
 
 void hidden_forward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const PairRows places = s.buffers().places();
+  const PairRows positions = s.buffers().positions();
   measure(state, {(3 * s.row_bytes() + 8) * s.count(), 0.5 * s.row_bytes() * s.count()}, [&] {
     neumf_first_layer_forward(
         s.hidden.matrix(s.pairs, s.cols), s.user_part.matrix(s.user_rows.capacity, s.cols),
-        s.item_part.matrix(s.item_part.size() / s.cols, s.cols), places, stream());
+        s.item_part.matrix(s.item_part.size() / s.cols, s.cols), positions, stream());
   });
 }
 
@@ -136,8 +139,7 @@ void scale_forward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
   const double elements = static_cast<double>(s.users * s.cols);
   measure(state, {8 * elements, elements}, [&] {
-    scale_columns_forward(s.grad_user.matrix(s.users, s.cols), s.user_table.matrix(s.users, s.cols),
-                          s.weight.view().slice(0, s.cols), stream());
+    scale_columns_forward(s.grad_user.matrix(s.users, s.cols), s.scale_call(), stream());
   });
 }
 
@@ -147,8 +149,8 @@ void scale_backward(benchmark::State& state) {
   const DeviceArray<float> grad_out = random_array(s.users * s.cols, 13);
   measure(state, {20 * elements, 4 * elements}, [&] {
     scale_columns_backward(s.grad_user.matrix(s.users, s.cols), s.grad_weight.view(),
-                           grad_out.matrix(s.users, s.cols), s.user_table.matrix(s.users, s.cols),
-                           s.weight.view().slice(0, s.cols), s.user_rows.view(), stream());
+                           grad_out.matrix(s.users, s.cols), s.scale_call(), s.user_rows.view(),
+                           stream());
   });
 }
 
@@ -203,8 +205,9 @@ BENCHMARK(cross_entropy)
 void enumerate(benchmark::State& state) {
   const int64_t users = state.range(0), items = state.range(1);
   const DeviceArray<int32_t> user(users * items), item(users * items);
-  measure(state, {.bytes = 8.0 * static_cast<double>(users * items)},
-          [&] { enumerate_pairs(user.view(), item.view(), 0, 0, items, {}, stream()); });
+  measure(state, {.bytes = 8.0 * static_cast<double>(users * items)}, [&] {
+    enumerate_pairs(user.view(), item.view(), {0, items}, 0, stream());
+  });
 }
 BENCHMARK(enumerate)
     ->Name("enumerate_pairs")

@@ -52,11 +52,11 @@ void tile(benchmark::State& state) {
   const DeviceArray<float> joined = random_array(f.users * 2 * f.dims, 8);
   const double pairs = static_cast<double>(f.users * f.items);
   const double rows = static_cast<double>(f.users + f.items);
-  const Work work = {.bytes = rows * f.row_bytes() + 4 * pairs,
-                     .flops = 5 * pairs * static_cast<double>(f.dims),
-                     .gemm_rate = gemm_rate(score.matrix(f.users, f.items),
-                                            joined.matrix(f.users, 2 * f.dims), Transpose::kNo,
-                                            f.packed.matrix(f.items, 2 * f.dims), Transpose::kYes)};
+  const Work work = {
+      .bytes = rows * f.row_bytes() + 4 * pairs,
+      .flops = 5 * pairs * static_cast<double>(f.dims),
+      .gemm_rate = gemm_rate(score.matrix(f.users, f.items), joined.matrix(f.users, 2 * f.dims),
+                             transpose(f.packed.matrix(f.items, 2 * f.dims)))};
   measure(state, work, [&] {
     neumf_tile_scores(score.matrix(f.users, f.items), f.view(), f.user_weight.view(),
                       f.packed.view(), stream());

@@ -16,13 +16,10 @@ void plain(benchmark::State& state) {
   measure(state,
           {.bytes = static_cast<double>(a.bytes() + b.bytes() + c.bytes()),
            .flops = 2.0 * static_cast<double>(m * n * k)},
-          [&] {
-            gemm(c.matrix(m, n), a.matrix(m, k), Transpose::kNo, b.matrix(n, k), Transpose::kYes,
-                 {}, stream());
-          });
+          [&] { gemm(c.matrix(m, n), a.matrix(m, k), transpose(b.matrix(n, k)), {}, stream()); });
 }
 
-/// Rows by group, range(0) of them, range(1) k, range(2) n, in as many groups as there are experts.
+/// range(0) rows in kGroups groups, the number of experts; range(1) k, range(2) n.
 struct Groups {
   static constexpr int64_t kGroups = 30;
 
@@ -50,10 +47,9 @@ void grouped(benchmark::State& state) {
   const Groups& g = kept_data<Groups, 3>(state);
   const Matrix<float> c = g.c.matrix(g.rows, g.n);
   const Matrix<const float> a = g.a.matrix(g.rows, g.k);
-  const double rate = gemm_rate(c, a, Transpose::kNo, g.b.matrix(g.k, g.n), Transpose::kNo);
+  const double rate = gemm_rate(c, a, g.b.matrix(g.k, g.n));
   measure(state, {.flops = g.flops(), .gemm_rate = rate}, [&] {
-    grouped_gemm(c, a, g.b.matrix(Groups::kGroups * g.k, g.n), Transpose::kNo, Groups::kGroups,
-                 g.offsets.view(), 0.0f, stream());
+    grouped_gemm(c, a, g.b.matrix(Groups::kGroups * g.k, g.n), g.offsets.view(), 0.0f, stream());
   });
 }
 
@@ -61,10 +57,10 @@ void grouped_accumulate(benchmark::State& state) {
   const Groups& g = kept_data<Groups, 3>(state);
   const Matrix<const float> a = g.a.matrix(g.rows, g.k);
   const Matrix<const float> c = g.c.matrix(g.rows, g.n);
-  const double rate = gemm_rate(g.b.matrix(g.k, g.n), a, Transpose::kYes, c, Transpose::kNo);
+  const double rate = gemm_rate(g.b.matrix(g.k, g.n), transpose(a), c);
   measure(state, {.flops = g.flops(), .gemm_rate = rate}, [&] {
-    grouped_gemm_accumulate(g.b.matrix(Groups::kGroups * g.k, g.n), a, c, Groups::kGroups,
-                            g.offsets.view(), stream());
+    grouped_gemm_accumulate(g.b.matrix(Groups::kGroups * g.k, g.n), a, c, g.offsets.view(),
+                            stream());
   });
 }
 

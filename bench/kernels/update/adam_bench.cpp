@@ -6,7 +6,7 @@
 
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
-#include "kernels/update/adam_rows.h"
+#include "tests/cases/adam_table.h"
 #include "tests/cases/batch_rows.h"
 
 namespace derrd::bench::adam_bench {
@@ -17,67 +17,42 @@ constexpr double kBytes = 32;  // of an element: value, moments and gradient, re
 constexpr double kFlops = 14;
 
 /// A table [range(0) rows, range(1)] with all that Adam keeps of it.
-struct Table {
+struct Table : cases::AdamTable<DeviceArray> {
   explicit Table(const benchmark::State& state)
-      : rows(state.range(0)),
-        cols(state.range(1)),
-        value(random_array(rows * cols, 1, 0.01f)),
-        first_moment(zero_array<float>(rows * cols)),
-        second_moment(zero_array<float>(rows * cols)),
-        gradient(random_array(rows * cols, 2)),
-        applied(zero_array<uint32_t>(rows)),
-        steps(zero_array<int64_t>(1)),
-        corrections(zero_array<AdamCorrections>(kWindow)) {}
-
+      : AdamTable(state.range(0), state.range(1),
+                  random_array(state.range(0) * state.range(1), 1, 0.01f)),
+        updates(kWindow) {
+    gradient = random_array(rows * dim, 2);
+  }
   static int64_t bytes(const Arguments& shape) { return shape[0] * (16 * shape[1] + 4); }
 
-  /// State of the lazy rows.
-  AdamHistory history() const { return {steps.data(), corrections.view()}; }
-  AdamRows view() const {
-    const auto matrix = [&](const DeviceArray<float>& array) { return array.matrix(rows, cols); };
-    return {matrix(value), matrix(first_moment), matrix(second_moment), matrix(gradient),
-            applied.view()};
-  }
-  void advance() const { adam_advance(history(), kOptions, stream()); }
+  void advance() const { adam_advance(updates.view(), kOptions, stream()); }
   /// All rows, or those of a batch.
   void catch_up(RowSegments batch = {}) const {
     const AdamRead read = {view(), batch, {}};
-    adam_catch_up({&read, 1}, kOptions, history(), stream());
+    adam_catch_up({&read, 1}, kOptions, updates.view(), stream());
   }
-  double elements() const { return static_cast<double>(rows * cols); }
+  double elements() const { return static_cast<double>(rows * dim); }
 
-  static constexpr int64_t kWindow = 128;  // steps between two epochs' ends, at most
-  int64_t rows, cols;
-  DeviceArray<float> value, first_moment, second_moment, gradient;
-  DeviceArray<uint32_t> applied;
-  DeviceArray<int64_t> steps;
-  DeviceArray<AdamCorrections> corrections;
+  static constexpr int64_t kWindow = 128;   // steps between two epochs' ends, at most
+  cases::AdamUpdates<DeviceArray> updates;  ///< of the lazy rows
 };
 
 /// Updates of all rows at every step.
-class EveryStep {
- public:
-  explicit EveryStep(const Table& table)
-      : table_(table),
-        steps_(zero_array<int64_t>(1)),
-        corrections_(zero_array<AdamCorrections>(1)) {}
+struct EveryStep {
   void step() const {
-    const AdamHistory history = {steps_.data(), corrections_.view()};
-    adam_advance(history, kOptions, stream());
-    adam_update(table_.value.view(), table_.first_moment.view(), table_.second_moment.view(),
-                table_.gradient.view(), kOptions, history, stream());
+    adam_advance(updates.view(), kOptions, stream());
+    adam_update(table.view().parameters(), kOptions, updates.view(), stream());
   }
 
- private:
-  const Table& table_;
-  DeviceArray<int64_t> steps_;
-  DeviceArray<AdamCorrections> corrections_;
+  const Table& table;
+  cases::AdamUpdates<DeviceArray> updates{1};
 };
 
 // One update of every row, at once.
 void update(benchmark::State& state) {
   const Table& t = kept_data<Table, 2>(state);
-  const EveryStep optimizer(t);
+  const EveryStep optimizer{t};
   const Work work = {.bytes = kBytes * t.elements(), .flops = kFlops * t.elements()};
   measure(state, work, [&] { optimizer.step(); });
 }
@@ -100,7 +75,7 @@ void catch_up_batch(benchmark::State& state) {
   const cases::BatchRows batch(index_array(samples, t.rows, 3).to_host(stream()));
   t.catch_up();
   const double rows = static_cast<double>(batch.capacity);
-  const double elements = rows * static_cast<double>(t.cols);
+  const double elements = rows * static_cast<double>(t.dim);
   const Work work = {.bytes = kBytes * elements + 12 * rows, .flops = kFlops * elements};
   measure(state, work, [&] {
     t.advance();
@@ -124,7 +99,7 @@ DeviceArray<int32_t> rows_of_batches(int64_t rows, int64_t batch, int64_t steps)
 }
 
 /// An epoch of range(3) steps, each of which reads range(2) rows.
-template <bool kWhenRead>
+template <bool kLazy>
 void epoch(benchmark::State& state) {
   const Table& t = kept_data<Table, 2>(state);
   const int64_t batch = state.range(2);
@@ -136,20 +111,20 @@ void epoch(benchmark::State& state) {
         {static_cast<int32_t>(s), static_cast<int32_t>(s * batch), static_cast<int32_t>(batch)});
   }
   const DeviceArray<BatchCursor> cursors = to_device(batches);
-  const EveryStep optimizer(t);
+  const EveryStep optimizer{t};
   const double all = t.elements() * static_cast<double>(steps);
-  const double moved = static_cast<double>(t.cols * (batch * steps + t.rows));
-  const Work work = {.bytes = kBytes * (kWhenRead ? moved : all), .flops = kFlops * all};
+  const double moved = static_cast<double>(t.dim * (batch * steps + t.rows));
+  const Work work = {.bytes = kBytes * (kLazy ? moved : all), .flops = kFlops * all};
   measure(state, work, [&] {
     for (int64_t s = 0; s < steps; ++s) {
-      if (kWhenRead) {
+      if (kLazy) {
         t.catch_up({read.view(), {}, {}, cursors.data() + s, batch});
         t.advance();
       } else {
         optimizer.step();
       }
     }
-    if (kWhenRead) t.catch_up();
+    if (kLazy) t.catch_up();
   });
 }
 

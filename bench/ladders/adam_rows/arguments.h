@@ -46,7 +46,7 @@ void train_on_rows(const AdamRows& table, Vector<const int32_t> rows, const Stre
 void update_read_rows(const AdamRows& table, Vector<const int32_t> rows, AdamOptions options,
                       AdamHistory history, const Stream& stream);
 
-/// Takes the row's missed updates upon the calling tile: their number, which is none afterwards.
+/// Claims the row's missed updates for the calling tile and returns their number; none afterwards.
 __device__ __forceinline__ int64_t take_missed(const WarpTile& tile, uint32_t& applied,
                                                int64_t now) {
   const auto latest = static_cast<uint32_t>(now);

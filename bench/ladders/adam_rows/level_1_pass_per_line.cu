@@ -59,7 +59,7 @@ __global__ void second_moment_kernel(Vector<float> second_moment, Vector<const f
 __global__ void value_kernel(Vector<float> value, Vector<const float> first_moment,
                              Vector<const float> second_moment, float epsilon, AdamHistory history,
                              int64_t parts) {
-  const AdamCorrections corrections = history.corrections[history.place_of(*history.steps)];
+  const AdamCorrections corrections = history.corrections[history.position_of(*history.steps)];
   for (const int64_t part : units_of(SingleThread{}, parts)) {
     const int64_t i = part * kLaneWidth;
     const int64_t count = value.size - i;

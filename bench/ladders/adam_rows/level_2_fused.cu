@@ -18,8 +18,7 @@ void fused(const AdamEpoch& epoch, AdamOptions options, const Stream& stream) {
   for (int64_t step = 0; step < epoch.read.rows; ++step) {
     train_on_rows(table, rows_of_step(epoch, step), stream);
     adam_advance(epoch.history, options, stream);
-    adam_update(table.value.flat(), table.first_moment.flat(), table.second_moment.flat(),
-                table.gradient.flat(), options, epoch.history, stream);
+    adam_update(table.parameters(), options, epoch.history, stream);
   }
 }
 

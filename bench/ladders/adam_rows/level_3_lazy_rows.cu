@@ -14,8 +14,8 @@
 // two updates a row is 1.5 kB that its tile has just written, and L1 has it. But L1 writes through:
 // the 12 bytes that an update of an element stores, 31 GB, go to the L2 cache. How fast that takes
 // them we have not measured; not slower than the memory behind it, in 7 ms. The 54 instructions for
-// 32 elements are issued in 4 ms, no fewer than level 2's, because the updates are as many: waiting
-// saves traffic, never arithmetic.
+// 32 elements are issued in 4 ms, as in level 2, because no update is left out: waiting saves
+// traffic, never arithmetic.
 // Predicted: 4 to 7 ms, a third of level 2 or less, L2 or instructions being the limit. 46
 // registers.
 
@@ -39,7 +39,7 @@ __global__ void step_through_memory_kernel(AdamRows table, Vector<const int32_t>
     float* __restrict__ first_moment = table.first_moment.row(row);
     float* __restrict__ second_moment = table.second_moment.row(row);
     for (int64_t t = now - missed + 1; t <= now; ++t) {
-      const AdamCorrections corrections = history.corrections[history.place_of(t)];
+      const AdamCorrections corrections = history.corrections[history.position_of(t)];
       for (int64_t d = tile.thread_rank() * kLaneWidth; d < cols; d += part) {
         LaneFloats p = load_lanes(value + d, cols - d);
         LaneFloats m = load_lanes(first_moment + d, cols - d);
@@ -59,7 +59,7 @@ __global__ void update_read_rows_kernel(AdamRows table, Vector<const int32_t> ro
   const int64_t part = tile.size() * kLaneWidth;
   const int64_t cols = table.value.cols;
   const int64_t now = *history.steps;
-  const AdamCorrections corrections = history.corrections[history.place_of(now)];
+  const AdamCorrections corrections = history.corrections[history.position_of(now)];
   for (const int64_t unit : units_of(tile, rows.size)) {
     const int64_t row = rows[unit];
     if (tile.thread_rank() == 0) table.applied[row] = static_cast<uint32_t>(now);

@@ -38,7 +38,7 @@ __global__ void registers_kernel(AdamRows table, Vector<const int32_t> rows, int
       LaneFloats m = load_lanes(first_moment + d, cols - d);
       LaneFloats v = load_lanes(second_moment + d, cols - d);
       for (int64_t t = now - missed + 1; t <= now; ++t) {
-        adam_update(p, m, v, spread(0.0f), factors, history.corrections[history.place_of(t)]);
+        adam_update(p, m, v, spread(0.0f), factors, history.corrections[history.position_of(t)]);
       }
       store_lanes(value + d, p, cols - d);
       store_lanes(first_moment + d, m, cols - d);

@@ -15,7 +15,7 @@
 #include <thread>
 
 // This file is compiled without the thread sanitizer's instrumentation: what lanes do to the
-// executor's own state is not theirs to race on. The sanitizer is told what it has to know through
+// executor's own state is no race of theirs. The sanitizer is told what it has to know through
 // its interface, and so is the address sanitizer; the functions are null where the program is not
 // linked with them.
 extern "C" {

@@ -303,7 +303,7 @@ struct Geometry {
 };
 
 /// Geometry for `units` work units of about `elements` scalar operations each, a tile, a block or a
-/// thread per unit: as many blocks as find work, up to three.
+/// thread per unit: every block finds work, and there are three at most.
 inline Geometry tiles_for(int64_t units, int64_t /*elements*/) {
   constexpr int64_t kTiles = kBlockTiles;
   return {std::clamp<int64_t>((units + kTiles - 1) / kTiles, 1, check::kMaxBlocks)};

@@ -25,13 +25,12 @@ int64_t strip_size(int64_t length) {
   return std::clamp((length + kWanted - 1) / kWanted, kMin, kMax);
 }
 
-CBLAS_TRANSPOSE blas(Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; }
+CBLAS_TRANSPOSE blas_transpose(Operand x) { return x.transposed ? CblasTrans : CblasNoTrans; }
 
 struct Product {
   Matrix<float> c;
-  Matrix<const float> a, b;
-  Transpose transpose_a, transpose_b;
-  int64_t m, n, k;
+  Operand a, b;
+  GemmShape shape;
   float beta;
 };
 
@@ -43,28 +42,26 @@ int leading_dimension(Matrix<T> m) {
 
 /// c[row .. row + rows, column .. column + columns].
 void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  const float* a = p.a.data + (p.transpose_a == Transpose::kYes ? row : row * p.a.cols);
-  const float* b = p.b.data + (p.transpose_b == Transpose::kYes ? column * p.b.cols : column);
-  cblas_sgemm(CblasRowMajor, blas(p.transpose_a), blas(p.transpose_b), static_cast<int>(rows),
-              static_cast<int>(columns), static_cast<int>(p.k), 1.0f, a, leading_dimension(p.a), b,
-              leading_dimension(p.b), p.beta, p.c.data + row * p.c.cols + column,
-              leading_dimension(p.c));
+  const Matrix<const float> a = p.a.matrix, b = p.b.matrix;
+  const float* first_a = a.data + (p.a.transposed ? row : row * a.cols);
+  const float* first_b = b.data + (p.b.transposed ? column * b.cols : column);
+  cblas_sgemm(CblasRowMajor, blas_transpose(p.a), blas_transpose(p.b), static_cast<int>(rows),
+              static_cast<int>(columns), static_cast<int>(p.shape.k), 1.0f, first_a,
+              leading_dimension(a), first_b, leading_dimension(b), p.beta,
+              p.c.data + row * p.c.cols + column, leading_dimension(p.c));
 }
 
 }  // namespace
 
-void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
-          Transpose transpose_b, GemmOptions options, const Stream& stream) {
-  const auto later = [=, &stream] { gemm(c, a, transpose_a, b, transpose_b, options, stream); };
-  if (cpu::record(later)) return;
-  GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
+void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stream& stream) {
+  if (cpu::record([=, &stream] { gemm(c, a, b, options, stream); })) return;
+  GemmShape shape = gemm_shape(c, a, b);
   if (options.active.count != nullptr && !cpu::strict_as_gpu()) {
-    int64_t& limited = transpose_a == Transpose::kYes ? shape.k : shape.m;
+    int64_t& limited = a.transposed ? shape.k : shape.m;
     limited = std::clamp<int64_t>(*options.active.count - options.first_row, 0, limited);
   }
   if (shape.m == 0 || shape.n == 0) return;
-  const Product product = {c,       a,       b,       transpose_a, transpose_b,
-                           shape.m, shape.n, shape.k, options.beta};
+  const Product product = {c, a, b, shape, options.beta};
   const bool by_rows = shape.m >= shape.n;
   const int64_t length = by_rows ? shape.m : shape.n;
   const int64_t size = strip_size(length);
@@ -80,51 +77,36 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
   });
 }
 
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                  Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
-                  const Stream& stream) {
-  const auto later = [=, &stream] {
-    grouped_gemm(c, a, b, transpose_b, groups, offsets, beta, stream);
-  };
-  if (cpu::record(later)) return;
-  check_grouped_gemm(c, a, b, transpose_b, groups, offsets);
+void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
+                  float beta, const Stream& stream) {
+  if (cpu::record([=, &stream] { grouped_gemm(c, a, b, offsets, beta, stream); })) return;
+  const int64_t groups = grouped_gemm_groups(c, a, b, offsets);
   if (groups == 0 || c.size() == 0) return;
   cpu::parallel_for(groups, c.rows / groups * c.cols * a.cols, [&](int64_t g) {
     const int64_t begin = offsets[g];
     const int64_t rows = offsets[g + 1] - begin;
     if (rows == 0) return;
-    const int64_t rows_of_b = b.rows / groups;
-    const Product p = {c.slice(begin, rows),
-                       a.slice(begin, rows),
-                       b.slice(g * rows_of_b, rows_of_b),
-                       Transpose::kNo,
-                       transpose_b,
-                       rows,
-                       c.cols,
-                       a.cols,
-                       beta};
+    const int64_t rows_of_b = b.matrix.rows / groups;
+    const Operand b_g = {b.matrix.slice(g * rows_of_b, rows_of_b), b.transposed};
+    const Product p = {
+        c.slice(begin, rows), a.slice(begin, rows), b_g, {rows, c.cols, a.cols}, beta};
     product_part(p, 0, rows, 0, c.cols);
   });
 }
 
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             int64_t groups, Vector<const int32_t> offsets, const Stream& stream) {
-  const auto later = [=, &stream] { grouped_gemm_accumulate(c, a, b, groups, offsets, stream); };
-  if (cpu::record(later)) return;
-  check_grouped_gemm_accumulate(c, a, b, groups, offsets);
+                             Vector<const int32_t> offsets, const Stream& stream) {
+  if (cpu::record([=, &stream] { grouped_gemm_accumulate(c, a, b, offsets, stream); })) return;
+  const int64_t groups = grouped_gemm_accumulate_groups(c, a, b, offsets);
   if (groups == 0 || c.size() == 0) return;
   cpu::parallel_for(groups, a.rows / groups * b.cols * a.cols, [&](int64_t g) {
     const int64_t begin = offsets[g];
     const int64_t rows = offsets[g + 1] - begin;
     if (rows == 0) return;
     const Product p = {c.slice(g * a.cols, a.cols),
-                       a.slice(begin, rows),
+                       transpose(a.slice(begin, rows)),
                        b.slice(begin, rows),
-                       Transpose::kYes,
-                       Transpose::kNo,
-                       a.cols,
-                       b.cols,
-                       rows,
+                       {a.cols, b.cols, rows},
                        1.0f};
     product_part(p, 0, a.cols, 0, b.cols);
   });

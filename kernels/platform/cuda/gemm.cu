@@ -1,7 +1,7 @@
 // Dense products by cuBLAS, and products per group of rows by a tiled kernel of our own, because
 // the groups' sizes are known only to the device (cuBLAS wants them, and pointers, on the host).
 //
-//   grouped_gemm             c[p] = a[p] op(b_g) + beta c[p]    for the rows p of group g
+//   grouped_gemm             c[p] = a[p] b_g + beta c[p]        for the rows p of group g
 //   grouped_gemm_accumulate  c_g += sum over the rows p of group g of a[p]^T b[p]
 //
 // A block owns a 64 x 64 tile of c; each of its 256 threads a 4 x 4 part of it in registers: rows
@@ -108,7 +108,7 @@ __device__ __forceinline__ RowTile row_tile(Vector<const int32_t> offsets, int64
   return {};
 }
 
-template <Transpose kTransposeB>
+template <bool kTransposed>
 __global__ void __launch_bounds__(kThreads* kThreads)
     grouped_gemm_kernel(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                         Vector<const int32_t> offsets, float beta, int64_t row_tiles) {
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kThreads* kThreads)
     const RowTile rows = row_tile(offsets, unit / column_tiles);
     if (rows.begin == rows.end) continue;  // the same for the whole block
     const int64_t column = unit % column_tiles * kTile;
-    const int64_t group_rows = kTransposeB == Transpose::kYes ? c.cols : depth;
+    const int64_t group_rows = kTransposed ? c.cols : depth;
     const Matrix<const float> matrix = b.slice(rows.group * group_rows, group_rows);
     float part[kPart][kPart] = {};
     for (int64_t k = 0; k < depth; k += kDepth) {
@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(kThreads* kThreads)
       load_tile<Adjacent::kDepth>(a_tile, thread, [&](int d, int x) {
         return rows.begin + x < rows.end && k + d < depth ? a.row(rows.begin + x)[k + d] : 0.0f;
       });
-      if constexpr (kTransposeB == Transpose::kYes) {
+      if constexpr (kTransposed) {
         load_tile<Adjacent::kDepth>(b_tile, thread, [&](int d, int x) {
           return column + x < c.cols && k + d < depth ? matrix.row(column + x)[k + d] : 0.0f;
         });
@@ -183,13 +183,12 @@ __global__ void __launch_bounds__(kThreads* kThreads)
   }
 }
 
-cublasOperation_t blas(Transpose t) { return t == Transpose::kYes ? CUBLAS_OP_T : CUBLAS_OP_N; }
+cublasOperation_t blas_transpose(Operand x) { return x.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
 
 }  // namespace
 
-void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<const float> b,
-          Transpose transpose_b, GemmOptions options, const Stream& stream) {
-  const GemmShape shape = gemm_shape(c, a, transpose_a, b, transpose_b);
+void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stream& stream) {
+  const GemmShape shape = gemm_shape(c, a, b);
   if (shape.m == 0 || shape.n == 0) return;
   const auto handle = static_cast<cublasHandle_t>(stream.blas());
   if (shape.k == 0) {  // an empty sum, which cuBLAS refuses for its leading dimension of 0
@@ -202,35 +201,30 @@ void gemm(Matrix<float> c, Matrix<const float> a, Transpose transpose_a, Matrix<
     return;
   }
   constexpr float kOne = 1.0f;
-  // cuBLAS is column-major: it is asked for c^T = op(b)^T op(a)^T, whose memory is c's.
-  cuda::check(cublasSgemm(handle, blas(transpose_b), blas(transpose_a), static_cast<int>(shape.n),
-                          static_cast<int>(shape.m), static_cast<int>(shape.k), &kOne, b.data,
-                          static_cast<int>(b.cols), a.data, static_cast<int>(a.cols), &options.beta,
-                          c.data, static_cast<int>(c.cols)),
-              "gemm");
+  // cuBLAS is column-major: it is asked for c^T = b^T a^T, whose memory is c's.
+  cuda::check(
+      cublasSgemm(handle, blas_transpose(b), blas_transpose(a), static_cast<int>(shape.n),
+                  static_cast<int>(shape.m), static_cast<int>(shape.k), &kOne, b.matrix.data,
+                  static_cast<int>(b.matrix.cols), a.matrix.data, static_cast<int>(a.matrix.cols),
+                  &options.beta, c.data, static_cast<int>(c.cols)),
+      "gemm");
   cuda::count_launch();
 }
 
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                  Transpose transpose_b, int64_t groups, Vector<const int32_t> offsets, float beta,
-                  const Stream& stream) {
-  check_grouped_gemm(c, a, b, transpose_b, groups, offsets);
+void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
+                  float beta, const Stream& stream) {
+  const int64_t groups = grouped_gemm_groups(c, a, b, offsets);
   if (groups == 0 || c.size() == 0) return;
   const int64_t row_tiles = groups + c.rows / kTile;
   const int64_t column_tiles = (c.cols + kTile - 1) / kTile;
   const Geometry geometry = blocks_for(row_tiles * column_tiles, kTile * kTile * a.cols);
-  if (transpose_b == Transpose::kYes) {
-    launch("grouped_gemm", geometry, stream, grouped_gemm_kernel<Transpose::kYes>, c, a, b, offsets,
-           beta, row_tiles);
-  } else {
-    launch("grouped_gemm", geometry, stream, grouped_gemm_kernel<Transpose::kNo>, c, a, b, offsets,
-           beta, row_tiles);
-  }
+  const auto kernel = b.transposed ? grouped_gemm_kernel<true> : grouped_gemm_kernel<false>;
+  launch("grouped_gemm", geometry, stream, kernel, c, a, b.matrix, offsets, beta, row_tiles);
 }
 
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             int64_t groups, Vector<const int32_t> offsets, const Stream& stream) {
-  check_grouped_gemm_accumulate(c, a, b, groups, offsets);
+                             Vector<const int32_t> offsets, const Stream& stream) {
+  const int64_t groups = grouped_gemm_accumulate_groups(c, a, b, offsets);
   if (c.size() == 0) return;
   const int64_t tiles = ((a.cols + kTile - 1) / kTile) * ((b.cols + kTile - 1) / kTile);
   launch("grouped_gemm_accumulate", blocks_for(groups * tiles, kTile * kTile), stream,

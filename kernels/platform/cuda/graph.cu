@@ -25,7 +25,7 @@ struct Capture {
   cudaGraph_t graph = nullptr;
 
   Capture(cudaStream_t stream, const std::function<void()>& queue) {
-    // Of this thread alone: others may go on with what a capture does not allow.
+    // Captures this thread alone: others may go on with what a capture does not allow.
     cuda::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
                 "cudaStreamBeginCapture");
     try {

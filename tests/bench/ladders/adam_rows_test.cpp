@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <ostream>
 #include <stdexcept>
 
 #include "bench/ladders/adam_rows/distinct_rows.h"
 #include "bench/ladders/adam_rows/levels.h"
+#include "tests/cases/adam_table.h"
 #include "tests/kernels/support.h"
 #include "tests/oracles/adam.h"
 
@@ -40,57 +40,32 @@ std::vector<float> start_values(int64_t n) {
 }
 
 /// A table at its start, and the steps that read it.
-struct EpochFixture {
+struct EpochFixture : cases::AdamTable<Guarded> {
   explicit EpochFixture(Shape s)
-      : shape(s),
-        start(start_values(s.rows * s.dim)),
+      : AdamTable(s.rows, s.dim, Guarded<float>(start_values(s.rows * s.dim))),
+        shape(s),
+        start(value.host()),
         reads(ladder::distinct_rows(s.steps, s.batch, s.rows, 2)),
-        value(start),
-        first_moment(zeros(s.rows * s.dim)),
-        second_moment(zeros(s.rows * s.dim)),
-        gradient(zeros(s.rows * s.dim)),
-        applied(std::vector<uint32_t>(static_cast<size_t>(s.rows))),
         read(reads),
         batches(ladder::batches_of(s.steps, s.batch)),
-        updates(std::vector<int64_t>(1)),
-        corrections(std::vector<AdamCorrections>(
+        updates(static_cast<int64_t>(
             std::bit_ceil(static_cast<size_t>(std::max<int64_t>(1, s.steps))))) {}
 
-  ladder::AdamEpoch view() const {
-    const auto matrix = [&](const Guarded<float>& buffer) {
-      return buffer.matrix(shape.rows, shape.dim);
-    };
-    return {{matrix(value), matrix(first_moment), matrix(second_moment), matrix(gradient),
-             applied.view()},
-            {read.data(), shape.steps, shape.batch},
-            batches.const_view(),
-            {updates.data(), corrections.view()}};
+  ladder::AdamEpoch epoch() const {
+    return {view(), {read.data(), shape.steps, shape.batch}, batches.const_view(), updates.view()};
   }
   /// A step's reads in the list of all of them.
   std::vector<int32_t> rows_of(int64_t step) const {
     const auto begin = reads.begin() + step * shape.batch;
     return {begin, begin + shape.batch};
   }
-  void expect_all_intact() const {
-    for (const auto* buffer : {&value, &first_moment, &second_moment, &gradient}) {
-      expect_intact(*buffer, "a table's buffer");
-    }
-    expect_intact(applied, "applied");
-    expect_intact(read, "read");
-    expect_intact(batches, "batches");
-    expect_intact(updates, "updates");
-    expect_intact(corrections, "corrections");
-  }
 
   Shape shape;
   std::vector<float> start;
   std::vector<int32_t> reads;
-  Guarded<float> value, first_moment, second_moment, gradient;
-  Guarded<uint32_t> applied;
   Guarded<int32_t> read;
   Guarded<BatchCursor> batches;
-  Guarded<int64_t> updates;
-  Guarded<AdamCorrections> corrections;
+  cases::AdamUpdates<Guarded> updates;
 };
 
 /// The oracle's dense updates, with the gradients of train_on_rows.
@@ -110,22 +85,9 @@ oracle::AdamState expected_of(const EpochFixture& f) {
   return state;
 }
 
-/// Whether all bits are the same: NaNs and zeros of either sign count.
-testing::AssertionResult same_bits(const Guarded<float>& a, const Guarded<float>& b) {
-  const std::vector<float> x = a.host();
-  const std::vector<float> y = b.host();
-  if (x.size() != y.size()) return testing::AssertionFailure() << "other sizes";
-  for (size_t i = 0; i < x.size(); ++i) {
-    if (std::memcmp(&x[i], &y[i], sizeof(float)) != 0) {
-      return testing::AssertionFailure() << "element " << i << ": " << x[i] << " and " << y[i];
-    }
-  }
-  return testing::AssertionSuccess();
-}
-
 class AdamRowsLadder : public testing::TestWithParam<ladder::AdamRowsLevel> {
  protected:
-  static void run(const EpochFixture& f) { GetParam().run(f.view(), kOptions, stream()); }
+  static void run(const EpochFixture& f) { GetParam().run(f.epoch(), kOptions, stream()); }
 
   /// The level, beside the dense update of kernels/update/adam.h and the oracle.
   static void expect_dense_result(Shape shape) {
@@ -133,19 +95,18 @@ class AdamRowsLadder : public testing::TestWithParam<ladder::AdamRowsLevel> {
     const EpochFixture f(shape);
     const EpochFixture dense(shape);
     run(f);
-    ladder::fused(dense.view(), kOptions, stream());
+    ladder::fused(dense.epoch(), kOptions, stream());
     EXPECT_TRUE(same_bits(f.value, dense.value));
     EXPECT_TRUE(same_bits(f.first_moment, dense.first_moment));
     EXPECT_TRUE(same_bits(f.second_moment, dense.second_moment));
     EXPECT_EQ(f.gradient.host(), zeros(shape.rows * shape.dim));
-    EXPECT_EQ(f.updates.host()[0], shape.steps);
+    EXPECT_EQ(f.updates.steps.host()[0], shape.steps);
     // Rounding of a step: as in adam_test.cpp. A gradient rounds as the parameter that it is.
     const auto steps = static_cast<double>(shape.steps);
     const oracle::AdamState expected = expected_of(f);
     EXPECT_TRUE(close(f.value.host(), expected.parameters, 1e-8, steps * 1e-7));
     EXPECT_TRUE(close(f.first_moment.host(), expected.first_moment, 3e-7, steps * 2e-7));
     EXPECT_TRUE(close(f.second_moment.host(), expected.second_moment, 1e-9, steps * 2e-7));
-    f.expect_all_intact();
   }
 };
 
@@ -176,7 +137,7 @@ TEST_P(AdamRowsLadder, GoesOnWhereItEnded) {
   run(twice);
   run(twice);
   const EpochFixture dense({9, 33, 2, 3});
-  for (int call = 0; call < 2; ++call) ladder::fused(dense.view(), kOptions, stream());
+  for (int call = 0; call < 2; ++call) ladder::fused(dense.epoch(), kOptions, stream());
   EXPECT_TRUE(same_bits(twice.value, dense.value));
   EXPECT_TRUE(same_bits(twice.second_moment, dense.second_moment));
 }
@@ -204,7 +165,7 @@ TEST_P(AdamRowsLadder, SameBitsAtAnyNumberOfThreads) {
 TEST_P(AdamRowsLadder, RejectsBadShapes) {
   const EpochFixture f({4, 6, 2, 4});
   const auto reject = [&](const auto& change) {
-    ladder::AdamEpoch epoch = f.view();
+    ladder::AdamEpoch epoch = f.epoch();
     change(epoch);
     EXPECT_THROW(GetParam().run(epoch, kOptions, stream()), std::invalid_argument);
   };

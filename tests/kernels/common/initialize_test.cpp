@@ -15,14 +15,12 @@ constexpr uint32_t kPurpose = static_cast<uint32_t>(RandomPurpose::kInitialise);
 std::vector<float> normal(int64_t n, float sigma, RandomKey key, uint64_t first) {
   const Guarded<float> values(n);
   initialize_normal(values.view(), sigma, key, first, stream());
-  expect_intact(values, "values");
   return values.host();
 }
 
 std::vector<float> uniform(int64_t n, float bound, RandomKey key, uint64_t first) {
   const Guarded<float> values(n);
   initialize_uniform(values.view(), bound, key, first, stream());
-  expect_intact(values, "values");
   return values.host();
 }
 

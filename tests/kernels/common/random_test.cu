@@ -13,9 +13,6 @@
 namespace derrd::test::random_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 using Words = std::vector<uint32_t>;
 
 /// out[i] = philox(counter i, key i), six words in, four out.

@@ -11,7 +11,6 @@ double sum_of(const std::vector<float>& terms, double start = 0.0) {
   const Guarded<float> device_terms(terms);
   const Guarded<double> total({start});
   accumulate_sum(total.data(), device_terms.const_view(), stream());
-  expect_intact(total, "total");
   return total.host()[0];
 }
 

@@ -27,12 +27,9 @@ struct Gate : cases::GumbelSoftmaxCase<Guarded> {
 
   void forward(float floor = 0, bool noise = true) const {
     GumbelSoftmaxCase::forward({kSeed, kPurpose, floor, noise});
-    expect_intact(weight, "weight");
-    expect_intact(probability, "probability");
   }
   std::vector<float> backward(const std::vector<float>& grad_weight) const {
     GumbelSoftmaxCase::backward(cases::to_device(grad_weight));
-    expect_intact(grad_logits, "grad_logits");
     return grad_logits.host();
   }
   oracle::GumbelSoftmax plain(bool noise = true) const {
@@ -229,8 +226,6 @@ TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
   GumbelSoftmaxCall call = gate.call({kSeed, kPurpose, 0, true, part.view()});
   call.rows.rows = rows.view();
   gumbel_softmax_forward(gate.matrix(gate.weight), gate.matrix(gate.probability), call, stream());
-  expect_intact(gate.weight, "weight");
-  expect_intact(gate.probability, "probability");
   const std::vector<float> part_grad = gate.backward(grad_weight);
   size_t left_out = 0;
   for (size_t i = 0; i < weight.size(); ++i) {

@@ -50,15 +50,6 @@ struct Mixture : cases::ExpertsCase<Guarded> {
     return weights;
   }
 
-  void step(ExpertPath path, const ReconstructionOptions& options = {}) const {
-    ExpertsCase::step(path, options);
-    expect_intact(integers, "workspace integers");
-    for (const Guarded<float>* array :
-         {&floats, &reconstruction, &loss, &grad_reconstruction, &grad_student, &grad_selection,
-          &grad_weight1, &grad_bias1, &grad_weight2, &grad_bias2}) {
-      expect_intact(*array, "workspace or an output");
-    }
-  }
   oracle::Mixture plain() const {
     const auto host = [](const DeviceArray<float>& array) {
       return to_double(array.to_host(stream()));

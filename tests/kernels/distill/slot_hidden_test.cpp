@@ -28,15 +28,6 @@ struct Problem : cases::SlotHiddenCase<Guarded> {
       }
     }
   }
-  void expect_all_intact() const {
-    for (const Guarded<int32_t>* output : {&positions, &rows, &active}) {
-      expect_intact(*output, "a pair");
-    }
-    for (const Guarded<float>* output : {&score, &grad_hidden, &grad_weight, &grad_bias, &sums,
-                                         &grad_anchor_part, &grad_other_part}) {
-      expect_intact(*output, "a score or gradient");
-    }
-  }
 };
 
 std::vector<Problem> edge_cases() {
@@ -66,7 +57,6 @@ TEST(LocateSlots, FindsTheAnchorsAndTheirSamples) {
       EXPECT_EQ(rows[static_cast<size_t>(pair)],
                 p.sample(p.anchor(static_cast<size_t>(n)), pair % p.slots));
     }
-    p.expect_all_intact();
   }
 }
 
@@ -106,7 +96,6 @@ TEST(SlotOutput, MatchesOracle) {
     EXPECT_TRUE(close(p.grad_hidden.host(), by_hidden, 0, 6e-8));
     EXPECT_TRUE(close(p.grad_weight.host(), by_weight, kTolerance, 1e-6));
     EXPECT_TRUE(close(p.grad_bias.host(), by_bias, kTolerance, 1e-6));
-    p.expect_all_intact();
   }
 }
 
@@ -133,7 +122,6 @@ TEST(SlotHiddenBackward, MatchesOracle) {
     p.hidden_backward();
     EXPECT_TRUE(close(p.grad_anchor_part.host(), anchors, kTolerance, 0));
     EXPECT_TRUE(close(p.grad_other_part.host(), others, kTolerance, 0));
-    p.expect_all_intact();
   }
 }
 

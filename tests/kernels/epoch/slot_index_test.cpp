@@ -5,37 +5,28 @@
 #include <stdexcept>
 #include <vector>
 
+#include "tests/cases/sort_arrays.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test::slot_index_test {
 namespace {
 
-using test::Guarded;
-using test::stream;
-
 TEST(RankingOccurrences, InvertTheSamples) {
   for (const int64_t slots : {1, 3, 4, 33}) {
     constexpr int64_t kUsers = 9;
     constexpr int32_t kItems = 11;
-    std::vector<int32_t> samples = test::random_below(kUsers * slots, kItems + 1, 5);
+    std::vector<int32_t> samples = random_below(kUsers * slots, kItems + 1, 5);
     for (int32_t& item : samples) --item;  // -1: empty
     const int64_t n = kUsers * slots;
     const Guarded<int32_t> device_samples(samples);
-    const Guarded<uint64_t> keys(n), sorted_keys(n);
-    const Guarded<uint32_t> values(n), sorted(n);
+    const cases::SortArrays<Guarded> pairs(n);
     const Guarded<int32_t> offsets(kItems + 1);
-    const DeviceArray<uint8_t> scratch(sort_pairs_scratch_bytes(n));
-    ranking_occurrence_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
-                            stream());
-    sort_pairs({sorted_keys.view(), sorted.view()}, {keys.view(), values.view()}, 32,
-               scratch.view(), stream());
-    row_offsets(offsets.view(), sorted_keys.const_view(), stream());
-    test::expect_intact(keys, "keys");
-    test::expect_intact(values, "values");
-    test::expect_intact(offsets, "offsets");
+    ranking_occurrence_keys(pairs.unsorted(), device_samples.matrix(kUsers, slots), stream());
+    pairs.sort(32);
+    row_offsets(offsets.view(), pairs.sorted_keys.const_view(), stream());
 
     const SlotCode code = slot_code(slots);
-    const std::vector<uint32_t> occurrences = sorted.host();
+    const std::vector<uint32_t> occurrences = pairs.sorted_values.host();
     const std::vector<int32_t> bounds = offsets.host();
     for (int32_t item = 0; item < kItems; ++item) {
       std::vector<int64_t> expected, actual;
@@ -92,25 +83,19 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
   for (const int64_t slots : {0, 1, 31, 32, 33, 257}) {
     constexpr int64_t kUsers = 3;
     const int64_t n = kUsers * slots;
-    std::vector<int32_t> samples = test::random_below(n, 50, 1);
+    std::vector<int32_t> samples = random_below(n, 50, 1);
     std::vector<float> scores(static_cast<size_t>(n));
-    const std::vector<int32_t> steps = test::random_below(n, 9, 2);  // many ties
+    const std::vector<int32_t> steps = random_below(n, 9, 2);  // many ties
     for (size_t i = 0; i < scores.size(); ++i) {
       scores[i] = 20.0f * static_cast<float>(steps[i] - 4);
       if (i % 5 == 2) samples[i] = -1;
     }
     const Guarded<int32_t> device_samples(samples);
     const Guarded<float> device_scores(scores);
-    const Guarded<uint64_t> keys(n), sorted_keys(n);
-    const Guarded<uint32_t> values(n), sorted_values(n);
-    slot_order_keys({keys.view(), values.view()}, device_samples.matrix(kUsers, slots),
+    const cases::SortArrays<Guarded> pairs(n, kUsers);
+    slot_order_keys(pairs.unsorted(), device_samples.matrix(kUsers, slots),
                     device_scores.matrix(kUsers, slots), stream());
-    test::expect_intact(keys, "keys");
-    test::expect_intact(values, "values");
-    const Guarded<int64_t> offsets({0, slots, 2 * slots, 3 * slots});
-    const DeviceArray<uint8_t> scratch(segmented_sort_scratch_bytes(n, kUsers));
-    segmented_sort_pairs({sorted_keys.view(), sorted_values.view()}, {keys.view(), values.view()},
-                         offsets.const_view(), scratch.view(), stream());
+    pairs.sort_segments(Guarded<int64_t>(cases::even_offsets(kUsers, slots)).view());
     std::vector<uint32_t> expected;
     for (int64_t user = 0; user < kUsers; ++user) {
       std::vector<size_t> order(static_cast<size_t>(slots));
@@ -121,7 +106,7 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
       });
       for (const size_t i : order) expected.push_back(static_cast<uint32_t>(samples[i]));
     }
-    EXPECT_EQ(sorted_values.host(), expected) << slots << " slots";
+    EXPECT_EQ(pairs.sorted_values.host(), expected) << slots << " slots";
   }
 }
 

@@ -39,7 +39,6 @@ struct Case {
     const Guarded<int32_t> item(lists);
     const Guarded<float> out(users * slots);
     neumf_list_scores(out.matrix(users, slots), d.view(*this), item.matrix(users, slots), stream());
-    expect_intact(out, "score");
     return out.host();
   }
   std::vector<float> tile_scores() const {
@@ -59,8 +58,6 @@ struct Case {
     pack_items(packed.view(), model.item_product, model.item_part, stream());
     neumf_tile_scores(out.matrix(users, items), model, user_weight.const_view(), packed.view(),
                       stream());
-    expect_intact(packed, "packed");
-    expect_intact(out, "score");
     return out.host();
   }
 
@@ -177,11 +174,9 @@ TEST(NeumfFrozenScores, KeepsNan) {
 TEST(NeumfFrozenScores, SameBitsAtAnyNumberOfThreads) {
   const Case c(70, 600, 40, 40);
   const std::vector<int32_t> lists = random_below(70 * 100, 600, 8);
-  set_threads(1);
-  const auto tile = c.tile_scores(), list = c.list_scores(lists);
-  set_threads(0);
-  EXPECT_EQ(c.tile_scores(), tile);
-  EXPECT_EQ(c.list_scores(lists), list);
+  expect_same_bits_at_any_number_of_threads([&] {
+    return std::pair{c.tile_scores(), c.list_scores(lists)};
+  });
 }
 
 TEST(NeumfFrozenScores, RejectsBadShapes) {

@@ -41,7 +41,7 @@ struct PairFixture {
   }
   int64_t batches() const { return static_cast<int64_t>(cursors.size()); }
   int64_t pairs() const { return 2 * batch_size; }
-  int64_t live(int64_t number) const { return 2 * cursors[static_cast<size_t>(number)].count; }
+  int64_t active(int64_t number) const { return 2 * cursors[static_cast<size_t>(number)].count; }
   /// User and item of pair p of a batch.
   int32_t user(int64_t number, int64_t p) const { return users[sample(number, p)]; }
   int32_t item(int64_t number, int64_t p) const {

@@ -42,11 +42,9 @@ TEST(LaunchGraph, RecordsWithoutRunningAndRepeats) {
 TEST(LaunchGraph, KeepsTheOrderOfLaunchesProductsAndCopies) {
   Guarded<float> a{2.0f}, b{3.0f}, c{0.0f}, d{5.0f};
   const auto queue = [&] {
-    gemm(c.matrix(1, 1), a.matrix(1, 1), Transpose::kNo, b.matrix(1, 1), Transpose::kNo, {},
-         stream());
+    gemm(c.matrix(1, 1), a.matrix(1, 1), b.matrix(1, 1), {}, stream());
     copy_on_device(a.data(), c.data(), sizeof(float), stream());  // the next product's
-    gemm(d.matrix(1, 1), a.matrix(1, 1), Transpose::kNo, b.matrix(1, 1), Transpose::kNo,
-         {.beta = 1.0f}, stream());
+    gemm(d.matrix(1, 1), a.matrix(1, 1), b.matrix(1, 1), {.beta = 1.0f}, stream());
     fill_zero(c.data(), sizeof(float), stream());
   };
   queue();

@@ -19,8 +19,6 @@ extern "C" const char* __asan_default_options() { return "allocator_may_return_n
 namespace derrd::test::memory_test {
 namespace {
 
-using test::stream;
-
 std::vector<int32_t> numbers(int32_t n) {
   std::vector<int32_t> values(static_cast<size_t>(n));
   std::iota(values.begin(), values.end(), 1);
@@ -28,7 +26,7 @@ std::vector<int32_t> numbers(int32_t n) {
 }
 
 TEST(MemoryTest, HostDataMakesTheRoundTrip) {
-  for (const int64_t n : test::kEdgeSizes) {
+  for (const int64_t n : kEdgeSizes) {
     const std::vector<int32_t> values = numbers(static_cast<int32_t>(n));
     const DeviceArray<int32_t> array(std::span<const int32_t>(values), stream());
     EXPECT_EQ(array.size(), n);

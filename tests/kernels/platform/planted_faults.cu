@@ -162,16 +162,16 @@ __global__ void histogram_kernel(Vector<int32_t> out) {
 /// The sum over two rows of which one lives: a product may read the other one too.
 float product_of_two_rows(bool clear, const Stream& stream) {
   const DeviceArray<float> a(2), b(2), c(1);
-  const DeviceArray<int32_t> live(1);
+  const DeviceArray<int32_t> active(1);
   const float one = 1.0f;
   const int32_t rows = 1;
   for (const DeviceArray<float>* operand : {&a, &b}) {
     if (clear) operand->zero(stream);
     copy_to_device(operand->data(), &one, sizeof one, stream);
   }
-  copy_to_device(live.data(), &rows, sizeof rows, stream);
-  gemm(c.matrix(1, 1), a.matrix(2, 1), Transpose::kYes, b.matrix(2, 1), Transpose::kNo,
-       {.active = live.data()}, stream);
+  copy_to_device(active.data(), &rows, sizeof rows, stream);
+  gemm(c.matrix(1, 1), transpose(a.matrix(2, 1)), b.matrix(2, 1), {.active = active.data()},
+       stream);
   return c.to_host(stream)[0];
 }
 

@@ -25,8 +25,8 @@ TEST(Slices, CoverEveryNumberOnce) {
 }
 
 TEST(Slices, ShareTheLivePartEvenly) {
-  for (const int32_t live : {0, 1, 5, 9, 10, 99}) {
-    const Guarded<int32_t> count{live};
+  for (const int32_t active : {0, 1, 5, 9, 10, 99}) {
+    const Guarded<int32_t> count{active};
     const Slices slices(10, 4, count.data());
     int64_t next = 0;
     int64_t smallest = 10;
@@ -35,11 +35,11 @@ TEST(Slices, ShareTheLivePartEvenly) {
       const Slice slice = slices[i];
       EXPECT_EQ(slice.begin, next);
       next += slice.size;
-      const int64_t held = std::clamp<int64_t>(live - slice.begin, 0, slice.size);
+      const int64_t held = std::clamp<int64_t>(active - slice.begin, 0, slice.size);
       smallest = std::min(smallest, held);
       largest = std::max(largest, held);
     }
-    EXPECT_EQ(next, 10) << "of 10, with " << live << " live";
+    EXPECT_EQ(next, 10) << "of 10, with " << active << " active";
     if (slices.count() > 1) {
       EXPECT_LE(largest, 4);
       EXPECT_LE(largest - smallest, 1);

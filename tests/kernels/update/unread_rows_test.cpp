@@ -7,7 +7,7 @@
 namespace derrd::test::unread_rows_test {
 namespace {
 
-/// The rows 2, 0 and 4 of a batch that begins behind another one's row 1.
+/// A batch of the rows 2, 0 and 4, which begins after another batch's row 1.
 struct Batch {
   RowSegments view() const { return {rows.view(), {}, {}, cursor.data(), 3}; }
   Guarded<int32_t> rows{std::vector<int32_t>{1, 2, 0, 4}};
@@ -21,7 +21,6 @@ TEST(UnreadRows, TheRowsOfABatchAreMarked) {
   const Guarded<uint32_t> read(Marks{0, 0, 0, 1, 0, 0});
   mark_rows(read.view(), batch.view(), {}, stream());
   EXPECT_EQ(read.host(), (Marks{1, 0, 1, 1, 1, 0}));
-  expect_intact(read, "read");
 }
 
 TEST(UnreadRows, TheRowsInTheSlotsOfABatchAreMarked) {
@@ -50,7 +49,6 @@ TEST(UnreadRows, RowsWithoutAMarkAreOverwritten) {
       const auto at = static_cast<size_t>(i);
       EXPECT_EQ(after[at], i / dim == 1 ? kSpoiledValue : before[at]);
     }
-    expect_intact(value, "value");
   }
   spoil_unread_rows({}, {}, stream());
 }
