@@ -155,7 +155,7 @@ class TableParser {
   const Column& item_column() const { return columns_[1]; }
   const Column& rating_column() const { return columns_[2]; }
 
-  /// Whether the first line names the columns; false in doubt.
+  /// Tells whether the first line names the columns; false in doubt.
   bool is_header(const Cells& first) {
     if (has_header_) return true;
     if (options_.header == Header::kNo || options_.format == Format::kMovielens) return false;

@@ -73,7 +73,7 @@ inline std::string error_of(const std::function<void()>& action) {
   return "";
 }
 
-/// Whether `text` contains `part`, and both of them if it doesn't.
+/// Tells whether `text` contains `part`, and both of them if it doesn't.
 inline testing::AssertionResult contains(std::string_view text, std::string_view part) {
   if (text.find(part) != std::string_view::npos) return testing::AssertionSuccess();
   return testing::AssertionFailure() << '"' << part << "\" is not in: " << text;
@@ -88,7 +88,7 @@ inline void expect_contains(std::string_view text, const std::vector<std::string
   for (const std::string& part : parts) EXPECT_TRUE(contains(text, part));
 }
 
-/// Whether a script in Python may import these modules.
+/// Tells whether a script in Python may import these modules.
 inline bool python_has(const std::string& modules) {
   return std::system(("python3 -c 'import " + modules + "' 2>/dev/null").c_str()) == 0;
 }

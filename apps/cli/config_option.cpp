@@ -26,7 +26,7 @@ OptionSet given_options(const CLI::App& command) {
   return given;
 }
 
-/// Whether the command line has an option that excludes this one.
+/// Tells whether the command line has an option that excludes this one.
 bool excluded(const CLI::Option& option, const OptionSet& given) {
   return std::ranges::any_of(option.get_excludes(),
                              [&](const CLI::Option* other) { return given.contains(other); });

@@ -16,7 +16,7 @@ namespace derrd {
 
 namespace {
 
-/// What the child does between fork and exec, where only few functions may be called.
+/// The child's work between fork and exec, where only few functions may be called.
 [[noreturn]] void become(char* const* arguments, const char* output, const char* errors,
                          pid_t parent, const sigset_t& mask) {
   constexpr int kNotStarted = 127;

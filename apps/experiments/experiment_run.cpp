@@ -47,7 +47,7 @@ std::optional<int> number_in(const std::optional<Metadata>& metadata, const char
   return inner[key].get<int>();
 }
 
-/// Whether the file ends with a complete line.
+/// Tells whether the file ends with a complete line.
 bool ends_a_line(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return !file.seekg(-1, std::ios::end) || file.get() == '\n';
@@ -64,8 +64,8 @@ int logged_epochs(const fs::path& path) {
   return epochs;
 }
 
-/// Whether a finished run's product is there and whole. A training's log counts too: reports show
-/// its curves, and searches decide by them.
+/// Tells whether a finished run's product is there and whole. A training's log counts too: reports
+/// show its curves, and searches decide by them.
 bool whole_product(const ExperimentRun& run) {
   const fs::path path = run.file(run.product.c_str());
   if (run.product == kOutputFile) return Json::accept(std::ifstream(path));
@@ -75,7 +75,7 @@ bool whole_product(const ExperimentRun& run) {
   return epochs && logged_epochs(run.file(kLogFile)) >= *epochs;
 }
 
-/// Whether a training can continue from its checkpoint without a gap in its log.
+/// Tells whether a training can continue from its checkpoint without a gap in its log.
 bool can_continue(const ExperimentRun& run) {
   const fs::path checkpoint = run.file(kCheckpointFile);
   if (!fs::exists(checkpoint)) return true;

@@ -13,7 +13,7 @@ namespace derrd {
 
 namespace {
 
-/// Whether a line is the whole record of an epoch before `next_epoch`.
+/// Tells whether a line is the whole record of an epoch before `next_epoch`.
 bool stays(const std::string& line, int next_epoch) {
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   return json.is_object() && json.contains("epoch") && json["epoch"].is_number_integer() &&

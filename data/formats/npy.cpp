@@ -30,7 +30,7 @@ constexpr size_t kAlignment = 64;
   throw Error(fmt::format("{}: {}", file, what));
 }
 
-/// What the header says.
+/// Content of the header.
 struct NpyHeader {
   std::optional<std::string> descr;
   std::optional<bool> fortran_order;

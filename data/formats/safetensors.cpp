@@ -286,7 +286,7 @@ namespace {
 
 constexpr size_t kBeginning = 256;  // bytes that tell what a foreign file is
 
-/// What to do with a file of another kind.
+/// Cure for a file of another kind.
 std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\x93NUMPY")) {

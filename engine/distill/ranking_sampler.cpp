@@ -21,7 +21,7 @@ RankingSampler::RankingSampler(RankingSamplerOptions options, Matrix<const int32
       excluded_(most_excluded_),
       space_(std::max(most_excluded_, lists.rows * slots()), lists.rows) {
   if (options_.excluded == Excluded::kList) {
-    // The same whatever is drawn from the lists: found once.
+    // It does not depend on what is drawn from the lists, so it is found once.
     list_lengths(lowest_.view(), lists_, stream);
     find_excluded(stream);
   }

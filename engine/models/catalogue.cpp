@@ -17,7 +17,7 @@ namespace {
 
 using Tensors = std::map<std::string, HostMatrix, std::less<>>;
 
-/// What the rest of the program needs to know of a kind of model.
+/// Properties and functions of a kind of model that the rest of the program needs.
 struct Kind {
   std::string_view name;
   std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&,

@@ -195,7 +195,7 @@ class Loader {
         name(), matched, side.ours.size(), side.plural, files_.coverage, quoted(absent), theirs));
   }
 
-  /// How many users and items were matched.
+  /// Says the number of users and items that were matched.
   std::string report(const RowAlignment& user, const RowAlignment& item) const {
     const auto of = [&](const Side& side, const RowAlignment& alignment) {
       return fmt::format("{} of {} {} {}", alignment.matched, alignment.numbers(), side.plural,

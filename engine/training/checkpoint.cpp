@@ -104,7 +104,7 @@ void require_checkpoint(const SafetensorsFile& file) {
   }
 }
 
-/// What `read` makes of the JSON in the file's metadata.
+/// Returns the result of `read` on the JSON in the file's metadata.
 template <class Read>
 void read_json(const SafetensorsFile& file, const char* key, Read read) {
   try {

@@ -1,10 +1,10 @@
 #pragma once
 
-// What the kernels over a ranking loss's slots share: checks of shapes, an anchor's share of the
-// loss, and walks over the slots that contribute to a row's gradient, which are an anchor's slots
-// or the batch's slots that hold a row of the other table. They are collected in shared memory in
-// their order, kChunk at a time, and handed on together, so that the caller can fetch several rows
-// at once. Only .cu files include it.
+// Code that the kernels over a ranking loss's slots share: checks of shapes, an anchor's share of
+// the loss, and walks over the slots that contribute to a row's gradient, which are an anchor's
+// slots or the batch's slots that hold a row of the other table. They are collected in shared
+// memory in their order, kChunk at a time, and handed on together, so that the caller can fetch
+// several rows at once. Only .cu files include it.
 
 #include <cstdint>
 #include <stdexcept>

@@ -35,6 +35,7 @@ void ranking_occurrence_keys(SortBuffers out, Matrix<const int32_t> samples, con
 /// @param offsets [rows + 1]: row r's elements are
 ///   offsets[r] .. offsets[r + 1]. Overwritten.
 /// @param sorted_keys ascending
+/// @throws std::invalid_argument if there are more keys than offsets can count.
 void row_offsets(Vector<int32_t> offsets, Vector<const uint64_t> sorted_keys, const Stream& stream);
 
 }  // namespace derrd

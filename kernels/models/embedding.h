@@ -29,7 +29,7 @@ void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> ta
 void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
               RowSegments rows, const Stream& stream);
 
-/// What each sample s of a batch adds to the gradient of a row:
+/// Term that each sample s of a batch adds to the gradient of a row:
 /// scale * coefficient[s - batch->begin] * source[source_rows[s]]. A view.
 struct SampleTerms {
   Matrix<const float> source;          ///< [source rows, D]

@@ -74,8 +74,8 @@ struct DeviceInfo {
 /// @throws DeviceError if there is no device; its message is one line.
 DeviceInfo device_info();
 
-/// Whether this executor looks for reads of rows that a step has not declared: the checking one
-/// does (kernels/update/unread_rows.h).
+/// Tells whether this executor looks for reads of rows that a step has not declared: the checking
+/// one does (kernels/update/unread_rows.h).
 bool checks_reads();
 
 /// Host threads that the CPU executor spreads blocks over; results do not depend on it. 0: all

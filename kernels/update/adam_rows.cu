@@ -41,8 +41,8 @@ namespace {
 
 constexpr int kMaxReads = 4;
 
-/// What one launch brings up to date: lists of different tables. By value: the host's list is gone
-/// when the kernel runs.
+/// Rows that one launch brings up to date: lists of different tables. By value: the host's list is
+/// gone when the kernel runs.
 struct AdamReads {
   AdamRead list[kMaxReads];
   int64_t units[kMaxReads];  ///< rows, or slots, at most

@@ -33,9 +33,9 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void send(int signal) const;
-  /// Whether it has ended; does not wait.
+  /// Tells whether it has ended; does not wait.
   bool ended();
-  /// What it has written to stderr so far.
+  /// Text that it has written to stderr so far.
   std::string error_output() const;
   Result wait();
 

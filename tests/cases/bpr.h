@@ -41,7 +41,7 @@ struct BprCase {
             .negatives = negative_rows.view(batch)};
   }
 
-  // What a batch of all samples takes.
+  // Work of a batch of all samples.
 
   Work forward_work() const {
     return {.bytes = static_cast<double>(shape.samples * (12 * shape.cols + 20)),

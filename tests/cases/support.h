@@ -54,7 +54,7 @@ inline DeviceArray<BatchCursor> one_batch(int64_t count) {
   return to_device(std::vector<BatchCursor>{{0, 0, static_cast<int32_t>(count)}});
 }
 
-/// What one call of an operation does, counted from its shapes.
+/// Work of one call of an operation, counted from its shapes.
 struct Work {
   double bytes = 0;      ///< that it must read and write if nothing stays in a cache
   double flops = 0;      ///< floating-point operations

@@ -5,7 +5,7 @@
 
 namespace derrd::oracle {
 
-/// How Ranking Distillation weighs the first `top` slots.
+/// Weighting of the first `top` slots in Ranking Distillation.
 struct RankingDistillation {
   int64_t top = 0;
   double sharpness = 1;

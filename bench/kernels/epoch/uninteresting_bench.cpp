@@ -29,7 +29,7 @@ void lengths(benchmark::State& state) {
           [&] { list_lengths(lengths_of.view(), lists.view(), stream()); });
 }
 
-// What the uninteresting items are not drawn from, up to the sort.
+// Keys of the items that are left out of the uninteresting ones, up to the sort.
 void exclusion(benchmark::State& state) {
   const Lists& lists = kept_data<Lists, 2>(state);
   const int64_t n = lists.users * (kListLength + kObserved);

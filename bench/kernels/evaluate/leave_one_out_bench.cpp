@@ -43,7 +43,7 @@ void ranks(benchmark::State& state) {
   });
 }
 
-/// What models that score otherwise take: range(0) users, range(1) items.
+/// Items and ranks for models that score otherwise: range(0) users, range(1) items.
 struct ScoredItems : HeldOut {
   explicit ScoredItems(const benchmark::State& state)
       : HeldOut(state.range(0), state.range(1)),

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the levels share besides their contract. For .cu files.
+// Code that the levels share besides their contract. For .cu files.
 
 #include <cstdint>
 #include <stdexcept>
@@ -37,7 +37,7 @@ inline Vector<const int32_t> rows_of_step(const AdamEpoch& epoch, int64_t step) 
   return {epoch.read.row(step), epoch.read.cols};
 }
 
-/// What the steps train, the same for all levels: a loss of half the squared length of each row
+/// Trains the same in all levels: a loss of half the squared length of each row
 /// read, whose gradient is the row itself. A row that is out of date when it is read shows.
 void train_on_rows(const AdamRows& table, Vector<const int32_t> rows, const Stream& stream);
 

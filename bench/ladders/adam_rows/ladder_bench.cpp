@@ -30,7 +30,7 @@ struct Epoch : cases::AdamTable<DeviceArray> {
   ladder::AdamEpoch epoch() const {
     return {view(), {read.data(), steps, batch}, batches.view(), updates.view()};
   }
-  /// What must move at least: a row when it is read, and all of them at the end.
+  /// Least traffic: a row when it is read, and all of them at the end.
   Work work() const {
     const double moved = static_cast<double>(dim * (batch * steps + rows));
     return {.bytes = 32 * moved, .flops = kFlops * static_cast<double>(rows * dim * steps)};

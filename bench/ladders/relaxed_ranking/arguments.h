@@ -1,7 +1,7 @@
 #pragma once
 
-// What the levels share besides their contract: the arguments as one value, which their kernels
-// take, and a user's rows in them. Only .cu files include it.
+// Code that the levels share besides their contract: the arguments as one value, which their
+// kernels take, and a user's rows in them. Only .cu files include it.
 
 #include <cstdint>
 #include <limits>

@@ -31,7 +31,7 @@ namespace {
 constexpr int64_t kTileFloats = 1536;  // 6 kB; the 8 tiles of a CUDA block: all its 48 kB
 constexpr int64_t kMaxGroup = 32;      // with more, a warp's lanes would walk twice
 
-/// How the rows of the users that a tile works on at once lie in its shared memory.
+/// Layout of a tile's shared memory: the rows of the users that it works on at once.
 struct Layout {
   int64_t pitch;  ///< words from row to row, more than a row's slots; odd, for the banks
   int64_t group;  ///< users at once

@@ -39,7 +39,7 @@ namespace {
 constexpr size_t kStackBytes = 256 * 1024;
 constexpr size_t kGuardBytes = 4096;
 
-/// What precedes a token's release is ordered before what follows its acquire.
+/// Token of an order: all before its release is ordered before all after its acquire.
 struct alignas(8) Token {};
 void acquire(Token* token) {
   if (__tsan_acquire != nullptr) __tsan_acquire(token);

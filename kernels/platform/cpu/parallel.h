@@ -28,7 +28,7 @@ inline int64_t chunks_for(int64_t units, int64_t elements) {
 void run_chunks(int64_t chunks, void (*run)(const void* context, int64_t chunk),
                 const void* context);
 
-/// Whether the calling thread is within a chunk.
+/// Tells whether the calling thread is within a chunk.
 bool within_chunk();
 
 /// Calls f(unit) for unit in [0, units), each costing about `elements` scalar operations; adjacent

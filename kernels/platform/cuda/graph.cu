@@ -48,7 +48,7 @@ struct Capture {
   }
 };
 
-/// Whether the executable graph has taken the capture's launches over.
+/// Tells whether the executable graph has taken the capture's launches over.
 bool update(cudaGraphExec_t executable, const Capture& capture) {
   cudaGraphExecUpdateResultInfo info;
   if (cudaGraphExecUpdate(executable, capture.graph, &info) == cudaSuccess) return true;

@@ -1,4 +1,4 @@
-// What can be wrong with files that a run is given: a message, exit code 1, nothing half-written.
+// Faults in the files that a run is given: a message, exit code 1, nothing half-written.
 
 #include <unistd.h>
 

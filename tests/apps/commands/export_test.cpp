@@ -1,4 +1,4 @@
-// What derrd export writes: vectors, ids, lists, the model of a checkpoint.
+// Files of derrd export: vectors, ids, lists, the model of a checkpoint.
 
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// What comes out of a model: recommendations and evaluations, on easy and on odd data sets.
+// Results of a model: recommendations and evaluations, on easy and on odd data sets.
 
 #include <fmt/format.h>
 

@@ -10,9 +10,9 @@
 
 namespace derrd::test {
 
-/// Whether an event of this probability may have come `count` times in n independent trials: within
-/// 4.5 standard deviations, which a correct sampler leaves for one seed in 150,000. Tests have
-/// fixed seeds.
+/// Tells whether an event of this probability may have come `count` times in n independent trials:
+/// within 4.5 standard deviations, which a correct sampler leaves for one seed in 150,000. Tests
+/// have fixed seeds.
 inline ::testing::AssertionResult plausible(int64_t count, int64_t n, double probability) {
   const double expected = static_cast<double>(n) * probability;
   const double deviation = std::sqrt(expected * (1 - probability));

@@ -74,7 +74,7 @@ TEST(LeaveOneOut, MatchesOracleOnEdgeShapes) {
   for (const int64_t users : kEdgeSizes) Case(users, 30, 4, 10).expect_as_oracle();
 }
 
-// The same ranks from scores that come from elsewhere.
+// Ranks of scores that come from elsewhere equal these.
 TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
   for (const int64_t candidates : {0, 1, 31, 32, 33, 257}) {
     Case c(9, 40, 6, candidates);

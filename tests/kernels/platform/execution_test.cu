@@ -26,7 +26,7 @@ __global__ void lanes_kernel(Vector<int32_t> lanes) {
   }
 }
 
-/// What every lane got from the collectives, [units, lanes].
+/// Values that every lane got from the collectives, [units, lanes].
 struct Collected {
   Matrix<int32_t> lanes, sum, greatest, least, inclusive, inclusive_greatest, exclusive, shuffled;
   Matrix<uint32_t> ballot;

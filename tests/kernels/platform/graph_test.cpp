@@ -13,7 +13,8 @@
 namespace derrd::test::graph_test {
 namespace {
 
-/// Whether the executor keeps launches with their arguments, as a CUDA graph does; else the calls.
+/// Tells whether the executor keeps launches with their arguments, as a CUDA graph does; else the
+/// calls.
 bool keeps_arguments() { return device_info().executor != "cpu"; }
 
 /// Something to count with.

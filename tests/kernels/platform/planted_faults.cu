@@ -138,7 +138,7 @@ __global__ void uninitialised_shared_kernel(bool fault) {
   sums[2] += 1;
 }
 
-/// What the block of an earlier launch left in shared memory.
+/// Reads what the block of an earlier launch left in shared memory.
 __global__ void stale_shared_kernel(bool write) {
   __shared__ SharedArray<int32_t, 4> numbers;
   if (cg::this_thread_block().thread_rank() != 0) return;
