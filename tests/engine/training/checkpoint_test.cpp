@@ -45,9 +45,7 @@ TEST_F(CheckpointTest, ComesBackExactly) {
   EXPECT_EQ(c.best_values, original_.best_values);
 }
 
-TEST_F(CheckpointTest, RejectsAnotherRun) {
-  EXPECT_THROW(load_checkpoint(path_, "run B"), Error);
-}
+TEST_F(CheckpointTest, RejectsAnotherRun) { EXPECT_THROW(load_checkpoint(path_, "run B"), Error); }
 
 TEST_F(CheckpointTest, EveryFlippedByteOfTheTensorsIsNoticed) {
   const std::string bytes = read_text(path_);
