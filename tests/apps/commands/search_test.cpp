@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -129,7 +130,9 @@ bool kill_a_point(const std::string& work) {
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const std::string line = read_text((entry.path() / "cmdline").string());
+    std::ifstream file(entry.path() / "cmdline");
+    std::string line;
+    std::getline(file, line);  // nothing, if the process ends meanwhile
     if (line.starts_with(std::string("derrd\0distill", 13)) &&
         line.find(work + "/citeulike.bpr.rrd.") != std::string::npos) {
       return ::kill(std::stoi(name), SIGKILL) == 0;

@@ -119,7 +119,8 @@ TEST_F(Neumf, EvaluationAndRecommendationsAgreeWithTraining) {
     // A selection of users is scored as everybody is.
     const auto items_of = [](const std::string& line) {
       std::vector<int64_t> items;
-      for (const auto& entry : nlohmann::json::parse(line)["items"]) {
+      const auto record = nlohmann::json::parse(line);
+      for (const auto& entry : record["items"]) {
         items.push_back(entry["item"].get<int64_t>());
       }
       return items;
