@@ -182,17 +182,19 @@ TEST(ItemScores, AreTheScoresOfSlots) {
 TEST(ItemScores, RejectsBadShapes) {
   const Problem p(3, 4, 2, 5, {0});
   const Guarded<float> score(15);
-  const auto call = [&](int64_t rows, int64_t items, int64_t cols) {
+  const auto call = [&](int64_t rows, int64_t lists, int64_t items, int64_t cols) {
     SlotScoresCall inputs = p.call();
+    inputs.batch.samples.rows = lists;
     inputs.batch.samples.cols = items;
     inputs.other_embedding.cols = cols;
     item_scores(score.matrix(rows, 5), inputs.anchor_embedding, inputs.other_embedding,
                 inputs.batch.samples, stream());
   };
-  EXPECT_NO_THROW(call(3, 5, 2));
-  EXPECT_THROW(call(2, 5, 2), std::invalid_argument);
-  EXPECT_THROW(call(3, 4, 2), std::invalid_argument);
-  EXPECT_THROW(call(3, 5, 1), std::invalid_argument);
+  EXPECT_NO_THROW(call(3, 3, 5, 2));
+  EXPECT_THROW(call(2, 3, 5, 2), std::invalid_argument);
+  EXPECT_THROW(call(3, 3, 4, 2), std::invalid_argument);
+  EXPECT_THROW(call(3, 2, 5, 2), std::invalid_argument);
+  EXPECT_THROW(call(3, 3, 5, 1), std::invalid_argument);
 }
 
 }  // namespace
