@@ -1,0 +1,177 @@
+#pragma once
+
+// What the runtime knows: modules and kernels, streams whose work waits until somebody has to see
+// it, captures, errors.
+
+#include <cuda_runtime_api.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "tests/ptx_executor/machine.h"
+
+namespace ptxe {
+
+/// Of a program's file: PTX that is parsed when a kernel of it is first asked for.
+struct Binary {
+  const void* data = nullptr;
+  std::unique_ptr<Module> module;
+  std::map<std::string, uint64_t> variables;
+};
+
+/// A __global__ function.
+struct Entry {
+  Binary* binary = nullptr;
+  std::string name;
+  std::unique_ptr<Kernel> kernel;
+  int dynamic_shared_limit = -1;  ///< set by cudaFuncSetAttribute
+  int registers = 0;
+};
+
+struct DeviceVariable {
+  Binary* binary = nullptr;
+  std::string name;
+  size_t size = 0;
+};
+
+/// Done when the operation that carries it has run.
+struct Marker {
+  CUstream_st* stream = nullptr;
+  bool done = false;
+  double milliseconds = 0;
+};
+
+struct Operation {
+  std::function<void()> work;
+  std::vector<std::shared_ptr<Marker>> after;
+  std::shared_ptr<Marker> marker;
+};
+
+struct Capture {
+  CUgraph_st* graph = nullptr;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread;
+  bool invalid = false;
+  CUstream_st* origin = nullptr;
+  std::vector<CUstream_st*> streams;
+  unsigned long long id = 0;
+};
+
+}  // namespace ptxe
+
+struct CUstream_st {
+  bool blocking = true;
+  int priority = 0;
+  std::deque<ptxe::Operation> pending;
+  std::shared_ptr<ptxe::Capture> capture;
+  bool running = false;
+};
+
+struct CUevent_st {
+  unsigned flags = 0;
+  std::shared_ptr<ptxe::Marker> marker;    ///< null: never recorded
+  std::shared_ptr<ptxe::Capture> capture;  ///< recorded in one
+};
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> nodes;  ///< in an order that all dependencies allow
+};
+struct CUgraphExec_st {
+  std::vector<std::function<void()>> nodes;
+};
+
+namespace ptxe {
+
+class Context {
+ public:
+  static Context& instance();
+
+  std::recursive_mutex mutex;
+
+  // ---- programs
+  Binary* add_binary(const void* data);
+  void remove_binary(Binary* binary);
+  void add_function(Binary* binary, const void* host, const char* name);
+  void add_variable(Binary* binary, const void* host, const char* name, size_t size);
+  Entry* entry(const void* host);
+  DeviceVariable* variable(const void* host);
+  /// @throws Fault, PtxError
+  const Kernel& kernel(Entry& entry);
+  void load(Binary& binary);
+  uint64_t variable_address(const DeviceVariable& variable);
+
+  // ---- streams
+  CUstream_st* stream(cudaStream_t handle);  ///< the legacy one for 0; null if unknown
+  cudaStream_t create_stream(bool blocking, int priority);
+  void destroy_stream(CUstream_st* stream);
+  /// Queues work, or adds it to the graph that the stream captures.
+  cudaError_t submit(CUstream_st* stream, std::function<void()> work,
+                     std::shared_ptr<Marker>* marker = nullptr);
+  cudaError_t submit_wait(CUstream_st* stream, const CUevent_st& event);
+  void finish(CUstream_st* stream);
+  void finish(const std::shared_ptr<Marker>& marker);
+  void finish_all();
+
+  // ---- captures
+  cudaError_t begin_capture(CUstream_st* stream, cudaStreamCaptureMode mode);
+  cudaError_t end_capture(CUstream_st* stream, cudaGraph_t* graph);
+  /// An error, and invalid captures, if a call that may wait is not allowed now.
+  cudaError_t unsafe_call(const char* name);
+  /// The same for calls that wait for a stream or an event that is captured.
+  cudaError_t captured(CUstream_st* stream, const char* name);
+  bool any_capture() const;
+
+  // ---- errors
+  cudaError_t sticky = cudaSuccess;
+  void fail(const Fault& fault);
+
+  // ---- launches
+  cudaError_t launch(Entry& entry, Dim grid, Dim block, void** arguments, size_t dynamic_shared,
+                     CUstream_st* stream);
+  void count(const Launch& launch, const Counters& counters);
+  void write_profile();
+  int registers_of(const Entry& entry, const Kernel& kernel);
+
+  void say(const std::string& text);
+
+ private:
+  Context();
+  void run_front(CUstream_st* stream);
+  void invalidate(Capture& capture);
+
+  struct Profile {
+    uint64_t launches = 0;
+    Dim grid;
+    Dim block;
+    uint32_t dynamic_shared = 0;
+    int64_t static_shared = 0;
+    double seconds = 0;
+    Counters counters;
+  };
+  std::vector<std::unique_ptr<Binary>> binaries_;
+  std::unordered_map<const void*, std::unique_ptr<Entry>> entries_;
+  std::unordered_map<const void*, std::unique_ptr<DeviceVariable>> variables_;
+  CUstream_st legacy_;
+  std::vector<std::unique_ptr<CUstream_st>> streams_;
+  std::vector<std::shared_ptr<Capture>> captures_;
+  unsigned long long capture_ids_ = 0;
+  std::map<std::string, Profile> profile_;
+  std::map<std::string, int> registers_;
+  bool registers_read_ = false;
+};
+
+/// Copies that the caller has checked. Device sides are device addresses.
+void copy_bytes(void* to, const void* from, size_t bytes);
+/// Whether [pointer, pointer + bytes) lies in one live allocation of the device.
+bool on_device(const void* pointer, size_t bytes);
+/// Keeps the error for cudaGetLastError.
+cudaError_t note(cudaError_t error);
+
+}  // namespace ptxe

@@ -1,0 +1,903 @@
+// Loads, stores and atomics, each checked: inside a live allocation or the block's shared memory,
+// aligned, and of shared memory only what the block has written.
+
+#include <immintrin.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
+
+#include "tests/ptx_executor/machine.h"
+
+namespace ptxe {
+
+namespace {
+
+constexpr int kIllegalAddress = 700;
+constexpr int kMisalignedAddress = 716;
+
+constexpr uint8_t kWideAddress = 1;  // Instruction::flags: the address register has 64 bits
+constexpr uint8_t kUniform = 4;      // the address is the displacement, for all lanes
+constexpr uint8_t kStrong = 2;  // the access is volatile, relaxed or the like: it may meet atomics
+
+template <int kSize>
+using Word = std::conditional_t<
+    kSize == 1, uint8_t,
+    std::conditional_t<kSize == 2, uint16_t, std::conditional_t<kSize == 4, uint32_t, uint64_t>>>;
+
+template <int kWidth>
+struct alignas(kWidth) Chunk {
+  uint8_t bytes[kWidth];
+};
+
+/// One access of its width: a 16-byte one of a status and its value does not tear.
+template <int kWidth>
+Chunk<kWidth> read_chunk(const std::byte* from) {
+  Chunk<kWidth> chunk;
+  if constexpr (kWidth == 16)
+    _mm_store_si128(reinterpret_cast<__m128i*>(chunk.bytes),
+                    _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  else
+    std::memcpy(chunk.bytes, from, kWidth);
+  return chunk;
+}
+template <int kWidth>
+void write_chunk(std::byte* to, const Chunk<kWidth>& chunk) {
+  if constexpr (kWidth == 16)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm_load_si128(reinterpret_cast<const __m128i*>(chunk.bytes)));
+  else
+    std::memcpy(to, chunk.bytes, kWidth);
+}
+
+const char* verb(bool writes) { return writes ? "write" : "read"; }
+
+[[noreturn]] __attribute__((noinline, cold)) void misaligned(Warp& w, const Instruction& i,
+                                                             int lane, uint64_t address,
+                                                             uint32_t width, const char* space,
+                                                             bool writes) {
+  w.fault(i, lane, kMisalignedAddress,
+          std::string("misaligned ") + space + " " + verb(writes) + " of " + std::to_string(width) +
+              " bytes at " +
+              (DeviceMemory::is_device(address) ? DeviceMemory::instance().describe(address)
+                                                : std::to_string(address)));
+}
+
+// ---------------------------------------------------------------- counting
+
+void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
+                  bool writes) {
+  Counters& c = w.block->worker().counters;
+  uint64_t sectors[kLanes];
+  int n = 0;
+  for (Mask rest = m; rest != 0; rest &= rest - 1)
+    sectors[n++] = (addresses[std::countr_zero(rest)] + displacement) >> 5;
+  std::sort(sectors, sectors + n);
+  const auto distinct = static_cast<uint64_t>(std::unique(sectors, sectors + n) - sectors);
+  const uint64_t bytes = static_cast<uint64_t>(std::popcount(m)) * width;
+  if (writes) {
+    ++c.global_stores;
+    c.store_sectors += distinct;
+    c.store_bytes += bytes;
+  } else {
+    ++c.global_loads;
+    c.load_sectors += distinct;
+    c.load_bytes += bytes;
+  }
+}
+
+/// 32 banks of 4 bytes; wider accesses are served by half or a quarter of the warp at a time.
+void count_shared(Warp& w, Mask m, const uint32_t* offsets, uint32_t width) {
+  Counters& c = w.block->worker().counters;
+  ++c.shared_requests;
+  const int lanes = width <= 4 ? 32 : width <= 8 ? 16 : 8;
+  for (int first = 0; first < kLanes; first += lanes) {
+    uint32_t words[kLanes * 4];
+    int n = 0;
+    for (int l = first; l < first + lanes; ++l) {
+      if (((m >> l) & 1) == 0) continue;
+      for (uint32_t k = 0; k < std::max(width, 4u); k += 4) words[n++] = (offsets[l] + k) / 4;
+    }
+    if (n == 0) continue;
+    std::sort(words, words + n);
+    n = static_cast<int>(std::unique(words, words + n) - words);
+    uint32_t per_bank[32] = {};
+    for (int k = 0; k < n; ++k) ++per_bank[words[k] % 32];
+    c.shared_conflicts += *std::max_element(per_bank, per_bank + 32) - 1;
+  }
+}
+
+// ---------------------------------------------------------------- races
+
+constexpr uint32_t kAtomicThread = 0x8000'0000;
+
+__attribute__((noinline)) void check_race(Warp& w, const Instruction& i, int lane, uint32_t offset,
+                                          uint32_t width, bool writes, bool atomic, bool changes) {
+  Block& block = *w.block;
+  const uint32_t thread =
+      static_cast<uint32_t>(w.index * kLanes + lane) | (atomic ? kAtomicThread : 0);
+  for (uint32_t word = offset / 4; word <= (offset + width - 1) / 4; ++word) {
+    Block::Access& write = block.last_write[word];
+    Block::Access& read = block.last_read[word];
+    const auto races = [&](const Block::Access& other) {
+      if (other.block_epoch != block.epoch) return false;
+      if (other.thread == thread && !other.many) return false;
+      if (atomic && (other.thread & kAtomicThread) != 0) return false;
+      const uint32_t other_warp = (other.thread & ~kAtomicThread) / kLanes;
+      return other.many || other_warp != static_cast<uint32_t>(w.index) ||
+             other.warp_epoch == w.epoch;
+    };
+    const bool with_write = races(write) && (!writes || changes);
+    const bool with_read = writes && changes && races(read);
+    if ((with_write || with_read) && width >= 4 && !is_toolkit_source(w, i)) {
+      const Block::Access& other = with_write ? write : read;
+      report_finding(w, i, lane, "race",
+                     std::string(verb(writes)) + "s shared byte " + std::to_string(offset) +
+                         " that " +
+                         (other.many ? std::string("several threads")
+                                     : "thread " + std::to_string(other.thread & ~kAtomicThread)) +
+                         (with_write ? " wrote" : " read") + " with no barrier in between");
+    }
+    if (writes) {
+      write = {block.epoch, w.epoch, thread, false};
+    } else if (read.block_epoch == block.epoch && (read.thread != thread)) {
+      const bool same_warp = read.thread / kLanes == thread / kLanes;
+      if (!same_warp) read.many = true;
+      read.thread = thread;
+      read.warp_epoch = w.epoch;
+    } else {
+      read = {block.epoch, w.epoch, thread, read.block_epoch == block.epoch && read.many};
+    }
+  }
+}
+
+// ---------------------------------------------------------------- global memory's shadow
+
+constexpr uint64_t kShadowWritten = 0x2800'0000'0000;   // a byte per byte of the device's range
+constexpr uint64_t kShadowAccesses = 0x3000'0000'0000;  // 32 bytes per 4 of them
+
+struct GlobalAccess {
+  uint32_t launch = 0;
+  uint32_t block = 0;
+  uint32_t epochs = 0;  ///< of the block and of the warp
+  uint32_t thread = 0;  ///< with kAtomicThread
+};
+struct GlobalWord {
+  GlobalAccess write;
+  GlobalAccess read;
+};
+
+void map_shadow() {
+  static const bool mapped = [] {
+    const auto map = [](uint64_t begin, uint64_t bytes) {
+      return mmap(reinterpret_cast<void*>(begin), bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+                  0) != MAP_FAILED;
+    };
+    if (!map(kShadowWritten, kDeviceRange) || !map(kShadowAccesses, 8 * kDeviceRange)) {
+      std::fprintf(stderr, "ptx-executor: no room for the shadow of global memory\n");
+      std::abort();
+    }
+    return true;
+  }();
+  (void)mapped;
+}
+uint8_t* shadow_written(uint64_t address) {
+  return reinterpret_cast<uint8_t*>(kShadowWritten + (address - kDeviceBase));
+}
+GlobalWord& shadow_word(uint64_t address) {
+  return *reinterpret_cast<GlobalWord*>(kShadowAccesses +
+                                        (address - kDeviceBase) / 4 * sizeof(GlobalWord));
+}
+
+uint32_t current_launch = 0;
+
+__attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, int lane,
+                                                 uint64_t address, uint32_t width, bool writes,
+                                                 bool strong, bool changes) {
+  const Block& block = *w.block;
+  if (!writes || strong) {
+    const uint64_t first = written::first_unwritten(address, width);
+    if (first != address + width && !is_toolkit_source(w, i)) {
+      const Allocation* allocation = DeviceMemory::instance().find(address, width);
+      report_finding(w, i, lane, "uninitialised",
+                     "reads byte " + std::to_string(first - allocation->begin) + " of " +
+                         allocation->name + " of " + std::to_string(allocation->size) +
+                         " bytes, which nobody has written");
+    }
+  }
+  if (writes) written::mark(address, width);
+  const auto thread = static_cast<uint32_t>(w.index * kLanes + lane) | (strong ? kAtomicThread : 0);
+  const uint32_t epochs = block.epoch << 12 | (w.epoch & 0xFFF);
+  const auto number = static_cast<uint32_t>(block.number);
+  for (uint64_t at = address / 4 * 4; at < address + width; at += 4) {
+    GlobalWord& word = shadow_word(at);
+    const auto races = [&](const GlobalAccess& other) {
+      if (other.launch != current_launch) return false;
+      if (strong && (other.thread & kAtomicThread) != 0) return false;
+      if (other.block != number) return true;
+      if ((other.thread & ~kAtomicThread) == (thread & ~kAtomicThread)) return false;
+      if (other.epochs >> 12 != block.epoch) return false;
+      return (other.thread & ~kAtomicThread) / kLanes != static_cast<uint32_t>(w.index) ||
+             (other.epochs & 0xFFF) == (w.epoch & 0xFFF);
+    };
+    const bool with_write = races(word.write) && (!writes || changes);
+    const bool with_read = writes && changes && races(word.read);
+    if ((with_write || with_read) && width >= 4 && !is_toolkit_source(w, i)) {
+      const GlobalAccess& other = with_write ? word.write : word.read;
+      report_finding(w, i, lane, "race",
+                     std::string(verb(writes)) + "s global " +
+                         DeviceMemory::instance().describe(at) + ", which thread " +
+                         std::to_string(other.thread & ~kAtomicThread) + " of block " +
+                         std::to_string(other.block) + (with_write ? " wrote" : " read") +
+                         " in the same launch, and nothing orders the two");
+    }
+    (writes ? word.write : word.read) = {current_launch, number, epochs, thread};
+  }
+}
+
+/// `strong`: atomics, and volatile or relaxed accesses, which may meet each other.
+template <int kWidth>
+void check_global_lanes(Warp& w, const Instruction& i, Mask m, const uint64_t* addresses,
+                        int64_t displacement, bool writes, bool strong, Mask changes) {
+  for (; m != 0; m &= m - 1) {
+    const int l = std::countr_zero(m);
+    check_global_lane(w, i, l, addresses[l] + static_cast<uint64_t>(displacement), kWidth, writes,
+                      strong, ((changes >> l) & 1) != 0);
+  }
+}
+
+// ---------------------------------------------------------------- addresses
+
+__attribute__((noinline)) void find_range(Warp& w, const Instruction& i, int lane, uint64_t address,
+                                          uint32_t width, bool writes, CachedRange& range) {
+  const Allocation* allocation = DeviceMemory::instance().find(address, width);
+  if (allocation == nullptr) {
+    w.fault(i, lane, kIllegalAddress,
+            std::string("global ") + verb(writes) + " of " + std::to_string(width) + " bytes at " +
+                DeviceMemory::instance().describe(address));
+  }
+  range = {allocation->begin, allocation->size};
+}
+
+/// Checks the global accesses of the lanes.
+template <int kWidth>
+inline void check_global(Warp& w, const Instruction& i, Mask m, const uint64_t* addresses,
+                         int64_t displacement, bool writes) {
+  CachedRange& range = w.block->worker().ranges[static_cast<size_t>(w.number_of(i))];
+  const uint64_t begin = range.begin;
+  const uint64_t room = range.size < kWidth ? 0 : range.size - kWidth;
+  Mask bad = 0;
+  for (int l = 0; l < kLanes; ++l) {
+    const uint64_t address = addresses[l] + static_cast<uint64_t>(displacement);
+    const bool fails = (address - begin > room) | ((address & (kWidth - 1)) != 0);
+    bad |= fails ? Mask{1} << l : 0;
+  }
+  bad &= m;
+  if (range.size < kWidth) bad = m;
+  for (; bad != 0; bad &= bad - 1) [[unlikely]] {
+      const int l = std::countr_zero(bad);
+      const uint64_t address = addresses[l] + static_cast<uint64_t>(displacement);
+      if ((address & (kWidth - 1)) != 0) misaligned(w, i, l, address, kWidth, "global", writes);
+      if (address - range.begin > range.size - kWidth || range.size < kWidth)
+        find_range(w, i, l, address, kWidth, writes, range);
+    }
+  if (Options::get().profile) count_global(w, m, addresses, displacement, kWidth, writes);
+}
+
+__attribute__((noinline, cold)) void outside_shared(Warp& w, const Instruction& i, int lane,
+                                                    uint64_t offset, uint32_t width, bool writes) {
+  if (offset % width != 0 && (width & (width - 1)) == 0)
+    misaligned(w, i, lane, offset, width, "shared", writes);
+  w.fault(i, lane, kIllegalAddress,
+          std::string("shared ") + verb(writes) + " of " + std::to_string(width) + " bytes at " +
+              std::to_string(static_cast<int64_t>(offset)) + ", and the block has " +
+              std::to_string(w.block->shared_bytes) + " bytes of shared memory");
+}
+
+__attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, int lane,
+                                               uint32_t offset, uint32_t width) {
+  if (!Options::get().initcheck || is_toolkit_source(w, i)) return;
+  uint32_t first = offset;
+  while (first < offset + width && w.block->written[first] != 0) ++first;
+  report_finding(
+      w, i, lane, "uninitialised",
+      "reads shared byte " + std::to_string(first) + ", which the block has not written");
+}
+
+/// The lanes' offsets into shared memory.
+inline void shared_offsets(const Warp& w, const Instruction& i, uint64_t (&offsets)[kLanes]) {
+  if ((i.flags & kWideAddress) != 0) {
+    const auto* a = w.cells<uint64_t>(i.a);
+    for (int l = 0; l < kLanes; ++l) offsets[l] = a[l] + static_cast<uint64_t>(i.value);
+  } else {
+    const auto* a = w.cells<uint32_t>(i.a);
+    for (int l = 0; l < kLanes; ++l) offsets[l] = a[l] + static_cast<uint32_t>(i.value);
+  }
+}
+
+void after_shared(Warp& w, const Instruction& i, Mask m, const uint64_t (&offsets)[kLanes],
+                  uint32_t width, bool writes, bool atomic, Mask changes) {
+  if (Options::get().racecheck) {
+    for (Mask rest = m; rest != 0; rest &= rest - 1) {
+      const int l = std::countr_zero(rest);
+      check_race(w, i, l, static_cast<uint32_t>(offsets[l]), width, writes, atomic,
+                 ((changes >> l) & 1) != 0);
+    }
+  }
+  if (Options::get().profile) {
+    uint32_t narrow[kLanes];
+    for (int l = 0; l < kLanes; ++l) narrow[l] = static_cast<uint32_t>(offsets[l]);
+    count_shared(w, m, narrow, width);
+  }
+}
+
+template <int kWidth>
+inline void check_shared(Warp& w, const Instruction& i, Mask m, const uint64_t (&offsets)[kLanes],
+                         bool writes) {
+  const auto size = static_cast<uint64_t>(w.block->shared_bytes);
+  const uint64_t room = size < kWidth ? 0 : size - kWidth;
+  Mask bad = 0;
+  for (int l = 0; l < kLanes; ++l) {
+    const bool fails = (offsets[l] > room) | ((offsets[l] & (kWidth - 1)) != 0);
+    bad |= fails ? Mask{1} << l : 0;
+  }
+  if (size < kWidth) bad = kAllLanes;
+  if ((bad & m) != 0) [[unlikely]] {
+    const int l = std::countr_zero(bad & m);
+    outside_shared(w, i, l, offsets[l], kWidth, writes);
+  }
+}
+
+// ---------------------------------------------------------------- loads
+
+template <int kSize, bool kSigned, class Register, int kCount>
+struct Load {
+  static constexpr int kWidth = kSize * kCount;
+
+  static Register element(const Chunk<kWidth>& chunk, int k) {
+    Word<kSize> word;
+    std::memcpy(&word, chunk.bytes + k * kSize, kSize);
+    if constexpr (kSigned)
+      return static_cast<Register>(static_cast<std::make_signed_t<Register>>(
+          static_cast<std::make_signed_t<Word<kSize>>>(word)));
+    else
+      return static_cast<Register>(word);
+  }
+  static void take(Warp& w, const Instruction& i, int l, const std::byte* from) {
+    const Chunk<kWidth> chunk = read_chunk<kWidth>(from);
+    for (int k = 0; k < kCount; ++k)
+      w.cells<Register>(kCount == 1 ? i.d : i.list[k])[l] = element(chunk, k);
+  }
+  template <class Address>
+  static inline __attribute__((always_inline)) void all(Warp& w, const Instruction& i, Mask m,
+                                                        Address address) {
+    if (m == kAllLanes) {
+      for (int l = 0; l < kLanes; ++l) take(w, i, l, address(l));
+    } else {
+      for (; m != 0; m &= m - 1) {
+        const int l = std::countr_zero(m);
+        take(w, i, l, address(l));
+      }
+    }
+  }
+
+  static void global(Warp& w, const Instruction& i, Mask m) {
+    const auto* a = w.cells<uint64_t>(i.a);
+    check_global<kWidth>(w, i, m, a, i.value, false);
+    uint64_t addresses[kLanes];  // the destination may be the address register
+    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
+    if (Options::get().globalcheck) [[unlikely]] {
+      // A strong load reads; for the check of unwritten bytes it is as any other.
+      check_global_lanes<kWidth>(w, i, m, addresses, 0, false, (i.flags & kStrong) != 0, 0);
+    }
+    all(w, i, m, [&](int l) { return DeviceMemory::bytes(addresses[l]); });
+  }
+  static void shared(Warp& w, const Instruction& i, Mask m) {
+    uint64_t offsets[kLanes];
+    shared_offsets(w, i, offsets);
+    check_shared<kWidth>(w, i, m, offsets, false);
+    const std::byte* bytes = w.block->shared;
+    const uint8_t* written = w.block->written;
+    bool known = true;
+    all(w, i, m, [&](int l) {
+      Chunk<kWidth> flags;
+      std::memcpy(flags.bytes, written + offsets[l], kWidth);
+      for (int k = 0; k < kWidth; ++k) known &= flags.bytes[k] != 0;
+      return bytes + offsets[l];
+    });
+    if (!known) [[unlikely]] {
+      for (Mask rest = m; rest != 0; rest &= rest - 1) {
+        const int l = std::countr_zero(rest);
+        if (std::find(written + offsets[l], written + offsets[l] + kWidth, 0) !=
+            written + offsets[l] + kWidth) {
+          unwritten(w, i, l, static_cast<uint32_t>(offsets[l]), kWidth);
+          break;
+        }
+      }
+    }
+    after_shared(w, i, m, offsets, kWidth, false, false, 0);
+  }
+  static void local(Warp& w, const Instruction& i, Mask m) {
+    uint64_t offsets[kLanes];
+    shared_offsets(w, i, offsets);
+    all(w, i, m,
+        [&](int l) { return lane_bytes(w, i, Space::local, offsets[l], kWidth, l, false); });
+  }
+  static void param(Warp& w, const Instruction& i, Mask m) {
+    if ((i.flags & kUniform) != 0) {
+      const Chunk<kWidth> chunk = read_chunk<kWidth>(
+          lane_bytes(w, i, Space::param, static_cast<uint64_t>(i.value), kWidth, 0, false));
+      for (int k = 0; k < kCount; ++k) {
+        Register* d = w.cells<Register>(kCount == 1 ? i.d : i.list[k]);
+        const Register value = element(chunk, k);
+        for (int l = 0; l < kLanes; ++l) d[l] = (m >> l) & 1 ? value : d[l];
+      }
+      return;
+    }
+    uint64_t offsets[kLanes];
+    shared_offsets(w, i, offsets);
+    all(w, i, m,
+        [&](int l) { return lane_bytes(w, i, Space::param, offsets[l], kWidth, l, false); });
+  }
+  static void generic(Warp& w, const Instruction& i, Mask m) {
+    const auto* a = w.cells<uint64_t>(i.a);
+    Mask device = 0;
+    for (int l = 0; l < kLanes; ++l)
+      device |= DeviceMemory::is_device(a[l] + static_cast<uint64_t>(i.value)) ? Mask{1} << l : 0;
+    if ((m & ~device) == 0) return global(w, i, m);
+    uint64_t addresses[kLanes];
+    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
+    all(w, i, m,
+        [&](int l) { return lane_bytes(w, i, Space::generic, addresses[l], kWidth, l, false); });
+  }
+  static Handler of(Space space) {
+    switch (space) {
+      case Space::global:
+      case Space::constant:
+        return global;
+      case Space::shared:
+        return shared;
+      case Space::local:
+        return local;
+      case Space::param:
+        return param;
+      default:
+        return generic;
+    }
+  }
+};
+
+template <int kSize, class Register, int kCount>
+struct Store {
+  static constexpr int kWidth = kSize * kCount;
+
+  static Chunk<kWidth> collect(Warp& w, const Instruction& i, int l) {
+    Chunk<kWidth> chunk;
+    for (int k = 0; k < kCount; ++k) {
+      const auto word =
+          static_cast<Word<kSize>>(w.cells<Register>(kCount == 1 ? i.b : i.list[k])[l]);
+      std::memcpy(chunk.bytes + k * kSize, &word, kSize);
+    }
+    return chunk;
+  }
+  template <class Address>
+  static inline __attribute__((always_inline)) void all(Warp& w, const Instruction& i, Mask m,
+                                                        Address address) {
+    if (m == kAllLanes) {
+      for (int l = 0; l < kLanes; ++l) write_chunk<kWidth>(address(l), collect(w, i, l));
+    } else {
+      for (; m != 0; m &= m - 1) {
+        const int l = std::countr_zero(m);
+        write_chunk<kWidth>(address(l), collect(w, i, l));
+      }
+    }
+  }
+
+  static void global(Warp& w, const Instruction& i, Mask m) {
+    const auto* a = w.cells<uint64_t>(i.a);
+    check_global<kWidth>(w, i, m, a, i.value, true);
+    if (Options::get().globalcheck) [[unlikely]] {
+      for (Mask rest = m; rest != 0; rest &= rest - 1) {
+        const int l = std::countr_zero(rest);
+        const uint64_t address = a[l] + static_cast<uint64_t>(i.value);
+        const Chunk<kWidth> chunk = collect(w, i, l);
+        const bool changes = std::memcmp(DeviceMemory::bytes(address), chunk.bytes, kWidth) != 0;
+        check_global_lane(w, i, l, address, kWidth, true, false,
+                          changes && (i.flags & kStrong) == 0);
+      }
+    }
+    all(w, i, m, [&](int l) { return DeviceMemory::bytes(a[l] + static_cast<uint64_t>(i.value)); });
+  }
+  static void shared(Warp& w, const Instruction& i, Mask m) {
+    uint64_t offsets[kLanes];
+    shared_offsets(w, i, offsets);
+    check_shared<kWidth>(w, i, m, offsets, true);
+    std::byte* bytes = w.block->shared;
+    uint8_t* written = w.block->written;
+    Mask changes = kAllLanes;
+    if (Options::get().racecheck) {  // who stores what is there already disturbs nobody
+      for (Mask rest = m; rest != 0; rest &= rest - 1) {
+        const int l = std::countr_zero(rest);
+        const Chunk<kWidth> chunk = collect(w, i, l);
+        if (std::memcmp(bytes + offsets[l], chunk.bytes, kWidth) == 0 && written[offsets[l]] != 0)
+          changes &= ~(Mask{1} << l);
+        write_chunk<kWidth>(bytes + offsets[l], chunk);
+        std::memset(written + offsets[l], 1, kWidth);
+      }
+    } else {
+      all(w, i, m, [&](int l) {
+        std::memset(written + offsets[l], 1, kWidth);
+        return bytes + offsets[l];
+      });
+    }
+    after_shared(w, i, m, offsets, kWidth, true, false, changes);
+  }
+  static void local(Warp& w, const Instruction& i, Mask m) {
+    uint64_t offsets[kLanes];
+    shared_offsets(w, i, offsets);
+    all(w, i, m,
+        [&](int l) { return lane_bytes(w, i, Space::local, offsets[l], kWidth, l, true); });
+  }
+  static void generic(Warp& w, const Instruction& i, Mask m) {
+    const auto* a = w.cells<uint64_t>(i.a);
+    Mask device = 0;
+    for (int l = 0; l < kLanes; ++l)
+      device |= DeviceMemory::is_device(a[l] + static_cast<uint64_t>(i.value)) ? Mask{1} << l : 0;
+    if ((m & ~device) == 0) return global(w, i, m);
+    all(w, i, m, [&](int l) {
+      return lane_bytes(w, i, Space::generic, a[l] + static_cast<uint64_t>(i.value), kWidth, l,
+                        true);
+    });
+  }
+  static Handler of(Space space) {
+    switch (space) {
+      case Space::global:
+        return global;
+      case Space::shared:
+        return shared;
+      case Space::local:
+      case Space::param:
+        return local;
+      case Space::generic:
+        return generic;
+      default:
+        return nullptr;
+    }
+  }
+};
+
+template <int kSize, class Register, int kCount>
+Handler load_signed(Space space, bool sign_extend) {
+  if constexpr (kSize < static_cast<int>(sizeof(Register))) {
+    if (sign_extend) return Load<kSize, true, Register, kCount>::of(space);
+  }
+  return Load<kSize, false, Register, kCount>::of(space);
+}
+template <int kSize, int kCount>
+Handler load_register(Space space, bool sign_extend, int register_bytes) {
+  if constexpr (kSize <= 4) {
+    if (register_bytes == 4) return load_signed<kSize, uint32_t, kCount>(space, sign_extend);
+  }
+  return register_bytes == 8 ? load_signed<kSize, uint64_t, kCount>(space, sign_extend) : nullptr;
+}
+template <int kSize, int kCount>
+Handler store_register(Space space, int register_bytes) {
+  if (register_bytes == 8) return Store<kSize, uint64_t, kCount>::of(space);
+  if constexpr (kSize <= 4) return Store<kSize, uint32_t, kCount>::of(space);
+  return nullptr;
+}
+
+template <class F>
+Handler with_shape(int size, int count, F f) {
+  const auto with_count = [&]<int kSize>(std::integral_constant<int, kSize> s) -> Handler {
+    if (count == 1) return f(s, std::integral_constant<int, 1>{});
+    if (count == 2) return f(s, std::integral_constant<int, 2>{});
+    if constexpr (kSize <= 4) {
+      if (count == 4) return f(s, std::integral_constant<int, 4>{});
+    }
+    return nullptr;
+  };
+  switch (size) {
+    case 1:
+      return with_count(std::integral_constant<int, 1>{});
+    case 2:
+      return with_count(std::integral_constant<int, 2>{});
+    case 4:
+      return with_count(std::integral_constant<int, 4>{});
+    case 8:
+      return with_count(std::integral_constant<int, 8>{});
+    default:
+      return nullptr;
+  }
+}
+
+// ---------------------------------------------------------------- atomics
+
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 4, uint32_t,
+                                std::conditional_t<sizeof(T) == 8, uint64_t, uint16_t>>;
+
+struct AtomicAdd {
+  template <class T>
+  static T run(T old, T b, T) {
+    if constexpr (std::is_floating_point_v<T>)
+      return old + b;
+    else
+      return static_cast<T>(std::make_unsigned_t<T>(old) + std::make_unsigned_t<T>(b));
+  }
+};
+struct AtomicExchange {
+  template <class T>
+  static T run(T, T b, T) {
+    return b;
+  }
+};
+struct AtomicCompare {
+  template <class T>
+  static T run(T old, T b, T c) {
+    return old == b ? c : old;
+  }
+};
+struct AtomicMinimum {
+  template <class T>
+  static T run(T old, T b, T) {
+    return b < old ? b : old;
+  }
+};
+struct AtomicMaximum {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old < b ? b : old;
+  }
+};
+struct AtomicAnd {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old & b;
+  }
+};
+struct AtomicOr {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old | b;
+  }
+};
+struct AtomicXor {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old ^ b;
+  }
+};
+struct AtomicIncrement {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old >= b ? 0 : old + 1;
+  }
+};
+struct AtomicDecrement {
+  template <class T>
+  static T run(T old, T b, T) {
+    return old == 0 || old > b ? b : old - 1;
+  }
+};
+
+template <class Op, class T, Space kSpace, bool kReturns>
+void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
+  uint64_t addresses[kLanes];
+  if constexpr (kSpace == Space::shared) {
+    shared_offsets(w, i, addresses);
+    check_shared<sizeof(T)>(w, i, m, addresses, true);
+  } else {
+    const auto* a = w.cells<uint64_t>(i.a);
+    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
+  }
+  using Cell = std::conditional_t<sizeof(T) == 2, uint32_t, T>;
+  const auto* b = w.cells<Cell>(i.b);
+  const auto* c = w.cells<Cell>(i.c);
+  for (Mask rest = m; rest != 0; rest &= rest - 1) {
+    const int l = std::countr_zero(rest);
+    auto* at =
+        reinterpret_cast<Bits<T>*>(lane_bytes(w, i, kSpace, addresses[l], sizeof(T), l, true));
+    if constexpr (kSpace == Space::shared) {
+      const auto offset = static_cast<uint32_t>(addresses[l]);
+      if (w.block->written[offset] == 0) unwritten(w, i, l, offset, sizeof(T));
+      std::memset(w.block->written + offset, 1, sizeof(T));
+    }
+    if constexpr (kSpace != Space::shared) {
+      if (Options::get().globalcheck && DeviceMemory::is_device(addresses[l]))
+        check_global_lane(w, i, l, addresses[l], sizeof(T), true, true, true);
+    }
+    Bits<T> old = __atomic_load_n(at, __ATOMIC_RELAXED);
+    Bits<T> made;
+    do {
+      made = std::bit_cast<Bits<T>>(
+          Op::run(std::bit_cast<T>(old), static_cast<T>(b[l]), static_cast<T>(c[l])));
+    } while (
+        !__atomic_compare_exchange_n(at, &old, made, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    if constexpr (kReturns) w.cells<Cell>(i.d)[l] = static_cast<Cell>(std::bit_cast<T>(old));
+  }
+  w.block->worker().counters.atomics += static_cast<uint64_t>(std::popcount(m));
+  if constexpr (kSpace == Space::shared)
+    after_shared(w, i, m, addresses, sizeof(T), true, true, kAllLanes);
+  else if (Options::get().profile)
+    count_global(w, m, addresses, 0, sizeof(T), true);
+}
+
+template <class Op, class T>
+Handler atomic_of(Space space, bool returns) {
+  if (space == Space::shared)
+    return returns ? atomic_lanes<Op, T, Space::shared, true>
+                   : atomic_lanes<Op, T, Space::shared, false>;
+  if (space == Space::global)
+    return returns ? atomic_lanes<Op, T, Space::global, true>
+                   : atomic_lanes<Op, T, Space::global, false>;
+  return returns ? atomic_lanes<Op, T, Space::generic, true>
+                 : atomic_lanes<Op, T, Space::generic, false>;
+}
+template <class Op>
+Handler atomic_integer(Space space, Type type, bool returns) {
+  switch (type) {
+    case Type::u32:
+    case Type::b32:
+      return atomic_of<Op, uint32_t>(space, returns);
+    case Type::s32:
+      return atomic_of<Op, int32_t>(space, returns);
+    case Type::u64:
+    case Type::b64:
+      return atomic_of<Op, uint64_t>(space, returns);
+    case Type::s64:
+      return atomic_of<Op, int64_t>(space, returns);
+    default:
+      return nullptr;
+  }
+}
+
+template <int kBytes>
+void copy_async(Warp& w, const Instruction& i, Mask m) {
+  uint64_t offsets[kLanes];
+  shared_offsets(w, i, offsets);
+  check_shared<kBytes>(w, i, m, offsets, true);
+  const auto* sources = w.cells<uint64_t>(i.b);
+  const auto displacement = static_cast<int64_t>(static_cast<int32_t>(i.e));
+  check_global<kBytes>(w, i, m, sources, displacement, false);
+  const uint32_t* sizes = i.c != 0 ? w.cells<uint32_t>(i.c) : nullptr;
+  for (Mask rest = m; rest != 0; rest &= rest - 1) {
+    const int l = std::countr_zero(rest);
+    const uint32_t bytes = sizes == nullptr ? kBytes : std::min<uint32_t>(sizes[l], kBytes);
+    std::byte* to = w.block->shared + offsets[l];
+    std::memset(to, 0, kBytes);
+    std::memcpy(to, DeviceMemory::bytes(sources[l] + static_cast<uint64_t>(displacement)), bytes);
+    std::memset(w.block->written + offsets[l], 1, kBytes);
+  }
+}
+
+}  // namespace
+
+namespace written {
+
+void mark(uint64_t address, uint64_t bytes) {
+  map_shadow();
+  std::memset(shadow_written(address), 1, bytes);
+}
+void copy(uint64_t to, uint64_t from, uint64_t bytes) {
+  map_shadow();
+  std::memmove(shadow_written(to), shadow_written(from), bytes);
+}
+uint64_t first_unwritten(uint64_t address, uint64_t bytes) {
+  map_shadow();
+  const auto* flags = shadow_written(address);
+  const void* found = std::memchr(flags, 0, bytes);
+  return found == nullptr
+             ? address + bytes
+             : address + static_cast<uint64_t>(static_cast<const uint8_t*>(found) - flags);
+}
+void next_launch() { ++current_launch; }
+
+}  // namespace written
+
+std::byte* lane_bytes(Warp& w, const Instruction& i, Space space, uint64_t address, uint32_t size,
+                      int lane, bool writes) {
+  if (space == Space::generic) {
+    if (address - kSharedWindow < kWindow) {
+      space = Space::shared;
+      address -= kSharedWindow;
+      if (address + size > static_cast<uint64_t>(w.block->shared_bytes) || address % size != 0)
+        outside_shared(w, i, lane, address, size, writes);
+      if (writes)
+        std::memset(w.block->written + address, 1, size);
+      else if (std::find(w.block->written + address, w.block->written + address + size, 0) !=
+               w.block->written + address + size) {
+        unwritten(w, i, lane, static_cast<uint32_t>(address), size);
+      }
+      if (Options::get().racecheck)
+        check_race(w, i, lane, static_cast<uint32_t>(address), size, writes, false, true);
+    } else if (address - kLocalWindow < kWindow) {
+      space = Space::local;
+      address -= kLocalWindow;
+    } else if (address - kParamWindow < kWindow) {
+      space = Space::param;
+      address -= kParamWindow;
+    } else {
+      space = Space::global;
+    }
+  }
+  if (space == Space::shared) return w.block->shared + address;
+  if (space == Space::local) {
+    const auto room = static_cast<uint64_t>(w.block->kernel().local_bytes);
+    if (address % size != 0) misaligned(w, i, lane, address, size, "local", writes);
+    if (address + size > room) {
+      w.fault(i, lane, kIllegalAddress,
+              std::string("local ") + verb(writes) + " of " + std::to_string(size) + " bytes at " +
+                  std::to_string(address) + ", and a thread has " + std::to_string(room));
+    }
+    return w.local + static_cast<uint64_t>(lane) * room + address;
+  }
+  if (space == Space::param) {
+    auto& parameters = const_cast<std::vector<std::byte>&>(w.block->launch().parameters);
+    if (address + size > parameters.size() || writes) {
+      w.fault(i, lane, kIllegalAddress,
+              std::string("parameter ") + verb(writes) + " at " + std::to_string(address) + " of " +
+                  std::to_string(parameters.size()) + " bytes");
+    }
+    return parameters.data() + address;
+  }
+  if (address % size != 0) misaligned(w, i, lane, address, size, "global", writes);
+  CachedRange& range = w.block->worker().ranges[static_cast<size_t>(w.number_of(i))];
+  if (range.size < size || address - range.begin > range.size - size)
+    find_range(w, i, lane, address, size, writes, range);
+  return DeviceMemory::bytes(address);
+}
+
+Handler load(Space space, int size, int count, bool sign_extend, int register_bytes) {
+  return with_shape(size, count,
+                    [&]<int kSize, int kCount>(std::integral_constant<int, kSize>,
+                                               std::integral_constant<int, kCount>) -> Handler {
+                      return load_register<kSize, kCount>(space, sign_extend, register_bytes);
+                    });
+}
+
+Handler store(Space space, int size, int count, int register_bytes) {
+  return with_shape(size, count,
+                    [&]<int kSize, int kCount>(std::integral_constant<int, kSize>,
+                                               std::integral_constant<int, kCount>) -> Handler {
+                      return store_register<kSize, kCount>(space, register_bytes);
+                    });
+}
+
+Handler atomic(Space space, const Statement& s, Type type, bool returns) {
+  if (space == Space::constant || space == Space::param || space == Space::local) return nullptr;
+  if (s.has("add")) {
+    if (type == Type::f32) return atomic_of<AtomicAdd, float>(space, returns);
+    if (type == Type::f64) return atomic_of<AtomicAdd, double>(space, returns);
+    return atomic_integer<AtomicAdd>(space, type, returns);
+  }
+  if (s.has("exch")) return atomic_integer<AtomicExchange>(space, type, returns);
+  if (s.has("cas")) {
+    if (type == Type::b16) return atomic_of<AtomicCompare, uint16_t>(space, returns);
+    return atomic_integer<AtomicCompare>(space, type, returns);
+  }
+  if (s.has("min")) return atomic_integer<AtomicMinimum>(space, type, returns);
+  if (s.has("max")) return atomic_integer<AtomicMaximum>(space, type, returns);
+  if (s.has("and")) return atomic_integer<AtomicAnd>(space, type, returns);
+  if (s.has("or")) return atomic_integer<AtomicOr>(space, type, returns);
+  if (s.has("xor")) return atomic_integer<AtomicXor>(space, type, returns);
+  if (s.has("inc") && type == Type::u32)
+    return atomic_of<AtomicIncrement, uint32_t>(space, returns);
+  if (s.has("dec") && type == Type::u32)
+    return atomic_of<AtomicDecrement, uint32_t>(space, returns);
+  return nullptr;
+}
+
+Handler async_copy(int size) {
+  return size == 4    ? copy_async<4>
+         : size == 8  ? copy_async<8>
+         : size == 16 ? copy_async<16>
+                      : Handler{nullptr};
+}
+
+}  // namespace ptxe
