@@ -17,6 +17,7 @@ class DeviceError : public std::runtime_error {
 /// done when the call returns.
 class Stream {
  public:
+  /// @throws DeviceError if no device can be used, or it has too little memory.
   Stream();
   ~Stream();
   Stream(Stream&& other) noexcept;

@@ -236,11 +236,11 @@ void Context::destroy_stream(CUstream_st* s) {
 }
 
 cudaError_t Context::submit(CUstream_st* s, std::function<void()> work,
-                            std::shared_ptr<Marker>* marker) {
+                            std::shared_ptr<Marker>* marker, const Kernel* kernel) {
   if (sticky != cudaSuccess) return sticky;
   if (s->capture != nullptr) {
     if (s->capture->invalid) return cudaErrorStreamCaptureInvalidated;
-    s->capture->graph->nodes.push_back(std::move(work));
+    s->capture->graph->nodes.push_back({std::move(work), kernel});
     return cudaSuccess;
   }
   Operation made;
@@ -454,14 +454,14 @@ cudaError_t Context::launch(Entry& entry, Dim grid, Dim block, void** arguments,
     std::memcpy(made->parameters.data() + parameter.offset, arguments[p],
                 static_cast<size_t>(parameter.size));
   }
-  return submit(s, [this, made] {
+  const auto run = [this, made] {
     Counters counters;
     if (Options::get().trace)
       say("runs " + made->kernel->name + ", " + std::to_string(made->grid.count()) + " blocks of " +
           std::to_string(made->block.count()));
-    static uint64_t run = 0;
-    if (++run == Options::get().fail)
-      throw Fault(cudaErrorIllegalAddress, "kernel " + std::to_string(run) + ", " +
+    static uint64_t number = 0;
+    if (++number == Options::get().fail)
+      throw Fault(cudaErrorIllegalAddress, "kernel " + std::to_string(number) + ", " +
                                                made->kernel->name +
                                                ", fails because PTX_EXECUTOR_FAIL says so");
     const double start = now_milliseconds();
@@ -470,7 +470,8 @@ cudaError_t Context::launch(Entry& entry, Dim grid, Dim block, void** arguments,
       count(*made, counters);
       profile_[made->kernel->name].seconds += (now_milliseconds() - start) * 1e-3;
     }
-  });
+  };
+  return submit(s, run, nullptr, kernel);
 }
 
 void Context::count(const Launch& launch, const Counters& counters) {

@@ -81,10 +81,14 @@ struct CUevent_st {
 };
 
 struct CUgraph_st {
-  std::vector<std::function<void()>> nodes;  ///< in an order that all dependencies allow
+  struct Node {
+    std::function<void()> work;
+    const ptxe::Kernel* kernel = nullptr;  ///< null: a copy, a product or a host function
+  };
+  std::vector<Node> nodes;  ///< in an order that all dependencies allow
 };
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> nodes;
+  std::vector<CUgraph_st::Node> nodes;
 };
 
 namespace ptxe {
@@ -112,8 +116,9 @@ class Context {
   cudaStream_t create_stream(bool blocking, int priority);
   void destroy_stream(CUstream_st* stream);
   /// Queues work, or adds it to the graph that the stream captures.
+  /// @param kernel that the work launches; null for other work
   cudaError_t submit(CUstream_st* stream, std::function<void()> work,
-                     std::shared_ptr<Marker>* marker = nullptr);
+                     std::shared_ptr<Marker>* marker = nullptr, const Kernel* kernel = nullptr);
   cudaError_t submit_wait(CUstream_st* stream, const CUevent_st& event);
   void finish(CUstream_st* stream);
   void finish(const std::shared_ptr<Marker>& marker);

@@ -814,9 +814,28 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   CUstream_st* s = context().stream(stream);
   if (s == nullptr || executable == nullptr) return note(cudaErrorInvalidResourceHandle);
   for (const auto& node : executable->nodes) {
-    if (const cudaError_t status = context().submit(s, node); status != cudaSuccess)
+    if (const cudaError_t status = context().submit(s, node.work, nullptr, node.kernel);
+        status != cudaSuccess)
       return note(status);
   }
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
+                                cudaGraphExecUpdateResultInfo* result) {
+  const Lock lock;
+  if (executable == nullptr || graph == nullptr || result == nullptr)
+    return note(cudaErrorInvalidValue);
+  *result = {};
+  const bool same =
+      std::equal(executable->nodes.begin(), executable->nodes.end(), graph->nodes.begin(),
+                 graph->nodes.end(), [](const CUgraph_st::Node& a, const CUgraph_st::Node& b) {
+                   return a.kernel == b.kernel && a.work.target_type() == b.work.target_type();
+                 });
+  if (!same) {
+    result->result = cudaGraphExecUpdateErrorTopologyChanged;
+    return note(cudaErrorGraphExecUpdateFailure);
+  }
+  executable->nodes = graph->nodes;
   return cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }

@@ -336,6 +336,30 @@ const std::map<std::string, std::function<cudaError_t()>> kFaults = {
        std::printf("before %d after %d\n", before, after);
        return cudaSuccess;
      }},
+    {"graph_update",
+     [] {
+       cudaStream_t s;
+       cudaStreamCreate(&s);
+       int* p = device();
+       const auto capture = [&](int value, bool twice) {
+         cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal);
+         fill<<<1, 64, 0, s>>>(p, value);
+         if (twice) nothing<<<1, 1, 0, s>>>();
+         cudaGraph_t graph;
+         cudaStreamEndCapture(s, &graph);
+         return graph;
+       };
+       cudaGraphExec_t executable;
+       cudaGraphInstantiate(&executable, capture(7, false), 0);
+       cudaGraphExecUpdateResultInfo info;
+       const cudaError_t same = cudaGraphExecUpdate(executable, capture(9, false), &info);
+       cudaGraphLaunch(executable, s);
+       int x = 0;
+       cudaMemcpyAsync(&x, p, 4, cudaMemcpyDeviceToHost, s);
+       cudaStreamSynchronize(s);
+       std::printf("%s %d\n", cudaGetErrorName(same), x);
+       return cudaGraphExecUpdate(executable, capture(9, true), &info);
+     }},
     {"host_dereference",
      [] {
        std::signal(SIGSEGV, [](int) {
