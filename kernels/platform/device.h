@@ -32,6 +32,11 @@ class Stream {
   void* blas() const { return blas_; }
 
  private:
+  struct Nothing {};
+  /// Owns nothing. The public constructor starts from it, so that the destructor frees what there
+  /// is if a later step throws.
+  explicit Stream(Nothing) noexcept {}
+
   void* native_ = nullptr;
   void* blas_ = nullptr;
   void* blas_workspace_ = nullptr;

@@ -76,6 +76,9 @@ Context::Context() {
                         " bytes was not freed");
         }
       }
+      for (size_t i = 0; i < context().streams_.size(); ++i) {
+        context().say("leak: a stream was not destroyed");
+      }
     }
   });
 }

@@ -6,7 +6,9 @@
 #include <cublas_v2.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -30,6 +32,18 @@ cublasStatus_t illegal(const char* function, int parameter) {
   std::fprintf(stderr, " ** On entry to %s parameter number %d had an illegal value\n", function,
                parameter);
   return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+/// Counts the live handles, and says at exit how many are left if PTX_EXECUTOR_LEAKS asks for it.
+void count_handles(int change) {
+  static std::atomic<int> live{0};
+  static const bool registered =
+      std::getenv("PTX_EXECUTOR_LEAKS") != nullptr &&
+      std::atexit([] {
+        if (live != 0) std::fprintf(stderr, "ptx-executor: leak: %d cuBLAS handles\n", live.load());
+      }) == 0;
+  static_cast<void>(registered);
+  live += change;
 }
 
 cublasStatus_t submit(cublasContext& handle, std::function<void()> work) {
@@ -112,12 +126,14 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0)
     return CUBLAS_STATUS_NOT_INITIALIZED;
   *handle = new cublasContext;
+  count_handles(1);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   cudaDeviceSynchronize();  // as the real one does
   delete handle;
+  count_handles(-1);
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {

@@ -48,7 +48,7 @@ void count_launch() { ++launches; }
 
 }  // namespace cpu
 
-Stream::Stream() {
+Stream::Stream() : Stream(Nothing()) {
   // The kernels' blocks are what runs in parallel; BLAS threads of its own would fight them.
   openblas_set_num_threads(1);
 }

@@ -68,7 +68,7 @@ void count_launch() { ++launches; }
 
 }  // namespace cuda
 
-Stream::Stream() {
+Stream::Stream() : Stream(Nothing()) {
   require_device();
   cudaStream_t stream = nullptr;
   cuda::check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
