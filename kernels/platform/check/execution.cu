@@ -13,6 +13,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 // This file is compiled without the thread sanitizer's instrumentation: what lanes do to the
 // executor's own state is no race of theirs. The sanitizer is told what it has to know through
@@ -61,7 +62,9 @@ Token launch_end;
 
 /// An execution with a stack: a lane, or the host thread that runs a block's lanes.
 struct Fiber {
-  ucontext_t context;
+  ucontext_t start;  ///< for its first turn
+  bool started = true;
+  void* resume[5] = {};  ///< of __builtin_setjmp, for each later turn
   void* stack = nullptr;
   size_t stack_bytes = 0;
   void* thread = nullptr;  ///< the thread sanitizer's
@@ -164,11 +167,12 @@ Block::Block(int64_t index) : index_(index) {
       const std::string name = "block " + std::to_string(index) + " lane " + std::to_string(i);
       __tsan_set_fiber_name(lane.thread, name.c_str());
     }
-    getcontext(&lane.context);
-    lane.context.uc_stack.ss_sp = lane.stack;
-    lane.context.uc_stack.ss_size = lane.stack_bytes;
-    lane.context.uc_link = nullptr;
-    makecontext(&lane.context, &Block::lane_main, 0);
+    getcontext(&lane.start);
+    lane.start.uc_stack.ss_sp = lane.stack;
+    lane.start.uc_stack.ss_size = lane.stack_bytes;
+    lane.start.uc_link = nullptr;
+    makecontext(&lane.start, &Block::lane_main, 0);
+    lane.started = false;
   }
 }
 
@@ -185,7 +189,11 @@ void Block::switch_to(Fiber& from, Fiber& to) {
   }
   constexpr unsigned kWithoutOrderingMemory = 1;
   if (to.thread != nullptr) __tsan_switch_to_fiber(to.thread, kWithoutOrderingMemory);
-  swapcontext(&from.context, &to.context);
+  // swapcontext would set the signal mask each time, by a system call.
+  if (__builtin_setjmp(from.resume) == 0) {
+    if (std::exchange(to.started, true)) __builtin_longjmp(to.resume, 1);
+    setcontext(&to.start);
+  }
   if (__sanitizer_finish_switch_fiber != nullptr) {
     __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
   }
