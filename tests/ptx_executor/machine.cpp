@@ -95,10 +95,13 @@ void report_finding(const Warp& w, const Instruction& i, int lane, const char* k
 void Counters::add(const Counters& o) {
   warp_instructions += o.warp_instructions;
   lane_instructions += o.lane_instructions;
+  longest_warp = std::max(longest_warp, o.longest_warp);
   global_loads += o.global_loads;
   global_stores += o.global_stores;
   load_sectors += o.load_sectors;
   store_sectors += o.store_sectors;
+  loaded_footprint += o.loaded_footprint;
+  stored_footprint += o.stored_footprint;
   load_bytes += o.load_bytes;
   store_bytes += o.store_bytes;
   shared_requests += o.shared_requests;
@@ -118,6 +121,7 @@ void Warp::begin(Mask lanes) {
   active = 0;
   carry = 0;
   epoch = 1;
+  instructions = 0;
   running_ = false;
   rotate_ = false;
   alive_changed_ = false;
@@ -198,6 +202,7 @@ void Warp::run(int64_t fuel) {
     lane_count += static_cast<uint64_t>(std::popcount(m));
     if (m != 0) i.run(*this, i, m);
   }
+  instructions += static_cast<uint64_t>(start - fuel);
   counters.warp_instructions += static_cast<uint64_t>(start - fuel);
   counters.lane_instructions += lane_count;
 }
@@ -481,6 +486,8 @@ void Block::run(uint64_t block_number) {
     }
     if (!progress) throw Fault(kLaunchFailure, "the block cannot go on: " + stuck());
   }
+  for (const Warp& w : warps_)
+    worker_.counters.longest_warp = std::max(worker_.counters.longest_warp, w.instructions);
 }
 
 void Block::arrive(uint8_t barrier, uint32_t threads, uint32_t expected, uint32_t votes,
@@ -611,7 +618,7 @@ class Pool {
 
 void execute(const Launch& launch, Counters& counters) {
   const uint64_t blocks = launch.grid.count();
-  if (Options::get().globalcheck) written::next_launch();
+  if (Options::get().globalcheck || Options::get().profile) written::next_launch();
   std::atomic<uint64_t> next{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;

@@ -119,14 +119,17 @@ struct Dim {
   uint64_t count() const { return uint64_t{x} * y * z; }
 };
 
-/// What a launch did; sums over launches make a profile.
+/// What a launch did.
 struct Counters {
   uint64_t warp_instructions = 0;
   uint64_t lane_instructions = 0;
+  uint64_t longest_warp = 0;  ///< instructions of the warp that issues most
   uint64_t global_loads = 0;  ///< warp-wide requests
   uint64_t global_stores = 0;
   uint64_t load_sectors = 0;  ///< of 32 bytes
   uint64_t store_sectors = 0;
+  uint64_t loaded_footprint = 0;  ///< distinct sectors of the launch
+  uint64_t stored_footprint = 0;
   uint64_t load_bytes = 0;  ///< asked for by lanes
   uint64_t store_bytes = 0;
   uint64_t shared_requests = 0;
@@ -209,6 +212,7 @@ class Warp {
   Mask carry = 0;              ///< the condition code of add.cc, per lane
   std::byte* local = nullptr;  ///< of lane 0; a lane's memory has Kernel::local_bytes
   uint32_t epoch = 1;          ///< grows at a warp's own synchronisations, for races
+  uint64_t instructions = 0;   ///< issued in this block
 
   template <class T>
   T* cells(uint32_t offset) const {
@@ -354,7 +358,8 @@ void assert_fail(Warp& warp, const Instruction& i, Mask lanes);
 void mbarrier(Warp& warp, const Instruction& i, Mask lanes);
 }  // namespace control
 
-/// Which bytes of device memory have been written, for Options::globalcheck.
+/// Which bytes of device memory have been written, for Options::globalcheck, and which sectors the
+/// launch has met, for Options::profile.
 namespace written {
 void mark(uint64_t address, uint64_t bytes);
 void copy(uint64_t to, uint64_t from, uint64_t bytes);

@@ -69,23 +69,54 @@ const char* verb(bool writes) { return writes ? "write" : "read"; }
 
 // ---------------------------------------------------------------- counting
 
+uint32_t current_launch = 0;
+
+/// Whether no lane of the launch has loaded from (stored to) the sector before.
+bool is_first_access(uint64_t sector, bool writes) {
+  constexpr uint64_t kStamps = 0x2400'0000'0000;  // the last launch, per sector and kind of access
+  static auto* const stamps = [] {
+    void* at = mmap(reinterpret_cast<void*>(kStamps), kDeviceRange / 4, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED) {
+      std::fprintf(stderr, "ptx-executor: no room for the stamps of sectors\n");
+      std::abort();
+    }
+    return static_cast<uint32_t*>(at);
+  }();
+  uint32_t& stamp = stamps[2 * (sector - kDeviceBase / 32) + (writes ? 1 : 0)];
+  return __atomic_load_n(&stamp, __ATOMIC_RELAXED) != current_launch &&
+         __atomic_exchange_n(&stamp, current_launch, __ATOMIC_RELAXED) != current_launch;
+}
+
 void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
                   bool writes) {
   Counters& c = w.block->worker().counters;
   uint64_t sectors[kLanes];
   int n = 0;
-  for (Mask rest = m; rest != 0; rest &= rest - 1)
-    sectors[n++] = (addresses[std::countr_zero(rest)] + displacement) >> 5;
-  std::sort(sectors, sectors + n);
-  const auto distinct = static_cast<uint64_t>(std::unique(sectors, sectors + n) - sectors);
+  bool ascends = true;
+  for (Mask rest = m; rest != 0; rest &= rest - 1) {
+    const uint64_t sector = (addresses[std::countr_zero(rest)] + displacement) >> 5;
+    if (n > 0 && sector == sectors[n - 1]) continue;
+    ascends &= n == 0 || sector > sectors[n - 1];
+    sectors[n++] = sector;
+  }
+  if (!ascends) {
+    std::sort(sectors, sectors + n);
+    n = static_cast<int>(std::unique(sectors, sectors + n) - sectors);
+  }
+  const auto distinct = static_cast<uint64_t>(n);
+  const auto first = static_cast<uint64_t>(std::count_if(
+      sectors, sectors + n, [&](uint64_t sector) { return is_first_access(sector, writes); }));
   const uint64_t bytes = static_cast<uint64_t>(std::popcount(m)) * width;
   if (writes) {
     ++c.global_stores;
     c.store_sectors += distinct;
+    c.stored_footprint += first;
     c.store_bytes += bytes;
   } else {
     ++c.global_loads;
     c.load_sectors += distinct;
+    c.loaded_footprint += first;
     c.load_bytes += bytes;
   }
 }
@@ -193,8 +224,6 @@ GlobalWord& shadow_word(uint64_t address) {
   return *reinterpret_cast<GlobalWord*>(kShadowAccesses +
                                         (address - kDeviceBase) / 4 * sizeof(GlobalWord));
 }
-
-uint32_t current_launch = 0;
 
 __attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, int lane,
                                                  uint64_t address, uint32_t width, bool writes,
