@@ -93,6 +93,7 @@ struct CUgraph_st {
 };
 struct CUgraphExec_st {
   std::vector<CUgraph_st::Node> nodes;
+  uint64_t replays = 0;
 };
 
 namespace ptxe {
@@ -144,8 +145,8 @@ class Context {
   // ---- launches
   cudaError_t launch(Entry& entry, Dim grid, Dim block, void** arguments, size_t dynamic_shared,
                      CUstream_st* stream);
-  /// Runs a graph's nodes, in the stream's order.
-  cudaError_t replay(const CUgraphExec_st& graph, CUstream_st* stream);
+  /// Runs a graph's nodes, in the stream's order; at most Options::replays times.
+  cudaError_t replay(CUgraphExec_st& graph, CUstream_st* stream);
   /// Writes a line of the profile, if there is one: the members of a JSON object.
   void profile(const std::string& members);
   int registers_of(const Entry& entry, const Kernel& kernel);

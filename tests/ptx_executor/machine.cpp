@@ -61,6 +61,7 @@ const Options* Options::read() {
     made.globalcheck = number("PTX_EXECUTOR_GLOBALCHECK", 0) != 0;
     made.seed = static_cast<uint64_t>(number("PTX_EXECUTOR_SEED", 0));
     made.fail = static_cast<uint64_t>(number("PTX_EXECUTOR_FAIL", 0));
+    made.replays = static_cast<uint64_t>(number("PTX_EXECUTOR_REPLAYS", -1));
     made.trace = number("PTX_EXECUTOR_TRACE", 0) != 0;
     return made;
   }());

@@ -160,6 +160,7 @@ struct Options {
   bool globalcheck = false;  ///< races and unwritten reads of global memory
   uint64_t seed = 0;         ///< order in which warps run
   bool trace = false;
+  uint64_t replays = ~uint64_t{0};  ///< of a graph that are executed
   uint64_t fail = 0;  ///< the kernel of that number, from 1, ends in an illegal access
   static const Options& get() { return options_ != nullptr ? *options_ : *read(); }
 
