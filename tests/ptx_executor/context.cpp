@@ -68,7 +68,6 @@ Context::Context() {
   DeviceMemory::instance();
   legacy_.blocking = true;
   std::atexit([] {
-    context().write_profile();
     if (std::getenv("PTX_EXECUTOR_LEAKS") != nullptr) {
       for (const auto& [address, allocation] : DeviceMemory::instance().allocations()) {
         if (allocation.live && !allocation.code_owned) {
@@ -243,7 +242,9 @@ cudaError_t Context::submit(CUstream_st* s, std::function<void()> work,
   if (sticky != cudaSuccess) return sticky;
   if (s->capture != nullptr) {
     if (s->capture->invalid) return cudaErrorStreamCaptureInvalidated;
-    s->capture->graph->nodes.push_back({std::move(work), kernel});
+    auto& nodes = s->capture->graph->nodes;
+    nodes.push_back({std::move(work), kernel, s->last_nodes});
+    s->last_nodes = {nodes.size() - 1};
     return cudaSuccess;
   }
   Operation made;
@@ -279,8 +280,10 @@ cudaError_t Context::submit_wait(CUstream_st* s, const CUevent_st& event) {
     if (s->capture == nullptr) {
       if (!s->pending.empty() && s == &legacy_) return cudaErrorStreamCaptureImplicit;
       s->capture = event.capture;
+      s->last_nodes.clear();
       event.capture->streams.push_back(s);
     }
+    s->last_nodes.insert(s->last_nodes.end(), event.last_nodes.begin(), event.last_nodes.end());
     return cudaSuccess;
   }
   if (s->capture != nullptr)
@@ -349,6 +352,7 @@ cudaError_t Context::begin_capture(CUstream_st* s, cudaStreamCaptureMode mode) {
   made->streams = {s};
   made->id = ++capture_ids_;
   s->capture = made;
+  s->last_nodes.clear();
   captures_.push_back(made);
   return cudaSuccess;
 }
@@ -398,6 +402,37 @@ namespace {
 
 constexpr int64_t kSharedDefault = 48 * 1024;
 constexpr int64_t kSharedOptIn = 227 * 1024;
+
+/// The profile's line of a launch.
+std::string members(const Launch& launch, const Counters& c) {
+  std::ostringstream out;
+  const auto extents = [&](const char* name, const Dim& d) {
+    out << ", \"" << name << "\": [" << d.x << ", " << d.y << ", " << d.z << "]";
+  };
+  out << "\"kernel\": \"" << launch.kernel->name << '"';
+  extents("grid", launch.grid);
+  extents("block", launch.block);
+  const std::pair<const char*, uint64_t> counts[] = {
+      {"shared_bytes", static_cast<uint64_t>(launch.shared_bytes())},
+      {"warp_instructions", c.warp_instructions},
+      {"lane_instructions", c.lane_instructions},
+      {"longest_warp", c.longest_warp},
+      {"loads", c.global_loads},
+      {"load_bytes", c.load_bytes},
+      {"load_sectors", c.load_sectors},
+      {"loaded_footprint", c.loaded_footprint},
+      {"stores", c.global_stores},
+      {"store_bytes", c.store_bytes},
+      {"store_sectors", c.store_sectors},
+      {"stored_footprint", c.stored_footprint},
+      {"shared_requests", c.shared_requests},
+      {"shared_conflicts", c.shared_conflicts},
+      {"atomics", c.atomics},
+      {"barriers", c.barriers},
+      {"divergent_branches", c.divergent_branches}};
+  for (const auto& [name, value] : counts) out << ", \"" << name << "\": " << value;
+  return out.str();
+}
 
 }  // namespace
 
@@ -467,67 +502,42 @@ cudaError_t Context::launch(Entry& entry, Dim grid, Dim block, void** arguments,
       throw Fault(cudaErrorIllegalAddress, "kernel " + std::to_string(number) + ", " +
                                                made->kernel->name +
                                                ", fails because PTX_EXECUTOR_FAIL says so");
-    const double start = now_milliseconds();
     execute(*made, counters);
-    if (Options::get().profile) {
-      count(*made, counters);
-      profile_[made->kernel->name].seconds += (now_milliseconds() - start) * 1e-3;
-    }
+    if (Options::get().profile) profile(members(*made, counters));
   };
   return submit(s, run, nullptr, kernel);
 }
 
-void Context::count(const Launch& launch, const Counters& counters) {
-  Profile& p = profile_[launch.kernel->name];
-  if (p.launches++ == 0 || launch.grid.count() > p.grid.count()) {
-    p.grid = launch.grid;
-    p.block = launch.block;
+cudaError_t Context::replay(CUgraphExec_st& graph, CUstream_st* s) {
+  if (graph.replays++ >= Options::get().replays)
+    return submit(s, [this] { profile("\"skipped\": \"replay\""); });
+  ++replays_;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const CUgraph_st::Node& node = graph.nodes[n];
+    std::string members = ", \"replay\": " + std::to_string(replays_) +
+                          ", \"node\": " + std::to_string(n) + ", \"after\": [";
+    for (const size_t before : node.after)
+      members += (members.back() == '[' ? "" : ", ") + std::to_string(before);
+    const auto work = [this, run = node.work, members = members + "]"] {
+      node_ = members;
+      run();
+      node_.clear();
+    };
+    if (const cudaError_t status = submit(s, work, nullptr, node.kernel); status != cudaSuccess)
+      return status;
   }
-  p.dynamic_shared = std::max(p.dynamic_shared, launch.dynamic_shared);
-  p.static_shared = launch.kernel->static_shared;
-  p.counters.add(counters);
+  return cudaSuccess;
 }
 
-void Context::write_profile() {
-  std::string path = Options::get().profile_path;
-  if (path.empty() || profile_.empty()) return;
-  if (const size_t at = path.find("%p"); at != std::string::npos)
-    path.replace(at, 2, std::to_string(getpid()));
-  std::ofstream out(path);
-  out << "{\"kernels\": [";
-  const char* comma = "\n";
-  for (const auto& [name, p] : profile_) {
-    const Counters& c = p.counters;
-    const auto ratio = [](uint64_t a, double b) {
-      return b == 0 ? 0.0 : static_cast<double>(a) / b;
-    };
-    out << comma << "  {\"name\": \"" << name << "\", \"launches\": " << p.launches
-        << ", \"largest_grid\": [" << p.grid.x << ", " << p.grid.y << ", " << p.grid.z
-        << "], \"block\": [" << p.block.x << ", " << p.block.y << ", " << p.block.z
-        << "], \"static_shared_bytes\": " << p.static_shared
-        << ", \"dynamic_shared_bytes\": " << p.dynamic_shared
-        << ",\n   \"warp_instructions\": " << c.warp_instructions
-        << ", \"lane_instructions\": " << c.lane_instructions << ", \"active_lanes\": "
-        << ratio(c.lane_instructions, 32.0 * static_cast<double>(c.warp_instructions))
-        << ", \"divergent_branches\": " << c.divergent_branches << ", \"barriers\": " << c.barriers
-        << ",\n   \"global_loads\": " << c.global_loads
-        << ", \"global_load_bytes\": " << c.load_bytes
-        << ", \"global_load_sectors\": " << c.load_sectors
-        << ", \"sectors_per_load\": " << ratio(c.load_sectors, static_cast<double>(c.global_loads))
-        << ", \"load_efficiency\": "
-        << ratio(c.load_bytes, 32.0 * static_cast<double>(c.load_sectors))
-        << ",\n   \"global_stores\": " << c.global_stores
-        << ", \"global_store_bytes\": " << c.store_bytes
-        << ", \"global_store_sectors\": " << c.store_sectors << ", \"sectors_per_store\": "
-        << ratio(c.store_sectors, static_cast<double>(c.global_stores))
-        << ", \"store_efficiency\": "
-        << ratio(c.store_bytes, 32.0 * static_cast<double>(c.store_sectors))
-        << ",\n   \"shared_requests\": " << c.shared_requests
-        << ", \"shared_bank_conflicts\": " << c.shared_conflicts << ", \"atomics\": " << c.atomics
-        << ", \"executor_seconds\": " << p.seconds << "}";
-    comma = ",\n";
+void Context::profile(const std::string& members) {
+  if (!Options::get().profile) return;
+  if (!profile_.is_open()) {
+    std::string path = Options::get().profile_path;
+    if (const size_t at = path.find("%p"); at != std::string::npos)
+      path.replace(at, 2, std::to_string(getpid()));
+    profile_.open(path);
   }
-  out << "\n]}\n";
+  profile_ << '{' << members << node_ << '}' << std::endl;
 }
 
 // ---------------------------------------------------------------- bytes
@@ -551,6 +561,7 @@ void copy_bytes(void* to, const void* from, size_t bytes) {
     }
   }
   std::memmove(side(to), side(from), bytes);
+  Context::instance().profile("\"copy\": " + std::to_string(bytes));
   if (!Options::get().globalcheck) return;
   const auto target = reinterpret_cast<uint64_t>(to);
   const auto source = reinterpret_cast<uint64_t>(from);

@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -71,6 +72,7 @@ struct CUstream_st {
   int priority = 0;
   std::deque<ptxe::Operation> pending;
   std::shared_ptr<ptxe::Capture> capture;
+  std::vector<size_t> last_nodes;  ///< of a capture: what the next one waits for
   bool running = false;
 };
 
@@ -78,17 +80,20 @@ struct CUevent_st {
   unsigned flags = 0;
   std::shared_ptr<ptxe::Marker> marker;    ///< null: never recorded
   std::shared_ptr<ptxe::Capture> capture;  ///< recorded in one
+  std::vector<size_t> last_nodes;          ///< of the stream at that point
 };
 
 struct CUgraph_st {
   struct Node {
     std::function<void()> work;
     const ptxe::Kernel* kernel = nullptr;  ///< null: a copy, a product or a host function
+    std::vector<size_t> after;             ///< the nodes that it waits for
   };
   std::vector<Node> nodes;  ///< in an order that all dependencies allow
 };
 struct CUgraphExec_st {
   std::vector<CUgraph_st::Node> nodes;
+  uint64_t replays = 0;
 };
 
 namespace ptxe {
@@ -140,8 +145,10 @@ class Context {
   // ---- launches
   cudaError_t launch(Entry& entry, Dim grid, Dim block, void** arguments, size_t dynamic_shared,
                      CUstream_st* stream);
-  void count(const Launch& launch, const Counters& counters);
-  void write_profile();
+  /// Runs a graph's nodes, in the stream's order; at most Options::replays times.
+  cudaError_t replay(CUgraphExec_st& graph, CUstream_st* stream);
+  /// Writes a line of the profile, if there is one: the members of a JSON object.
+  void profile(const std::string& members);
   int registers_of(const Entry& entry, const Kernel& kernel);
 
   void say(const std::string& text);
@@ -151,15 +158,6 @@ class Context {
   void run_front(CUstream_st* stream);
   void invalidate(Capture& capture);
 
-  struct Profile {
-    uint64_t launches = 0;
-    Dim grid;
-    Dim block;
-    uint32_t dynamic_shared = 0;
-    int64_t static_shared = 0;
-    double seconds = 0;
-    Counters counters;
-  };
   std::vector<std::unique_ptr<Binary>> binaries_;
   std::unordered_map<const void*, std::unique_ptr<Entry>> entries_;
   std::unordered_map<const void*, std::unique_ptr<DeviceVariable>> variables_;
@@ -167,7 +165,9 @@ class Context {
   std::vector<std::unique_ptr<CUstream_st>> streams_;
   std::vector<std::shared_ptr<Capture>> captures_;
   unsigned long long capture_ids_ = 0;
-  std::map<std::string, Profile> profile_;
+  std::ofstream profile_;
+  uint64_t replays_ = 0;
+  std::string node_;  ///< the node of a graph that runs now, for the profile
   std::map<std::string, int> registers_;
   bool registers_read_ = false;
 };

@@ -15,11 +15,15 @@ constexpr int kLaunchFailure = 719;
 constexpr int kAssert = 710;
 constexpr int kIllegalInstruction = 715;
 
+bool is_constant(uint32_t offset) { return static_cast<int32_t>(offset) < 0; }
+
 /// The lanes that execute a .sync instruction now, of those that have come; reports what names too
 /// few.
 Mask together(Warp& w, const Instruction& i, Mask lanes, uint32_t member_register) {
   const auto* member = w.cells<uint32_t>(member_register);
   const Mask first = member[std::countr_zero(lanes)];
+  if (is_constant(member_register) && (lanes & ~first) == 0 && (first & w.alive & ~lanes) == 0)
+    return lanes;
   uint32_t differences = 0;
   Mask members = 0;
   for (uint32_t l = 0; l < kLanes; ++l) {
@@ -121,14 +125,7 @@ void warp_barrier(Warp& w, const Instruction& i, Mask lanes) {
   if (together(w, i, lanes, i.a) != 0) ++w.epoch;
 }
 
-void shuffle(Warp& w, const Instruction& i, Mask lanes) {
-  lanes = together(w, i, lanes, i.list[0]);
-  if (lanes == 0) return;
-  const auto* member = w.cells<uint32_t>(i.list[0]);
-  const auto* a = w.cells<uint32_t>(i.a);
-  const auto* b = w.cells<uint32_t>(i.b);
-  const auto* c = w.cells<uint32_t>(i.c);
-  uint32_t sources[kLanes];
+Mask shuffle_sources(int kind, const uint32_t* b, const uint32_t* c, uint32_t* sources) {
   Mask inside_mask = 0;
   const auto find = [&](auto step) {  // for all lanes, so that it vectorises
     for (uint32_t l = 0; l < kLanes; ++l) {
@@ -140,7 +137,7 @@ void shuffle(Warp& w, const Instruction& i, Mask lanes) {
     }
   };
   using Found = std::pair<uint32_t, bool>;
-  switch (i.value) {
+  switch (kind) {
     case 0:
       find([](uint32_t l, uint32_t n, uint32_t last, uint32_t) {
         return Found{l - n, static_cast<int32_t>(l - n) >= static_cast<int32_t>(last)};
@@ -162,20 +159,38 @@ void shuffle(Warp& w, const Instruction& i, Mask lanes) {
         return Found{source, source <= last};
       });
   }
+  return inside_mask;
+}
+
+void shuffle(Warp& w, const Instruction& i, Mask lanes) {
+  lanes = together(w, i, lanes, i.list[0]);
+  if (lanes == 0) return;
+  uint32_t found[kLanes];
+  const uint32_t* sources = i.list + 1;
+  Mask inside = i.list[1 + kLanes];
+  if ((i.flags & 2) == 0) {
+    inside = shuffle_sources(static_cast<int>(i.value), w.cells<uint32_t>(i.b),
+                             w.cells<uint32_t>(i.c), found);
+    sources = found;
+  }
+  const auto* a = w.cells<uint32_t>(i.a);
   uint32_t values[kLanes];
   for (int l = 0; l < kLanes; ++l) values[l] = a[sources[l]];
-  Mask taking_part = 0;
-  for (uint32_t l = 0; l < kLanes; ++l)
-    taking_part |= (((lanes & member[l]) >> sources[l]) & 1) << l;
-  if (const Mask missing = lanes & ~taking_part; missing != 0) {
-    const int l = std::countr_zero(missing);
-    report_finding(
-        w, i, l, "shfl",
-        "takes the value of lane " + std::to_string(sources[l]) + ", which takes no part");
+  const auto* member = w.cells<uint32_t>(i.list[0]);
+  if (lanes != kAllLanes || !is_constant(i.list[0]) || member[0] != kAllLanes) {
+    Mask taking_part = 0;
+    for (uint32_t l = 0; l < kLanes; ++l)
+      taking_part |= (((lanes & member[l]) >> sources[l]) & 1) << l;
+    if (const Mask missing = lanes & ~taking_part; missing != 0) {
+      const int l = std::countr_zero(missing);
+      report_finding(
+          w, i, l, "shfl",
+          "takes the value of lane " + std::to_string(sources[l]) + ", which takes no part");
+    }
   }
   auto* d = w.cells<uint32_t>(i.d);
   for (int l = 0; l < kLanes; ++l) d[l] = (lanes >> l) & 1 ? values[l] : d[l];
-  if ((i.flags & 1) != 0) assign(w.predicate(i.e), inside_mask, lanes);
+  if ((i.flags & 1) != 0) assign(w.predicate(i.e), inside, lanes);
   // Shuffles hand registers over; memory is not ordered by them.
 }
 

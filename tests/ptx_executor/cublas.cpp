@@ -17,6 +17,7 @@
 extern "C" cudaError_t ptxExecutorSubmit(cudaStream_t stream, std::function<void()>* work);
 extern "C" void* ptxExecutorBytes(const void* pointer, size_t bytes, int access);
 extern "C" void ptxExecutorFault(const char* what);
+extern "C" void ptxExecutorProfile(const char* members);
 
 struct cublasContext {
   cudaStream_t stream = nullptr;
@@ -244,6 +245,10 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t op_a, cub
         elements(b, extent(s.transpose_b ? s.n : s.k, s.transpose_b ? s.k : s.n, s.ldb), "B");
     if (y != 0.0f) elements(c, extent(s.m, s.n, s.ldc), "C");
     multiply(s, x, left, right, y, elements(c, extent(s.m, s.n, s.ldc), "C", 2));
+    char members[128];
+    std::snprintf(members, sizeof members, "\"product\": [%d, %d, %d], \"accumulates\": %d", m, n,
+                  k, y != 0.0f);
+    ptxExecutorProfile(members);
   });
 }
 

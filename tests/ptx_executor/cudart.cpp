@@ -104,6 +104,7 @@ cudaError_t set_async(void* to, int value, size_t bytes, CUstream_st* s) {
       throw Fault(cudaErrorIllegalAddress, "a memset at " + DeviceMemory::instance().describe(
                                                                 reinterpret_cast<uint64_t>(to)));
     std::memset(DeviceMemory::bytes(reinterpret_cast<uint64_t>(to)), value, bytes);
+    context().profile("\"set\": " + std::to_string(bytes));
     if (Options::get().globalcheck) written::mark(reinterpret_cast<uint64_t>(to), bytes);
   }));
 }
@@ -739,7 +740,7 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   const Lock lock;
   if (no_device()) return note(cudaErrorNoDevice);
-  *event = new CUevent_st{flags, nullptr, nullptr};
+  *event = new CUevent_st{flags, nullptr, nullptr, {}};
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
@@ -753,6 +754,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   CUstream_st* s = context().stream(stream);
   if (s == nullptr || event == nullptr) return note(cudaErrorInvalidResourceHandle);
   event->capture = s->capture;
+  event->last_nodes = s->last_nodes;
   if (s->capture != nullptr)
     return note(s->capture->invalid ? cudaErrorStreamCaptureInvalidated : cudaSuccess);
   return note(context().submit(
@@ -801,7 +803,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   const Lock lock;
   if (graph == nullptr) return note(cudaErrorInvalidValue);
-  *executable = new CUgraphExec_st{graph->nodes};
+  *executable = new CUgraphExec_st{graph->nodes, 0};
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph_t graph,
@@ -813,12 +815,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   trace("cudaGraphLaunch");
   CUstream_st* s = context().stream(stream);
   if (s == nullptr || executable == nullptr) return note(cudaErrorInvalidResourceHandle);
-  for (const auto& node : executable->nodes) {
-    if (const cudaError_t status = context().submit(s, node.work, nullptr, node.kernel);
-        status != cudaSuccess)
-      return note(status);
-  }
-  return cudaSuccess;
+  return note(context().replay(*executable, s));
 }
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo* result) {
@@ -881,6 +878,10 @@ __attribute__((visibility("default"))) void* ptxExecutorBytes(const void* pointe
   }
   return on_device(pointer, bytes) ? DeviceMemory::bytes(reinterpret_cast<uint64_t>(pointer))
                                    : nullptr;
+}
+/// A line of the profile: a product.
+__attribute__((visibility("default"))) void ptxExecutorProfile(const char* members) {
+  context().profile(members);
 }
 __attribute__((visibility("default"))) void ptxExecutorFault(const char* what) {
   throw Fault(cudaErrorIllegalAddress, what);

@@ -61,8 +61,12 @@ void unpack(Warp& w, const Instruction& i, Mask m) {
 void add_wide(Warp& w, const Instruction& i, Mask m) {
   const auto* a = w.cells<uint64_t>(i.a);
   auto* d = w.cells<uint64_t>(i.d);
-  for (int l = 0; l < kLanes; ++l)
-    d[l] = (m >> l) & 1 ? a[l] + static_cast<uint64_t>(i.value) : d[l];
+  const auto value = static_cast<uint64_t>(i.value);
+  if (m == kAllLanes) {
+    for (int l = 0; l < kLanes; ++l) d[l] = a[l] + value;
+  } else {
+    for (int l = 0; l < kLanes; ++l) d[l] = (m >> l) & 1 ? a[l] + value : d[l];
+  }
 }
 void is_in_space(Warp& w, const Instruction& i, Mask m) {
   const auto* a = w.cells<uint64_t>(i.a);
@@ -140,7 +144,7 @@ class Decoder {
     kernel_->name = function_.name;
     kernel_->module = &module_;
     kernel_->function = &function_;
-    kernel_->initial.resize(kWide);  // what absent operands point at
+    reserve(kWide);  // what absent operands point at
     lay_out_shared(function_, 0);
     for (const auto& [name, align] : dynamic_) dynamic_align_ = std::max(dynamic_align_, align);
     kernel_->static_shared =
@@ -155,7 +159,7 @@ class Decoder {
       for (size_t t = 0; t < targets.size(); ++t) (*list)[t] = static_cast<uint32_t>(*targets[t]);
     }
     kernel_->local_bytes = (kernel_->local_bytes + 15) / 16 * 16;
-    kernel_->register_bytes = static_cast<uint32_t>(kernel_->initial.size());
+    lay_out_constants();
     return std::move(kernel_);
   }
 
@@ -165,7 +169,8 @@ class Decoder {
     const Function* function = nullptr;
     const Body* body = nullptr;
     std::unordered_map<std::string, uint32_t> registers;
-    std::unordered_map<std::string, int64_t> locals;  ///< offsets in a thread's local memory
+    std::unordered_map<std::string_view, int> writes;  ///< statements that write a register
+    std::unordered_map<std::string, int64_t> locals;   ///< offsets in a thread's local memory
     std::vector<std::shared_ptr<std::pair<int, int>>>
         places;  ///< per statement: (0, number of its first instruction)
     std::shared_ptr<std::pair<int, int>> end = std::make_shared<std::pair<int, int>>(0, 0);
@@ -180,36 +185,40 @@ class Decoder {
 
   // ---------------------------------------------------------------- places
 
-  uint32_t reserve(uint32_t bytes, uint32_t align) {
-    auto& initial = kernel_->initial;
-    const size_t at = (initial.size() + align - 1) / align * align;
-    initial.resize(at + bytes);
-    return static_cast<uint32_t>(at);
+  uint32_t reserve(uint32_t bytes) {
+    const uint32_t at = kernel_->register_bytes;
+    kernel_->register_bytes += bytes;
+    return at;
   }
   uint32_t reserve(Type type) {
-    if (type != Type::pred) return reserve(cell_bytes(type), 64);
+    if (type != Type::pred) return reserve(cell_bytes(type));
     if (predicates_left_ == 0) {
-      predicates_ = reserve(64, 64);
+      predicates_ = reserve(64);
       predicates_left_ = 16;
     }
     return predicates_ + 4 * static_cast<uint32_t>(16 - predicates_left_--);
   }
-
   uint32_t constant(uint64_t bits, Type type) {
-    const int size = type == Type::pred ? 1 : size_of(type) == 8 ? 8 : 4;
-    if (size == 1)
-      bits = bits != 0 ? kAllLanes : 0;
+    const int size = type == Type::pred ? 0 : size_of(type) == 8 ? 8 : 4;
+    if (size == 0)
+      bits = bits != 0 ? ~uint64_t{0} : 0;
     else if (size_of(type) < 8)
-      bits &= size_of(type) == 4 ? 0xFFFF'FFFF : (uint64_t{1} << (8 * size_of(type))) - 1;
+      bits &= (uint64_t{1} << (8 * size_of(type))) - 1;
     const auto [found, fresh] = constants_.try_emplace({size, bits}, 0);
     if (fresh) {
-      found->second = reserve(type == Type::pred ? Type::pred : size == 8 ? Type::u64 : Type::u32);
-      std::byte* at = kernel_->initial.data() + found->second;
-      if (size == 1) std::memcpy(at, &bits, 4);
-      for (int l = 0; size != 1 && l < kLanes; ++l)
-        std::memcpy(at + l * size, &bits, static_cast<size_t>(size));
+      found->second = -(constant_bytes_ += size == 8 ? kWide : kNarrow);
+      constant_bits_[found->second] = bits;
     }
     return found->second;
+  }
+  void lay_out_constants() {
+    kernel_->constants.resize(constant_bytes_);
+    std::byte* end = kernel_->constants.data() + constant_bytes_;
+    for (const auto& [key, offset] : constants_) {
+      const auto size = key.first == 8 ? size_t{8} : size_t{4};
+      for (size_t l = 0; l < kLanes; ++l)
+        std::memcpy(end + static_cast<int32_t>(offset) + l * size, &key.second, size);
+    }
   }
 
   Type register_type(const std::string& name) const {
@@ -405,6 +414,13 @@ class Decoder {
     if (space == Space::param && !scope_->function->entry) made.space = Space::local;
     if (is_register) {
       made.base = place(o.name);
+      if (const auto known = constant_bits_.find(made.base);
+          known != constant_bits_.end() && made.space == Space::param) {
+        made.displacement += static_cast<int64_t>(known->second);
+        made.base = constant(0, Type::u64);
+        made.uniform = true;
+        return made;
+      }
       made.wide = cell_bytes(register_type(o.name)) == kWide;
       if (!made.wide && (made.space == Space::global || made.space == Space::constant ||
                          made.space == Space::generic)) {
@@ -562,6 +578,17 @@ class Decoder {
     for (const Destination& e : destinations) finish(e);
   }
 
+  /// Whether a move is the only statement that writes a register, and writes a known value.
+  bool is_constant_register(const Statement& s) const {
+    const Operand& from = s.operands[1];
+    const int size = size_of(type_of(s.parts.back()));
+    return s.guard.empty() && s.operands.size() == 2 && size >= 4 &&
+           (from.kind == Operand::Kind::number ||
+            (from.kind == Operand::Kind::symbol && !scope_->body->registers.contains(from.name))) &&
+           size == size_of(register_type(s.operands[0].name)) &&
+           scope_->writes.at(s.operands[0].name) == 1;
+  }
+
   void arithmetic_op(const Statement& s) {
     const Arithmetic op = arithmetic(s);
     if (op.run == nullptr) fail("an instruction that the executor lacks");
@@ -668,7 +695,15 @@ class Decoder {
       i.e = e;
       i.flags = with_predicate ? 1 : 0;
       i.value = s.has("up") ? 0 : s.has("down") ? 1 : s.has("bfly") ? 2 : 3;
-      i.list = keep({member});
+      std::vector<uint32_t> list(1 + kLanes + 1, member);
+      if (constant_bits_.contains(b) && constant_bits_.contains(c)) {  // the sources are known
+        uint32_t step[kLanes], segments[kLanes];
+        std::fill_n(step, kLanes, static_cast<uint32_t>(constant_bits_[b]));
+        std::fill_n(segments, kLanes, static_cast<uint32_t>(constant_bits_[c]));
+        list.back() = control::shuffle_sources(static_cast<int>(i.value), step, segments, &list[1]);
+        i.flags |= 2;
+      }
+      i.list = keep(std::move(list));
       finish(d);
     } else if (op == "vote") {
       const bool ballot = s.has("ballot");
@@ -840,6 +875,11 @@ class Decoder {
       kernel_->local_bytes += v.size;
     }
     const auto& statements = scope.body->statements;
+    for (const Statement& s : statements) {
+      if (s.operands.empty()) continue;
+      ++scope.writes[s.operands[0].name];
+      for (const Operand& o : s.operands[0].elements) ++scope.writes[o.name];
+    }
     for (size_t n = 0; n <= statements.size(); ++n)
       scope.places.push_back(std::make_shared<std::pair<int, int>>(0, 0));
     for (size_t n = 0; n < statements.size(); ++n) {
@@ -863,6 +903,11 @@ class Decoder {
         (s.operands[0].kind == Operand::Kind::vector ||
          s.operands[1].kind == Operand::Kind::vector)) {
       return pack_or_unpack(s);
+    }
+    if (op == "mov" && is_constant_register(s)) {
+      scope_->registers[s.operands[0].name] = source(s.operands[1], type_of(s.parts.back()));
+      emit(control::nothing);
+      return;
     }
     if (op == "atom") return atomic_op(s, true);
     if (op == "red") return atomic_op(s, false);
@@ -925,10 +970,12 @@ class Decoder {
   const Statement* statement_ = nullptr;
   int32_t guard_ = -1;
   bool guard_negated_ = false;
+  uint32_t constant_bytes_ = 0;
   uint32_t predicates_ = 0;
   int predicates_left_ = 0;
   int64_t dynamic_align_ = 1;
   std::map<std::pair<int, uint64_t>, uint32_t> constants_;
+  std::unordered_map<uint32_t, uint64_t> constant_bits_;  ///< by offset
   std::map<const Variable*, int64_t> shared_;
   std::vector<std::pair<const Variable*, int64_t>> dynamic_;
   std::set<std::string> lain_out_;

@@ -61,6 +61,7 @@ const Options* Options::read() {
     made.globalcheck = number("PTX_EXECUTOR_GLOBALCHECK", 0) != 0;
     made.seed = static_cast<uint64_t>(number("PTX_EXECUTOR_SEED", 0));
     made.fail = static_cast<uint64_t>(number("PTX_EXECUTOR_FAIL", 0));
+    made.replays = static_cast<uint64_t>(number("PTX_EXECUTOR_REPLAYS", -1));
     made.trace = number("PTX_EXECUTOR_TRACE", 0) != 0;
     return made;
   }());
@@ -95,10 +96,13 @@ void report_finding(const Warp& w, const Instruction& i, int lane, const char* k
 void Counters::add(const Counters& o) {
   warp_instructions += o.warp_instructions;
   lane_instructions += o.lane_instructions;
+  longest_warp = std::max(longest_warp, o.longest_warp);
   global_loads += o.global_loads;
   global_stores += o.global_stores;
   load_sectors += o.load_sectors;
   store_sectors += o.store_sectors;
+  loaded_footprint += o.loaded_footprint;
+  stored_footprint += o.stored_footprint;
   load_bytes += o.load_bytes;
   store_bytes += o.store_bytes;
   shared_requests += o.shared_requests;
@@ -118,6 +122,7 @@ void Warp::begin(Mask lanes) {
   active = 0;
   carry = 0;
   epoch = 1;
+  instructions = 0;
   running_ = false;
   rotate_ = false;
   alive_changed_ = false;
@@ -176,7 +181,6 @@ bool Warp::schedule() {
 }
 
 void Warp::run(int64_t fuel) {
-  const Instruction* code = block->kernel().code.data();
   Counters& counters = block->worker().counters;
   if (!schedule()) return;
   const int64_t start = fuel;
@@ -190,7 +194,7 @@ void Warp::run(int64_t fuel) {
       put_back();
       break;
     }
-    const Instruction& i = code[pc];
+    const Instruction& i = program[pc];
     Mask m = active;
     if (i.guard >= 0)
       m &= predicate(static_cast<uint32_t>(i.guard)) ^ (i.guard_negated ? kAllLanes : 0);
@@ -198,6 +202,7 @@ void Warp::run(int64_t fuel) {
     lane_count += static_cast<uint64_t>(std::popcount(m));
     if (m != 0) i.run(*this, i, m);
   }
+  instructions += static_cast<uint64_t>(start - fuel);
   counters.warp_instructions += static_cast<uint64_t>(start - fuel);
   counters.lane_instructions += lane_count;
 }
@@ -290,10 +295,6 @@ void Warp::release(uint8_t barrier, uint32_t reduced) {
   ++epoch;
 }
 
-int Warp::number_of(const Instruction& i) const {
-  return static_cast<int>(&i - block->kernel().code.data());
-}
-
 std::string Warp::where(const Instruction& i, int lane) const {
   const Launch& launch = block->launch();
   const Kernel& kernel = block->kernel();
@@ -321,29 +322,33 @@ Block::Block(const Launch& launch, Worker& worker, const std::atomic<bool>& stop
   const auto threads = static_cast<uint32_t>(launch.block.count());
   const size_t count = (threads + kLanes - 1) / kLanes;
   warps_.resize(count);
+  const auto aligned = [](auto& bytes, size_t size, size_t align) {
+    bytes.resize(std::max(bytes.size(), size + 3 * align));  // with room on both sides
+    return reinterpret_cast<std::byte*>(
+        (reinterpret_cast<uintptr_t>(bytes.data()) + 2 * align - 1) / align * align);
+  };
+  const size_t before = k.constants.size();
   const size_t stride =
-      (k.register_bytes + 63) / 64 * 64 + 64;  // an odd number of lines between warps' registers
-  worker.registers.resize(count * stride + 64);
-  auto* registers = reinterpret_cast<std::byte*>(
-      (reinterpret_cast<uintptr_t>(worker.registers.data()) + 63) / 64 * 64);
+      before + (k.register_bytes + 63) / 64 * 64 + 64;  // an odd number of lines between warps
+  std::byte* registers = aligned(worker.registers, count * stride, 64) + before;
   const auto local = static_cast<size_t>(k.local_bytes) * kLanes;
-  worker.local.resize(count * local + 64);
-  auto* local_begin = reinterpret_cast<std::byte*>(
-      (reinterpret_cast<uintptr_t>(worker.local.data()) + 63) / 64 * 64);
+  std::byte* local_begin = aligned(worker.local, count * local, 64);
   shared_bytes = launch.shared_bytes();
-  worker.shared.resize(static_cast<size_t>(shared_bytes) * 2 + 2048);
-  shared = reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(worker.shared.data()) + 1023) /
-                                        1024 * 1024);
-  written = reinterpret_cast<uint8_t*>(shared + shared_bytes);
+  shared = aligned(worker.shared, static_cast<size_t>(shared_bytes), 1024);
+  worker.written.resize(std::max(worker.written.size(), static_cast<size_t>(shared_bytes)));
+  written = worker.written.data();
   for (size_t i = 0; i < count; ++i) {
     Warp& w = warps_[i];
     w.registers = registers + i * stride;
     w.local = local_begin + i * local;
     w.block = this;
+    w.program = k.code.data();
     w.index = static_cast<int>(i);
-    std::memcpy(w.registers, k.initial.data(), k.register_bytes);
+    std::memcpy(w.registers - before, k.constants.data(), before);
     fill_specials(w, true);
   }
+  order_.resize(count);
+  std::iota(order_.begin(), order_.end(), 0);
   worker.ranges.assign(k.code.size(), CachedRange{});
   if (Options::get().racecheck) {
     last_write.resize(static_cast<size_t>(shared_bytes) / 4 + 1);
@@ -351,100 +356,52 @@ Block::Block(const Launch& launch, Worker& worker, const std::atomic<bool>& stop
   }
 }
 
-void Block::fill_specials(Warp& w, bool all) {
+uint32_t Block::special(Special special, uint32_t thread) const {
   const Dim& b = launch_.block;
-  for (const auto& [special, offset] : kernel().specials) {
-    const bool of_block = special == Special::ctaid_x || special == Special::ctaid_y ||
-                          special == Special::ctaid_z || special == Special::smid;
-    if (!all && !of_block) continue;
+  const Dim& g = launch_.grid;
+  const uint32_t bit = 1u << thread % kLanes;
+  switch (special) {
+    // clang-format off
+    case Special::tid_x: return b.y * b.z == 1 ? thread : thread % b.x;
+    case Special::tid_y: return b.y == 1 ? 0 : thread / b.x % b.y;
+    case Special::tid_z: return b.z == 1 ? 0 : thread / (b.x * b.y);
+    case Special::laneid: return thread % kLanes;
+    case Special::lanemask_eq: return bit;
+    case Special::lanemask_le: return bit * 2 - 1;
+    case Special::lanemask_lt: return bit - 1;
+    case Special::lanemask_ge: return ~(bit - 1);
+    case Special::lanemask_gt: return ~(bit * 2 - 1);
+    case Special::ntid_x: return b.x;
+    case Special::ntid_y: return b.y;
+    case Special::ntid_z: return b.z;
+    case Special::nctaid_x: return g.x;
+    case Special::nctaid_y: return g.y;
+    case Special::nctaid_z: return g.z;
+    case Special::warpid: return thread / kLanes;
+    case Special::nwarpid: return 64;
+    case Special::nsmid: return 132;
+    case Special::gridid: return 1;
+    case Special::dynamic_smem_size: return launch_.dynamic_shared;
+    case Special::total_smem_size: return static_cast<uint32_t>(shared_bytes);
+    case Special::zero: return 0;
+    case Special::one: return 1;
+    case Special::ctaid_x: return index.x;
+    case Special::ctaid_y: return index.y;
+    case Special::ctaid_z: return index.z;
+    case Special::smid: return static_cast<uint32_t>(number % 132);
+      // clang-format on
+  }
+  return 0;
+}
+
+void Block::fill_specials(Warp& w, bool all) {
+  const uint32_t first = static_cast<uint32_t>(w.index) * kLanes;
+  for (const auto& [s, offset] : kernel().specials) {
     auto* cells = w.cells<uint32_t>(offset);
-    for (uint32_t l = 0; l < kLanes; ++l) {
-      const uint32_t thread = static_cast<uint32_t>(w.index) * kLanes + l;
-      uint32_t value = 0;
-      switch (special) {
-        case Special::tid_x:
-          value = thread % b.x;
-          break;
-        case Special::tid_y:
-          value = thread / b.x % b.y;
-          break;
-        case Special::tid_z:
-          value = thread / (b.x * b.y);
-          break;
-        case Special::ntid_x:
-          value = b.x;
-          break;
-        case Special::ntid_y:
-          value = b.y;
-          break;
-        case Special::ntid_z:
-          value = b.z;
-          break;
-        case Special::ctaid_x:
-          value = index.x;
-          break;
-        case Special::ctaid_y:
-          value = index.y;
-          break;
-        case Special::ctaid_z:
-          value = index.z;
-          break;
-        case Special::nctaid_x:
-          value = launch_.grid.x;
-          break;
-        case Special::nctaid_y:
-          value = launch_.grid.y;
-          break;
-        case Special::nctaid_z:
-          value = launch_.grid.z;
-          break;
-        case Special::laneid:
-          value = l;
-          break;
-        case Special::warpid:
-          value = static_cast<uint32_t>(w.index);
-          break;
-        case Special::nwarpid:
-          value = 64;
-          break;
-        case Special::smid:
-          value = static_cast<uint32_t>(number % 132);
-          break;
-        case Special::nsmid:
-          value = 132;
-          break;
-        case Special::gridid:
-          value = 1;
-          break;
-        case Special::lanemask_eq:
-          value = 1u << l;
-          break;
-        case Special::lanemask_le:
-          value = (2u << l) - 1;
-          break;
-        case Special::lanemask_lt:
-          value = (1u << l) - 1;
-          break;
-        case Special::lanemask_ge:
-          value = ~((1u << l) - 1);
-          break;
-        case Special::lanemask_gt:
-          value = ~((2u << l) - 1);
-          break;
-        case Special::dynamic_smem_size:
-          value = launch_.dynamic_shared;
-          break;
-        case Special::total_smem_size:
-          value = static_cast<uint32_t>(shared_bytes);
-          break;
-        case Special::zero:
-          value = 0;
-          break;
-        case Special::one:
-          value = 1;
-          break;
-      }
-      cells[l] = value;
+    if (s >= Special::ctaid_x || (all && s > Special::lanemask_gt)) {
+      std::fill_n(cells, kLanes, special(s, first));
+    } else if (all) {
+      for (uint32_t l = 0; l < kLanes; ++l) cells[l] = special(s, first + l);
     }
   }
 }
@@ -456,7 +413,11 @@ void Block::run(uint64_t block_number) {
            static_cast<uint32_t>(number / (uint64_t{g.x} * g.y))};
   if (shared_bytes > 0) {
     std::memset(shared, 0xFF, static_cast<size_t>(shared_bytes));
-    std::memset(written, 0, static_cast<size_t>(shared_bytes));
+    if (++worker_.mark == 0) {
+      std::fill(worker_.written.begin(), worker_.written.end(), uint8_t{0});
+      worker_.mark = 1;
+    }
+    mark = worker_.mark;
   }
   barriers_.fill({});
   const auto threads = static_cast<uint32_t>(launch_.block.count());
@@ -467,20 +428,20 @@ void Block::run(uint64_t block_number) {
     w.begin(left >= kLanes ? kAllLanes : (Mask{1} << left) - 1);
     fill_specials(w, false);
   }
-  std::vector<size_t> order(warps_.size());
-  std::iota(order.begin(), order.end(), 0);
   const uint64_t seed = Options::get().seed;
   std::minstd_rand random(static_cast<uint32_t>(seed * 7919 + number + 1));
   while (alive_threads > 0 && !stop_.load(std::memory_order_relaxed)) {
-    if (seed != 0) std::shuffle(order.begin(), order.end(), random);
+    if (seed != 0) std::shuffle(order_.begin(), order_.end(), random);
     bool progress = false;
-    for (const size_t n : order) {
+    for (const size_t n : order_) {
       if (!warps_[n].ready()) continue;
       progress = true;
       warps_[n].run(seed != 0 ? static_cast<int64_t>(random() % kFuel) + 1 : kFuel);
     }
     if (!progress) throw Fault(kLaunchFailure, "the block cannot go on: " + stuck());
   }
+  for (const Warp& w : warps_)
+    worker_.counters.longest_warp = std::max(worker_.counters.longest_warp, w.instructions);
 }
 
 void Block::arrive(uint8_t barrier, uint32_t threads, uint32_t expected, uint32_t votes,
@@ -611,7 +572,7 @@ class Pool {
 
 void execute(const Launch& launch, Counters& counters) {
   const uint64_t blocks = launch.grid.count();
-  if (Options::get().globalcheck) written::next_launch();
+  if (Options::get().globalcheck || Options::get().profile) written::next_launch();
   std::atomic<uint64_t> next{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;

@@ -28,8 +28,8 @@ struct Kernel;
 struct Instruction;
 using Handler = void (*)(Warp&, const Instruction&, Mask);
 
-/// Decoded: operands are byte offsets into the warp's registers, where constants and special
-/// registers lie too.
+/// Decoded: operands are byte offsets from the warp's registers. Constants, which all lanes see
+/// alike, lie in front of them, at offsets that are negative as int32_t.
 ///
 /// A register is an array over lanes: of 4 bytes for types up to 32 bits (16-bit values in the low
 /// half, the rest unspecified), of 8 bytes for 64-bit types. A predicate is one word with a bit per
@@ -62,34 +62,38 @@ class Fault : public std::runtime_error {
   int code_;
 };
 
+/// Registers that a kernel finds set.
 enum class Special : uint8_t {
+  // that differ between the lanes of a warp
   tid_x,
   tid_y,
   tid_z,
-  ntid_x,
-  ntid_y,
-  ntid_z,
-  ctaid_x,
-  ctaid_y,
-  ctaid_z,
-  nctaid_x,
-  nctaid_y,
-  nctaid_z,
   laneid,
-  warpid,
-  nwarpid,
-  smid,
-  nsmid,
-  gridid,
   lanemask_eq,
   lanemask_le,
   lanemask_lt,
   lanemask_ge,
   lanemask_gt,
+  // that a launch sets once
+  ntid_x,
+  ntid_y,
+  ntid_z,
+  nctaid_x,
+  nctaid_y,
+  nctaid_z,
+  warpid,
+  nwarpid,
+  nsmid,
+  gridid,
   dynamic_smem_size,
   total_smem_size,
   zero,
   one,
+  // that differ between blocks
+  ctaid_x,
+  ctaid_y,
+  ctaid_z,
+  smid,
 };
 
 /// Where an instruction came from.
@@ -105,7 +109,7 @@ struct Kernel {
   std::vector<Instruction> code;
   std::vector<Origin> origins;  ///< per instruction
   uint32_t register_bytes = 0;
-  std::vector<std::byte> initial;  ///< constants and zeros of a warp's registers
+  std::vector<std::byte> constants;  ///< what lies in front of a warp's registers
   std::vector<std::pair<Special, uint32_t>> specials;
   std::vector<std::unique_ptr<std::vector<uint32_t>>> lists;
   int64_t static_shared = 0;
@@ -119,14 +123,17 @@ struct Dim {
   uint64_t count() const { return uint64_t{x} * y * z; }
 };
 
-/// What a launch did; sums over launches make a profile.
+/// What a launch did.
 struct Counters {
   uint64_t warp_instructions = 0;
   uint64_t lane_instructions = 0;
+  uint64_t longest_warp = 0;  ///< instructions of the warp that issues most
   uint64_t global_loads = 0;  ///< warp-wide requests
   uint64_t global_stores = 0;
   uint64_t load_sectors = 0;  ///< of 32 bytes
   uint64_t store_sectors = 0;
+  uint64_t loaded_footprint = 0;  ///< distinct sectors of the launch
+  uint64_t stored_footprint = 0;
   uint64_t load_bytes = 0;  ///< asked for by lanes
   uint64_t store_bytes = 0;
   uint64_t shared_requests = 0;
@@ -157,6 +164,7 @@ struct Options {
   bool globalcheck = false;  ///< races and unwritten reads of global memory
   uint64_t seed = 0;         ///< order in which warps run
   bool trace = false;
+  uint64_t replays = ~uint64_t{0};  ///< of a graph that are executed
   uint64_t fail = 0;  ///< the kernel of that number, from 1, ends in an illegal access
   static const Options& get() { return options_ != nullptr ? *options_ : *read(); }
 
@@ -193,6 +201,8 @@ struct Worker {
   std::vector<CachedRange> ranges;  ///< per instruction: the allocation that it met last
   std::vector<std::byte> registers;
   std::vector<std::byte> shared;
+  std::vector<uint8_t> written;  ///< per byte of shared memory: the mark of the last block to write
+  uint8_t mark = 0;
   std::vector<std::byte> local;
   Counters counters;
 };
@@ -202,19 +212,21 @@ class Warp {
   // ---- read and written by instructions
   std::byte* registers = nullptr;
   Block* block = nullptr;
-  int index = 0;               ///< in the block
-  int pc = 0;                  ///< of the next instruction
-  Mask active = 0;             ///< the running group
-  Mask alive = 0;              ///< not left the kernel
-  Mask carry = 0;              ///< the condition code of add.cc, per lane
-  std::byte* local = nullptr;  ///< of lane 0; a lane's memory has Kernel::local_bytes
-  uint32_t epoch = 1;          ///< grows at a warp's own synchronisations, for races
+  const Instruction* program = nullptr;  ///< all of the kernel's
+  int index = 0;                         ///< in the block
+  int pc = 0;                            ///< of the next instruction
+  Mask active = 0;                       ///< the running group
+  Mask alive = 0;                        ///< not left the kernel
+  Mask carry = 0;                        ///< the condition code of add.cc, per lane
+  std::byte* local = nullptr;            ///< of lane 0; a lane's memory has Kernel::local_bytes
+  uint32_t epoch = 1;                    ///< grows at a warp's own synchronisations, for races
+  uint64_t instructions = 0;             ///< issued in this block
 
   template <class T>
   T* cells(uint32_t offset) const {
-    return reinterpret_cast<T*>(registers + offset);
+    return reinterpret_cast<T*>(registers + static_cast<int32_t>(offset));
   }
-  Mask& predicate(uint32_t offset) const { return *reinterpret_cast<Mask*>(registers + offset); }
+  Mask& predicate(uint32_t offset) const { return *cells<Mask>(offset); }
 
   void begin(Mask lanes);
   /// Runs until all its lanes wait or have left, or for about `fuel` instructions.
@@ -237,7 +249,9 @@ class Warp {
   [[noreturn]] void fault(const Instruction& instruction, int lane, int code,
                           const std::string& what) const;
   std::string where(const Instruction& instruction, int lane) const;
-  int number_of(const Instruction& instruction) const;
+  int number_of(const Instruction& instruction) const {
+    return static_cast<int>(&instruction - program);
+  }
 
  private:
   bool schedule();
@@ -270,7 +284,8 @@ class Block {
   Dim index;
   uint64_t number = 0;
   std::byte* shared = nullptr;
-  uint8_t* written = nullptr;  ///< per byte of shared memory: has been written
+  uint8_t* written = nullptr;  ///< per byte of shared memory: `mark` once it has been written
+  uint8_t mark = 0;
   int64_t shared_bytes = 0;
   uint32_t alive_threads = 0;
   uint32_t epoch = 1;  ///< grows with every barrier of all threads
@@ -292,12 +307,15 @@ class Block {
 
  private:
   void complete_if_full(uint8_t barrier);
+  uint32_t special(Special special, uint32_t thread) const;
+  /// @param all false: only those that differ between blocks
   void fill_specials(Warp& warp, bool all);
 
   const Launch& launch_;
   Worker& worker_;
   const std::atomic<bool>& stop_;
   std::vector<Warp> warps_;
+  std::vector<size_t> order_;  ///< in which the warps have their turns
   std::array<Barrier, 16> barriers_{};
 };
 
@@ -342,6 +360,10 @@ void fence(Warp& warp, const Instruction& i, Mask lanes);
 void barrier(Warp& warp, const Instruction& i, Mask lanes);
 void warp_barrier(Warp& warp, const Instruction& i, Mask lanes);
 void shuffle(Warp& warp, const Instruction& i, Mask lanes);
+/// The lane from which each lane takes its value, by the operands b and c of each. Returns the
+/// lanes whose source is in their segment.
+/// @param kind 0 up, 1 down, 2 bfly, 3 idx
+Mask shuffle_sources(int kind, const uint32_t* b, const uint32_t* c, uint32_t* sources);
 void vote(Warp& warp, const Instruction& i, Mask lanes);
 void match(Warp& warp, const Instruction& i, Mask lanes);
 void redux(Warp& warp, const Instruction& i, Mask lanes);
@@ -354,7 +376,8 @@ void assert_fail(Warp& warp, const Instruction& i, Mask lanes);
 void mbarrier(Warp& warp, const Instruction& i, Mask lanes);
 }  // namespace control
 
-/// Which bytes of device memory have been written, for Options::globalcheck.
+/// Which bytes of device memory have been written, for Options::globalcheck, and which sectors the
+/// launch has met, for Options::profile.
 namespace written {
 void mark(uint64_t address, uint64_t bytes);
 void copy(uint64_t to, uint64_t from, uint64_t bytes);

@@ -69,23 +69,54 @@ const char* verb(bool writes) { return writes ? "write" : "read"; }
 
 // ---------------------------------------------------------------- counting
 
+uint32_t current_launch = 0;
+
+/// Whether no lane of the launch has loaded from (stored to) the sector before.
+bool is_first_access(uint64_t sector, bool writes) {
+  constexpr uint64_t kStamps = 0x2400'0000'0000;  // the last launch, per sector and kind of access
+  static auto* const stamps = [] {
+    void* at = mmap(reinterpret_cast<void*>(kStamps), kDeviceRange / 4, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED) {
+      std::fprintf(stderr, "ptx-executor: no room for the stamps of sectors\n");
+      std::abort();
+    }
+    return static_cast<uint32_t*>(at);
+  }();
+  uint32_t& stamp = stamps[2 * (sector - kDeviceBase / 32) + (writes ? 1 : 0)];
+  return __atomic_load_n(&stamp, __ATOMIC_RELAXED) != current_launch &&
+         __atomic_exchange_n(&stamp, current_launch, __ATOMIC_RELAXED) != current_launch;
+}
+
 void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
                   bool writes) {
   Counters& c = w.block->worker().counters;
   uint64_t sectors[kLanes];
   int n = 0;
-  for (Mask rest = m; rest != 0; rest &= rest - 1)
-    sectors[n++] = (addresses[std::countr_zero(rest)] + displacement) >> 5;
-  std::sort(sectors, sectors + n);
-  const auto distinct = static_cast<uint64_t>(std::unique(sectors, sectors + n) - sectors);
+  bool ascends = true;
+  for (Mask rest = m; rest != 0; rest &= rest - 1) {
+    const uint64_t sector = (addresses[std::countr_zero(rest)] + displacement) >> 5;
+    if (n > 0 && sector == sectors[n - 1]) continue;
+    ascends &= n == 0 || sector > sectors[n - 1];
+    sectors[n++] = sector;
+  }
+  if (!ascends) {
+    std::sort(sectors, sectors + n);
+    n = static_cast<int>(std::unique(sectors, sectors + n) - sectors);
+  }
+  const auto distinct = static_cast<uint64_t>(n);
+  const auto first = static_cast<uint64_t>(std::count_if(
+      sectors, sectors + n, [&](uint64_t sector) { return is_first_access(sector, writes); }));
   const uint64_t bytes = static_cast<uint64_t>(std::popcount(m)) * width;
   if (writes) {
     ++c.global_stores;
     c.store_sectors += distinct;
+    c.stored_footprint += first;
     c.store_bytes += bytes;
   } else {
     ++c.global_loads;
     c.load_sectors += distinct;
+    c.loaded_footprint += first;
     c.load_bytes += bytes;
   }
 }
@@ -194,8 +225,6 @@ GlobalWord& shadow_word(uint64_t address) {
                                         (address - kDeviceBase) / 4 * sizeof(GlobalWord));
 }
 
-uint32_t current_launch = 0;
-
 __attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, int lane,
                                                  uint64_t address, uint32_t width, bool writes,
                                                  bool strong, bool changes) {
@@ -264,29 +293,72 @@ __attribute__((noinline)) void find_range(Warp& w, const Instruction& i, int lan
   range = {allocation->begin, allocation->size};
 }
 
+/// The addresses of a request's lanes. Where they follow one another, or are all alike, two of them
+/// stand for all.
+struct Addresses {
+  uint64_t of[kLanes];
+  bool adjacent = false;  ///< each lane's bytes follow those of the lane before
+  bool same = false;
+
+  Addresses(const Warp& w, const Instruction& i, uint32_t width) {
+    const auto displacement = static_cast<uint64_t>(i.value);
+    if ((i.flags & kWideAddress) != 0) {
+      const auto* a = w.cells<uint64_t>(i.a);
+      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
+    } else {
+      const auto* a = w.cells<uint32_t>(i.a);
+      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + static_cast<uint32_t>(displacement);
+    }
+    find_pattern(width);
+  }
+  Addresses(const uint64_t* a, uint64_t displacement, uint32_t width) {
+    for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
+    find_pattern(width);
+  }
+
+  /// The lanes whose access does not lie in [begin, begin + size) or is not aligned.
+  template <int kWidth>
+  Mask outside(Mask m, uint64_t begin, uint64_t size) const {
+    if (size < kWidth) return m;
+    const auto fails = [&](int l) {
+      return (of[l] - begin > size - kWidth) | ((of[l] & (kWidth - 1)) != 0);
+    };
+    if (adjacent || same) {
+      const int first = std::countr_zero(m);
+      const int last = kLanes - 1 - std::countl_zero(m);
+      if (!fails(first) && !fails(last)) [[likely]]
+        return 0;
+    }
+    Mask bad = 0;
+    for (int l = 0; l < kLanes; ++l) bad |= fails(l) ? Mask{1} << l : 0;
+    return bad & m;
+  }
+
+ private:
+  void find_pattern(uint32_t width) {
+    uint64_t from_adjacent = 0;
+    uint64_t from_same = 0;
+    for (uint32_t l = 0; l < kLanes; ++l) {
+      from_adjacent |= of[l] ^ (of[0] + uint64_t{l} * width);
+      from_same |= of[l] ^ of[0];
+    }
+    adjacent = from_adjacent == 0;
+    same = from_same == 0;
+  }
+};
+
 /// Checks the global accesses of the lanes.
 template <int kWidth>
-inline void check_global(Warp& w, const Instruction& i, Mask m, const uint64_t* addresses,
-                         int64_t displacement, bool writes) {
+inline void check_global(Warp& w, const Instruction& i, Mask m, const Addresses& a, bool writes) {
   CachedRange& range = w.block->worker().ranges[static_cast<size_t>(w.number_of(i))];
-  const uint64_t begin = range.begin;
-  const uint64_t room = range.size < kWidth ? 0 : range.size - kWidth;
-  Mask bad = 0;
-  for (int l = 0; l < kLanes; ++l) {
-    const uint64_t address = addresses[l] + static_cast<uint64_t>(displacement);
-    const bool fails = (address - begin > room) | ((address & (kWidth - 1)) != 0);
-    bad |= fails ? Mask{1} << l : 0;
-  }
-  bad &= m;
-  if (range.size < kWidth) bad = m;
-  for (; bad != 0; bad &= bad - 1) [[unlikely]] {
+  for (Mask bad = a.outside<kWidth>(m, range.begin, range.size); bad != 0; bad &= bad - 1)
+    [[unlikely]] {
       const int l = std::countr_zero(bad);
-      const uint64_t address = addresses[l] + static_cast<uint64_t>(displacement);
-      if ((address & (kWidth - 1)) != 0) misaligned(w, i, l, address, kWidth, "global", writes);
-      if (address - range.begin > range.size - kWidth || range.size < kWidth)
-        find_range(w, i, l, address, kWidth, writes, range);
+      if ((a.of[l] & (kWidth - 1)) != 0) misaligned(w, i, l, a.of[l], kWidth, "global", writes);
+      if (range.size < kWidth || a.of[l] - range.begin > range.size - kWidth)
+        find_range(w, i, l, a.of[l], kWidth, writes, range);
     }
-  if (Options::get().profile) count_global(w, m, addresses, displacement, kWidth, writes);
+  if (Options::get().profile) count_global(w, m, a.of, 0, kWidth, writes);
 }
 
 __attribute__((noinline, cold)) void outside_shared(Warp& w, const Instruction& i, int lane,
@@ -303,54 +375,51 @@ __attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, in
                                                uint32_t offset, uint32_t width) {
   if (!Options::get().initcheck || is_toolkit_source(w, i)) return;
   uint32_t first = offset;
-  while (first < offset + width && w.block->written[first] != 0) ++first;
+  while (first < offset + width && w.block->written[first] == w.block->mark) ++first;
   report_finding(
       w, i, lane, "uninitialised",
       "reads shared byte " + std::to_string(first) + ", which the block has not written");
 }
 
-/// The lanes' offsets into shared memory.
-inline void shared_offsets(const Warp& w, const Instruction& i, uint64_t (&offsets)[kLanes]) {
-  if ((i.flags & kWideAddress) != 0) {
-    const auto* a = w.cells<uint64_t>(i.a);
-    for (int l = 0; l < kLanes; ++l) offsets[l] = a[l] + static_cast<uint64_t>(i.value);
-  } else {
-    const auto* a = w.cells<uint32_t>(i.a);
-    for (int l = 0; l < kLanes; ++l) offsets[l] = a[l] + static_cast<uint32_t>(i.value);
-  }
-}
-
-void after_shared(Warp& w, const Instruction& i, Mask m, const uint64_t (&offsets)[kLanes],
-                  uint32_t width, bool writes, bool atomic, Mask changes) {
+void after_shared(Warp& w, const Instruction& i, Mask m, const Addresses& offsets, uint32_t width,
+                  bool writes, bool atomic, Mask changes) {
   if (Options::get().racecheck) {
     for (Mask rest = m; rest != 0; rest &= rest - 1) {
       const int l = std::countr_zero(rest);
-      check_race(w, i, l, static_cast<uint32_t>(offsets[l]), width, writes, atomic,
+      check_race(w, i, l, static_cast<uint32_t>(offsets.of[l]), width, writes, atomic,
                  ((changes >> l) & 1) != 0);
     }
   }
   if (Options::get().profile) {
     uint32_t narrow[kLanes];
-    for (int l = 0; l < kLanes; ++l) narrow[l] = static_cast<uint32_t>(offsets[l]);
+    for (int l = 0; l < kLanes; ++l) narrow[l] = static_cast<uint32_t>(offsets.of[l]);
     count_shared(w, m, narrow, width);
   }
 }
 
 template <int kWidth>
-inline void check_shared(Warp& w, const Instruction& i, Mask m, const uint64_t (&offsets)[kLanes],
+inline void check_shared(Warp& w, const Instruction& i, Mask m, const Addresses& offsets,
                          bool writes) {
-  const auto size = static_cast<uint64_t>(w.block->shared_bytes);
-  const uint64_t room = size < kWidth ? 0 : size - kWidth;
-  Mask bad = 0;
-  for (int l = 0; l < kLanes; ++l) {
-    const bool fails = (offsets[l] > room) | ((offsets[l] & (kWidth - 1)) != 0);
-    bad |= fails ? Mask{1} << l : 0;
+  const Mask bad = offsets.outside<kWidth>(m, 0, static_cast<uint64_t>(w.block->shared_bytes));
+  if (bad != 0) [[unlikely]]
+    outside_shared(w, i, std::countr_zero(bad), offsets.of[std::countr_zero(bad)], kWidth, writes);
+}
+
+/// Where the bytes of the lanes lie for a request that is neither global nor shared.
+template <int kWidth>
+void find_bytes(Warp& w, const Instruction& i, Space space, Mask m, Addresses& a, bool writes) {
+  a.adjacent = a.same = false;
+  for (; m != 0; m &= m - 1) {
+    const int l = std::countr_zero(m);
+    a.of[l] = reinterpret_cast<uint64_t>(lane_bytes(w, i, space, a.of[l], kWidth, l, writes));
   }
-  if (size < kWidth) bad = kAllLanes;
-  if ((bad & m) != 0) [[unlikely]] {
-    const int l = std::countr_zero(bad & m);
-    outside_shared(w, i, l, offsets[l], kWidth, writes);
-  }
+}
+
+/// Whether all lanes of a generic request mean global memory.
+bool all_on_device(Mask m, const Addresses& a) {
+  Mask device = 0;
+  for (int l = 0; l < kLanes; ++l) device |= DeviceMemory::is_device(a.of[l]) ? Mask{1} << l : 0;
+  return (m & ~device) == 0;
 }
 
 // ---------------------------------------------------------------- loads
@@ -368,92 +437,96 @@ struct Load {
     else
       return static_cast<Register>(word);
   }
-  static void take(Warp& w, const Instruction& i, int l, const std::byte* from) {
-    const Chunk<kWidth> chunk = read_chunk<kWidth>(from);
-    for (int k = 0; k < kCount; ++k)
-      w.cells<Register>(kCount == 1 ? i.d : i.list[k])[l] = element(chunk, k);
-  }
-  template <class Address>
-  static inline __attribute__((always_inline)) void all(Warp& w, const Instruction& i, Mask m,
-                                                        Address address) {
-    if (m == kAllLanes) {
-      for (int l = 0; l < kLanes; ++l) take(w, i, l, address(l));
+
+  /// Reads what lies at base + a.of[l] into the registers.
+  static inline __attribute__((always_inline)) void lanes(Warp& w, const Instruction& i, Mask m,
+                                                          const std::byte* base,
+                                                          const Addresses& a) {
+    Register* d[kCount];
+    for (int k = 0; k < kCount; ++k) d[k] = w.cells<Register>(kCount == 1 ? i.d : i.list[k]);
+    if (a.adjacent && kCount == 1) {  // of the lanes that do not load too, and drops it
+      Word<kSize> words[kLanes];
+      std::memcpy(words, base + a.of[0], sizeof words);
+      Register values[kLanes];
+      for (int l = 0; l < kLanes; ++l) {
+        Chunk<kWidth> chunk;
+        std::memcpy(chunk.bytes, &words[l], kSize);
+        values[l] = element(chunk, 0);
+      }
+      if (m == kAllLanes) {
+        std::memcpy(d[0], values, sizeof values);
+      } else {
+        for (int l = 0; l < kLanes; ++l) d[0][l] = (m >> l) & 1 ? values[l] : d[0][l];
+      }
+    } else if (a.same) {
+      const Chunk<kWidth> chunk = read_chunk<kWidth>(base + a.of[0]);
+      for (int k = 0; k < kCount; ++k) {
+        const Register value = element(chunk, k);
+        Register* to = d[k];
+        for (int l = 0; l < kLanes; ++l) to[l] = (m >> l) & 1 ? value : to[l];
+      }
     } else {
       for (; m != 0; m &= m - 1) {
         const int l = std::countr_zero(m);
-        take(w, i, l, address(l));
+        const Chunk<kWidth> chunk = read_chunk<kWidth>(base + a.of[l]);
+        for (int k = 0; k < kCount; ++k) d[k][l] = element(chunk, k);
       }
     }
   }
 
-  static void global(Warp& w, const Instruction& i, Mask m) {
-    const auto* a = w.cells<uint64_t>(i.a);
-    check_global<kWidth>(w, i, m, a, i.value, false);
-    uint64_t addresses[kLanes];  // the destination may be the address register
-    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
+  static void global_lanes(Warp& w, const Instruction& i, Mask m, const Addresses& a) {
+    check_global<kWidth>(w, i, m, a, false);
     if (Options::get().globalcheck) [[unlikely]] {
       // A strong load reads; for the check of unwritten bytes it is as any other.
-      check_global_lanes<kWidth>(w, i, m, addresses, 0, false, (i.flags & kStrong) != 0, 0);
+      check_global_lanes<kWidth>(w, i, m, a.of, 0, false, (i.flags & kStrong) != 0, 0);
     }
-    all(w, i, m, [&](int l) { return DeviceMemory::bytes(addresses[l]); });
+    lanes(w, i, m, reinterpret_cast<const std::byte*>(kBacking), a);
+  }
+  static void global(Warp& w, const Instruction& i, Mask m) {
+    global_lanes(w, i, m, Addresses(w, i, kWidth));
   }
   static void shared(Warp& w, const Instruction& i, Mask m) {
-    uint64_t offsets[kLanes];
-    shared_offsets(w, i, offsets);
-    check_shared<kWidth>(w, i, m, offsets, false);
-    const std::byte* bytes = w.block->shared;
+    const Addresses a(w, i, kWidth);
+    check_shared<kWidth>(w, i, m, a, false);
     const uint8_t* written = w.block->written;
-    bool known = true;
-    all(w, i, m, [&](int l) {
-      Chunk<kWidth> flags;
-      std::memcpy(flags.bytes, written + offsets[l], kWidth);
-      for (int k = 0; k < kWidth; ++k) known &= flags.bytes[k] != 0;
-      return bytes + offsets[l];
-    });
-    if (!known) [[unlikely]] {
+    const uint8_t mark = w.block->mark;
+    Mask unknown = 0;
+    if (!a.adjacent || m != kAllLanes ||
+        !std::all_of(written + a.of[0], written + a.of[0] + kLanes * kWidth,
+                     [&](uint8_t x) { return x == mark; })) {
       for (Mask rest = m; rest != 0; rest &= rest - 1) {
         const int l = std::countr_zero(rest);
-        if (std::find(written + offsets[l], written + offsets[l] + kWidth, 0) !=
-            written + offsets[l] + kWidth) {
-          unwritten(w, i, l, static_cast<uint32_t>(offsets[l]), kWidth);
-          break;
-        }
+        Chunk<kWidth> flags;
+        std::memcpy(flags.bytes, written + a.of[l], kWidth);
+        for (const uint8_t flag : flags.bytes) unknown |= flag != mark ? Mask{1} << l : 0;
+        if (a.same) break;
       }
     }
-    after_shared(w, i, m, offsets, kWidth, false, false, 0);
+    if (unknown != 0) [[unlikely]] {
+      const int l = std::countr_zero(unknown);
+      unwritten(w, i, l, static_cast<uint32_t>(a.of[l]), kWidth);
+    }
+    lanes(w, i, m, w.block->shared, a);
+    after_shared(w, i, m, a, kWidth, false, false, 0);
   }
-  static void local(Warp& w, const Instruction& i, Mask m) {
-    uint64_t offsets[kLanes];
-    shared_offsets(w, i, offsets);
-    all(w, i, m,
-        [&](int l) { return lane_bytes(w, i, Space::local, offsets[l], kWidth, l, false); });
+  template <Space kSpace>
+  static void other(Warp& w, const Instruction& i, Mask m) {
+    Addresses a(w, i, kWidth);
+    if (kSpace == Space::generic && all_on_device(m, a)) return global_lanes(w, i, m, a);
+    find_bytes<kWidth>(w, i, kSpace, m, a, false);
+    lanes(w, i, m, nullptr, a);
   }
   static void param(Warp& w, const Instruction& i, Mask m) {
-    if ((i.flags & kUniform) != 0) {
-      const Chunk<kWidth> chunk = read_chunk<kWidth>(
-          lane_bytes(w, i, Space::param, static_cast<uint64_t>(i.value), kWidth, 0, false));
-      for (int k = 0; k < kCount; ++k) {
-        Register* d = w.cells<Register>(kCount == 1 ? i.d : i.list[k]);
-        const Register value = element(chunk, k);
-        for (int l = 0; l < kLanes; ++l) d[l] = (m >> l) & 1 ? value : d[l];
-      }
-      return;
+    if ((i.flags & kUniform) == 0) return other<Space::param>(w, i, m);
+    const auto& parameters = w.block->launch().parameters;
+    const auto at = static_cast<uint64_t>(i.value);
+    if (at + kWidth > parameters.size()) lane_bytes(w, i, Space::param, at, kWidth, 0, false);
+    const Chunk<kWidth> chunk = read_chunk<kWidth>(parameters.data() + at);
+    for (int k = 0; k < kCount; ++k) {
+      Register* d = w.cells<Register>(kCount == 1 ? i.d : i.list[k]);
+      const Register value = element(chunk, k);
+      for (int l = 0; l < kLanes; ++l) d[l] = (m >> l) & 1 ? value : d[l];
     }
-    uint64_t offsets[kLanes];
-    shared_offsets(w, i, offsets);
-    all(w, i, m,
-        [&](int l) { return lane_bytes(w, i, Space::param, offsets[l], kWidth, l, false); });
-  }
-  static void generic(Warp& w, const Instruction& i, Mask m) {
-    const auto* a = w.cells<uint64_t>(i.a);
-    Mask device = 0;
-    for (int l = 0; l < kLanes; ++l)
-      device |= DeviceMemory::is_device(a[l] + static_cast<uint64_t>(i.value)) ? Mask{1} << l : 0;
-    if ((m & ~device) == 0) return global(w, i, m);
-    uint64_t addresses[kLanes];
-    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
-    all(w, i, m,
-        [&](int l) { return lane_bytes(w, i, Space::generic, addresses[l], kWidth, l, false); });
   }
   static Handler of(Space space) {
     switch (space) {
@@ -463,96 +536,103 @@ struct Load {
       case Space::shared:
         return shared;
       case Space::local:
-        return local;
+        return other<Space::local>;
       case Space::param:
         return param;
       default:
-        return generic;
+        return other<Space::generic>;
     }
   }
 };
+
+// ---------------------------------------------------------------- stores
 
 template <int kSize, class Register, int kCount>
 struct Store {
   static constexpr int kWidth = kSize * kCount;
 
-  static Chunk<kWidth> collect(Warp& w, const Instruction& i, int l) {
-    Chunk<kWidth> chunk;
-    for (int k = 0; k < kCount; ++k) {
-      const auto word =
-          static_cast<Word<kSize>>(w.cells<Register>(kCount == 1 ? i.b : i.list[k])[l]);
-      std::memcpy(chunk.bytes + k * kSize, &word, kSize);
+  /// What the lanes store.
+  struct Values {
+    const Register* from[kCount];
+    Values(const Warp& w, const Instruction& i) {
+      for (int k = 0; k < kCount; ++k) from[k] = w.cells<Register>(kCount == 1 ? i.b : i.list[k]);
     }
-    return chunk;
-  }
-  template <class Address>
-  static inline __attribute__((always_inline)) void all(Warp& w, const Instruction& i, Mask m,
-                                                        Address address) {
-    if (m == kAllLanes) {
-      for (int l = 0; l < kLanes; ++l) write_chunk<kWidth>(address(l), collect(w, i, l));
-    } else {
-      for (; m != 0; m &= m - 1) {
-        const int l = std::countr_zero(m);
-        write_chunk<kWidth>(address(l), collect(w, i, l));
+    Chunk<kWidth> of(int l) const {
+      Chunk<kWidth> chunk;
+      for (int k = 0; k < kCount; ++k) {
+        const auto word = static_cast<Word<kSize>>(from[k][l]);
+        std::memcpy(chunk.bytes + k * kSize, &word, kSize);
       }
+      return chunk;
+    }
+  };
+
+  static inline __attribute__((always_inline)) void lanes(Mask m, std::byte* base,
+                                                          const Addresses& a,
+                                                          const Values& values) {
+    if (m == kAllLanes && a.adjacent && kCount == 1) {
+      Word<kSize> words[kLanes];
+      for (int l = 0; l < kLanes; ++l) words[l] = static_cast<Word<kSize>>(values.from[0][l]);
+      std::memcpy(base + a.of[0], words, sizeof words);
+      return;
+    }
+    for (; m != 0; m &= m - 1) {
+      const int l = std::countr_zero(m);
+      write_chunk<kWidth>(base + a.of[l], values.of(l));
     }
   }
 
-  static void global(Warp& w, const Instruction& i, Mask m) {
-    const auto* a = w.cells<uint64_t>(i.a);
-    check_global<kWidth>(w, i, m, a, i.value, true);
+  static void global_lanes(Warp& w, const Instruction& i, Mask m, const Addresses& a) {
+    check_global<kWidth>(w, i, m, a, true);
+    const Values values(w, i);
     if (Options::get().globalcheck) [[unlikely]] {
       for (Mask rest = m; rest != 0; rest &= rest - 1) {
         const int l = std::countr_zero(rest);
-        const uint64_t address = a[l] + static_cast<uint64_t>(i.value);
-        const Chunk<kWidth> chunk = collect(w, i, l);
-        const bool changes = std::memcmp(DeviceMemory::bytes(address), chunk.bytes, kWidth) != 0;
-        check_global_lane(w, i, l, address, kWidth, true, false,
+        const Chunk<kWidth> chunk = values.of(l);
+        const bool changes = std::memcmp(DeviceMemory::bytes(a.of[l]), chunk.bytes, kWidth) != 0;
+        check_global_lane(w, i, l, a.of[l], kWidth, true, false,
                           changes && (i.flags & kStrong) == 0);
       }
     }
-    all(w, i, m, [&](int l) { return DeviceMemory::bytes(a[l] + static_cast<uint64_t>(i.value)); });
+    lanes(m, reinterpret_cast<std::byte*>(kBacking), a, values);
+  }
+  static void global(Warp& w, const Instruction& i, Mask m) {
+    global_lanes(w, i, m, Addresses(w, i, kWidth));
   }
   static void shared(Warp& w, const Instruction& i, Mask m) {
-    uint64_t offsets[kLanes];
-    shared_offsets(w, i, offsets);
-    check_shared<kWidth>(w, i, m, offsets, true);
+    const Addresses a(w, i, kWidth);
+    check_shared<kWidth>(w, i, m, a, true);
+    const Values values(w, i);
     std::byte* bytes = w.block->shared;
     uint8_t* written = w.block->written;
+    const uint8_t mark = w.block->mark;
     Mask changes = kAllLanes;
     if (Options::get().racecheck) {  // who stores what is there already disturbs nobody
       for (Mask rest = m; rest != 0; rest &= rest - 1) {
         const int l = std::countr_zero(rest);
-        const Chunk<kWidth> chunk = collect(w, i, l);
-        if (std::memcmp(bytes + offsets[l], chunk.bytes, kWidth) == 0 && written[offsets[l]] != 0)
+        const Chunk<kWidth> chunk = values.of(l);
+        if (written[a.of[l]] == mark && std::memcmp(bytes + a.of[l], chunk.bytes, kWidth) == 0)
           changes &= ~(Mask{1} << l);
-        write_chunk<kWidth>(bytes + offsets[l], chunk);
-        std::memset(written + offsets[l], 1, kWidth);
+        write_chunk<kWidth>(bytes + a.of[l], chunk);
+        std::memset(written + a.of[l], mark, kWidth);
       }
     } else {
-      all(w, i, m, [&](int l) {
-        std::memset(written + offsets[l], 1, kWidth);
-        return bytes + offsets[l];
-      });
+      lanes(m, bytes, a, values);
+      if (m == kAllLanes && a.adjacent) {
+        std::memset(written + a.of[0], mark, kLanes * kWidth);
+      } else {
+        for (Mask rest = m; rest != 0; rest &= rest - 1)
+          std::memset(written + a.of[std::countr_zero(rest)], mark, kWidth);
+      }
     }
-    after_shared(w, i, m, offsets, kWidth, true, false, changes);
+    after_shared(w, i, m, a, kWidth, true, false, changes);
   }
-  static void local(Warp& w, const Instruction& i, Mask m) {
-    uint64_t offsets[kLanes];
-    shared_offsets(w, i, offsets);
-    all(w, i, m,
-        [&](int l) { return lane_bytes(w, i, Space::local, offsets[l], kWidth, l, true); });
-  }
-  static void generic(Warp& w, const Instruction& i, Mask m) {
-    const auto* a = w.cells<uint64_t>(i.a);
-    Mask device = 0;
-    for (int l = 0; l < kLanes; ++l)
-      device |= DeviceMemory::is_device(a[l] + static_cast<uint64_t>(i.value)) ? Mask{1} << l : 0;
-    if ((m & ~device) == 0) return global(w, i, m);
-    all(w, i, m, [&](int l) {
-      return lane_bytes(w, i, Space::generic, a[l] + static_cast<uint64_t>(i.value), kWidth, l,
-                        true);
-    });
+  template <Space kSpace>
+  static void other(Warp& w, const Instruction& i, Mask m) {
+    Addresses a(w, i, kWidth);
+    if (kSpace == Space::generic && all_on_device(m, a)) return global_lanes(w, i, m, a);
+    find_bytes<kWidth>(w, i, kSpace, m, a, true);
+    lanes(m, nullptr, a, Values(w, i));
   }
   static Handler of(Space space) {
     switch (space) {
@@ -562,9 +642,9 @@ struct Store {
         return shared;
       case Space::local:
       case Space::param:
-        return local;
+        return other<Space::local>;
       case Space::generic:
-        return generic;
+        return other<Space::generic>;
       default:
         return nullptr;
     }
@@ -688,14 +768,9 @@ struct AtomicDecrement {
 
 template <class Op, class T, Space kSpace, bool kReturns>
 void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
-  uint64_t addresses[kLanes];
-  if constexpr (kSpace == Space::shared) {
-    shared_offsets(w, i, addresses);
-    check_shared<sizeof(T)>(w, i, m, addresses, true);
-  } else {
-    const auto* a = w.cells<uint64_t>(i.a);
-    for (int l = 0; l < kLanes; ++l) addresses[l] = a[l] + static_cast<uint64_t>(i.value);
-  }
+  const Addresses a(w, i, sizeof(T));
+  const auto& addresses = a.of;
+  if constexpr (kSpace == Space::shared) check_shared<sizeof(T)>(w, i, m, a, true);
   using Cell = std::conditional_t<sizeof(T) == 2, uint32_t, T>;
   const auto* b = w.cells<Cell>(i.b);
   const auto* c = w.cells<Cell>(i.c);
@@ -705,8 +780,8 @@ void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
         reinterpret_cast<Bits<T>*>(lane_bytes(w, i, kSpace, addresses[l], sizeof(T), l, true));
     if constexpr (kSpace == Space::shared) {
       const auto offset = static_cast<uint32_t>(addresses[l]);
-      if (w.block->written[offset] == 0) unwritten(w, i, l, offset, sizeof(T));
-      std::memset(w.block->written + offset, 1, sizeof(T));
+      if (w.block->written[offset] != w.block->mark) unwritten(w, i, l, offset, sizeof(T));
+      std::memset(w.block->written + offset, w.block->mark, sizeof(T));
     }
     if constexpr (kSpace != Space::shared) {
       if (Options::get().globalcheck && DeviceMemory::is_device(addresses[l]))
@@ -723,7 +798,7 @@ void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
   }
   w.block->worker().counters.atomics += static_cast<uint64_t>(std::popcount(m));
   if constexpr (kSpace == Space::shared)
-    after_shared(w, i, m, addresses, sizeof(T), true, true, kAllLanes);
+    after_shared(w, i, m, a, sizeof(T), true, true, kAllLanes);
   else if (Options::get().profile)
     count_global(w, m, addresses, 0, sizeof(T), true);
 }
@@ -759,20 +834,19 @@ Handler atomic_integer(Space space, Type type, bool returns) {
 
 template <int kBytes>
 void copy_async(Warp& w, const Instruction& i, Mask m) {
-  uint64_t offsets[kLanes];
-  shared_offsets(w, i, offsets);
+  const Addresses offsets(w, i, kBytes);
   check_shared<kBytes>(w, i, m, offsets, true);
-  const auto* sources = w.cells<uint64_t>(i.b);
-  const auto displacement = static_cast<int64_t>(static_cast<int32_t>(i.e));
-  check_global<kBytes>(w, i, m, sources, displacement, false);
+  const Addresses sources(w.cells<uint64_t>(i.b),
+                          static_cast<uint64_t>(int64_t{static_cast<int32_t>(i.e)}), kBytes);
+  check_global<kBytes>(w, i, m, sources, false);
   const uint32_t* sizes = i.c != 0 ? w.cells<uint32_t>(i.c) : nullptr;
   for (Mask rest = m; rest != 0; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
     const uint32_t bytes = sizes == nullptr ? kBytes : std::min<uint32_t>(sizes[l], kBytes);
-    std::byte* to = w.block->shared + offsets[l];
+    std::byte* to = w.block->shared + offsets.of[l];
     std::memset(to, 0, kBytes);
-    std::memcpy(to, DeviceMemory::bytes(sources[l] + static_cast<uint64_t>(displacement)), bytes);
-    std::memset(w.block->written + offsets[l], 1, kBytes);
+    std::memcpy(to, DeviceMemory::bytes(sources.of[l]), bytes);
+    std::memset(w.block->written + offsets.of[l], w.block->mark, kBytes);
   }
 }
 
@@ -809,9 +883,9 @@ std::byte* lane_bytes(Warp& w, const Instruction& i, Space space, uint64_t addre
       if (address + size > static_cast<uint64_t>(w.block->shared_bytes) || address % size != 0)
         outside_shared(w, i, lane, address, size, writes);
       if (writes)
-        std::memset(w.block->written + address, 1, size);
-      else if (std::find(w.block->written + address, w.block->written + address + size, 0) !=
-               w.block->written + address + size) {
+        std::memset(w.block->written + address, w.block->mark, size);
+      else if (!std::all_of(w.block->written + address, w.block->written + address + size,
+                            [&](uint8_t x) { return x == w.block->mark; })) {
         unwritten(w, i, lane, static_cast<uint32_t>(address), size);
       }
       if (Options::get().racecheck)

@@ -475,10 +475,8 @@ class Parser {
   /// The name by which the body knows a name that the current scope declares.
   std::string declare(std::string_view name) {
     std::string key(name);
-    std::string unique = key;
-    if (scopes_.size() > 1) unique += "@" + std::to_string(++scope_names_);
-    scopes_.back()[key] = unique;
-    return unique;
+    if (scopes_.size() == 1) return key;
+    return scopes_.back()[key] = key + "@" + std::to_string(++scope_names_);
   }
 
   void statement(Lexer& lexer) {
