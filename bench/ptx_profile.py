@@ -59,29 +59,26 @@ LATENCY = 8  # clocks from an instruction of a warp to its next
 
 def terms(gpu, row):
     """Microseconds that each resource needs for a launch, a product or a fill."""
-    if "product" in row:
-        m, n, k = row["product"]
-        moved = footprint = 4 * (m * k + k * n + (2 if row["accumulates"] else 1) * m * n)
-        compute = {"flops": 2 * m * n * k / gpu.flops * 1e-6}
-    elif "set" in row:
-        moved = footprint = row["set"]
-        compute = {}
-    else:
+    if "warp_instructions" in row:
         sectors = row["load_sectors"] + row["store_sectors"]
-        moved = SECTOR * sectors
-        footprint = SECTOR * (row["loaded_footprint"] + row["stored_footprint"])
         passes = row["shared_requests"] + row["shared_conflicts"] + sectors / 4
         clocks = gpu.clock * 1e3  # per microsecond
-        compute = {
+        return {
+            "launch": LAUNCH,
+            "memory": SECTOR * row["memory_sectors"] / gpu.memory * 1e-6,
+            "L2": SECTOR * sectors / gpu.l2 * 1e-6,
+            "L1": passes / (gpu.multiprocessors * clocks),
             "instructions": row["warp_instructions"] / (gpu.multiprocessors * ISSUE * clocks),
             "one warp": row["longest_warp"] * LATENCY / clocks,
-            "L1": passes / (gpu.multiprocessors * clocks),
         }
-    # What L2 cannot hold comes from memory: every sector once, and again as often as L2 has lost it.
-    lost = max(0.0, 1 - gpu.l2_size * 1e6 / footprint) if footprint else 0.0
-    from_memory = footprint + (moved - footprint) * lost if lost else 0.0
-    memory = {"memory": from_memory / gpu.memory * 1e-6, "L2": moved / gpu.l2 * 1e-6}
-    return {"launch": LAUNCH, **memory, **compute}
+    if "product" in row:
+        m, n, k = row["product"]
+        moved = 4 * (m * k + k * n + (2 if row["accumulates"] else 1) * m * n)
+        flops = 2 * m * n * k
+    else:
+        moved, flops = row["set"], 0
+    rate = gpu.l2 if moved <= gpu.l2_size * 1e6 else gpu.memory
+    return {"launch": LAUNCH, "memory": moved / rate * 1e-6, "flops": flops / gpu.flops * 1e-6}
 
 
 def occupancy(row, registers):
@@ -385,7 +382,7 @@ def registers_of(program):
     return {line[0]: int(line[1]) for line in lines}
 
 
-def profile_case(name, derrd, data, folder):
+def profile_case(name, gpu, derrd, data, folder):
     """Trains two epochs; the file of counts."""
     case = CASES[name]
     profile, model = folder / f"{name}.jsonl", folder / f"{name}.safetensors"
@@ -393,17 +390,18 @@ def profile_case(name, derrd, data, folder):
     if case.teacher:
         command += ["--teacher", folder / f"{case.teacher}.safetensors"]
     limit = {"PTX_EXECUTOR_REPLAYS": str(case.replays)} if case.replays else {}
-    # On one thread no block waits for another, so that counts are the same every time.
-    run(command, PTX_EXECUTOR_PROFILE=str(profile), PTX_EXECUTOR_THREADS="1", **limit)
+    l2 = str(int(gpu.l2_size * 1e6))
+    run(command, PTX_EXECUTOR_PROFILE=str(profile), PTX_EXECUTOR_L2=l2, **limit)
     return profile
 
 
-def last_calls(rows):
-    """The launches between a benchmark's last two synchronisations."""
+def last_call(rows, calls):
+    """The launches of a benchmark's last call. A synchronisation ends each group of calls."""
     ends = [n for n, row in enumerate(rows) if "wait" in row]
     begins = [-1, *ends]
     groups = [[r for r in rows[b + 1 : e] if "us" in r] for b, e in zip(begins, ends)]
-    return [group for group in groups if group][-1]
+    last = [group for group in groups if group][-1]
+    return last[-len(last) // calls :]
 
 
 def profile_kernels(options, gpu, folder):
@@ -416,16 +414,16 @@ def profile_kernels(options, gpu, folder):
         profile, result = folder / "kernels.jsonl", folder / "kernels.json"
         exact = "^" + re.sub(r"([.+()])", r"\\\1", name) + "$"
         run(
-            [bench, f"--benchmark_filter={exact}", "--benchmark_min_time=1x"]
+            [bench, f"--benchmark_filter={exact}", "--benchmark_min_time=0"]
             + [f"--benchmark_out={result}", "--benchmark_out_format=json"],
             PTX_EXECUTOR_PROFILE=str(profile),
-            PTX_EXECUTOR_THREADS="1",
+            PTX_EXECUTOR_L2=str(int(gpu.l2_size * 1e6)),
         )
         measured = json.loads(result.read_text())["benchmarks"][0]
         seconds = measured["real_time"] * 1e-6  # of one iteration, in microseconds
         least = measured.get("GB/s", 0) * 1e9 * seconds
         flops = measured.get("GFLOP/s", 0) * 1e9 * seconds
-        rows = last_calls(read_profile(profile, gpu, registers))
+        rows = last_call(read_profile(profile, gpu, registers), measured["iterations"])
         profile.unlink()
         moved = sum(SECTOR * (r.get("load_sectors", 0) + r.get("store_sectors", 0)) for r in rows)
         issued = sum(row.get("warp_instructions", 0) for row in rows)
@@ -497,7 +495,7 @@ def profile_methods(options, gpu, folder):
     done = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for names in (teachers, set(options.cases) - teachers):
-            profiles = pool.map(lambda name: profile_case(name, derrd, data, folder), names)
+            profiles = pool.map(lambda name: profile_case(name, gpu, derrd, data, folder), names)
             for name, profile in zip(names, profiles):
                 epochs = cut(read_profile(profile, gpu, registers))
                 done[name] = report_epochs(CASES[name].title, epochs, options.measured)

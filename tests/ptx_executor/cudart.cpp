@@ -678,7 +678,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (const cudaError_t status = context().unsafe_call("cudaStreamSynchronize");
       status != cudaSuccess)
     return note(status);
-  return wait_for(s);
+  const cudaError_t status = wait_for(s);
+  context().profile("\"wait\": \"cudaStreamSynchronize\"");
+  return status;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   const Lock lock;

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
+#include <utility>
 
 #include "tests/ptx_executor/machine.h"
 
@@ -84,8 +85,25 @@ bool is_first_access(uint64_t sector, bool writes) {
     return static_cast<uint32_t*>(at);
   }();
   uint32_t& stamp = stamps[2 * (sector - kDeviceBase / 32) + (writes ? 1 : 0)];
-  return __atomic_load_n(&stamp, __ATOMIC_RELAXED) != current_launch &&
-         __atomic_exchange_n(&stamp, current_launch, __ATOMIC_RELAXED) != current_launch;
+  return std::exchange(stamp, current_launch) != current_launch;
+}
+
+/// Takes a sector into the L2 cache: 8 ways, the least recently used one goes. Returns the sectors
+/// that this moves between L2 and memory: one that is loaded, one that is written back.
+uint64_t moved_by_l2(uint64_t sector, bool writes) {
+  constexpr size_t kWays = 8;
+  using Set = std::array<uint64_t, kWays>;  // 2 sector + (written), the latest first
+  static std::vector<Set> sets(Options::get().l2_bytes / (32 * kWays) + 1);
+  const uint64_t hash = sector * 0x9E37'79B9'7F4A'7C15 >> 32;
+  Set& set = sets[hash * sets.size() >> 32];
+  size_t way = 0;
+  while (way + 1 < kWays && set[way] / 2 != sector) ++way;
+  const bool hits = set[way] / 2 == sector;
+  const uint64_t moved = hits ? 0 : (writes ? 0 : 1) + set[way] % 2;
+  const uint64_t made = 2 * sector + (writes || (hits && set[way] % 2 != 0) ? 1 : 0);
+  std::copy_backward(set.begin(), set.begin() + way, set.begin() + way + 1);
+  set[0] = made;
+  return moved;
 }
 
 void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
@@ -105,8 +123,11 @@ void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displaceme
     n = static_cast<int>(std::unique(sectors, sectors + n) - sectors);
   }
   const auto distinct = static_cast<uint64_t>(n);
-  const auto first = static_cast<uint64_t>(std::count_if(
-      sectors, sectors + n, [&](uint64_t sector) { return is_first_access(sector, writes); }));
+  uint64_t first = 0;
+  for (int s = 0; s < n; ++s) {
+    first += is_first_access(sectors[s], writes) ? 1 : 0;
+    c.memory_sectors += moved_by_l2(sectors[s], writes);
+  }
   const uint64_t bytes = static_cast<uint64_t>(std::popcount(m)) * width;
   if (writes) {
     ++c.global_stores;
