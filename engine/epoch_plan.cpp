@@ -60,8 +60,7 @@ EpochPlan::Plan EpochPlan::make_plan(int64_t table_rows, const BatchCursor* curs
 void EpochPlan::begin_epoch(int epoch, const Stream& stream) {
   epoch_ = epoch;
   const auto number = static_cast<uint32_t>(epoch);
-  rewind_batches(sample_cursor(), cursor_of(users_plan_, 1), cursor_of(positives_plan_, 2),
-                 cursor_of(negatives_plan_, 3), stream);
+  rewind_batches(cursors(), stream);
 
   sample_negatives(pair_negatives_.view(), data_.pair_users(), data_.train(), data_.items(),
                    {options_.seed, RandomPurpose::kNegative, number}, stream);
@@ -91,9 +90,16 @@ void EpochPlan::build(Plan& plan, Vector<const int32_t> row_of_sample, const Str
   build_segments(buffers, row_of_sample, options_.batch_size, plan.table_rows, stream);
 }
 
-void EpochPlan::next(const Stream& stream) {
-  advance_batch(sample_cursor(), cursor_of(users_plan_, 1), cursor_of(positives_plan_, 2),
-                cursor_of(negatives_plan_, 3), stream);
+BatchCursors EpochPlan::cursors() const {
+  const auto list = [&](const Plan& plan, int64_t number) {
+    return SegmentCursor{cursors_.data() + number, plan.batch_offsets.view()};
+  };
+  return {{cursors_.data(), samples_, options_.batch_size},
+          list(users_plan_, 1),
+          list(positives_plan_, 2),
+          list(negatives_plan_, 3)};
 }
+
+void EpochPlan::next(const Stream& stream) { advance_batch(cursors(), stream); }
 
 }  // namespace derrd

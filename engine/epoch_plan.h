@@ -39,6 +39,8 @@ class EpochPlan {
   Vector<const int32_t> users() const { return users_.view(); }
   Vector<const int32_t> positives() const { return positives_.view(); }
   Vector<const int32_t> negatives() const { return negatives_.view(); }
+  /// The cursors that next() moves.
+  BatchCursors cursors() const;
   /// Range of the samples that the current batch holds, in device memory.
   const BatchCursor* cursor() const { return cursors_.data(); }
 
@@ -54,11 +56,6 @@ class EpochPlan {
     RowSegments segments;
     int64_t table_rows = 0;
   };
-  /// The cursors with what they move over.
-  SampleCursor sample_cursor() const { return {cursors_.data(), samples_, options_.batch_size}; }
-  SegmentCursor cursor_of(const Plan& plan, int64_t number) const {
-    return {cursors_.data() + number, plan.batch_offsets.view()};
-  }
   Plan make_plan(int64_t table_rows, const BatchCursor* cursor) const;
   void build(Plan& plan, Vector<const int32_t> row_of_sample, const Stream& stream);
 

@@ -44,7 +44,7 @@ void CdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
   samples_.invert(space_, stream);
 }
 
-void CdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+void CdLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   soft_target_loss(s.loss, s.grad_score,

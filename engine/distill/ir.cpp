@@ -34,7 +34,7 @@ RowSegments IrLoss::items(const EpochPlan& plan, const Stream& stream) const {
                         : plan.distinct_positives();
 }
 
-void IrLoss::add_gradients(const EpochPlan&, Model& student, double* loss, const Stream& stream) {
+void IrLoss::add_gradients(const EpochPlan&, Model& student, LossSum loss, const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(items_, student, stream);
   relaxed_ranking(s.loss, s.grad_score,
                   {.score = s.score,

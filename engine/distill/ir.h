@@ -47,7 +47,7 @@ class IrLoss final : public DistillationLoss {
     items_ = items(plan, stream);
     return slots_.reads(items_);
   }
-  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+  void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [I, K + L]: users.

@@ -36,9 +36,9 @@ class DistillationLoss {
   /// absurd number during the step.
   virtual std::vector<RowsRead> reads(const EpochPlan& plan, const Stream& stream) = 0;
   /// Queues the loss's forward and backward pass for the current batch, between the student's two
-  /// passes. The gradient of weight() times the loss accumulates; *loss grows by the unweighted
+  /// passes. The gradient of weight() times the loss accumulates; `loss` grows by the unweighted
   /// loss. Neither allocates nor waits.
-  virtual void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+  virtual void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                              const Stream& stream) = 0;
   /// Reads the epoch's measurements; waits for them.
   virtual void end_epoch(const Stream&) {}

@@ -36,7 +36,7 @@ RankWeight RdLoss::rank_weight(int epoch) const {
   return options_.renormalise ? RankWeight::kRenormalised : RankWeight::kDynamic;
 }
 
-void RdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+void RdLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   ranking_distillation(s.loss, s.grad_score, s.score, s.batch,

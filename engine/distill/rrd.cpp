@@ -14,7 +14,7 @@ RrdLoss::RrdLoss(double weight, RrdOptions options, std::shared_ptr<RankingSampl
       samples_(std::move(samples)),
       slots_(Entity::kUser, samples_->slots(), capacity, student) {}
 
-void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+void RrdLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                             const Stream& stream) {
   const SlotLosses::Scored s = slots_.forward(plan.distinct_users(), student, stream);
   relaxed_ranking(s.loss, s.grad_score,

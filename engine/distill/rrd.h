@@ -39,7 +39,7 @@ class RrdLoss final : public DistillationLoss {
   std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
     return slots_.reads(plan.distinct_users());
   }
-  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+  void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                      const Stream& stream) override;
 
   /// The samples of the epoch [U, K + L].

@@ -19,8 +19,9 @@ SampledRows::SampledRows(std::shared_ptr<RankingSamples> samples, int64_t rows,
 
 RowSegments SampledRows::of_batch(RowSegments anchors, const Stream& stream) const {
   const SlotSamples& slots = samples_->slots();
+  locate_rows(slots.position(), anchors, stream);
   find_slot_rows({rows_.view(), cursor_.data(), positions_.view(), sum_scratch_.view()}, anchors,
-                 slots.index(anchors, stream), slots.samples().cols, stream);
+                 slots.index(), slots.samples().cols, stream);
   return {rows_.view(), {}, {}, cursor_.data(), capacity_};
 }
 

@@ -1,6 +1,5 @@
 #include "engine/distill/slot_losses.h"
 
-#include "kernels/common/sum.h"
 #include "kernels/epoch/segments.h"
 #include "kernels/epoch/slot_index.h"
 
@@ -21,11 +20,7 @@ void SlotSamples::invert(const SortSpace& space, const Stream& stream) const {
   sort_pairs({space.sorted(n).keys, occurrences_.view()}, space.unsorted(n), kRowBits,
              space.scratch(), stream);
   row_offsets(offsets_.view(), space.sorted(n).keys, stream);
-}
-
-SlotIndex SlotSamples::index(RowSegments anchors, const Stream& stream) const {
-  locate_rows(position_.view(), anchors, stream);
-  return {offsets_.view(), occurrences_.view(), position_.view()};
+  position_.zero(stream);
 }
 
 SlotLosses::SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student)
@@ -39,7 +34,7 @@ SlotLosses::SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capaci
 
 SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
                                        const Stream& stream) const {
-  const SlotBatch batch = {samples_.samples(), anchors};
+  const SlotBatch batch = {samples_.samples(), anchors, samples_.position()};
   const Matrix<float> score = {score_.data(), anchors.capacity, batch.samples.cols};
   student.score_slots(score, batch, anchor_, stream);
   return {loss_terms_.view().slice(0, anchors.capacity),
@@ -48,11 +43,10 @@ SlotLosses::Scored SlotLosses::forward(RowSegments anchors, Model& student,
           batch};
 }
 
-void SlotLosses::backward(const Scored& scored, Model& student, double* loss,
+void SlotLosses::backward(const Scored& scored, Model& student, LossSum loss,
                           const Stream& stream) const {
-  accumulate_sum(loss, scored.loss, stream);
-  student.add_slot_gradients(scored.grad_score, scored.batch,
-                             samples_.index(scored.batch.anchors, stream), anchor_, stream);
+  loss.add(scored.loss);
+  student.add_slot_gradients(scored.grad_score, scored.batch, samples_.index(), anchor_, stream);
 }
 
 }  // namespace derrd

@@ -21,8 +21,11 @@ class SlotSamples {
   /// Indexes the samples by the rows that they hold.
   /// @param space has room for a pair per sample
   void invert(const SortSpace& space, const Stream& stream) const;
-  /// Returns the index for a batch of these anchors, valid until the next call.
-  SlotIndex index(RowSegments anchors, const Stream& stream) const;
+  /// Positions of the batch's anchors [anchor rows], as locate_rows() and scores of slots leave
+  /// them.
+  Vector<int32_t> position() const { return position_.view(); }
+  /// Returns the index, for the batch whose anchors have been located last.
+  SlotIndex index() const { return {offsets_.view(), occurrences_.view(), position_.view()}; }
 
  private:
   int64_t anchor_rows_, slots_;
@@ -54,8 +57,8 @@ class SlotLosses {
   };
   /// Scores the slots of these anchors.
   Scored forward(RowSegments anchors, Model& student, const Stream& stream) const;
-  /// Adds the anchors' losses to *loss, and the gradients of the scores to the student's.
-  void backward(const Scored& scored, Model& student, double* loss, const Stream& stream) const;
+  /// Adds the anchors' losses to `loss`, and the gradients of the scores to the student's.
+  void backward(const Scored& scored, Model& student, LossSum loss, const Stream& stream) const;
 
  private:
   Entity anchor_;

@@ -1,7 +1,5 @@
 #include "engine/models/bpr.h"
 
-#include "kernels/common/sum.h"
-
 namespace derrd {
 
 namespace {
@@ -27,9 +25,9 @@ BprCall BprModel::call(const EpochPlan& plan) const {
           .negatives = plan.distinct_negatives()};
 }
 
-void BprModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
+void BprModel::forward(const EpochPlan& plan, LossSum loss, const Stream& stream) {
   bpr_forward(loss_terms_.view(), coefficient_.view(), call(plan), stream);
-  accumulate_sum(loss, loss_terms_.view(), stream);
+  loss.add(loss_terms_.view());
 }
 
 void BprModel::backward(const EpochPlan& plan, const Stream& stream) {

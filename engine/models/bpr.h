@@ -17,7 +17,7 @@ class BprModel final : public Model {
 
   std::string_view kind() const override { return "bpr"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
-  void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
+  void forward(const EpochPlan& plan, LossSum loss, const Stream& stream) override;
   void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t, int64_t) override {}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/epoch_plan.h"
+#include "engine/loss_sums.h"
 #include "engine/models/scorer.h"
 #include "engine/rows_read.h"
 #include "kernels/distill/slot_scores.h"
@@ -61,8 +62,8 @@ class Model {
   /// or by a loss; no other row may enter a result. (A product with 0 may read any row, because all
   /// rows hold finite numbers.)
   virtual std::vector<RowsRead> reads(const EpochPlan& plan) const = 0;
-  /// Queues the forward pass of the current batch and adds its base loss to *loss.
-  virtual void forward(const EpochPlan& plan, double* loss, const Stream& stream) = 0;
+  /// Queues the forward pass of the current batch and adds its base loss to `loss`.
+  virtual void forward(const EpochPlan& plan, LossSum loss, const Stream& stream) = 0;
   /// Queues the backward pass: gradients of the base loss, and of what losses added to
   /// gradients of representations outside the arena, accumulate in the arena.
   virtual void backward(const EpochPlan& plan, const Stream& stream) = 0;
@@ -75,7 +76,8 @@ class Model {
   virtual void reserve_slots(int64_t anchors, int64_t slots) = 0;
   /// Scores the slots of the batch's anchors. Reads the rows that slot_batch_rows() lists, which a
   /// loss declares.
-  /// @param score [batch.anchors.capacity, slots] overwritten as by slot_scores_forward()
+  /// @param score [batch.anchors.capacity, slots] overwritten as by slot_scores_forward(), which
+  ///   also writes batch.position
   virtual void score_slots(Matrix<float> score, const SlotBatch& batch, Entity anchor,
                            const Stream& stream) = 0;
   /// Accumulates in the arena the gradients of a loss on these scores. Call it right after

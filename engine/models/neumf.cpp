@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/common/sum.h"
 #include "kernels/models/bce.h"
 #include "kernels/models/embedding.h"
 #include "kernels/models/linear.h"
@@ -105,7 +104,7 @@ PairBuffers NeumfModel::pairs() const {
   return {part(0), part(1), part(2), part(3), pair_cursor_.data()};
 }
 
-void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stream) {
+void NeumfModel::forward(const EpochPlan& plan, LossSum loss, const Stream& stream) {
   const TrainedNeumf model = trained();
   const PairBatch batch = pair_batch(plan);
   const PairBuffers buffers = pairs();
@@ -148,7 +147,7 @@ void NeumfModel::forward(const EpochPlan& plan, double* loss, const Stream& stre
                     model.output_bias.value.flat(), buffers.rows(), stream);
   binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(),
                        active, stream);
-  accumulate_sum(loss, loss_terms_.view(), stream);
+  loss.add(loss_terms_.view());
   // Already here, so that losses can add to the joint vectors' gradient.
   linear_backward({.in = grad_joint_.matrix(n, joint.cols),
                    .weight = model.output_weight.grad,

@@ -33,7 +33,7 @@ class NeumfModel final : public Model {
 
   std::string_view kind() const override { return "neumf"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
-  void forward(const EpochPlan& plan, double* loss, const Stream& stream) override;
+  void forward(const EpochPlan& plan, LossSum loss, const Stream& stream) override;
   void backward(const EpochPlan& plan, const Stream& stream) override;
   Representations representations() const override;
   void reserve_slots(int64_t anchors, int64_t slots) override { slots_.reserve(anchors, slots); }

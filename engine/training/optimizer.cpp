@@ -73,10 +73,14 @@ void Optimizer::catch_up_all(const Stream& stream) {
 }
 
 void Optimizer::step(const Stream& stream) {
+  adam_advance(history(), options_, stream);
+  update(stream);
+}
+
+void Optimizer::update(const Stream& stream) {
   if (lazy() && ++since_catch_up_ > window_) {
     throw std::logic_error("optimizer: more steps than its window without catch_up_all()");
   }
-  adam_advance(history(), options_, stream);
   for (const auto [begin, size] : every_step_) {
     const auto part = [&](Vector<float> arena) { return arena.slice(begin, size); };
     adam_update({part(parameters_.values()), part(parameters_.first_moments()),

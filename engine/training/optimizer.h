@@ -40,6 +40,10 @@ class Optimizer {
   /// of lazy rows. Neither allocates nor waits.
   /// @throws std::logic_error beyond the window; steps that a graph repeats are not counted.
   void step(const Stream& stream);
+  /// Does what step() does after end_step(), which has advanced history() already.
+  void update(const Stream& stream);
+  /// Returns Adam's counter and factors in device memory.
+  AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
 
   /// Returns the number of steps taken. Waits for the stream.
   int64_t steps(const Stream& stream) const;
@@ -52,7 +56,6 @@ class Optimizer {
     AdamRows rows;
   };
   void make_lazy_tables();
-  AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
   bool lazy() const { return row_updates_ == RowUpdates::kLazy; }
 
   const Parameters& parameters_;

@@ -66,6 +66,7 @@ void Trainer::begin_epoch(int epoch) {
   plan_.begin_epoch(epoch, stream_);
   for (const auto& loss : losses_) loss->begin_epoch(plan_, stream_);
   loss_sums_.zero(stream_);
+  plan_.next(stream_);
 }
 
 // Whatever a step reads of the embedding tables is brought up to date here, and nowhere else.
@@ -77,14 +78,16 @@ void Trainer::read_rows() {
 }
 
 void Trainer::step() {
-  plan_.next(stream_);
   read_rows();
-  double* loss_sum = loss_sums_.data();
-  model_.forward(plan_, loss_sum, stream_);
-  for (const auto& loss : losses_) loss->add_gradients(plan_, model_, ++loss_sum, stream_);
+  model_.forward(plan_, loss_sums_[0], stream_);
+  int64_t number = 0;
+  for (const auto& loss : losses_) {
+    loss->add_gradients(plan_, model_, loss_sums_[++number], stream_);
+  }
   model_.backward(plan_, stream_);
   unread_rows_.restore(stream_);
-  optimizer_.step(stream_);
+  end_step(loss_sums_.take_terms(), plan_.cursors(), optimizer_.history(), options_.adam, stream_);
+  optimizer_.update(stream_);
 }
 
 void Trainer::end_epoch() { optimizer_.catch_up_all(stream_); }

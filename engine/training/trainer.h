@@ -109,7 +109,7 @@ class Trainer {
   StepGraph steps_;
   Evaluator evaluator_;
   EarlyStopping early_stopping_;
-  DeviceArray<double> loss_sums_;   // the base loss, then each loss's
+  LossSums loss_sums_;              // the base loss, then each loss's
   DeviceArray<float> best_values_;  // the arena at the best epoch
   int next_epoch_ = 0;
   TimeMark epoch_began_, steps_began_;

@@ -154,11 +154,11 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
   for (const int64_t row : units_of(tile, grad_part.rows)) {
     float* __restrict__ sum = grad_part.row(row);
     fill_row(tile, sum, cols, 0.0f);
-    walk_occurrences(tile, collected, occurrences, row, [&](int64_t contributions) {
+    const OccurrenceRange range = occurrences_of(call.index, row);
+    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
       for (int64_t i = 0; i < contributions; ++i) {
         const uint32_t occurrence = collected[i];
-        const int64_t p =
-            static_cast<int64_t>(occurrences.position(occurrence)) * slots + code.slot(occurrence);
+        const int64_t p = int64_t{occurrences.position(occurrence)} * slots + code.slot(occurrence);
         add_masked(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
       }
     });

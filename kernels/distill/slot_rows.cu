@@ -17,6 +17,7 @@
 #include "kernels/distill/slot_rows.h"
 
 #include "kernels/common/shapes.h"
+#include "kernels/distill/slot_walk.h"
 #include "kernels/epoch/ranking_slots.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/sort.h"
@@ -31,20 +32,14 @@ __global__ void slot_rows_flags_kernel(Vector<int32_t> flags, RowSegments anchor
   const int64_t lane = tile.thread_rank();
   const int64_t lanes = tile.size();
   const int64_t rows = index.offsets.size - 1;
-  const int64_t begin = anchors.batch->begin;
-  const auto count = static_cast<uint64_t>(anchors.batch->count);
+  const BatchOccurrences occurrences = batch_occurrences(index, code, anchors);
   for (const int64_t row : units_of(tile, flags.size)) {
     const int64_t first = row < rows ? index.offsets[row] : 0;
     const int64_t last = row < rows ? index.offsets[row + 1] : 0;
     bool held = false;
     for (int64_t base = first; base < last && !held; base += lanes) {
       const int64_t i = base + lane;
-      bool mine = false;
-      if (i < last) {
-        // An anchor outside the batch has the position -1, which is large as an unsigned number.
-        const int64_t position = index.position[code.anchor(index.occurrences[i])];
-        mine = static_cast<uint64_t>(position - begin) < count;
-      }
+      const bool mine = i < last && occurrences.in_batch(index.occurrences[i]);
       held = tile.any(mine);
     }
     if (lane == 0) flags[row] = held ? 1 : 0;

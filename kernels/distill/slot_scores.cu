@@ -8,32 +8,91 @@
 // The anchors are users and the samples items, or the other way round.
 //
 // Shapes: samples [A, S], a [A, D], b [R, D], score and g [N, S], with N distinct anchors in the
-// batch. Forward, a tile owns an anchor, and its lanes stride over D, four slots at a time.
-// Backward, a tile owns a row of either table: it collects the rows that contribute, in order, in
-// shared memory, then adds them four at a time. For the other table it walks the occurrences of a
-// row in the samples of all anchors and keeps those whose anchor is in the batch: cheaper than
-// sorting every batch's occurrences, and as deterministic. Bytes a batch: forward 4 D N S, read,
-// backward twice that and 8 A S for the walk; the tables of a student fit into the last-level
-// cache, whose bandwidth is the limit.
+// batch. Bytes a batch: forward 4 D N S, read, backward twice that and 8 A S for the walk; the
+// tables of a student fit into the last-level cache, whose bandwidth is the limit.
+//
+// Mapping, forward: a tile owns an anchor. Its lanes stride over D, four slots at a time; where
+// rows are short, a lane takes a slot, so that no lane is idle and no sum goes over lanes.
+//
+// Mapping, backward: a tile owns a row of either table, anchors and others in one launch. For the
+// other table it walks the occurrences of its row in the samples of all anchors and collects those
+// whose anchor is in the batch, in order, in shared memory: cheaper than sorting every batch's
+// occurrences, and as deterministic. Then it adds rows, four at a time; where rows are short, the
+// lanes spread over several rows and four columns each. A row that many slots hold would keep one
+// tile busy long after all others: the tiles of its block share it, and their sums are added in
+// order.
 //
 // Trap: float atomics in the other table's gradient would make the sum depend on the schedule.
 
 #include "kernels/distill/slot_scores.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
+#include "kernels/platform/lane_floats.h"
 
 namespace derrd {
 
 namespace {
 
-/// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none. Four slots share
-/// the loads of the anchor's row, and their rows are fetched together.
-__device__ __forceinline__ void score_row(const WarpTile& tile, float* __restrict__ score,
-                                          const float* __restrict__ anchor,
-                                          Matrix<const float> other_embedding,
-                                          const int32_t* __restrict__ samples, int64_t slots) {
+/// Four adjacent floats, loaded at once.
+struct alignas(16) Quad {
+  float x, y, z, w;
+};
+constexpr int64_t kQuad = 4;
+
+/// True if the kernels may take these matrices four columns at a time, with at most `most` columns:
+/// where a tile has several lanes.
+inline bool in_quads(int64_t cols, int64_t most, std::initializer_list<const float*> matrices) {
+  return kTileLanes > 1 && cols > 0 && cols % kQuad == 0 && cols <= most &&
+         std::all_of(matrices.begin(), matrices.end(), [](const float* matrix) {
+           return reinterpret_cast<uintptr_t>(matrix) % sizeof(Quad) == 0;
+         });
+}
+constexpr int64_t kMostColumnsOfALane = 32;   // forward: a lane takes a whole row
+constexpr int64_t kMostColumnsOfATile = 128;  // backward: a tile takes at least one row
+
+__device__ __forceinline__ const Quad* quads_of(const float* row) {
+  return reinterpret_cast<const Quad*>(row);
+}
+/// sum + weight * row.
+__device__ __forceinline__ Quad plus_scaled(Quad sum, float weight, Quad row) {
+  return {sum.x + weight * row.x, sum.y + weight * row.y, sum.z + weight * row.z,
+          sum.w + weight * row.w};
+}
+
+/// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none: a lane per slot.
+__device__ __forceinline__ void score_short_rows(const WarpTile& tile, float* __restrict__ score,
+                                                 const float* __restrict__ anchor,
+                                                 Matrix<const float> other_embedding,
+                                                 const int32_t* __restrict__ samples, int slots) {
+  const int quads = static_cast<int>(other_embedding.cols / kQuad);
+  for (int slot = static_cast<int>(tile.thread_rank()); slot < slots;
+       slot += static_cast<int>(tile.size())) {
+    const int32_t sample = samples[slot];
+    float sum = 0.0f;
+    if (sample >= 0) {
+      const Quad* __restrict__ row = quads_of(other_embedding.row(sample));
+      for (int q = 0; q < quads; ++q) {
+        const Quad a = quads_of(anchor)[q];
+        const Quad b = row[q];
+        sum += (a.x * b.x + a.y * b.y) + (a.z * b.z + a.w * b.w);
+      }
+    }
+    score[slot] = sum;
+  }
+}
+
+/// The same scores for rows of any length. Four slots share the loads of the anchor's row, and
+/// their rows are fetched together.
+__device__ __forceinline__ void score_long_rows(const WarpTile& tile, float* __restrict__ score,
+                                                const float* __restrict__ anchor,
+                                                Matrix<const float> other_embedding,
+                                                const int32_t* __restrict__ samples,
+                                                int64_t slots) {
   const int64_t cols = other_embedding.cols;
   const auto row_of = [&](int64_t slot) {
     const int32_t sample = slot < slots ? samples[slot] : -1;
@@ -61,23 +120,89 @@ __device__ __forceinline__ void score_row(const WarpTile& tile, float* __restric
   }
 }
 
+template <bool kShort>
+__device__ __forceinline__ void score_row(const WarpTile& tile, float* score, const float* anchor,
+                                          Matrix<const float> other_embedding,
+                                          const int32_t* samples, int64_t slots) {
+  if constexpr (kShort) {
+    score_short_rows(tile, score, anchor, other_embedding, samples, static_cast<int>(slots));
+  } else {
+    score_long_rows(tile, score, anchor, other_embedding, samples, slots);
+  }
+}
+
+template <bool kShort>
 __global__ void slot_scores_forward_kernel(Matrix<float> score, SlotScoresCall call) {
   const WarpTile tile = warp_tile();
   const SlotBatch& batch = call.batch;
   const int64_t begin = batch.anchors.batch->begin;
   for (const int64_t n : units_of(tile, batch.anchors.batch->count)) {
     const int64_t row = batch.anchors.rows[begin + n];
-    score_row(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
-              batch.samples.row(row), batch.samples.cols);
+    if (batch.position.size > 0 && tile.thread_rank() == 0) {
+      batch.position[row] = static_cast<int32_t>(begin + n);
+    }
+    score_row<kShort>(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
+                      batch.samples.row(row), batch.samples.cols);
   }
 }
 
+template <bool kShort>
 __global__ void item_scores_kernel(Matrix<float> score, Matrix<const float> user,
                                    Matrix<const float> item_embedding, Matrix<const int32_t> item) {
   const WarpTile tile = warp_tile();
   for (const int64_t r : units_of(tile, score.rows)) {
-    score_row(tile, score.row(r), user.row(r), item_embedding, item.row(r), item.cols);
+    score_row<kShort>(tile, score.row(r), user.row(r), item_embedding, item.row(r), item.cols);
   }
+}
+
+/// Sum of weighted short rows, in the lanes of a tile: each takes kQuad columns of some of the
+/// rows.
+class RowSum {
+ public:
+  __device__ RowSum(const WarpTile& tile, int64_t cols)
+      : quads_(static_cast<int>(cols / kQuad)),
+        rows_(static_cast<int>(tile.size()) / quads_),
+        row_(static_cast<int>(tile.thread_rank()) / quads_),
+        quad_(static_cast<int>(tile.thread_rank()) % quads_) {}
+
+  /// Adds weight_of(i) * row_of(i) for i in [0, count), but for rows that are null.
+  template <class RowOf, class WeightOf>
+  __device__ void add(int64_t count, RowOf&& row_of, WeightOf&& weight_of) {
+    if (row_ >= rows_) return;
+    const auto all = static_cast<int>(count);
+    most_ = all > most_ ? all : most_;
+    for (int i = row_; i < all; i += rows_) {
+      const float* row = row_of(i);
+      if (row != nullptr) sum_ = plus_scaled(sum_, weight_of(i), quads_of(row)[quad_]);
+    }
+  }
+  /// Adds the lanes' sums in order; the first lanes get the result, quad by quad.
+  __device__ Quad total(const WarpTile& tile) const {
+    Quad total = sum_;
+    const int added = tile.shfl(most_ < rows_ ? most_ : rows_, 0);
+    for (int row = 1; row < added; ++row) {
+      const unsigned from = (tile.thread_rank() + static_cast<unsigned>(row * quads_)) % 32;
+      const Quad other = {tile.shfl(sum_.x, from), tile.shfl(sum_.y, from), tile.shfl(sum_.z, from),
+                          tile.shfl(sum_.w, from)};
+      total = plus_scaled(total, 1.0f, other);
+    }
+    return total;
+  }
+  /// True for the lanes that get the total.
+  __device__ bool has_total() const { return row_ == 0; }
+
+ private:
+  int quads_, rows_, row_, quad_;
+  int most_ = 0;  // terms that one call added
+  Quad sum_ = {0.0f, 0.0f, 0.0f, 0.0f};
+};
+
+/// Adds a sum to a row of a table.
+__device__ __forceinline__ void add_total(const WarpTile& tile, float* out, const RowSum& sum) {
+  const Quad total = sum.total(tile);
+  if (!sum.has_total()) return;
+  Quad& to = reinterpret_cast<Quad*>(out)[tile.thread_rank()];
+  to = plus_scaled(to, 1.0f, total);
 }
 
 /// out += sum over the collected slots, in order, of weight_of(slot) * row_of(slot), four rows at a
@@ -105,37 +230,32 @@ __device__ __forceinline__ void add_rows(const WarpTile& tile, float* __restrict
   }
 }
 
-__global__ void slot_scores_backward_anchors_kernel(Matrix<float> grad_anchor,
-                                                    Matrix<const float> grad_score,
-                                                    SlotScoresCall call) {
+/// A tile per anchor, then a tile per row of the other table.
+__global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<float> grad_other,
+                                            Matrix<const float> grad_score, SlotScoresCall call,
+                                            SlotCode code) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const SlotBatch& batch = call.batch;
-  const int64_t slots = batch.samples.cols;
-  const int64_t begin = batch.anchors.batch->begin;
-  for (const int64_t n : units_of(tile, batch.anchors.batch->count)) {
-    const int64_t row = batch.anchors.rows[begin + n];
-    const int32_t* __restrict__ samples = batch.samples.row(row);
-    const float* __restrict__ weights = grad_score.row(n);
-    walk_slots(tile, collected, samples, slots, [&](int64_t contributions) {
-      add_rows(
-          tile, grad_anchor.row(row), grad_anchor.cols, collected, contributions,
-          [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
-          [&](uint32_t slot) { return weights[slot]; });
-    });
-  }
-}
-
-__global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
-                                                   Matrix<const float> grad_score,
-                                                   SlotScoresCall call, SlotCode code) {
-  __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
-  const WarpTile tile = warp_tile();
-  const Contributions collected = part_of(tile, shared_slots);
-  const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
-  for (const int64_t row : units_of(tile, grad_other.rows)) {
-    walk_occurrences(tile, collected, occurrences, row, [&](int64_t contributions) {
+  const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
+  const int64_t anchors = occurrences.count;
+  for (const int64_t unit : units_of(tile, anchors + grad_other.rows)) {
+    if (unit < anchors) {
+      const int64_t row = occurrences.anchors[unit];
+      const int32_t* __restrict__ samples = batch.samples.row(row);
+      const float* __restrict__ weights = grad_score.row(unit);
+      walk_slots(tile, collected, samples, batch.samples.cols, [&](int64_t contributions) {
+        add_rows(
+            tile, grad_anchor.row(row), grad_anchor.cols, collected, contributions,
+            [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
+            [&](uint32_t slot) { return weights[slot]; });
+      });
+      continue;
+    }
+    const int64_t row = unit - anchors;
+    const OccurrenceRange range = occurrences_of(call.index, row);
+    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
       add_rows(
           tile, grad_other.row(row), grad_other.cols, collected, contributions,
           [&](uint32_t occurrence) { return call.anchor_embedding.row(code.anchor(occurrence)); },
@@ -146,17 +266,108 @@ __global__ void slot_scores_backward_others_kernel(Matrix<float> grad_other,
   }
 }
 
+/// Occurrences from which on the tiles of a block share a row.
+constexpr int64_t kSharedOccurrences = 512;
+
+/// The same for short rows. A block takes as many anchors, or rows of the other table, as it has
+/// tiles.
+__global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
+                                                  Matrix<float> grad_other,
+                                                  Matrix<const float> grad_score,
+                                                  SlotScoresCall call, SlotCode code) {
+  __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
+  __shared__ SharedArray<Quad, kBlockTiles * 32> shared_totals;
+  const cg::thread_block block = cg::this_thread_block();
+  const WarpTile tile = warp_tile();
+  const int64_t tiles = tile.meta_group_size();
+  const int64_t rank = tile.meta_group_rank();
+  const Contributions collected = part_of(tile, shared_slots);
+  const SlotBatch& batch = call.batch;
+  const int64_t cols = grad_anchor.cols;
+  const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
+  const int64_t anchors = occurrences.count;
+  const int64_t anchor_groups = (anchors + tiles - 1) / tiles;
+  const int64_t other_groups = (grad_other.rows + tiles - 1) / tiles;
+
+  const auto sum_occurrences = [&](OccurrenceRange range) {
+    RowSum sum(tile, cols);
+    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
+      sum.add(
+          contributions,
+          [&](int i) { return call.anchor_embedding.row(code.anchor(collected[i])); },
+          [&](int i) {
+            const uint32_t occurrence = collected[i];
+            return grad_score.row(occurrences.position(occurrence))[code.slot(occurrence)];
+          });
+    });
+    return sum;
+  };
+
+  for (const int64_t group : units_of(block, anchor_groups + other_groups)) {
+    if (group < anchor_groups) {
+      const int64_t n = group * tiles + rank;
+      if (n >= anchors) continue;
+      const int64_t row = occurrences.anchors[n];
+      const int32_t* __restrict__ samples = batch.samples.row(row);
+      const float* __restrict__ weights = grad_score.row(n);
+      RowSum sum(tile, cols);
+      const auto row_of = [&](int slot) -> const float* {
+        return samples[slot] < 0 ? nullptr : call.other_embedding.row(samples[slot]);
+      };
+      sum.add(batch.samples.cols, row_of, [&](int slot) { return weights[slot]; });
+      add_total(tile, grad_anchor.row(row), sum);
+      continue;
+    }
+    const int64_t first = (group - anchor_groups) * tiles;
+    const int64_t last = first + tiles < grad_other.rows ? first + tiles : grad_other.rows;
+    const auto is_shared = [](OccurrenceRange range) {
+      return range.last - range.first >= kSharedOccurrences;
+    };
+    if (const int64_t row = first + rank; row < last) {
+      const OccurrenceRange range = occurrences_of(call.index, row);
+      if (!is_shared(range)) add_total(tile, grad_other.row(row), sum_occurrences(range));
+    }
+    if (!is_shared({call.index.offsets[first], call.index.offsets[last]})) continue;
+    for (int64_t row = first; row < last; ++row) {
+      const OccurrenceRange range = occurrences_of(call.index, row);
+      if (!is_shared(range)) continue;
+      const int64_t part = (range.last - range.first + tiles - 1) / tiles;
+      const int64_t begin = range.first + rank * part;
+      const int64_t end = begin + part < range.last ? begin + part : range.last;
+      const RowSum sum = sum_occurrences({begin, end});
+      shared_totals[rank * 32 + tile.thread_rank()] = sum.total(tile);
+      block.sync();
+      if (rank == 0 && sum.has_total()) {
+        Quad& to = reinterpret_cast<Quad*>(grad_other.row(row))[tile.thread_rank()];
+        Quad total = to;
+        for (int64_t t = 0; t < tiles; ++t) {
+          total = plus_scaled(total, 1.0f, shared_totals[t * 32 + tile.thread_rank()]);
+        }
+        to = total;
+      }
+      block.sync();  // before the next row's totals
+    }
+  }
+}
+
 }  // namespace
 
 void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const Stream& stream) {
   constexpr const char* kName = "slot_scores_forward";
-  const int64_t slots = call.batch.samples.cols;
+  const SlotBatch& batch = call.batch;
+  const int64_t slots = batch.samples.cols;
   const int64_t cols = call.other_embedding.cols;
-  require_shape(kName, "anchor_embedding", call.anchor_embedding, call.batch.samples.rows, cols);
-  require_shape(kName, "score", score, call.batch.anchors.capacity, slots);
-  if (score.size() == 0) return;
-  launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream, slot_scores_forward_kernel,
-         score, call);
+  require_shape(kName, "anchor_embedding", call.anchor_embedding, batch.samples.rows, cols);
+  require_shape(kName, "score", score, batch.anchors.capacity, slots);
+  if (batch.position.size > 0) {
+    require_size(kName, "position", batch.position, batch.samples.rows);
+  }
+  if (batch.anchors.capacity == 0) return;
+  const bool is_short =
+      in_quads(cols, kMostColumnsOfALane, {call.anchor_embedding.data, call.other_embedding.data});
+  launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream,
+         is_short ? slot_scores_forward_kernel<true> : slot_scores_forward_kernel<false>, score,
+         call);
 }
 
 void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
@@ -174,13 +385,14 @@ void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
   require_shape(kName, "grad_score", grad_score, batch.anchors.capacity, slots);
   require_index(kName, call.index, others, batch.samples);
   if (grad_score.size() == 0 || cols == 0) return;
-  launch("slot_scores_backward_anchors", tiles_for(grad_score.rows, slots * cols), stream,
-         slot_scores_backward_anchors_kernel, grad_anchor, grad_score, call);
-  if (others == 0) return;
-  const int64_t walked = batch.samples.size() / others + 1;
-  const int64_t added = grad_score.size() * cols / others;
-  launch("slot_scores_backward_others", tiles_for(others, walked + added), stream,
-         slot_scores_backward_others_kernel, grad_other, grad_score, call, slot_code(slots));
+  const int64_t units = grad_score.rows + others;
+  const int64_t walked = batch.samples.size() + 2 * grad_score.size() * cols;
+  const bool is_short = in_quads(
+      cols, kMostColumnsOfATile,
+      {call.anchor_embedding.data, call.other_embedding.data, grad_anchor.data, grad_other.data});
+  launch(kName, tiles_for(units, walked / units + 1), stream,
+         is_short ? slot_scores_backward_short_kernel : slot_scores_backward_kernel, grad_anchor,
+         grad_other, grad_score, call, slot_code(slots));
 }
 
 void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const float> item_embedding,
@@ -190,8 +402,10 @@ void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const flo
   require_shape(kName, "item", item, user.rows, item.cols);
   require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, user.cols);
   if (score.size() == 0) return;
-  launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream, item_scores_kernel,
-         score, user, item_embedding, item);
+  const bool is_short = in_quads(user.cols, kMostColumnsOfALane, {user.data, item_embedding.data});
+  launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream,
+         is_short ? item_scores_kernel<true> : item_scores_kernel<false>, score, user,
+         item_embedding, item);
 }
 
 }  // namespace derrd

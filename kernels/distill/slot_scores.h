@@ -14,6 +14,8 @@ struct SlotBatch {
   /// [anchor rows, S] rows of the other table; -1: the slot is empty and takes no part.
   Matrix<const int32_t> samples;
   RowSegments anchors;  ///< the distinct anchors of the batch
+  /// [anchor rows] or empty: slot_scores_forward() also does what locate_rows() does here.
+  Vector<int32_t> position = {};
 };
 
 /// Inverse of SlotBatch::samples, valid as long as they are, and the batch's anchors. A view.
@@ -21,7 +23,8 @@ struct SlotIndex {
   /// [other rows + 1]: row r is held by the slots occurrences[offsets[r] .. offsets[r + 1]).
   Vector<const int32_t> offsets;
   Vector<const uint32_t> occurrences;  ///< [anchor rows * S] slot_code(S) of anchor and slot
-  /// [anchor rows] of locate_rows: position of each anchor in anchors.rows, if the batch has it.
+  /// [anchor rows] of locate_rows: position of each anchor in anchors.rows, if the batch has it;
+  /// any number for the others.
   Vector<const int32_t> position;
 };
 
@@ -46,7 +49,7 @@ struct SlotScoresCall {
 /// @throws std::invalid_argument if the shapes do not fit.
 void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const Stream& stream);
 
-/// Gradients of slot_scores_forward by both tables. Each row is summed by one tile in a fixed
+/// Gradients of slot_scores_forward by both tables, in one launch. Each row is summed in a fixed
 /// order.
 ///   grad_anchor[a] += sum over a's slots of grad_score[n, slot] * other_embedding[sample]
 ///   grad_other[r]  += sum over the batch's slots that hold r of grad_score[n, slot] * anchor

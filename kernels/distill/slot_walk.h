@@ -27,9 +27,10 @@ using Contributions = TilePart<uint32_t, kBlockTiles * kChunk>;
 /// lane writes, which spares the CPU a branch that it could not predict.
 __device__ __forceinline__ int64_t compact(const WarpTile& tile, Contributions slots, int64_t count,
                                            bool contributes, uint32_t slot) {
-  const int ahead = cg::exclusive_scan(tile, contributes ? 1 : 0);
-  const int all = cg::reduce(tile, contributes ? 1 : 0, cg::plus<int>());
-  const int64_t rank = tile.thread_rank();
+  const unsigned contributing = tile.ballot(contributes);
+  const unsigned rank = tile.thread_rank();
+  const int64_t ahead = count_bits(contributing & ((1u << rank) - 1));
+  const int64_t all = count_bits(contributing);
   slots[count + (contributes ? ahead : all + rank - ahead)] = slot;
   tile.sync();
   return count + all;
@@ -58,36 +59,50 @@ __device__ __forceinline__ void walk_slots(const WarpTile& tile, Contributions c
 struct BatchOccurrences {
   SlotIndex index;
   SlotCode code;
-  int64_t begin;   ///< position of the batch's first anchor
-  uint64_t count;  ///< number of the batch's anchors
+  const int32_t* anchors;  ///< rows of the batch's anchors; anything to read if there are none
+  int32_t begin;           ///< position of the first of them
+  uint32_t count;          ///< number of them
 
-  /// Position of an occurrence's anchor among the batch's anchors; `count` or more if the batch
-  /// does not have it (its position -1 is large as an unsigned number).
-  __device__ uint64_t position(uint32_t occurrence) const {
-    return static_cast<uint64_t>(index.position[code.anchor(occurrence)] - begin);
+  /// Position of an occurrence's anchor among the batch's anchors, if the batch has it.
+  __device__ uint32_t position(uint32_t occurrence) const {
+    return static_cast<uint32_t>(index.position[code.anchor(occurrence)] - begin);
+  }
+  /// True if the batch has an occurrence's anchor. Its position may be left over from another
+  /// batch: it counts if the anchor stands there.
+  __device__ bool in_batch(uint32_t occurrence) const {
+    const uint32_t n = position(occurrence);
+    const bool inside = n < count;  // no branch, which a CPU could not predict
+    return inside & (anchors[inside ? n : 0] == code.anchor(occurrence));
   }
 };
 __device__ __forceinline__ BatchOccurrences batch_occurrences(SlotIndex index, SlotCode code,
                                                               RowSegments anchors) {
   const BatchCursor batch = *anchors.batch;
-  return {index, code, batch.begin, static_cast<uint64_t>(batch.count)};
+  const int32_t* rows = batch.count > 0 ? anchors.rows.data + batch.begin : index.position.data;
+  return {index, code, rows, batch.begin, static_cast<uint32_t>(batch.count)};
 }
 
-/// Collects the occurrences of a row of the other table in the batch; calls use(count) for every
-/// chunk of its occurrences.
+/// Occurrences [first, last) of an index. A row's are offsets[row] .. offsets[row + 1].
+struct OccurrenceRange {
+  int64_t first, last;
+};
+__device__ __forceinline__ OccurrenceRange occurrences_of(const SlotIndex& index, int64_t row) {
+  return {index.offsets[row], index.offsets[row + 1]};
+}
+
+/// Collects the occurrences of a range that the batch has; calls use(count) for every chunk of
+/// them.
 template <class Use>
 __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contributions collected,
-                                                 const BatchOccurrences& occurrences, int64_t row,
-                                                 Use&& use) {
-  const SlotIndex& index = occurrences.index;
-  const int64_t last = index.offsets[row + 1];
-  for (int64_t chunk = index.offsets[row]; chunk < last; chunk += kChunk) {
-    const int64_t end = last < chunk + kChunk ? last : chunk + kChunk;
+                                                 const BatchOccurrences& occurrences,
+                                                 OccurrenceRange range, Use&& use) {
+  for (int64_t chunk = range.first; chunk < range.last; chunk += kChunk) {
+    const int64_t end = range.last < chunk + kChunk ? range.last : chunk + kChunk;
     int64_t count = 0;
     for (int64_t base = chunk; base < end; base += tile.size()) {
       const int64_t i = base + tile.thread_rank();
-      const uint32_t occurrence = i < end ? index.occurrences[i] : 0;
-      const bool in_batch = (i < end) & (occurrences.position(occurrence) < occurrences.count);
+      const uint32_t occurrence = i < end ? occurrences.index.occurrences[i] : 0;
+      const bool in_batch = (i < end) & occurrences.in_batch(occurrence);
       count = compact(tile, collected, count, in_batch, occurrence);
     }
     use(count);

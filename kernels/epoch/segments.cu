@@ -25,6 +25,7 @@
 #include <string>
 
 #include "kernels/common/shapes.h"
+#include "kernels/epoch/next_batch.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -81,31 +82,14 @@ __global__ void segment_rows_kernel(SegmentBuffers out, int row_bits) {
   }
 }
 
-__device__ void move_cursor(const SegmentCursor& list, int64_t number) {
-  if (list.cursor == nullptr) return;
-  const int32_t begin = list.batch_offsets[number];
-  *list.cursor = {static_cast<int32_t>(number), begin, list.batch_offsets[number + 1] - begin};
+__global__ void advance_batch_kernel(BatchCursors cursors) {
+  for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) next_batch(cursors);
 }
 
-__global__ void advance_batch_kernel(SampleCursor samples, SegmentCursor users,
-                                     SegmentCursor positives, SegmentCursor negatives) {
+__global__ void rewind_batches_kernel(BatchCursors cursors) {
   for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) {
-    const int64_t next = samples.cursor->number + 1;
-    const int64_t number = next * samples.batch_size < samples.n ? next : 0;
-    const int64_t begin = number * samples.batch_size;
-    const int64_t left = samples.n - begin;
-    *samples.cursor = {static_cast<int32_t>(number), static_cast<int32_t>(begin),
-                       static_cast<int32_t>(left < samples.batch_size ? left : samples.batch_size)};
-    move_cursor(users, number);
-    move_cursor(positives, number);
-    move_cursor(negatives, number);
-  }
-}
-
-__global__ void rewind_batches_kernel(BatchCursor* samples, BatchCursor* users,
-                                      BatchCursor* positives, BatchCursor* negatives) {
-  for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) {
-    for (BatchCursor* cursor : {samples, users, positives, negatives}) {
+    for (BatchCursor* cursor : {cursors.samples.cursor, cursors.users.cursor,
+                                cursors.positives.cursor, cursors.negatives.cursor}) {
       if (cursor != nullptr) *cursor = BatchCursor{};
     }
   }
@@ -115,19 +99,10 @@ __global__ void set_epoch_kernel(EpochState* state, EpochState value) {
   for ([[maybe_unused]] const int64_t only : units_of(SingleThread{}, 1)) *state = value;
 }
 
-/// A tile writes the table rows from one row of the batch up to the next: that row's position, then
-/// the -1 of the gap behind it. Gap 0 lies before the batch's first row.
 __global__ void locate_rows_kernel(Vector<int32_t> position, RowSegments rows) {
-  const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
-  for (const int64_t gap : units_of(tile, int64_t{batch.count} + 1)) {
-    const int64_t i = batch.begin + gap - 1;
-    const int64_t row = gap == 0 ? -1 : rows.rows[i];
-    const int64_t first = gap == 0 ? 0 : row;
-    const int64_t last = gap == batch.count ? position.size : rows.rows[i + 1];
-    for (int64_t r = first + tile.thread_rank(); r < last; r += tile.size()) {
-      position[r] = r == row ? static_cast<int32_t>(i) : -1;
-    }
+  for (const int64_t i : units_of(SingleThread{}, batch.count)) {
+    position[rows.rows[batch.begin + i]] = static_cast<int32_t>(batch.begin + i);
   }
 }
 
@@ -178,27 +153,24 @@ void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int
   launch("segment_rows", threads_for(n), stream, segment_rows_kernel, out, row_bits);
 }
 
-void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
-                   SegmentCursor negatives, const Stream& stream) {
+void advance_batch(const BatchCursors& cursors, const Stream& stream) {
+  const SampleCursor& samples = cursors.samples;
   if (samples.batch_size < 1 || samples.n > std::numeric_limits<int32_t>::max()) {
     throw std::invalid_argument("advance_batch: " + std::to_string(samples.n) +
                                 " samples in batches of " + std::to_string(samples.batch_size));
   }
   const int64_t batches = number_of_batches(samples.n, samples.batch_size);
-  for (const SegmentCursor& list : {users, positives, negatives}) {
+  for (const SegmentCursor& list : {cursors.users, cursors.positives, cursors.negatives}) {
     if (list.cursor != nullptr) {
       require_size("advance_batch", "batch_offsets", list.batch_offsets, batches + 1);
     }
   }
-  if (samples.n == 0) return rewind_batches(samples, users, positives, negatives, stream);
-  launch("advance_batch", threads_for(1), stream, advance_batch_kernel, samples, users, positives,
-         negatives);
+  if (samples.n == 0) return rewind_batches(cursors, stream);
+  launch("advance_batch", threads_for(1), stream, advance_batch_kernel, cursors);
 }
 
-void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
-                    SegmentCursor negatives, const Stream& stream) {
-  launch("rewind_batches", threads_for(1), stream, rewind_batches_kernel, samples.cursor,
-         users.cursor, positives.cursor, negatives.cursor);
+void rewind_batches(const BatchCursors& cursors, const Stream& stream) {
+  launch("rewind_batches", threads_for(1), stream, rewind_batches_kernel, cursors);
 }
 
 void set_epoch(EpochState* state, EpochState value, const Stream& stream) {
@@ -206,10 +178,8 @@ void set_epoch(EpochState* state, EpochState value, const Stream& stream) {
 }
 
 void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream) {
-  if (position.size == 0) return;
-  const int64_t gaps = rows.capacity + 1;
-  launch("locate_rows", tiles_for(gaps, position.size / gaps + 1), stream, locate_rows_kernel,
-         position, rows);
+  if (rows.capacity == 0) return;
+  launch("locate_rows", threads_for(rows.capacity), stream, locate_rows_kernel, position, rows);
 }
 
 }  // namespace derrd

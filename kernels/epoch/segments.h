@@ -59,9 +59,10 @@ int64_t segments_scratch_bytes(int64_t n);
 ///
 ///   build_segments(buffers, users, batch_size, table_rows, stream);
 ///   const RowSegments rows = {..., cursor, capacity};  // the lists of `buffers`
-///   rewind_batches(samples, {cursor, buffers.batch_offsets}, {}, {}, stream);
+///   const BatchCursors cursors = {samples, {cursor, buffers.batch_offsets}, {}, {}};
+///   rewind_batches(cursors, stream);
 ///   for (int64_t b = 0; b < batches; ++b) {
-///     advance_batch(samples, {cursor, buffers.batch_offsets}, {}, {}, stream);
+///     advance_batch(cursors, stream);
 ///     gather_rows(vectors, 0, table, rows, stream);  // or whatever reads the batch's rows
 ///   }
 ///
@@ -73,17 +74,23 @@ int64_t segments_scratch_bytes(int64_t n);
 void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int64_t batch_size,
                     int64_t table_rows, const Stream& stream);
 
-/// Cursor over an epoch's `n` samples, for advance_batch.
+/// Cursor over an epoch's `n` samples.
 struct SampleCursor {
   BatchCursor* cursor = nullptr;  ///< device memory
   int64_t n = 0;
   int64_t batch_size = 1;
 };
 
-/// Cursor of a RowSegments and the boundaries of all its batches, for advance_batch.
+/// Cursor of a RowSegments and the boundaries of all its batches.
 struct SegmentCursor {
   BatchCursor* cursor = nullptr;        ///< device memory; null: there is no such list
   Vector<const int32_t> batch_offsets;  ///< [batches + 1]
+};
+
+/// All cursors of an epoch. A view.
+struct BatchCursors {
+  SampleCursor samples;
+  SegmentCursor users, positives, negatives;
 };
 
 /// Moves all cursors to the next batch, from the last one to the first: number, begin and count of
@@ -91,20 +98,19 @@ struct SegmentCursor {
 /// the batch, so that a step can be captured as a graph. Without samples the cursors become empty.
 /// @throws std::invalid_argument if a batch_offsets does not have ceil(n / batch_size) + 1
 /// elements.
-void advance_batch(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
-                   SegmentCursor negatives, const Stream& stream);
+void advance_batch(const BatchCursors& cursors, const Stream& stream);
 
 /// Puts all cursors before the first batch.
-void rewind_batches(SampleCursor samples, SegmentCursor users, SegmentCursor positives,
-                    SegmentCursor negatives, const Stream& stream);
+void rewind_batches(const BatchCursors& cursors, const Stream& stream);
 
 /// Sets *state = value. The host does not wait for what is queued before.
 /// @param state device memory, overwritten
 void set_epoch(EpochState* state, EpochState value, const Stream& stream);
 
-/// Inverts the current batch's rows: position[rows[i]] = i for the i that the batch owns, -1
-/// for every other row of the table.
-/// @param position [table rows], overwritten.
+/// Records where the current batch's rows are: position[rows[i]] = i for the i that the batch owns.
+/// Other rows keep what earlier batches left, so a position counts only if rows[position] is the
+/// row again (a sparse set: Briggs and Torczon, 1993).
+/// @param position [table rows], those of the batch's rows overwritten
 void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream);
 
 }  // namespace derrd

@@ -10,8 +10,9 @@
 // Shapes: u [U, D], v [I, D]; loss, c [B]; samples [n], of which a batch is an adjacent part.
 //
 // Mapping: forward, a tile per sample; backward, a tile per distinct row, which adds the row's
-// samples in order (embedding.cu's accumulate_rows for the items). Lanes stride over the D columns.
-// Items take two launches because an item may be positive in one sample and negative in another.
+// samples in order. Lanes stride over the D columns. Users and positive items share a launch, the
+// negative items take the next one (embedding.cu's accumulate_rows), because an item may be
+// positive in one sample and negative in another.
 //
 // Bytes: forward 12 D + 20 per sample; backward 16 D + 40 per sample and 8 D per distinct row. With
 // 3 flops per sample and column forward and 7 backward the limit is memory bandwidth, the cache's
@@ -68,23 +69,42 @@ __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient
   }
 }
 
-__global__ void bpr_backward_users_kernel(Matrix<float> grad_user, Vector<const float> coefficient,
-                                          Matrix<const float> item_embedding, BprSamples samples,
-                                          RowSegments users) {
+/// Adds to the gradient of distinct row i the terms of its samples, in order: term_of(s) gives
+/// sample s's as a function of the column.
+template <class TermOf>
+__device__ __forceinline__ void add_samples(const WarpTile& tile, Matrix<float> grad_table,
+                                            const RowSegments& rows, int64_t i, TermOf&& term_of) {
+  const int64_t segment = rows.batch->begin + i;
+  const int32_t* __restrict__ occurrences = rows.occurrences.data;
+  float* __restrict__ grad = grad_table.row(rows.rows[segment]);
+  const int64_t end = rows.offsets[segment + 1];
+  for (int64_t o = rows.offsets[segment]; o < end; ++o) {
+    const auto term = term_of(occurrences[o]);
+    for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) grad[k] += term(k);
+  }
+}
+
+/// A tile per distinct user, then a tile per distinct positive item.
+__global__ void bpr_backward_kernel(Matrix<float> grad_user, Matrix<float> grad_item,
+                                    Vector<const float> coefficient, BprCall call) {
   const WarpTile tile = warp_tile();
-  const BatchCursor batch = *users.batch;
-  const int64_t first_sample = samples.batch->begin;
-  for (const int64_t i : units_of(tile, batch.count)) {
-    float* __restrict__ grad = grad_user.row(users.rows[batch.begin + i]);
-    const int64_t end = users.offsets[batch.begin + i + 1];
-    for (int64_t o = users.offsets[batch.begin + i]; o < end; ++o) {
-      const int64_t sample = users.occurrences[o];
-      const float c = coefficient[sample - first_sample];
-      const float* __restrict__ positive = item_embedding.row(samples.positives[sample]);
-      const float* __restrict__ negative = item_embedding.row(samples.negatives[sample]);
-      for (int64_t k = tile.thread_rank(); k < grad_user.cols; k += tile.size()) {
-        grad[k] += c * (positive[k] - negative[k]);
-      }
+  const BprSamples& samples = call.samples;
+  const int64_t first = samples.batch->begin;
+  const int64_t users = call.users.batch->count;
+  for (const int64_t unit : units_of(tile, users + call.positives.batch->count)) {
+    if (unit < users) {
+      add_samples(tile, grad_user, call.users, unit, [&](int64_t sample) {
+        const float c = coefficient[sample - first];
+        const float* __restrict__ positive = call.item_embedding.row(samples.positives[sample]);
+        const float* __restrict__ negative = call.item_embedding.row(samples.negatives[sample]);
+        return [=](int64_t k) { return c * (positive[k] - negative[k]); };
+      });
+    } else {
+      add_samples(tile, grad_item, call.positives, unit - users, [&](int64_t sample) {
+        const float c = coefficient[sample - first];
+        const float* __restrict__ user = call.user_embedding.row(samples.users[sample]);
+        return [=](int64_t k) { return c * user[k]; };
+      });
     }
   }
 }
@@ -121,14 +141,14 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
   require_size(kName, "coefficient", coefficient, samples.capacity);
   require_shape(kName, "grad_user", grad_user, users.rows, users.cols);
   require_shape(kName, "grad_item", grad_item, items.rows, items.cols);
-  require_size(kName, "users.occurrences", call.users.occurrences, samples.users.size);
+  for (const RowSegments& rows : {call.users, call.positives}) {
+    require_size(kName, "occurrences", rows.occurrences, samples.users.size);
+  }
   if (samples.capacity == 0 || grad_user.cols == 0) return;
-  launch("bpr_backward_users", tiles_for(samples.capacity, grad_user.cols), stream,
-         bpr_backward_users_kernel, grad_user, coefficient, items, samples, call.users);
-  SampleTerms terms = {users, samples.users, coefficient, samples.batch};
-  accumulate_rows(grad_item, terms, call.positives, stream);
-  terms.scale = -1.0f;
-  accumulate_rows(grad_item, terms, call.negatives, stream);
+  launch(kName, tiles_for(2 * samples.capacity, grad_user.cols), stream, bpr_backward_kernel,
+         grad_user, grad_item, coefficient, call);
+  accumulate_rows(grad_item, {users, samples.users, coefficient, samples.batch, -1.0f},
+                  call.negatives, stream);
 }
 
 }  // namespace derrd

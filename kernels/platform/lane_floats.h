@@ -8,6 +8,7 @@
 //   load_lanes(from)           the lane's kLaneWidth floats there
 //   load_lanes(from, count)    the first `count` of them, if that is fewer, and zeros
 //   store_lanes(to, x, count)  the first `count` of them, if that is fewer than kLaneWidth
+//   clear_lanes(at, held, count)  zeros in place of `held`; may leave zeros alone
 //   spread(x)                  x in all of them
 //   larger_of(a, b)            the larger elements; a's where it is NaN
 //   multiply_add(a, b, c)      a * b + c, as execution.h has it for a float

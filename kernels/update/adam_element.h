@@ -34,6 +34,24 @@ inline AdamFactors adam_factors(const AdamOptions& options) {
           static_cast<float>(options.weight_decay)};
 }
 
+/// Begins update t = ++*history.steps, by one tile: a lane for each of the two corrections, because
+/// a power of doubles takes hundreds of instructions.
+__device__ __forceinline__ void begin_update(const WarpTile& tile, AdamHistory history,
+                                             const AdamOptions& options) {
+  const int64_t t = *history.steps + 1;
+  tile.sync();  // every lane has read the number
+  AdamCorrections& corrections = history.corrections[history.position_of(t)];
+  for (int64_t k = tile.thread_rank(); k < 2; k += tile.size()) {
+    const double rest = 1.0 - pow(k == 0 ? options.beta1 : options.beta2, static_cast<double>(t));
+    if (k == 0) {
+      corrections.step_size = static_cast<float>(options.learning_rate / rest);
+    } else {
+      corrections.inverse_root_correction = static_cast<float>(1.0 / sqrt(rest));
+    }
+  }
+  if (tile.thread_rank() == 0) *history.steps = t;
+}
+
 /// One update of parameters p with their moments m and v.
 __device__ __forceinline__ void adam_update(LaneFloats& p, LaneFloats& m, LaneFloats& v,
                                             LaneFloats gradient, const AdamFactors& factors,

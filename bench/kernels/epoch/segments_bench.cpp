@@ -49,7 +49,7 @@ void locate(benchmark::State& state) {
   const DeviceArray<int32_t> position(table_rows);
   const DeviceArray<BatchCursor> cursor = one_batch(count);
   const RowSegments segments = {rows.view(), {}, {}, cursor.data(), count};
-  measure(state, {.bytes = static_cast<double>(table_rows + count) * 4},
+  measure(state, {.bytes = static_cast<double>(count) * 8},
           [&] { locate_rows(position.view(), segments, stream()); });
 }
 BENCHMARK(locate)

@@ -38,7 +38,7 @@ DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectors
   teacher_ = DeviceArray<float>(capacity * std::max(user.teacher, item.teacher));
 }
 
-void DeLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+void DeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const Representations vectors = student.representations();
   add_gradients(users_, vectors.user, {plan.distinct_users(), RandomPurpose::kGumbelUsers, 1.0f},
@@ -52,7 +52,7 @@ void DeLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
 }
 
 void DeLoss::add_gradients(const Side& side, const std::vector<VectorTable>& student,
-                           const Pass& pass, const EpochPlan& plan, double* loss,
+                           const Pass& pass, const EpochPlan& plan, LossSum loss,
                            const Stream& stream) {
   const int64_t n = pass.rows.capacity;
   const ExpertShape& shape = side.experts.shape();

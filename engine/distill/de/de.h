@@ -30,7 +30,7 @@ class DeLoss final : public ExpertsLoss {
   std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
     return batch_rows(plan);
   }
-  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+  void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                      const Stream& stream) override;
 
  private:
@@ -48,7 +48,7 @@ class DeLoss final : public ExpertsLoss {
   };
 
   void add_gradients(const Side& side, const std::vector<VectorTable>& student, const Pass& pass,
-                     const EpochPlan& plan, double* loss, const Stream& stream);
+                     const EpochPlan& plan, LossSum loss, const Stream& stream);
 
   Side users_, items_;
   // One pass at a time uses these, [capacity, ...].

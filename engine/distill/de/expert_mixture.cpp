@@ -135,7 +135,7 @@ void ExpertMixture::select_backward(const Pass& pass, const EpochPlan& plan, con
 }
 
 void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
-                                  const EpochPlan& plan, double* loss, const Stream& stream) {
+                                  const EpochPlan& plan, LossSum loss, const Stream& stream) {
   const int64_t n = pass.rows.capacity;
   ExpertShape shape = shape_;
   shape.capacity = n;
@@ -162,7 +162,7 @@ void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
                        .options = {options_.norm, pass.entity_weight, pass.weight},
                        .active = call.active},
                       stream);
-  accumulate_sum(loss, loss_terms, stream);
+  accumulate_sum(loss.total(), loss_terms, stream);
 
   experts_backward(
       {.student = grad_student,

@@ -6,6 +6,7 @@
 
 #include "engine/distill/temperature.h"
 #include "engine/epoch_plan.h"
+#include "engine/loss_sums.h"
 #include "engine/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/distill/experts.h"
@@ -84,10 +85,10 @@ class ExpertMixture {
     /// loss nor gradients, and its teacher row must be 0.
     Vector<const uint8_t> included = {};
   };
-  /// Queues forward and backward: gradients of gate and experts accumulate, *loss grows.
+  /// Queues forward and backward: gradients of gate and experts accumulate, `loss` grows.
   /// @param grad_student [N, D] overwritten; rows behind the batch's entities hold no result
   void add_gradients(Matrix<float> grad_student, const Pass& pass, const EpochPlan& plan,
-                     double* loss, const Stream& stream);
+                     LossSum loss, const Stream& stream);
 
   /// Sets the epoch's temperature. Chooses the experts' path by the active share of the last epoch;
   /// in the first epoch by an estimate of it.

@@ -21,7 +21,7 @@ PairDeLoss::PairDeLoss(double weight, const ExpertOptions& options, JointVectors
   teacher.reserve_pairs(capacity_);
 }
 
-void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, double* loss,
+void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                                const Stream& stream) {
   const PairVectors pairs = *student.representations().pairs;
   const Matrix<float> h_s = student_.matrix(capacity_, student_columns_.count);

@@ -33,7 +33,7 @@ class PairDeLoss final : public ExpertsLoss {
 
   /// Lists nothing: the model has read the tables to make its pairs' vectors.
   std::vector<RowsRead> reads(const EpochPlan&, const Stream&) override { return {}; }
-  void add_gradients(const EpochPlan& plan, Model& student, double* loss,
+  void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                      const Stream& stream) override;
 
  private:

@@ -59,6 +59,9 @@ inline void store_lanes(float* to, LaneFloats x, int64_t count) {
 #endif
 }
 inline LaneFloats spread(float x) { return x + LaneFloats{}; }
+inline void clear_lanes(float* at, const LaneFloats&, int64_t count) {
+  store_lanes(at, spread(0.0f), count);
+}
 inline LaneFloats larger_of(LaneFloats a, LaneFloats b) { return a < b ? b : a; }
 
 // The compiler turns neither of these into one instruction by itself.

@@ -27,6 +27,9 @@ struct less {
 
 namespace derrd {
 
+/// Number of bits that are set.
+inline int count_bits(unsigned bits) { return __builtin_popcount(bits); }
+
 /// a * b + c, in one rounding where the processor has the instruction.
 inline float multiply_add(float a, float b, float c) {
 #if defined(__FP_FAST_FMAF)

@@ -40,6 +40,9 @@ __device__ __forceinline__ T ordered_inclusive_scan(const WarpTile& tile, T valu
   return value;
 }
 
+/// Number of bits that are set.
+__device__ __forceinline__ int count_bits(unsigned bits) { return __popc(bits); }
+
 /// a * b + c in one rounding.
 __device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace derrd {
 
@@ -16,6 +17,11 @@ __device__ __forceinline__ LaneFloats load_lanes(const float* from, int64_t coun
 }
 __device__ __forceinline__ void store_lanes(float* to, LaneFloats x, int64_t count) {
   if (count >= kLaneWidth) *to = x;
+}
+__device__ __forceinline__ void clear_lanes(float* at, LaneFloats held, int64_t count) {
+  uint32_t bits;
+  memcpy(&bits, &held, sizeof bits);
+  if (count >= kLaneWidth && bits != 0) *at = 0.0f;  // -0 too
 }
 __device__ __forceinline__ LaneFloats spread(float x) { return x; }
 __device__ __forceinline__ LaneFloats larger_of(LaneFloats a, LaneFloats b) {

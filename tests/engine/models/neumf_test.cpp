@@ -96,13 +96,13 @@ TEST_P(Neumf, MatchesOracleAndFiniteDifferences) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   ASSERT_EQ(plan.batches(), 3);  // the last one is not full
   plan.begin_epoch(4, stream());
-  const DeviceArray<double> loss(1);
+  LossSums loss(1);
   for (int64_t b = 0; b < plan.batches(); ++b) {
     SCOPED_TRACE("batch " + std::to_string(b));
     zero_gradients(parameters_);
     loss.zero(stream());
     plan.next(stream());
-    model_->forward(plan, loss.data(), stream());
+    model_->forward(plan, loss[0], stream());
 
     const std::vector<Pair> pairs = pairs_of(plan);
     const PairVectors joint = *model_->representations().pairs;
@@ -170,6 +170,7 @@ struct Slots {
     device_offsets = DeviceArray<int32_t>(offsets, stream());
     device_occurrences = DeviceArray<uint32_t>(occurrences, stream());
     position = DeviceArray<int32_t>(anchors);
+    position.zero(stream());
     locate_rows(position.view(), rows, stream());
   }
   SlotBatch batch() const { return {{device_samples.data(), position.size(), slots}, rows}; }

@@ -347,10 +347,10 @@ class PartialDe : public TeacherTest, public testing::WithParamInterface<const c
     plan.begin_epoch(2, stream());
     losses[0]->begin_epoch(plan, stream());
     plan.next(stream());
-    const DeviceArray<double> loss(1);
+    LossSums loss(1);
     loss.zero(stream());
     zero_gradients(parameters);
-    losses[0]->add_gradients(plan, model, loss.data(), stream());
+    losses[0]->add_gradients(plan, model, loss[0], stream());
     const std::vector<float> all = test::to_host(parameters.gradients());
     const auto experts = parameters.gradient({2}).data - parameters.gradients().data;
     return {test::to_host(parameters.gradient({0})),

@@ -189,7 +189,7 @@ TEST_P(TrainerMethods, DeclareAllRowsThatTheyRead) {
   TrainingRun by_hand = make_run(dataset, o);
   EpochPlan plan(by_hand.data, o.plan);
   Optimizer optimizer(by_hand.parameters, o.adam, RowUpdates::kEveryStep, 1, stream());
-  const DeviceArray<double> loss(1);
+  LossSums loss(1);
   loss.zero(stream());
   for (int epoch = 0; epoch < o.epochs; ++epoch) {
     plan.begin_epoch(epoch, stream());
@@ -197,9 +197,9 @@ TEST_P(TrainerMethods, DeclareAllRowsThatTheyRead) {
     for (int64_t b = 0; b < plan.batches(); ++b) {
       plan.next(stream());
       for (const auto& d : by_hand.losses) d->reads(plan, stream());
-      by_hand.model->forward(plan, loss.data(), stream());
+      by_hand.model->forward(plan, loss[0], stream());
       for (const auto& d : by_hand.losses) {
-        d->add_gradients(plan, *by_hand.model, loss.data(), stream());
+        d->add_gradients(plan, *by_hand.model, loss[0], stream());
       }
       by_hand.model->backward(plan, stream());
       optimizer.step(stream());
@@ -217,9 +217,9 @@ class SumOfUsers final : public DistillationLoss {
   std::string_view name() const override { return "sum"; }
   void begin_epoch(const EpochPlan&, const Stream&) override {}
   std::vector<RowsRead> reads(const EpochPlan&, const Stream&) override { return declared_; }
-  void add_gradients(const EpochPlan&, Model& student, double* loss,
+  void add_gradients(const EpochPlan&, Model& student, LossSum loss,
                      const Stream& stream) override {
-    accumulate_sum(loss, student.representations().user[0].value.flat(), stream);
+    accumulate_sum(loss.total(), student.representations().user[0].value.flat(), stream);
   }
 
  private:

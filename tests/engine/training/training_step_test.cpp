@@ -180,17 +180,19 @@ TEST_P(TrainingStep, MatchesOracleAndFiniteDifferences) {
   plan.begin_epoch(kEpoch, stream());
   for (const auto& d : losses_) d->begin_epoch(plan, stream());
   rrd_.front()->begin_epoch(plan, stream());
-  const DeviceArray<double> losses(1 + static_cast<int64_t>(losses_.size()));
+  LossSums losses(1 + static_cast<int64_t>(losses_.size()));
 
   for (int64_t b = 0; b < plan.batches(); ++b) {
     SCOPED_TRACE("batch " + std::to_string(b));
     zero_gradients(parameters_);
     losses.zero(stream());
     plan.next(stream());
-    double* loss = losses.data();
+    int64_t number = 0;
     for (const auto& d : losses_) d->reads(plan, stream());
-    model_->forward(plan, loss, stream());
-    for (const auto& d : losses_) d->add_gradients(plan, *model_, ++loss, stream());
+    model_->forward(plan, losses[0], stream());
+    for (const auto& d : losses_) {
+      d->add_gradients(plan, *model_, losses[++number], stream());
+    }
     model_->backward(plan, stream());
 
     const oracle::TrainingStep step = describe(plan);

@@ -80,7 +80,7 @@ void expect_matches_oracle(const Problem& p) {
 
 TEST(SlotScores, MatchesOracleOnEdgeShapes) {
   for (const int64_t slots : {1, 3, 31, 32, 33, 257}) {
-    for (const int64_t cols : {1, 20, 33}) {
+    for (const int64_t cols : {1, 4, 20, 33, 100, 128, 132}) {
       SCOPED_TRACE(testing::Message() << "S " << slots << ", D " << cols);
       expect_matches_oracle(Problem(6, 23, cols, slots, {5, 0, 2}));
     }
@@ -90,6 +90,33 @@ TEST(SlotScores, MatchesOracleOnEdgeShapes) {
 TEST(SlotScores, MoreAnchorsThanOthersAndTheOtherWayRound) {
   expect_matches_oracle(Problem(190, 3, 5, 4, ascending(150, 20)));  // > 128 occurrences of a row
   expect_matches_oracle(Problem(3, 190, 5, 4, {1}));
+}
+
+// 1600 occurrences of a row, which the tiles of a block share; short rows, and others.
+TEST(SlotScores, PopularRows) {
+  for (const int64_t cols : {4, 5, 20, 128}) {
+    expect_matches_oracle(Problem(800, 2, cols, 4, ascending(700, 50), 10));
+  }
+}
+
+// All anchors outside the batch have a position within it.
+TEST(SlotScores, PositionsLeftOverFromOtherBatchesDoNotCount) {
+  for (const int64_t cols : {5, 20}) {
+    const Problem p(90, 6, cols, 4, ascending(33, 20));
+    const Guarded<int32_t> position(std::vector<int32_t>(90, 7));
+    SlotScoresCall call = p.call();
+    call.batch.position = position.view();
+    call.index.position = position.const_view();
+    slot_scores_forward(p.score.matrix(p.capacity, p.slots), call, stream());
+    const Guarded<float> grad(p.grad_score);
+    slot_scores_backward(p.grad_anchor.matrix(p.anchors, cols), p.grad_other.matrix(p.others, cols),
+                         grad.matrix(p.capacity, p.slots), call, stream());
+    const Plain expected(p);
+    EXPECT_TRUE(close(p.grad_other.host(), expected.grad_other, bound(33 * 4), 1e-6));
+    EXPECT_EQ(position.host()[20], 0);
+    EXPECT_EQ(position.host()[52], 32);
+    EXPECT_EQ(position.host()[19], 7);
+  }
 }
 
 TEST(SlotScores, EmptySlotsTakeNoPart) {

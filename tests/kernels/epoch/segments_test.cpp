@@ -131,9 +131,11 @@ TEST(AdvanceBatch, WalksThroughTheEpochAndStartsAgain) {
   const Guarded<int32_t> users = {0, 30, 61, 66}, positives = {0, 1, 2, 3},
                          negatives = {0, 32, 64, 70};
   const auto advance = [&] {
-    advance_batch({cursors.samples(), kSamples, kBatchSize}, {cursors.list(0), users.const_view()},
-                  {cursors.list(1), positives.const_view()},
-                  {cursors.list(2), negatives.const_view()}, stream());
+    advance_batch({{cursors.samples(), kSamples, kBatchSize},
+                   {cursors.list(0), users.const_view()},
+                   {cursors.list(1), positives.const_view()},
+                   {cursors.list(2), negatives.const_view()}},
+                  stream());
     return cursors.memory.host();
   };
   const std::vector<std::vector<BatchCursor>> expected = {
@@ -149,7 +151,7 @@ TEST(AdvanceBatch, WalksThroughTheEpochAndStartsAgain) {
 
 TEST(AdvanceBatch, ListsMayBeMissing) {
   const Cursors cursors;
-  advance_batch({cursors.samples(), 5, 8}, {}, {}, {}, stream());
+  advance_batch({{cursors.samples(), 5, 8}, {}, {}, {}}, stream());
   const std::vector<BatchCursor> actual = cursors.memory.host();
   expect_cursor(actual[0], {0, 0, 5});
   for (size_t i = 1; i < 4; ++i) expect_cursor(actual[i], BatchCursor{});
@@ -160,7 +162,7 @@ TEST(AdvanceBatch, AcceptsEmptyInput) {
   cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
   const Guarded<int32_t> offsets = {0};
   const SegmentCursor list = {cursors.list(0), offsets.const_view()};
-  advance_batch({cursors.samples(), 0, 8}, list, {}, {}, stream());
+  advance_batch({{cursors.samples(), 0, 8}, list, {}, {}}, stream());
   const std::vector<BatchCursor> actual = cursors.memory.host();
   expect_cursor(actual[0], BatchCursor{});
   expect_cursor(actual[1], BatchCursor{});
@@ -170,9 +172,9 @@ TEST(AdvanceBatch, RejectsBadShapes) {
   const Cursors cursors;
   const Guarded<int32_t> offsets = {0, 1, 2};
   const SegmentCursor list = {cursors.list(0), offsets.const_view()};
-  EXPECT_THROW(advance_batch({cursors.samples(), 70, 32}, list, {}, {}, stream()),
+  EXPECT_THROW(advance_batch({{cursors.samples(), 70, 32}, list, {}, {}}, stream()),
                std::invalid_argument);
-  EXPECT_THROW(advance_batch({cursors.samples(), 64, 0}, list, {}, {}, stream()),
+  EXPECT_THROW(advance_batch({{cursors.samples(), 64, 0}, list, {}, {}}, stream()),
                std::invalid_argument);
 }
 
@@ -181,12 +183,12 @@ TEST(RewindBatches, PutsCursorsBeforeTheFirstBatch) {
   cursors.memory.set(std::vector<BatchCursor>(4, {3, 5, 7}));
   const Guarded<int32_t> offsets = {0, 3, 5};
   const SegmentCursor list = {cursors.list(1), offsets.const_view()};
-  rewind_batches({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  rewind_batches({{cursors.samples(), 9, 8}, {}, list, {}}, stream());
   const std::vector<BatchCursor> rewound = cursors.memory.host();
   expect_cursor(rewound[0], BatchCursor{});
   expect_cursor(rewound[1], {3, 5, 7});  // of no list
   expect_cursor(rewound[2], BatchCursor{});
-  advance_batch({cursors.samples(), 9, 8}, {}, list, {}, stream());
+  advance_batch({{cursors.samples(), 9, 8}, {}, list, {}}, stream());
   const std::vector<BatchCursor> first = cursors.memory.host();
   expect_cursor(first[0], {0, 0, 8});
   expect_cursor(first[2], {0, 0, 3});
@@ -199,13 +201,13 @@ TEST(SetEpoch, WritesTheState) {
   EXPECT_EQ(state.host()[0].temperature, 0.25f);
 }
 
-TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
+TEST(LocateRows, InvertsEveryBatchAndLeavesTheOthers) {
   for (const int32_t table_rows : {1, 33, 257}) {
     const std::vector<int32_t> row_of_sample = random_below(100, table_rows, 4);
     const cases::BatchRows segments(row_of_sample, 37);
-    const Guarded<int32_t> position(table_rows);
+    std::vector<int32_t> expected(static_cast<size_t>(table_rows), -1);
+    const Guarded<int32_t> position(expected);
     for (const BatchCursor& batch : segments.batches) {
-      std::vector<int32_t> expected(static_cast<size_t>(table_rows), -1);
       for (int32_t i = batch.begin; i < batch.begin + batch.count; ++i) {
         expected[static_cast<size_t>(segments.rows[static_cast<size_t>(i)])] = i;
       }
@@ -216,9 +218,10 @@ TEST(LocateRows, InvertsEveryBatchAndForgetsTheOthers) {
 }
 
 TEST(LocateRows, AcceptsEmptyInput) {
-  const Guarded<int32_t> position(40);
+  const Guarded<int32_t> position(std::vector<int32_t>(40, -1));
   const Guarded<BatchCursor> cursor(std::vector<BatchCursor>(1));
   locate_rows(position.view(), {{}, {}, {}, cursor.data(), 0}, stream());
+  locate_rows(position.view(), {{}, {}, {}, cursor.data(), 7}, stream());
   EXPECT_EQ(position.host(), std::vector<int32_t>(40, -1));
 }
 

@@ -74,16 +74,16 @@ TEST_P(PairDe, MatchesOracleAndFiniteDifferences) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(4, stream());
   losses_[0]->begin_epoch(plan, stream());
-  const DeviceArray<double> losses(2);
+  LossSums losses(2);
   for (int64_t b = 0; b < plan.batches(); ++b) {
     SCOPED_TRACE("batch " + std::to_string(b));
     zero_gradients(parameters_);
     losses.zero(stream());
     plan.next(stream());
-    student_->forward(plan, losses.data(), stream());
+    student_->forward(plan, losses[0], stream());
     const PairVectors pairs = *student_->representations().pairs;
     const std::vector<float> before = to_host(pairs.vectors.grad.flat());
-    losses_[0]->add_gradients(plan, *student_, losses.data() + 1, stream());
+    losses_[0]->add_gradients(plan, *student_, losses[1], stream());
     const std::vector<float> after = to_host(pairs.vectors.grad.flat());
 
     const BatchCursor cursor = cursor_of(pairs.batch);
@@ -152,11 +152,11 @@ TEST_P(PairDe, NeitherAllocatesNorWaits) {
   EpochPlan plan(data_, {kBatch, 1, kSeed});
   plan.begin_epoch(0, stream());
   losses_[0]->begin_epoch(plan, stream());
-  const DeviceArray<double> losses(2);
+  LossSums losses(2);
   expect_no_allocation_or_wait([&] {
     plan.next(stream());
-    student_->forward(plan, losses.data(), stream());
-    losses_[0]->add_gradients(plan, *student_, losses.data() + 1, stream());
+    student_->forward(plan, losses[0], stream());
+    losses_[0]->add_gradients(plan, *student_, losses[1], stream());
     student_->backward(plan, stream());
   });
 }
@@ -167,10 +167,10 @@ TEST_P(PairDe, KeepsItsActiveShareInACheckpoint) {
   DistillationLoss& de = *losses_[0];
   EXPECT_TRUE(de.state().empty());
   de.begin_epoch(plan, stream());
-  const DeviceArray<double> losses(2);
+  LossSums losses(2);
   plan.next(stream());
-  student_->forward(plan, losses.data(), stream());
-  de.add_gradients(plan, *student_, losses.data() + 1, stream());
+  student_->forward(plan, losses[0], stream());
+  de.add_gradients(plan, *student_, losses[1], stream());
   de.end_epoch(stream());
   ASSERT_EQ(de.state().size(), 1u);
   EXPECT_EQ(de.measurements()[0].first, "live_experts_pair");
@@ -233,9 +233,9 @@ TEST_F(EmbeddingDe, MatchesOracleAndFiniteDifferences) {
   losses_[0]->begin_epoch(plan, stream());
   plan.next(stream());
   zero_gradients(parameters_);
-  const DeviceArray<double> loss(1);
+  LossSums loss(1);
   loss.zero(stream());
-  losses_[0]->add_gradients(plan, *student_, loss.data(), stream());
+  losses_[0]->add_gradients(plan, *student_, loss[0], stream());
 
   oracle::TrainingStep s{};
   s.users = kUsers;
