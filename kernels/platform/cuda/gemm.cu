@@ -4,19 +4,30 @@
 //   grouped_gemm             c[p] = a[p] b_g + beta c[p]        for the rows p of group g
 //   grouped_gemm_accumulate  c_g += sum over the rows p of group g of a[p]^T b[p]
 //
-// A block owns a 64 x 64 tile of c; each of its 256 threads a 4 x 4 part of it in registers: rows
-// 4 ty .. 4 ty + 3, columns tx + 0, 16, 32, 48, so that neighbouring threads write neighbouring
-// columns. It walks the depth (k, or the rows of the group) in steps of 16 through two tiles in
-// shared memory, both stored depth-major and padded by one against bank conflicts. A tile of c has
-// one owner and its sums one order: no atomics, the same bits every time.
+// A block owns a 32 x 64 tile of c and walks the depth (k, or the rows of the group) in steps of 16
+// through two tiles in shared memory, stored depth-major. Its 8 warps lie 2 x 4, each over 16 x 16
+// elements; a lane holds 2 x 4 of them in registers and reads its 2 + 4 factors in two loads. A
+// warp without elements of c skips the products, so that 43 rows and 110 columns cost those of 48
+// and 112. The next step's elements are on their way from memory while this one's are multiplied.
+// A tile of c has one owner and its sums one order: no atomics, the same bits every time.
 //
-// Bytes: each tile of a and b is read once per tile of c, so 32 multiply-adds per float loaded: at
-// DE's shapes (43 rows a group, 110 x 200) the weights, read once, are the traffic.
+// Columns behind the last row or column of a tile are read from the last one and never stored;
+// depth behind the last is 0. So the inner loop has no bounds to check, and indices within a group
+// are of 32 bits.
 //
-// The launch is sized for the most tiles that the rows can make, `groups` + rows / 64; a block
-// finds its group by walking the offsets, and the spare ones leave at once.
+// Banks: rows of the shared tiles are padded by 4 floats. Lanes that walk along the depth, 8 by 4,
+// write to 32 banks, and a row stays aligned for loads of 16 bytes.
+//
+// Bytes: each tile of a and b is read once per tile of c: at DE's shapes (43 rows a group, 110 x
+// 200) the weights, read twice, are the traffic.
+//
+// The launch is sized for the rows' capacity and at most for the blocks that the device holds. The
+// first warp of a block finds the group of its tile in the offsets; behind the last tile the block
+// ends.
 
 #include <cublas_v2.h>
+
+#include <algorithm>
 
 #include "kernels/platform/cuda/check.h"
 #include "kernels/platform/execution.h"
@@ -27,160 +38,247 @@ namespace derrd {
 
 namespace {
 
-constexpr int kTile = 64;     ///< rows and columns of c per block
+constexpr int kRows = 32;     ///< of c per block
+constexpr int kColumns = 64;  ///< of c per block
 constexpr int kDepth = 16;    ///< rows of the shared tiles
-constexpr int kThreads = 16;  ///< per side of the block's 16 x 16 arrangement
-constexpr int kPart = kTile / kThreads;
-static_assert(kThreads * kThreads == cuda::kBlockThreads);
-constexpr int kPitch = kTile + 1;
+constexpr int kPadding = 4;
+constexpr int kWarp = 16;  ///< rows and columns of c per warp
+constexpr int kPartRows = 2, kPartColumns = 4;
+constexpr int kWarpRows = kRows / kWarp;            ///< warps above one another
+constexpr int kLanesAcross = kWarp / kPartColumns;  ///< lanes beside one another
+static_assert(kRows * kColumns == kPartRows * kPartColumns * cuda::kBlockThreads);
+static_assert(kWarp * kWarp == kPartRows * kPartColumns * 32);
 
-using SharedTile = SharedArray<float, kDepth * kPitch>;
-
-/// Direction in which neighbouring threads load: along whatever is adjacent in global memory.
+/// Direction in which a factor's elements are adjacent in memory.
 enum class Adjacent { kDepth, kAcross };
 
-/// tile[d][x] = element(d, x) for 0 <= d < kDepth, 0 <= x < kTile; `element` is 0 outside.
-template <Adjacent kAdjacent, class Element>
-__device__ __forceinline__ void load_tile(SharedTile& tile, unsigned thread, Element element) {
-#pragma unroll
-  for (int i = 0; i < kDepth * kTile; i += kThreads * kThreads) {
-    const int e = i + static_cast<int>(thread);
-    const int d = kAdjacent == Adjacent::kDepth ? e % kDepth : e / kTile;
-    const int x = kAdjacent == Adjacent::kDepth ? e / kDepth : e % kTile;
-    tile[d * kPitch + x] = element(d, x);
-  }
-}
+/// A factor of a tile's product: element (d, x) is data[d + x * pitch] or data[d * pitch + x].
+struct Factor {
+  const float* data;
+  int pitch;
+  int width;  ///< x of the tile's elements is below it
+};
 
-/// The thread's part of a_tile^T b_tile, added to `part`.
-__device__ __forceinline__ void multiply_tiles(float (&part)[kPart][kPart], const SharedTile& a,
-                                               const SharedTile& b, int ty, int tx) {
+/// kDepth x kWidth elements of a factor: on their way in registers, and in shared memory.
+template <int kWidth, Adjacent kAdjacent>
+class FactorTile {
+ public:
+  struct alignas(16) Shared {
+    float row[kDepth][kWidth + kPadding];
+  };
+
+  __device__ __forceinline__ FactorTile(const Factor& factor, int thread) {
+    step_ = kAdjacent == Adjacent::kDepth ? kDepth : kDepth * factor.pitch;
 #pragma unroll
-  for (int d = 0; d < kDepth; ++d) {
-    float left[kPart];
-    float right[kPart];
-#pragma unroll
-    for (int i = 0; i < kPart; ++i) left[i] = a[d * kPitch + ty * kPart + i];
-#pragma unroll
-    for (int j = 0; j < kPart; ++j) right[j] = b[d * kPitch + tx + j * kThreads];
-#pragma unroll
-    for (int i = 0; i < kPart; ++i) {
-#pragma unroll
-      for (int j = 0; j < kPart; ++j) part[i][j] += left[i] * right[j];
+    for (int i = 0; i < kFloats; ++i) {
+      const int x = min(x_of(i, thread), factor.width - 1);
+      const int d = d_of(i, thread);
+      from_[i] = factor.data +
+                 (kAdjacent == Adjacent::kDepth ? d + x * factor.pitch : d * factor.pitch + x);
     }
   }
-}
+  /// Loads the next kDepth rows, of which `depth` exist.
+  __device__ __forceinline__ void load(int depth, int thread) {
+#pragma unroll
+    for (int i = 0; i < kFloats; ++i) {
+      value_[i] = d_of(i, thread) < depth ? *from_[i] : 0.0f;
+      from_[i] += step_;
+    }
+  }
+  __device__ __forceinline__ void store(Shared& tile, int thread) const {
+#pragma unroll
+    for (int i = 0; i < kFloats; ++i) tile.row[d_of(i, thread)][x_of(i, thread)] = value_[i];
+  }
 
-/// Adds the thread's part to, or stores it in, c [rows, cols] from element (row, column) on.
-__device__ __forceinline__ void store_part(const float (&part)[kPart][kPart], Matrix<float> c,
-                                           int64_t row, int64_t column, float beta, int ty,
-                                           int tx) {
+ private:
+  static constexpr int kFloats = kDepth * kWidth / cuda::kBlockThreads;
+  static constexpr int kAlong = 8;  ///< floats of a 32-byte sector, along the depth
+
+  static __device__ __forceinline__ int x_of(int i, int thread) {
+    constexpr int kPasses = kDepth / kAlong;
+    return kAdjacent == Adjacent::kDepth
+               ? thread / kAlong + i / kPasses * (cuda::kBlockThreads / kAlong)
+               : thread % kWidth;
+  }
+  static __device__ __forceinline__ int d_of(int i, int thread) {
+    constexpr int kPasses = kDepth / kAlong;
+    return kAdjacent == Adjacent::kDepth ? thread % kAlong + i % kPasses * kAlong
+                                         : thread / kWidth + i * (cuda::kBlockThreads / kWidth);
+  }
+
+  const float* from_[kFloats];
+  float value_[kFloats];
+  int step_;
+};
+
+/// Sums of a block's tile of c, and where they lie in it.
+template <Adjacent kAdjacentA, Adjacent kAdjacentB>
+class TileProduct {
+ public:
+  using A = FactorTile<kRows, kAdjacentA>;
+  using B = FactorTile<kColumns, kAdjacentB>;
+  struct Shared {
+    typename A::Shared a;
+    typename B::Shared b;
+  };
+
+  __device__ __forceinline__ explicit TileProduct(const cg::thread_block& block)
+      : thread_(static_cast<int>(block.thread_rank())) {
+    const int warp = thread_ / 32;
+    const int lane = thread_ % 32;
+    warp_row_ = warp % kWarpRows * kWarp;
+    warp_column_ = warp / kWarpRows * kWarp;
+    row_ = warp_row_ + lane / kLanesAcross * kPartRows;
+    column_ = warp_column_ + lane % kLanesAcross * kPartColumns;
+  }
+
+  /// Adds the sum over d < depth of a(d, row) b(d, column).
+  __device__ __forceinline__ void add(Shared& shared, const Factor& a, const Factor& b, int depth,
+                                      const cg::thread_block& block) {
+    const bool idle = warp_row_ >= a.width || warp_column_ >= b.width;
+    A a_tile(a, thread_);
+    B b_tile(b, thread_);
+    a_tile.load(depth, thread_);
+    b_tile.load(depth, thread_);
+    for (int left = depth; left > 0; left -= kDepth) {
+      block.sync();  // the last step's readers are done
+      a_tile.store(shared.a, thread_);
+      b_tile.store(shared.b, thread_);
+      block.sync();
+      a_tile.load(left - kDepth, thread_);
+      b_tile.load(left - kDepth, thread_);
+      if (idle) continue;
+      constexpr int kHalf = kDepth / 2;
+      multiply<0, kHalf>(shared);
+      if (left > kHalf) multiply<kHalf, kDepth>(shared);
+    }
+  }
+
+  /// Calls f(row, column, sum) for the thread's elements within rows x columns.
+  template <class Function>
+  __device__ __forceinline__ void for_each(int rows, int columns, Function f) const {
 #pragma unroll
-  for (int i = 0; i < kPart; ++i) {
-    const int64_t r = row + ty * kPart + i;
+    for (int i = 0; i < kPartRows; ++i) {
+      if (row_ + i >= rows) break;
 #pragma unroll
-    for (int j = 0; j < kPart; ++j) {
-      const int64_t x = column + tx + j * kThreads;
-      if (r < c.rows && x < c.cols) {
-        float* out = c.row(r) + x;
-        *out = beta == 0.0f ? part[i][j] : part[i][j] + beta * *out;
+      for (int j = 0; j < kPartColumns; ++j) {
+        if (column_ + j < columns) f(row_ + i, column_ + j, sum_[i][j]);
       }
     }
   }
-}
 
-/// Rows [begin, end) of group `group`; no rows if the tile's number is beyond the last.
-struct RowTile {
-  int64_t group = 0;
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-__device__ __forceinline__ RowTile row_tile(Vector<const int32_t> offsets, int64_t number) {
-  for (int64_t g = 0; g + 1 < offsets.size; ++g) {
-    const int64_t begin = offsets[g];
-    const int64_t rows = offsets[g + 1] - begin;
-    const int64_t tiles = (rows + kTile - 1) / kTile;
-    if (number < tiles) {
-      const int64_t first = begin + number * kTile;
-      return {g, first, rows - number * kTile < kTile ? begin + rows : first + kTile};
+ private:
+  template <int kBegin, int kEnd>
+  __device__ __forceinline__ void multiply(const Shared& shared) {
+#pragma unroll
+    for (int d = kBegin; d < kEnd; ++d) {
+      const float2 a = *reinterpret_cast<const float2*>(&shared.a.row[d][row_]);
+      const float4 b = *reinterpret_cast<const float4*>(&shared.b.row[d][column_]);
+      const float left[kPartRows] = {a.x, a.y};
+      const float right[kPartColumns] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+      for (int i = 0; i < kPartRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kPartColumns; ++j) sum_[i][j] += left[i] * right[j];
+      }
     }
-    number -= tiles;
   }
-  return {};
+
+  float sum_[kPartRows][kPartColumns] = {};
+  int thread_, warp_row_, warp_column_, row_, column_;
+};
+
+/// Up to kRows rows of a group, from `begin` on; none behind the last tile.
+struct RowTile {
+  int32_t group, begin, rows;
+};
+
+/// Finds the tile `number` of all groups' row tiles. Called by one warp.
+__device__ __forceinline__ void find_row_tile(RowTile& found, Vector<const int32_t> offsets,
+                                              int64_t number, const WarpTile& tile) {
+  const auto groups = static_cast<int32_t>(offsets.size - 1);
+  int32_t end = 0;  // tiles of the groups up to the lane's
+  for (int32_t first = 0; first < groups; first += 32) {
+    const int32_t g = first + static_cast<int32_t>(tile.thread_rank());
+    const int32_t begin = g < groups ? offsets[g] : 0;
+    const int32_t rows = g < groups ? offsets[g + 1] - begin : 0;
+    const int32_t tiles = (rows + kRows - 1) / kRows;
+    const int32_t before = tile.shfl(end, 31);
+    end = before + cg::inclusive_scan(tile, tiles, cg::plus<int32_t>());
+    const int64_t own = number - (end - tiles);
+    if (own >= 0 && number < end) {
+      const auto row = static_cast<int32_t>(own) * kRows;
+      found = {g, begin + row, min(rows - row, kRows)};
+    }
+    if (number < tile.shfl(end, 31)) return;
+  }
+  if (tile.thread_rank() == 0) found = {0, 0, 0};
 }
 
 template <bool kTransposed>
-__global__ void __launch_bounds__(kThreads* kThreads)
+__global__ void __launch_bounds__(cuda::kBlockThreads)
     grouped_gemm_kernel(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                         Vector<const int32_t> offsets, float beta, int64_t row_tiles) {
-  __shared__ SharedTile a_tile;
-  __shared__ SharedTile b_tile;
+  constexpr Adjacent kAdjacentB = kTransposed ? Adjacent::kDepth : Adjacent::kAcross;
+  using Product = TileProduct<Adjacent::kDepth, kAdjacentB>;
+  __shared__ typename Product::Shared shared;
+  __shared__ RowTile found;
   const auto block = cg::this_thread_block();
-  const unsigned thread = block.thread_rank();
-  const int ty = static_cast<int>(thread) / kThreads;
-  const int tx = static_cast<int>(thread) % kThreads;
-  const int64_t depth = a.cols;
-  const int64_t column_tiles = (c.cols + kTile - 1) / kTile;
+  const WarpTile tile = warp_tile();
+  const auto depth = static_cast<int>(a.cols);
+  const int64_t group_rows = kTransposed ? c.cols : a.cols;
+  const int64_t column_tiles = (c.cols + kColumns - 1) / kColumns;
   for (const int64_t unit : units_of(block, row_tiles * column_tiles)) {
-    const RowTile rows = row_tile(offsets, unit / column_tiles);
-    if (rows.begin == rows.end) continue;  // the same for the whole block
-    const int64_t column = unit % column_tiles * kTile;
-    const int64_t group_rows = kTransposed ? c.cols : depth;
-    const Matrix<const float> matrix = b.slice(rows.group * group_rows, group_rows);
-    float part[kPart][kPart] = {};
-    for (int64_t k = 0; k < depth; k += kDepth) {
-      block.sync();  // the last step's readers are done
-      load_tile<Adjacent::kDepth>(a_tile, thread, [&](int d, int x) {
-        return rows.begin + x < rows.end && k + d < depth ? a.row(rows.begin + x)[k + d] : 0.0f;
-      });
-      if constexpr (kTransposed) {
-        load_tile<Adjacent::kDepth>(b_tile, thread, [&](int d, int x) {
-          return column + x < c.cols && k + d < depth ? matrix.row(column + x)[k + d] : 0.0f;
-        });
-      } else {
-        load_tile<Adjacent::kAcross>(b_tile, thread, [&](int d, int x) {
-          return column + x < c.cols && k + d < depth ? matrix.row(k + d)[column + x] : 0.0f;
-        });
-      }
-      block.sync();
-      multiply_tiles(part, a_tile, b_tile, ty, tx);
-    }
-    store_part(part, {c.data, rows.end, c.cols}, rows.begin, column, beta, ty, tx);
+    block.sync();  // the last tile's readers are done
+    if (tile.meta_group_rank() == 0) find_row_tile(found, offsets, unit / column_tiles, tile);
+    block.sync();
+    const RowTile rows = found;
+    if (rows.rows == 0) break;
+    const int64_t column = unit % column_tiles * kColumns;
+    const auto columns = static_cast<int>(c.cols - column);
+    const float* matrix = b.data + rows.group * group_rows * b.cols;
+    Product product(block);
+    product.add(shared, {a.data + rows.begin * a.cols, depth, rows.rows},
+                {matrix + column * (kTransposed ? depth : 1), static_cast<int>(b.cols), columns},
+                depth, block);
+    float* out = c.data + rows.begin * c.cols + column;
+    const auto pitch = static_cast<int>(c.cols);
+    product.for_each(rows.rows, columns, [&](int row, int x, float sum) {
+      float& element = out[row * pitch + x];
+      element = beta == 0.0f ? sum : sum + beta * element;
+    });
   }
 }
 
-__global__ void __launch_bounds__(kThreads* kThreads)
+__global__ void __launch_bounds__(cuda::kBlockThreads)
     grouped_gemm_accumulate_kernel(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                                    int64_t groups, Vector<const int32_t> offsets) {
-  __shared__ SharedTile a_tile;
-  __shared__ SharedTile b_tile;
+  using Product = TileProduct<Adjacent::kAcross, Adjacent::kAcross>;
+  __shared__ typename Product::Shared shared;
   const auto block = cg::this_thread_block();
-  const unsigned thread = block.thread_rank();
-  const int ty = static_cast<int>(thread) / kThreads;
-  const int tx = static_cast<int>(thread) % kThreads;
-  const int64_t row_tiles = (a.cols + kTile - 1) / kTile;
-  const int64_t column_tiles = (b.cols + kTile - 1) / kTile;
-  const int64_t tiles = row_tiles * column_tiles;
+  const auto width = static_cast<int>(a.cols);
+  const auto pitch = static_cast<int>(b.cols);
+  const int64_t column_tiles = (b.cols + kColumns - 1) / kColumns;
+  const int64_t tiles = (a.cols + kRows - 1) / kRows * column_tiles;
   for (const int64_t unit : units_of(block, groups * tiles)) {
     const int64_t g = unit / tiles;
-    const int64_t row = unit % tiles / column_tiles * kTile;
-    const int64_t column = unit % column_tiles * kTile;
-    const int64_t end = offsets[g + 1];
-    float part[kPart][kPart] = {};
-    for (int64_t p = offsets[g]; p < end; p += kDepth) {
-      block.sync();
-      load_tile<Adjacent::kAcross>(a_tile, thread, [&](int d, int x) {
-        return p + d < end && row + x < a.cols ? a.row(p + d)[row + x] : 0.0f;
-      });
-      load_tile<Adjacent::kAcross>(b_tile, thread, [&](int d, int x) {
-        return p + d < end && column + x < b.cols ? b.row(p + d)[column + x] : 0.0f;
-      });
-      block.sync();
-      multiply_tiles(part, a_tile, b_tile, ty, tx);
-    }
-    if (offsets[g] < end) {
-      store_part(part, c.slice(g * a.cols, a.cols), row, column, 1.0f, ty, tx);
-    }
+    const int row = static_cast<int>(unit % tiles / column_tiles) * kRows;
+    const int column = static_cast<int>(unit % column_tiles) * kColumns;
+    const int64_t begin = offsets[g];
+    const auto depth = static_cast<int>(offsets[g + 1] - begin);
+    if (depth == 0) continue;
+    Product product(block);
+    product.add(shared, {a.data + begin * a.cols + row, width, width - row},
+                {b.data + begin * b.cols + column, pitch, pitch - column}, depth, block);
+    float* out = c.data + (g * a.cols + row) * b.cols + column;
+    product.for_each(width - row, pitch - column,
+                     [&](int r, int x, float sum) { out[r * pitch + x] += sum; });
   }
+}
+
+/// At most the blocks that a device holds at once: a block behind the last tile only costs.
+Geometry resident_blocks(int64_t tiles) {
+  return blocks_for(std::min(tiles, cuda::max_blocks() / 4), kRows * kColumns);
 }
 
 cublasOperation_t blas_transpose(Operand x) { return x.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
@@ -215,19 +313,19 @@ void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<cons
                   float beta, const Stream& stream) {
   const int64_t groups = grouped_gemm_groups(c, a, b, offsets);
   if (groups == 0 || c.size() == 0) return;
-  const int64_t row_tiles = groups + c.rows / kTile;
-  const int64_t column_tiles = (c.cols + kTile - 1) / kTile;
-  const Geometry geometry = blocks_for(row_tiles * column_tiles, kTile * kTile * a.cols);
+  const int64_t row_tiles = groups + c.rows / kRows;
+  const int64_t column_tiles = (c.cols + kColumns - 1) / kColumns;
   const auto kernel = b.transposed ? grouped_gemm_kernel<true> : grouped_gemm_kernel<false>;
-  launch("grouped_gemm", geometry, stream, kernel, c, a, b.matrix, offsets, beta, row_tiles);
+  launch("grouped_gemm", resident_blocks(row_tiles * column_tiles), stream, kernel, c, a, b.matrix,
+         offsets, beta, row_tiles);
 }
 
 void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
                              Vector<const int32_t> offsets, const Stream& stream) {
   const int64_t groups = grouped_gemm_accumulate_groups(c, a, b, offsets);
   if (c.size() == 0) return;
-  const int64_t tiles = ((a.cols + kTile - 1) / kTile) * ((b.cols + kTile - 1) / kTile);
-  launch("grouped_gemm_accumulate", blocks_for(groups * tiles, kTile * kTile), stream,
+  const int64_t tiles = ((a.cols + kRows - 1) / kRows) * ((b.cols + kColumns - 1) / kColumns);
+  launch("grouped_gemm_accumulate", resident_blocks(groups * tiles), stream,
          grouped_gemm_accumulate_kernel, c, a, b, groups, offsets);
 }
 
