@@ -425,6 +425,7 @@ std::string members(const Launch& launch, const Counters& c) {
       {"store_bytes", c.store_bytes},
       {"store_sectors", c.store_sectors},
       {"stored_footprint", c.stored_footprint},
+      {"l2_sectors", c.l2_sectors},
       {"memory_sectors", c.memory_sectors},
       {"shared_requests", c.shared_requests},
       {"shared_conflicts", c.shared_conflicts},

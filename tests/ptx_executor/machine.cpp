@@ -104,6 +104,7 @@ void Counters::add(const Counters& o) {
   store_sectors += o.store_sectors;
   loaded_footprint += o.loaded_footprint;
   stored_footprint += o.stored_footprint;
+  l2_sectors += o.l2_sectors;
   memory_sectors += o.memory_sectors;
   load_bytes += o.load_bytes;
   store_bytes += o.store_bytes;

@@ -134,6 +134,7 @@ struct Counters {
   uint64_t store_sectors = 0;
   uint64_t loaded_footprint = 0;  ///< distinct sectors of the launch
   uint64_t stored_footprint = 0;
+  uint64_t l2_sectors = 0;      ///< loads that the L1 cache lacks, and stores
   uint64_t memory_sectors = 0;  ///< moved between the L2 cache and memory
   uint64_t load_bytes = 0;      ///< asked for by lanes
   uint64_t store_bytes = 0;
