@@ -19,8 +19,7 @@ CdLoss::CdLoss(double weight, CdOptions options, const DeviceDataset& data, Teac
       lists_(lists.items),
       samples_(data.users(), data.items(), options.items),
       slots_(Entity::kUser, samples_, capacity, student),
-      space_(std::max(lists.items.size(), samples().size()), data.users()),
-      list_offsets_(even_offsets(data.users(), lists.items.cols, stream)),
+      space_(samples().size(), lists.items.size()),
       list_targets_(lists.items.size()),
       positions_(samples().size()),
       targets_(samples().size()) {
@@ -29,15 +28,14 @@ CdLoss::CdLoss(double weight, CdOptions options, const DeviceDataset& data, Teac
 }
 
 void CdLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {
-  const int64_t n = lists_.size();
-  interesting_keys(space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
+  const SortBuffers pairs = space_.unsorted(lists_.size());
+  interesting_keys(pairs, lists_, static_cast<float>(options_.sharpness),
                    {plan.seed(), RandomPurpose::kCdItems, static_cast<uint32_t>(plan.epoch())},
                    stream);
-  segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(), space_.scratch(),
-                       stream);
+  sort_segments(pairs, kSegmentValueBits, space_.scratch(), stream);
   const Matrix<int32_t> samples = samples_.samples();
   const Matrix<int32_t> positions = positions_.matrix(samples.rows, samples.cols);
-  interesting_positions(positions, lists_, space_.sorted(n).values, stream);
+  interesting_positions(positions, lists_, pairs.values, stream);
   gather_at(samples, lists_, positions, -1, stream);
   gather_at(targets_.matrix(samples.rows, samples.cols),
             {list_targets_.data(), lists_.rows, lists_.cols}, positions, 0.0f, stream);

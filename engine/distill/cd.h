@@ -52,10 +52,9 @@ class CdLoss final : public DistillationLoss {
   SlotSamples samples_;
   SlotLosses slots_;
   SortSpace space_;
-  DeviceArray<int64_t> list_offsets_;  // [U + 1]
-  DeviceArray<float> list_targets_;    // [U, R] of all items of the lists
-  DeviceArray<int32_t> positions_;     // [U, n] of the samples in the lists
-  DeviceArray<float> targets_;         // [U, n]
+  DeviceArray<float> list_targets_;  // [U, R] of all items of the lists
+  DeviceArray<int32_t> positions_;   // [U, n] of the samples in the lists
+  DeviceArray<float> targets_;       // [U, n]
 };
 
 /// Makes "cd".

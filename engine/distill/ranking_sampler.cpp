@@ -16,10 +16,10 @@ RankingSampler::RankingSampler(RankingSamplerOptions options, Matrix<const int32
       rows_(rows),
       most_excluded_(observed.items.size + lists.size()),
       lowest_(lists.rows),
-      list_offsets_(even_offsets(lists.rows, lists.cols, stream)),
       excluded_offsets_(lists.rows + 1),
       excluded_(most_excluded_),
-      space_(std::max(most_excluded_, lists.rows * slots()), lists.rows) {
+      space_(std::max(lists.rows + 1, lists.rows * slots()),
+             std::max(most_excluded_, lists.rows * slots())) {
   if (options_.excluded == Excluded::kList) {
     // It does not depend on what is drawn from the lists, so it is found once.
     list_lengths(lowest_.view(), lists_, stream);
@@ -33,12 +33,11 @@ void RankingSampler::draw(Matrix<int32_t> samples, uint64_t seed, int epoch, con
   if (options_.selection == Selection::kTop) {
     top_items(samples, lowest_.view(), lists_, k, stream);
   } else {
-    const int64_t n = lists_.size();
-    interesting_keys(space_.unsorted(n), lists_, static_cast<float>(options_.sharpness),
+    const SortBuffers pairs = space_.unsorted(lists_.size());
+    interesting_keys(pairs, lists_, static_cast<float>(options_.sharpness),
                      {seed, options_.interesting_draw, number}, stream);
-    segmented_sort_pairs(space_.sorted(n), space_.unsorted(n), list_offsets_.view(),
-                         space_.scratch(), stream);
-    interesting_items(samples, lowest_.view(), lists_, space_.sorted(n).values, k, stream);
+    sort_segments(pairs, kSegmentValueBits, space_.scratch(), stream);
+    interesting_items(samples, lowest_.view(), lists_, pairs.values, k, stream);
   }
   if (options_.excluded == Excluded::kSelected) find_excluded(stream);
   sample_uninteresting(samples, k, {excluded_offsets_.view(), excluded_.view()}, rows_,
@@ -46,12 +45,11 @@ void RankingSampler::draw(Matrix<int32_t> samples, uint64_t seed, int epoch, con
 }
 
 void RankingSampler::find_excluded(const Stream& stream) {
-  const SortBuffers keys = space_.unsorted(most_excluded_);
+  const SortBuffers pairs = {space_.unsorted(most_excluded_).keys, sort_values(excluded_.view())};
   exclusion_sizes(excluded_offsets_.view(), observed_, lowest_.view(), stream);
   exclusive_sum(excluded_offsets_.view(), excluded_offsets_.view(), space_.scratch(), stream);
-  exclusion_keys(keys, excluded_offsets_.view(), observed_, lists_, lowest_.view(), stream);
-  segmented_sort_pairs({space_.sorted(most_excluded_).keys, sort_values(excluded_.view())}, keys,
-                       excluded_offsets_.view(), space_.scratch(), stream);
+  exclusion_keys(pairs, excluded_offsets_.view(), observed_, lists_, lowest_.view(), stream);
+  sort_segments(pairs, kSegmentValueBits, space_.scratch(), stream);
 }
 
 }  // namespace derrd

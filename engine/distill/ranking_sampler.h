@@ -47,7 +47,7 @@ class RankingSampler {
   int64_t slots() const { return options_.interesting + options_.uninteresting; }
   /// Fills samples [anchors, K + L] for an epoch.
   void draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream);
-  /// Scratch memory for at least anchors * slots() pairs, free between draws.
+  /// Memory for sorts of anchors * slots() pairs, free between draws.
   const SortSpace& space() const { return space_; }
 
  private:
@@ -59,7 +59,6 @@ class RankingSampler {
   int64_t rows_;
   int64_t most_excluded_;                  // rows in all rows of excluded_ together
   DeviceArray<int32_t> lowest_;            // [anchors] length of the list's excluded part
-  DeviceArray<int64_t> list_offsets_;      // [anchors + 1]
   DeviceArray<int64_t> excluded_offsets_;  // [anchors + 1]
   DeviceArray<int32_t> excluded_;          // what the uninteresting rows are not drawn from
   SortSpace space_;

@@ -9,10 +9,9 @@ RankingSamples::RankingSamples(const RankingSamplerOptions& options, Matrix<cons
     : sampler_(options, lists, observed, rows, stream),
       slots_(lists.rows, rows, sampler_.slots()) {}
 
-void RankingSamples::order_by(Scorer& teacher, const Stream& stream) {
+void RankingSamples::order_by(Scorer& teacher) {
   const Matrix<int32_t> samples = slots_.samples();
   teacher_ = &teacher;
-  slot_offsets_ = even_offsets(samples.rows, samples.cols, stream);
   teacher_score_ = DeviceArray<float>(samples.size());
   drawn_.reset();
 }
@@ -31,10 +30,9 @@ void RankingSamples::order(const Stream& stream) {
   const Matrix<float> score = teacher_score_.matrix(samples.rows, samples.cols);
   teacher_->score_items(score, samples, 0, stream);
   const SortSpace& space = sampler_.space();
-  const SortBuffers keys = space.unsorted(samples.size());
+  const Vector<uint64_t> keys = space.unsorted(samples.size()).keys;
   slot_order_keys(keys, samples, score, stream);
-  segmented_sort_pairs({space.sorted(samples.size()).keys, sort_values(samples.flat())}, keys,
-                       slot_offsets_.view(), space.scratch(), stream);
+  sort_segments({keys, sort_values(samples.flat())}, kSegmentValueBits, space.scratch(), stream);
 }
 
 }  // namespace derrd

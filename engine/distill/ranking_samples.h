@@ -23,7 +23,7 @@ class RankingSamples {
   /// Puts the samples of each anchor into the order of a teacher's scores, from the next draw on
   /// (ablation (d) of Table 4).
   /// @param teacher scores anchors as users; outlives this
-  void order_by(Scorer& teacher, const Stream& stream);
+  void order_by(Scorer& teacher);
 
   /// Draws the samples of the epoch that `plan` has just begun, unless that has been done.
   void begin_epoch(const EpochPlan& plan, const Stream& stream);
@@ -38,7 +38,6 @@ class RankingSamples {
   SlotSamples slots_;
   std::optional<std::pair<uint64_t, int>> drawn_;  // seed and epoch of the samples
   Scorer* teacher_ = nullptr;                      // null: the order of the draw
-  DeviceArray<int64_t> slot_offsets_;              // [anchors + 1] with a teacher
   DeviceArray<float> teacher_score_;               // [anchors, K + L] with a teacher
 };
 

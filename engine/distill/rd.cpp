@@ -18,7 +18,7 @@ RdLoss::RdLoss(double weight, RdOptions options, const DeviceDataset& data,
       data_(data),
       samples_(data.users(), data.items(), options.top + options.negatives),
       slots_(Entity::kUser, samples_, capacity, student),
-      space_(samples().size(), data.users()) {
+      space_(samples().size()) {
   const DeviceArray<int32_t> lowest(data.users());
   top_items(samples_.samples(), lowest.view(), lists, options_.top, stream);
 }

@@ -46,7 +46,7 @@ std::unique_ptr<DistillationLoss> RrdFactory::make(DistillContext& in) const {
   std::shared_ptr<RankingSamples> samples = in.user_samples(sampler);
   RrdOptions options = {sampler.interesting, in.conventions.ranking_reduction};
   if (sampling_->orders_all()) {
-    samples->order_by(in.teacher.scorer(in.stream), in.stream);
+    samples->order_by(in.teacher.scorer(in.stream));
     options.ordered += sampler.uninteresting;
   }
   return std::make_unique<RrdLoss>(weight_, options, std::move(samples), in.student,

@@ -20,8 +20,8 @@ constexpr int64_t kMinUsers = 32;
 constexpr int64_t kMaxUsers = 512;
 
 int64_t users_of_tile(int64_t items) {
-  return std::clamp(kTileElements / std::max<int64_t>(items, 1) / kMinUsers * kMinUsers, kMinUsers,
-                    kMaxUsers);
+  const int64_t users = kTileElements / std::max<int64_t>(items, 1) / kMinUsers * kMinUsers;
+  return std::min(std::clamp(users, kMinUsers, kMaxUsers), most_top_users(items));
 }
 
 void require_inputs(const char* operation, const Scorer& scorer, SparseRows observed,
@@ -43,8 +43,7 @@ TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
       tile_users_(users_of_tile(items)),
       scores_(tile_users_ * items),
       status_(tile_users_),
-      offsets_(tile_users_ + 1),
-      space_(tile_users_ * list_length, tile_users_) {}
+      space_(0, tile_users_ * list_length) {}
 
 Matrix<float> TopLists::score_tile(Scorer& scorer, SparseRows observed, int64_t first_user,
                                    int64_t users, const Stream& stream) {
@@ -79,22 +78,16 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer,
   }
   if (items.size() == 0) return;
   const int64_t r = items.cols;
-  std::vector<int64_t> offsets(static_cast<size_t>(tile_users_ + 1));
-  for (int64_t u = 0; u <= tile_users_; ++u) offsets[static_cast<size_t>(u)] = u * r;
-  copy_to_device(offsets_.data(), offsets.data(), offsets_.bytes(), stream);
   for (int64_t begin = 0; begin < items.rows; begin += tile_users_) {
     const int64_t users = std::min(tile_users_, items.rows - begin);
     const Matrix<const float> tile =
         score_tile(scorer, observed, first_user + begin, users, stream);
-    const int64_t pairs = users * r;
-    const SortBuffers unsorted = space_.unsorted(pairs);
-    const SortBuffers sorted = space_.sorted(pairs);
-    select_top(unsorted, tile, status_.view().slice(0, users), r, stream);
-    segmented_sort_pairs(sorted, unsorted, offsets_.view().slice(0, users + 1), space_.scratch(),
-                         stream);
+    const SortBuffers pairs = space_.unsorted(users * r);
+    select_top(pairs, tile, status_.view().slice(0, users), r, stream);
+    sort_segments(pairs, top_value_bits(items_), space_.scratch(), stream);
     const Matrix<float> tile_scores =
         scores.data == nullptr ? Matrix<float>{} : scores.slice(begin, users);
-    write_top(items.slice(begin, users), tile_scores, sorted, tile, stream);
+    write_top(items.slice(begin, users), tile_scores, pairs.values, tile, stream);
   }
 }
 
@@ -111,8 +104,6 @@ void TopLists::ranks(std::span<const RankedTargets> targets, Scorer& scorer, Spa
   }
 }
 
-int64_t TopLists::bytes() const {
-  return scores_.bytes() + status_.bytes() + offsets_.bytes() + space_.bytes();
-}
+int64_t TopLists::bytes() const { return scores_.bytes() + status_.bytes() + space_.bytes(); }
 
 }  // namespace derrd

@@ -58,10 +58,9 @@ class TopLists {
   int64_t items_;
   int64_t list_length_;
   int64_t tile_users_;
-  DeviceArray<float> scores_;     // [tile users, I]
-  DeviceArray<int32_t> status_;   // [tile users]
-  DeviceArray<int64_t> offsets_;  // [tile users + 1]
-  SortSpace space_;               // [tile users * R]
+  DeviceArray<float> scores_;    // [tile users, I]
+  DeviceArray<int32_t> status_;  // [tile users]
+  SortSpace space_;              // [tile users * R]
 };
 
 }  // namespace derrd

@@ -9,7 +9,7 @@
 //
 // Shapes: lists [U, R], samples [U, K + L]. Mapping: a tile a user, lanes striding over its list;
 // one Philox call serves four positions.
-// Bytes: keys 16 R a user, written once; the sort moves them several times and is the larger part.
+// Bytes: 16 R a user, keys written once; the sort moves 12 R several times and is the larger part.
 
 #include "kernels/epoch/interesting.h"
 
@@ -26,6 +26,8 @@ namespace derrd {
 namespace {
 
 constexpr int64_t kPositionsPerDraw = 4;
+/// Value of padding, behind those of all numbers.
+constexpr uint32_t kLast = ~0u;
 
 __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> lists, float t,
                                         RandomKey key) {
@@ -55,7 +57,7 @@ __global__ void interesting_keys_kernel(SortBuffers out, Matrix<const int32_t> l
       const float exponential = -log_vectorized(uniform_open(values[position]));
       const float falling =
           log_vectorized(exponential) + static_cast<float>(position + 1) * inverse_t;
-      keys[position] = list[position] >= 0 ? ordered_bits(falling) : ~uint64_t{0};
+      keys[position] = segment_key(user, list[position] >= 0 ? ordered_bits(falling) : kLast);
       values[position] = static_cast<uint32_t>(position);
     }
   }

@@ -12,19 +12,19 @@ namespace derrd {
 // RRD's interesting items of an epoch (DE-RRD, section 4.2.1). The teacher's lists [U, R] hold each
 // user's best unobserved items, best first, and are padded at the end with -1.
 //
-//   interesting_keys(unsorted, lists, t, key, stream);
-//   segmented_sort_pairs(sorted, unsorted, offsets, scratch, stream);      // offsets[u] = u R
-//   interesting_items(samples, lowest, lists, sorted.values, k, stream);   // fills columns 0..K-1
+//   interesting_keys(pairs, lists, t, key, stream);
+//   sort_segments(pairs, kSegmentValueBits, scratch, stream);
+//   interesting_items(samples, lowest, lists, pairs.values, k, stream);   // fills columns 0..K-1
 //   exclusion_sizes(...), sample_uninteresting(...)                        // the other L columns
 //
 // Without sampling, top_items takes the place of these three. Collaborative Distillation, which
 // needs the teacher's scores beside the items, calls interesting_positions and gather_at.
 
-/// Sort keys by which a segmented sort puts each list into random order: without replacement, the
+/// Sort keys by which sort_segments puts each list into random order: without replacement, the
 /// k-th item (k = 1..R) with weight exp(-k / t) each time. The first K then are RRD's interesting
 /// items.
-/// @param out [U * R]: ascending key = falling log-weight plus Gumbel noise; padding last. The
-///   value is the position in the list, 0..R-1. Overwritten.
+/// @param out [U * R]: segment_key of the user and a number that rises as log-weight plus Gumbel
+///   noise falls; padding last. The value is the position in the list, 0..R-1. Overwritten.
 /// @throws std::invalid_argument if shapes do not fit or t is not positive.
 void interesting_keys(SortBuffers out, Matrix<const int32_t> lists, float t, RandomKey key,
                       const Stream& stream);

@@ -1,13 +1,13 @@
 // Order and inverse of an epoch's samples, by sorts.
 //
-//   order     key(u, s) = falling score, ordered as an integer      within each user
+//   order     key(u, s) = (u, falling score, ordered as an integer)
 //   inverse   key(u, s) = item, value = (u, s)                      over all users, stable
 //             offsets[r] = number of keys below r                   a binary search each
 //
-// Shapes: samples and scores [U, S]. Mapping: a thread a slot or a row; a tile a user where the
-// code of (u, s) is packed. Bytes: 12 written per slot; the sorts are the larger part.
+// Shapes: samples and scores [U, S]. Mapping: a tile a user, a thread a row's offset. Bytes: 8 or
+// 12 written per slot; the sorts are the larger part.
 //
-// Trap: an empty slot must sort behind every item, also where only 32 bits of the key are sorted.
+// Trap: an empty slot must sort behind every item by 32 bits of the key.
 
 #include "kernels/epoch/slot_index.h"
 
@@ -22,12 +22,22 @@ namespace derrd {
 
 namespace {
 
-__global__ void slot_order_keys_kernel(SortBuffers out, Vector<const int32_t> samples,
-                                       Vector<const float> scores) {
-  for (const int64_t i : units_of(SingleThread{}, samples.size)) {
-    // Falling: all bits inverted. Empty slots stand behind 32-bit keys.
-    out.keys[i] = samples[i] >= 0 ? ~ordered_bits(scores[i]) : ~uint64_t{0};
-    out.values[i] = static_cast<uint32_t>(samples[i]);
+constexpr uint32_t kEmpty = ~0u;
+
+__global__ void slot_order_keys_kernel(Vector<uint64_t> keys, Matrix<const int32_t> samples,
+                                       Matrix<const float> scores) {
+  const WarpTile tile = warp_tile();
+  const int64_t slots = samples.cols;
+  for (const int64_t user : units_of(tile, samples.rows)) {
+    const int32_t* __restrict__ row = samples.row(user);
+    const float* __restrict__ score = scores.row(user);
+    uint64_t* __restrict__ out = keys.data + user * slots;
+    for (int64_t slot = tile.thread_rank(); slot < slots; slot += tile.size()) {
+      const uint32_t falling = ~ordered_bits(score[slot]);
+      // One NaN has the highest number too.
+      const uint32_t present = falling < kEmpty ? falling : kEmpty - 1;
+      out[slot] = segment_key(user, row[slot] >= 0 ? present : kEmpty);
+    }
   }
 }
 
@@ -62,24 +72,20 @@ __global__ void row_offsets_kernel(Vector<int32_t> offsets, Vector<const uint64_
   }
 }
 
-void check_pairs(const char* operation, SortBuffers out, int64_t pairs) {
-  require_size(operation, "keys", out.keys, pairs);
-  require_size(operation, "values", out.values, pairs);
-}
-
 }  // namespace
 
-void slot_order_keys(SortBuffers out, Matrix<const int32_t> samples, Matrix<const float> scores,
-                     const Stream& stream) {
-  check_pairs("slot_order_keys", out, samples.size());
+void slot_order_keys(Vector<uint64_t> keys, Matrix<const int32_t> samples,
+                     Matrix<const float> scores, const Stream& stream) {
+  require_size("slot_order_keys", "keys", keys, samples.size());
   require_shape("slot_order_keys", "scores", scores, samples.rows, samples.cols);
   if (samples.size() == 0) return;
-  launch("slot_order_keys", threads_for(samples.size()), stream, slot_order_keys_kernel, out,
-         samples.flat(), scores.flat());
+  launch("slot_order_keys", tiles_for(samples.rows, samples.cols), stream, slot_order_keys_kernel,
+         keys, samples, scores);
 }
 
 void ranking_occurrence_keys(SortBuffers out, Matrix<const int32_t> samples, const Stream& stream) {
-  check_pairs("ranking_occurrence_keys", out, samples.size());
+  require_size("ranking_occurrence_keys", "keys", out.keys, samples.size());
+  require_size("ranking_occurrence_keys", "values", out.values, samples.size());
   if (!slot_code_fits(samples.rows, samples.cols)) {
     throw std::invalid_argument("ranking_occurrence_keys: " + std::to_string(samples.rows) +
                                 " users with " + std::to_string(samples.cols) +

@@ -11,16 +11,16 @@ namespace derrd {
 
 // The order and the inverse of an epoch's samples [U, S], where slot s of user u holds an item, or
 // -1 if it is empty.
-//   order (ablation (d) of Table 4): slot_order_keys, segmented sort by user into the samples
+//   order (ablation (d) of Table 4): slot_order_keys, sort_segments with the samples as values
 //   inverse, for the gradient of items: ranking_occurrence_keys, sort by 32 bits, row_offsets
 
-/// Sort keys by which a segmented sort puts each user's slots in the order of falling scores, ties
-/// as they stand, empty slots last.
-/// @param out [U * S] value: the slot's item, -1 for an empty one. Overwritten.
+/// Sort keys by which sort_segments puts each user's slots in the order of falling scores, ties as
+/// they stand, empty slots last.
+/// @param keys [U * S], overwritten
 /// @param samples [U, S], @param scores [U, S]
 /// @throws std::invalid_argument if shapes do not fit.
-void slot_order_keys(SortBuffers out, Matrix<const int32_t> samples, Matrix<const float> scores,
-                     const Stream& stream);
+void slot_order_keys(Vector<uint64_t> keys, Matrix<const int32_t> samples,
+                     Matrix<const float> scores, const Stream& stream);
 
 /// Key of an empty slot, behind every item in a sort by 32 bits.
 constexpr uint64_t kNoItemKey = 0xFFFFFFFFu;

@@ -3,7 +3,7 @@
 // paper, section 4.2.1).
 //
 //   sizes[u] = observed items of u + prefix of u's list      exclusive sum -> offsets
-//   keys of u at offsets[u]: the observed items, then the prefix      segmented sort -> rows
+//   keys (u, item) at offsets[u]: the observed items, then the prefix      a sort -> rows
 //
 // Shapes: observed [U] rows, lists [U, R]. Mapping: a tile a user (lists), a thread a user (sizes).
 // Bytes: 12 written per excluded item, 4 read; the sort moves them several times.
@@ -54,9 +54,13 @@ __global__ void exclusion_keys_kernel(SortBuffers out, Vector<const int64_t> off
     const int64_t length = list_lengths[user];
     for (int64_t i = tile.thread_rank(); i < degree + length; i += tile.size()) {
       const int32_t item = i < degree ? items[i] : list[i - degree];
-      keys[i] = static_cast<uint64_t>(item);
+      keys[i] = segment_key(user, static_cast<uint32_t>(item));
       values[i] = static_cast<uint32_t>(item);
     }
+  }
+  const int64_t end = offsets[lists.rows];
+  for (const int64_t i : units_of(SingleThread{}, out.keys.size - end)) {
+    out.keys[end + i] = kBehindSegments;
   }
 }
 

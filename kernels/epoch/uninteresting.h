@@ -9,7 +9,7 @@
 namespace derrd {
 
 // The items from which RRD's uninteresting ones are not drawn (DE-RRD, section 4.2.1), as rows of a
-// SparseRows: exclusion_sizes, exclusive_sum, exclusion_keys, then a segmented sort by user.
+// SparseRows: exclusion_sizes, exclusive_sum, exclusion_keys, then sort_segments.
 // sample_uninteresting (negatives.h) draws from the others. The teacher's lists [U, R] are padded
 // at the end with -1.
 
@@ -25,10 +25,10 @@ void exclusion_sizes(Vector<int64_t> sizes, SparseRows observed, Vector<const in
                      const Stream& stream);
 
 /// Sort keys of the excluded items of each user: the observed ones and a prefix of the list (all of
-/// it in the authors' program; down to the lowest interesting item in the paper). A segmented sort
-/// by `offsets` then leaves, in the values, the ascending rows of a SparseRows. Lists hold no
-/// observed items.
-/// @param out keys and values: the item. Overwritten up to offsets[U]; it may be larger.
+/// it in the authors' program; down to the lowest interesting item in the paper). sort_segments
+/// then leaves, in the values, the ascending rows of a SparseRows. Lists hold no observed items.
+/// @param out key: segment_key of user and item, kBehindSegments from offsets[U] on; value: the
+///   item, up to offsets[U]. Overwritten; at least offsets[U] pairs.
 /// @param offsets [U + 1] as exclusion_sizes and exclusive_sum make them
 /// @param list_lengths [U] length of the prefix to exclude, at most R
 void exclusion_keys(SortBuffers out, Vector<const int64_t> offsets, SparseRows observed,

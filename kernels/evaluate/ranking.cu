@@ -178,7 +178,7 @@ __device__ __forceinline__ void clear(const cg::thread_block& block, Histogram& 
 }
 
 __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scores,
-                                  Vector<int32_t> status, int64_t r) {
+                                  Vector<int32_t> status, int64_t r, int value_bits) {
   __shared__ Histogram histogram;
   __shared__ Choice choice;
   __shared__ SharedArray<uint32_t, 1> tied_item;
@@ -189,6 +189,7 @@ __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scor
 
   for (const int64_t u : units_of(block, scores.rows)) {
     const float* row = scores.row(u);
+    const uint64_t row_key = static_cast<uint64_t>(u) << value_bits;
 
     clear(block, histogram);
     if (block.thread_rank() == 0) filled[0] = 0;
@@ -240,13 +241,14 @@ __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scor
       visit_keys(block, row, items, kHighestKey, last_key, [&](uint32_t key, uint32_t item) {
         if (key == last_key && item > last_tied) return;
         const int64_t slot = u * r + atomic_add(filled[0], 1u);
-        unsorted.keys[slot] = static_cast<uint64_t>(key) << 32 | item;
+        unsorted.keys[slot] =
+            row_key | static_cast<uint64_t>(key) << (value_bits - kKeyBits) | item;
         unsorted.values[slot] = item;
       });
     }
 
     for (int64_t k = selected + block.thread_rank(); k < r; k += block.size()) {
-      unsorted.keys[u * r + k] = ~uint64_t{0};
+      unsorted.keys[u * r + k] = row_key | ((uint64_t{1} << value_bits) - 1);
       unsorted.values[u * r + k] = ~0u;
     }
     if (block.thread_rank() == 0) status[u] = bad ? -1 : static_cast<int32_t>(selected);
@@ -255,12 +257,12 @@ __global__ void select_top_kernel(SortBuffers unsorted, Matrix<const float> scor
 }
 
 __global__ void write_top_kernel(Matrix<int32_t> items, Matrix<float> scores_out,
-                                 SortBuffers sorted, Matrix<const float> scores) {
+                                 Vector<const uint32_t> sorted, Matrix<const float> scores) {
   const WarpTile tile = warp_tile();
   for (const int64_t u : units_of(tile, items.rows)) {
     int32_t* item_row = items.row(u);
     for (int64_t k = tile.thread_rank(); k < items.cols; k += tile.size()) {
-      const int32_t item = static_cast<int32_t>(sorted.values[u * items.cols + k]);
+      const int32_t item = static_cast<int32_t>(sorted[u * items.cols + k]);
       item_row[k] = item;
       if (scores_out.data != nullptr) {
         scores_out.row(u)[k] = item < 0 ? -kInfinity : scores.row(u)[item];
@@ -326,17 +328,22 @@ void select_top(SortBuffers unsorted, Matrix<const float> scores, Vector<int32_t
   require_size("select_top", "keys", unsorted.keys, scores.rows * r);
   require_size("select_top", "values", unsorted.values, scores.rows * r);
   require_size("select_top", "status", status, scores.rows);
+  if (scores.rows > most_top_users(scores.cols)) {
+    throw std::invalid_argument("select_top: keys for " + std::to_string(scores.rows) +
+                                " users and " + std::to_string(scores.cols) +
+                                " items do not fit into 64 bits");
+  }
   if (scores.rows == 0) return;
   launch("select_top", blocks_for(scores.rows, 2 * scores.cols), stream, select_top_kernel,
-         unsorted, scores, status, r);
+         unsorted, scores, status, r, top_value_bits(scores.cols));
 }
 
-void write_top(Matrix<int32_t> items, Matrix<float> scores_out, SortBuffers sorted,
+void write_top(Matrix<int32_t> items, Matrix<float> scores_out, Vector<const uint32_t> sorted,
                Matrix<const float> scores, const Stream& stream) {
   if (scores_out.data != nullptr) {
     require_shape("write_top", "scores_out", scores_out, items.rows, items.cols);
   }
-  require_size("write_top", "values", sorted.values, items.size());
+  require_size("write_top", "sorted", sorted, items.size());
   require_shape("write_top", "scores", scores, items.rows, scores.cols);
   if (items.size() == 0) return;
   launch("write_top", tiles_for(items.rows, items.cols), stream, write_top_kernel, items,

@@ -2,30 +2,21 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
 #include "kernels/platform/sort.h"
 #include "tests/stream.h"
 
 namespace derrd::cases {
 
-/// Offsets 0, length, 2 length, ... of `rows` rows.
-inline std::vector<int64_t> even_offsets(int64_t rows, int64_t length) {
-  std::vector<int64_t> offsets;
-  for (int64_t row = 0; row <= rows; ++row) offsets.push_back(row * length);
-  return offsets;
-}
-
 /// Pairs before a sort and after it, and its scratch memory. Array: DeviceArray, or Guarded.
 template <template <class> class Array>
 struct SortArrays {
-  explicit SortArrays(int64_t pairs, int64_t segments = 0)
+  explicit SortArrays(int64_t pairs)
       : keys(pairs),
         sorted_keys(pairs),
         values(pairs),
         sorted_values(pairs),
-        scratch(segments == 0 ? sort_pairs_scratch_bytes(pairs)
-                              : segmented_sort_scratch_bytes(pairs, segments)) {}
+        scratch(std::max(sort_pairs_scratch_bytes(pairs), sort_segments_scratch_bytes(pairs))) {}
 
   SortBuffers unsorted() const { return {keys.view(), values.view()}; }
   SortBuffers sorted() const { return {sorted_keys.view(), sorted_values.view()}; }
@@ -33,9 +24,9 @@ struct SortArrays {
   void sort(int bits) const {
     sort_pairs(sorted(), unsorted(), bits, scratch.view(), test::stream());
   }
-  /// Sorts each segment.
-  void sort_segments(Vector<const int64_t> offsets) const {
-    segmented_sort_pairs(sorted(), unsorted(), offsets, scratch.view(), test::stream());
+  /// Sorts each segment, in place.
+  void sort_segments(int value_bits = kSegmentValueBits) const {
+    derrd::sort_segments(unsorted(), value_bits, scratch.view(), test::stream());
   }
 
   Array<uint64_t> keys, sorted_keys;

@@ -109,9 +109,16 @@ cudaError_t set_async(void* to, int value, size_t bytes, CUstream_st* s) {
   }));
 }
 
+/// Calls so far that wait for a stream or the device, and that allocate.
+int64_t waits = 0, allocations = 0;
+
 /// Says a call that waits, or may, for those who count them.
 void trace(const char* name) {
   if (Options::get().trace) context().say(name);
+}
+void count(int64_t& calls, const char* name) {
+  ++calls;
+  trace(name);
 }
 
 cudaError_t wait_for(CUstream_st* s) {
@@ -439,7 +446,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 cudaError_t cudaDeviceSynchronize() {
   const Lock lock;
-  trace("cudaDeviceSynchronize");
+  count(waits, "cudaDeviceSynchronize");
   if (no_device()) return note(cudaErrorNoDevice);
   if (const cudaError_t status = context().unsafe_call("cudaDeviceSynchronize");
       status != cudaSuccess)
@@ -477,7 +484,7 @@ cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   const Lock lock;
-  trace("cudaMalloc");
+  count(allocations, "cudaMalloc");
   if (no_device()) return note(cudaErrorNoDevice);
   if (pointer == nullptr) return note(cudaErrorInvalidValue);
   *pointer = nullptr;
@@ -506,6 +513,7 @@ cudaError_t cudaFree(void* pointer) {
 }
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
   const Lock lock;
+  count(allocations, "cudaMallocAsync");
   if (no_device()) return note(cudaErrorNoDevice);
   if (context().any_capture()) {
     context().say("cudaMallocAsync in a capture is not executed");
@@ -571,7 +579,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   const Lock lock;
-  trace("cudaMemcpy");
+  count(waits, "cudaMemcpy");
   if (const cudaError_t status = context().unsafe_call("cudaMemcpy"); status != cudaSuccess)
     return note(status);
   CUstream_st* s = context().stream(nullptr);
@@ -669,7 +677,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Lock lock;
-  trace("cudaStreamSynchronize");
+  count(waits, "cudaStreamSynchronize");
   CUstream_st* s = context().stream(stream);
   if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
   if (const cudaError_t status = context().captured(s, "cudaStreamSynchronize");
@@ -884,6 +892,12 @@ __attribute__((visibility("default"))) void* ptxExecutorBytes(const void* pointe
 /// A line of the profile: a product.
 __attribute__((visibility("default"))) void ptxExecutorProfile(const char* members) {
   context().profile(members);
+}
+/// For hidden_calls.cpp.
+__attribute__((visibility("default"))) void ptxExecutorCalls(int64_t* waited, int64_t* allocated) {
+  const Lock lock;
+  *waited = waits;
+  *allocated = allocations;
 }
 __attribute__((visibility("default"))) void ptxExecutorFault(const char* what) {
   throw Fault(cudaErrorIllegalAddress, what);

@@ -11,7 +11,12 @@
 
 namespace derrd::bench {
 
-using cases::even_offsets;
+/// Offsets 0, length, 2 length, ... of `rows` rows.
+inline std::vector<int64_t> even_offsets(int64_t rows, int64_t length) {
+  std::vector<int64_t> offsets;
+  for (int64_t row = 0; row <= rows; ++row) offsets.push_back(row * length);
+  return offsets;
+}
 
 /// An item below `items`, popular ones (small numbers) more often: the density falls as
 /// item^(-2/3), as teachers' lists and observed items roughly do.

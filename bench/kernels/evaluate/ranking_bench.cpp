@@ -19,7 +19,7 @@ struct Tile : cases::SortArrays<DeviceArray> {
   }
   /// Without scores.
   Tile(int64_t tile_users, int64_t item_count, int64_t list_length)
-      : SortArrays(tile_users * list_length, tile_users),
+      : SortArrays(tile_users * list_length),
         users(tile_users),
         items(item_count),
         r(list_length),
@@ -28,14 +28,14 @@ struct Tile : cases::SortArrays<DeviceArray> {
         target(index_array(users, items, 2)),
         rank(users),
         listed(index_array(users * r, items, 3)),
-        list_scores(users * r),
-        offsets(to_device(even_offsets(users, r))) {}
+        list_scores(users * r) {}
   static int64_t bytes(const Arguments& shape) { return shape[0] * (4 * shape[1] + 64 * shape[2]); }
 
   Matrix<float> scores() const { return scores_array.matrix(users, items); }
   void select() const { select_top(unsorted(), scores(), status.view(), r, stream()); }
-  void write(SortBuffers best) const {
-    write_top(listed.matrix(users, r), list_scores.matrix(users, r), best, scores(), stream());
+  void write() const {
+    write_top(listed.matrix(users, r), list_scores.matrix(users, r), values.view(), scores(),
+              stream());
   }
   double score_bytes() const { return 4.0 * static_cast<double>(users * items); }
   double pairs() const { return static_cast<double>(users * r); }
@@ -44,7 +44,6 @@ struct Tile : cases::SortArrays<DeviceArray> {
   DeviceArray<float> scores_array;
   DeviceArray<int32_t> status, target, rank, listed;
   DeviceArray<float> list_scores;
-  DeviceArray<int64_t> offsets;
 };
 
 void finite(benchmark::State& state) {
@@ -75,7 +74,7 @@ void select(benchmark::State& state) {
 void write(benchmark::State& state) {
   const Tile& tile = kept_data<Tile, 3>(state);
   tile.select();
-  measure(state, {.bytes = tile.pairs() * (12 + sectors(4))}, [&] { tile.write(tile.unsorted()); });
+  measure(state, {.bytes = tile.pairs() * (12 + sectors(4))}, [&] { tile.write(); });
 }
 
 void ranks(benchmark::State& state) {
@@ -112,8 +111,8 @@ struct Teacher {
       finite_rows(tile.status.view(), tile.scores(), stream());
       mask_items(tile.scores(), {observed_offsets.view(), observed.view()}, first, stream());
       tile.select();
-      tile.sort_segments(tile.offsets.view());
-      tile.write(tile.sorted());
+      tile.sort_segments(top_value_bits(tile.items));
+      tile.write();
     }
   }
   double flops() const {

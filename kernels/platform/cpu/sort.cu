@@ -41,40 +41,31 @@ void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scrat
   thrust::stable_sort_by_key(thrust::host, out.keys.data, out.keys.data + n, out.values.data);
 }
 
-int64_t segmented_sort_scratch_bytes(int64_t, int64_t) { return kScratchBytes; }
+int64_t sort_segments_scratch_bytes(int64_t) { return kScratchBytes; }
 
-namespace {
-
-struct Pair {
-  uint64_t key;
-  uint32_t value;
-};
-
-}  // namespace
-
-void segmented_sort_pairs(SortBuffers out, SortBuffers in, Vector<const int64_t> offsets,
-                          Vector<uint8_t> scratch, const Stream&) {
-  cpu::refuse_recording("a segmented sort waits");
-  if (offsets.size < 2 || in.keys.size == 0) return;
-  require_scratch("segmented_sort", scratch);
-  const int64_t segments = offsets.size - 1;
+void sort_segments(SortBuffers pairs, int value_bits, Vector<uint8_t> scratch,
+                   const Stream& stream) {
+  if (cpu::record([=, &stream] { sort_segments(pairs, value_bits, scratch, stream); })) return;
+  const int64_t n = pairs.keys.size;
+  if (n == 0) return;
+  require_scratch("sort_segments", scratch);
+  // Parts of whole segments that fit a processor's cache.
+  constexpr int64_t kPartPairs = 16'384;
   constexpr int64_t kOperationsPerPair = 10;
-  cpu::parallel_for(segments, in.keys.size / segments * kOperationsPerPair, [&](int64_t s) {
-    // The pairs of a segment are few (hundreds); their buffer is kept for the thread's next
-    // segment.
-    thread_local std::vector<Pair> pairs;
-    const int64_t begin = offsets[s];
-    const int64_t end = offsets[s + 1];
-    pairs.resize(static_cast<size_t>(end - begin));
-    for (int64_t i = begin; i < end; ++i) {
-      pairs[static_cast<size_t>(i - begin)] = {in.keys[i], in.values[i]};
-    }
-    std::stable_sort(pairs.begin(), pairs.end(),
-                     [](const Pair& a, const Pair& b) { return a.key < b.key; });
-    for (int64_t i = begin; i < end; ++i) {
-      out.keys[i] = pairs[static_cast<size_t>(i - begin)].key;
-      out.values[i] = pairs[static_cast<size_t>(i - begin)].value;
-    }
+  uint64_t* const keys = pairs.keys.data;
+  std::vector<int64_t> begin = {0};
+  for (int64_t next = kPartPairs; next < n; next += kPartPairs) {
+    const uint64_t segment = keys[next - 1] >> value_bits;
+    const auto within = [=](uint64_t key) { return key >> value_bits <= segment; };
+    begin.push_back(std::partition_point(keys + next, keys + n, within) - keys);
+  }
+  begin.push_back(n);
+  const auto parts = static_cast<int64_t>(begin.size()) - 1;
+  cpu::parallel_for(parts, kPartPairs * kOperationsPerPair, [&](int64_t part) {
+    const int64_t first = begin[static_cast<size_t>(part)];
+    const int64_t last = begin[static_cast<size_t>(part) + 1];
+    if (std::is_sorted(keys + first, keys + last)) return;
+    thrust::stable_sort_by_key(thrust::seq, keys + first, keys + last, pairs.values.data + first);
   });
 }
 

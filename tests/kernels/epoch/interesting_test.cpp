@@ -29,10 +29,10 @@ std::vector<int32_t> lists_of(int64_t users, int64_t length, int64_t padding = 0
 /// Positions of each list by ascending key.
 std::vector<uint32_t> drawn_order(const Guarded<int32_t>& lists, int64_t users, int64_t length,
                                   float t, RandomKey key) {
-  const cases::SortArrays<Guarded> pairs(users * length, users);
+  const cases::SortArrays<Guarded> pairs(users * length);
   interesting_keys(pairs.unsorted(), lists.matrix(users, length), t, key, stream());
-  pairs.sort_segments(Guarded<int64_t>(cases::even_offsets(users, length)).view());
-  return pairs.sorted_values.host();
+  pairs.sort_segments();
+  return pairs.values.host();
 }
 
 TEST(InterestingKeys, DrawsWithTheExactProbabilities) {

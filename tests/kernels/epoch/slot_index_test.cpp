@@ -1,6 +1,7 @@
 #include "kernels/epoch/slot_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
@@ -92,10 +93,11 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
     }
     const Guarded<int32_t> device_samples(samples);
     const Guarded<float> device_scores(scores);
-    const cases::SortArrays<Guarded> pairs(n, kUsers);
-    slot_order_keys(pairs.unsorted(), device_samples.matrix(kUsers, slots),
+    cases::SortArrays<Guarded> pairs(n);
+    pairs.values.set({samples.begin(), samples.end()});
+    slot_order_keys(pairs.keys.view(), device_samples.matrix(kUsers, slots),
                     device_scores.matrix(kUsers, slots), stream());
-    pairs.sort_segments(Guarded<int64_t>(cases::even_offsets(kUsers, slots)).view());
+    pairs.sort_segments();
     std::vector<uint32_t> expected;
     for (int64_t user = 0; user < kUsers; ++user) {
       std::vector<size_t> order(static_cast<size_t>(slots));
@@ -106,8 +108,19 @@ TEST(SlotOrderKeys, SortByFallingScoreWithEmptySlotsLast) {
       });
       for (const size_t i : order) expected.push_back(static_cast<uint32_t>(samples[i]));
     }
-    EXPECT_EQ(pairs.sorted_values.host(), expected) << slots << " slots";
+    EXPECT_EQ(pairs.values.host(), expected) << slots << " slots";
   }
+}
+
+TEST(SlotOrderKeys, EmptySlotsStandBehindNan) {
+  const float nan = std::bit_cast<float>(~0u);
+  const Guarded<int32_t> samples({-1, 5, 6});
+  const Guarded<float> scores({0.0f, nan, 1.0f});
+  const Guarded<uint64_t> keys(3);
+  slot_order_keys(keys.view(), samples.matrix(1, 3), scores.matrix(1, 3), stream());
+  const std::vector<uint64_t> host = keys.host();
+  EXPECT_LT(host[1], host[0]);
+  EXPECT_LT(host[2], host[1]);
 }
 
 }  // namespace

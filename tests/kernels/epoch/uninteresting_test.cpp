@@ -29,12 +29,16 @@ std::vector<std::vector<int32_t>> excluded_rows(const std::vector<int32_t>& leng
   exclusive_sum(offsets.view(), Vector<const int64_t>(offsets.view()), sum_scratch.view(),
                 stream());
   constexpr int64_t kRoom = 14;  // all observed items and whole lists
-  const cases::SortArrays<Guarded> pairs(kRoom, 3);
+  const cases::SortArrays<Guarded> pairs(kRoom);
   exclusion_keys(pairs.unsorted(), offsets.const_view(), observed.view(), lists.matrix(3, 3),
                  device_lengths.const_view(), stream());
-  pairs.sort_segments(offsets.const_view());
+  pairs.sort_segments();
   const std::vector<int64_t> bounds = offsets.host();
-  const std::vector<uint32_t> sorted = pairs.sorted_values.host();
+  const std::vector<uint32_t> sorted = pairs.values.host();
+  const std::vector<uint64_t> keys = pairs.keys.host();
+  for (size_t i = static_cast<size_t>(bounds[3]); i < keys.size(); ++i) {
+    EXPECT_EQ(keys[i], kBehindSegments);
+  }
   std::vector<std::vector<int32_t>> rows;
   for (size_t user = 0; user < 3; ++user) {
     rows.emplace_back(sorted.begin() + bounds[user], sorted.begin() + bounds[user + 1]);

@@ -28,12 +28,13 @@ struct Top {
 Top top(const std::vector<float>& scores, int64_t users, int64_t r) {
   const int64_t cols = users == 0 ? 0 : static_cast<int64_t>(scores.size()) / users;
   const Guarded<float> device_scores(scores), list_scores(users * r);
-  const cases::SortArrays<Guarded> pairs(users * r, users);
+  const cases::SortArrays<Guarded> pairs(users * r);
   const Guarded<int32_t> status(users), items(users * r);
   const Matrix<float> matrix = device_scores.matrix(users, cols);
   select_top(pairs.unsorted(), matrix, status.view(), r, stream());
-  pairs.sort_segments(Guarded<int64_t>(cases::even_offsets(users, r)).view());
-  write_top(items.matrix(users, r), list_scores.matrix(users, r), pairs.sorted(), matrix, stream());
+  pairs.sort_segments(top_value_bits(cols));
+  write_top(items.matrix(users, r), list_scores.matrix(users, r), pairs.values.view(), matrix,
+            stream());
   return {status.host(), items.host(), list_scores.host()};
 }
 
@@ -134,16 +135,27 @@ TEST(SelectTop, RejectsBadShapes) {
   EXPECT_THROW(select(2, -4), std::invalid_argument);
 }
 
+TEST(SelectTop, KeysFitSixtyFourBits) {
+  EXPECT_EQ(top_value_bits(0), 32);
+  EXPECT_EQ(top_value_bits(1), 32);
+  EXPECT_EQ(top_value_bits(32), 37);
+  EXPECT_EQ(top_value_bits(33), 38);
+  constexpr int64_t kItems = std::numeric_limits<int32_t>::max();
+  EXPECT_EQ(most_top_users(kItems), 2);
+  const Guarded<int32_t> status(3);
+  EXPECT_THROW(select_top({}, {nullptr, 3, kItems}, status.view(), 0, stream()),
+               std::invalid_argument);
+}
+
 TEST(WriteTop, ScoresAreOptional) {
   const Guarded<float> scores = {1.0f, 2.0f};
-  const Guarded<uint64_t> keys(2);
-  const Guarded<uint32_t> values = {1u, ~0u};
+  const Guarded<uint32_t> sorted = {1u, ~0u};
   const Guarded<int32_t> items(2);
-  write_top(items.matrix(1, 2), {}, {keys.view(), values.view()}, scores.matrix(1, 2), stream());
+  write_top(items.matrix(1, 2), {}, sorted.const_view(), scores.matrix(1, 2), stream());
   EXPECT_EQ(items.host(), (std::vector<int32_t>{1, -1}));
-  EXPECT_THROW(write_top(items.matrix(2, 1), {}, {keys.view(), values.view()}, scores.matrix(1, 2),
-                         stream()),
-               std::invalid_argument);
+  EXPECT_THROW(
+      write_top(items.matrix(2, 1), {}, sorted.const_view(), scores.matrix(1, 2), stream()),
+      std::invalid_argument);
 }
 
 TEST(MaskItems, MasksTheTilesUsersAndNothingElse) {
