@@ -8,7 +8,7 @@ DERRD_DATA/citeulike/users.dat is present, else synthetic data of the same size.
 
     python3 bench/ptx_profile.py                            # every method
     python3 bench/ptx_profile.py --cases rrd de-200 --gpu A100
-    python3 bench/ptx_profile.py --kernels /large/          # kernels_bench's large shapes
+    python3 bench/ptx_profile.py --kernels                  # kernels_bench's large shapes
     python3 bench/ptx_profile.py --profile p.jsonl          # a profile that is there already
 """
 
@@ -59,29 +59,26 @@ LATENCY = 8  # clocks from an instruction of a warp to its next
 
 def terms(gpu, row):
     """Microseconds that each resource needs for a launch, a product or a fill."""
-    if "product" in row:
-        m, n, k = row["product"]
-        moved = footprint = 4 * (m * k + k * n + (2 if row["accumulates"] else 1) * m * n)
-        compute = {"flops": 2 * m * n * k / gpu.flops * 1e-6}
-    elif "set" in row:
-        moved = footprint = row["set"]
-        compute = {}
-    else:
+    if "warp_instructions" in row:
         sectors = row["load_sectors"] + row["store_sectors"]
-        moved = SECTOR * sectors
-        footprint = SECTOR * (row["loaded_footprint"] + row["stored_footprint"])
         passes = row["shared_requests"] + row["shared_conflicts"] + sectors / 4
         clocks = gpu.clock * 1e3  # per microsecond
-        compute = {
+        return {
+            "launch": LAUNCH,
+            "memory": SECTOR * row["memory_sectors"] / gpu.memory * 1e-6,
+            "L2": SECTOR * row["l2_sectors"] / gpu.l2 * 1e-6,
+            "L1": passes / (gpu.multiprocessors * clocks),
             "instructions": row["warp_instructions"] / (gpu.multiprocessors * ISSUE * clocks),
             "one warp": row["longest_warp"] * LATENCY / clocks,
-            "L1": passes / (gpu.multiprocessors * clocks),
         }
-    # What L2 cannot hold comes from memory: every sector once, and again as often as L2 has lost it.
-    lost = max(0.0, 1 - gpu.l2_size * 1e6 / footprint) if footprint else 0.0
-    from_memory = footprint + (moved - footprint) * lost if lost else 0.0
-    memory = {"memory": from_memory / gpu.memory * 1e-6, "L2": moved / gpu.l2 * 1e-6}
-    return {"launch": LAUNCH, **memory, **compute}
+    if "product" in row:
+        m, n, k = row["product"]
+        moved = 4 * (m * k + k * n + (2 if row["accumulates"] else 1) * m * n)
+        flops = 2 * m * n * k
+    else:
+        moved, flops = row["set"], 0
+    rate = gpu.l2 if moved <= gpu.l2_size * 1e6 else gpu.memory
+    return {"launch": LAUNCH, "memory": moved / rate * 1e-6, "flops": flops / gpu.flops * 1e-6}
 
 
 def occupancy(row, registers):
@@ -156,7 +153,9 @@ def cut(rows):
     steps, and the evaluation, whose launches are those behind the last recorded step."""
     is_step = ["replay" in row or "skipped" in row for row in rows]
     if not any(is_step):
-        raise SystemExit("The profile has no recorded step: train with --graph on, 3 steps or more.")
+        raise SystemExit(
+            "The profile has no recorded step: train with --graph on, 3 steps or more."
+        )
     last = len(rows) - is_step[::-1].index(True)
     evaluation = [row for row in rows[last:] if "us" in row]
     gaps, begin = [], None  # what ran between recorded steps
@@ -214,8 +213,8 @@ class Sum:
                 number(max(row["longest_warp"] for row in self.rows)),
                 f"{100 * self['lane_instructions'] / (32 * self['warp_instructions']):.0f} %",
                 f"{ratio(loads, self['loads'])} / {ratio(stores, self['stores'])}",
-                number(SECTOR * (loads + stores) / launches * 1e-3),
-                ratio(loads + stores, least),
+                number(SECTOR * self["l2_sectors"] / launches * 1e-3),
+                ratio(self["l2_sectors"], least),
                 number(self["shared_conflicts"] / launches),
                 f"{registers or '?'}",
                 f"{100 * fill:.0f} %",
@@ -353,10 +352,9 @@ CASES = {
 
 def run(command, **environment):
     shown = " ".join(map(str, command))
+    environment = {name: str(value) for name, value in environment.items()}
     print(shown, file=sys.stderr, flush=True)
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{shown}: {done.stderr or done.stdout}")
     return done.stdout
@@ -385,59 +383,83 @@ def registers_of(program):
     return {line[0]: int(line[1]) for line in lines}
 
 
-def profile_case(name, derrd, data, folder):
+# Benchmarks at a million rows of the smallest dimension, 20 million pairs or elements, or 100,000
+# users with 80 slots: what is limited by memory, and takes minutes on the executor.
+LARGE = (
+    "/large/("
+    + "|".join(
+        [
+            "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64",
+            "N:1000000/(W:128|T:64|E:30|k:128/n:30)",
+            "N:20000000",
+            "n:(1000000|20000000)/",
+            "B:100000/(n:50|K:10)",
+            "U:100000/I:1000000/B:100000/K:40/D:64",
+        ]
+    )
+    + ")"
+)
+
+
+def profile_case(name, gpu, derrd, data, folder):
     """Trains two epochs; the file of counts."""
     case = CASES[name]
     profile, model = folder / f"{name}.jsonl", folder / f"{name}.safetensors"
     command = [derrd, *case.command, "--data", data, "--epochs", "2", "--quiet", "-o", model]
     if case.teacher:
         command += ["--teacher", folder / f"{case.teacher}.safetensors"]
-    limit = {"PTX_EXECUTOR_REPLAYS": str(case.replays)} if case.replays else {}
-    # On one thread no block waits for another, so that counts are the same every time.
-    run(command, PTX_EXECUTOR_PROFILE=str(profile), PTX_EXECUTOR_THREADS="1", **limit)
+    environment = {"PTX_EXECUTOR_PROFILE": profile, "PTX_EXECUTOR_L2": int(gpu.l2_size * 1e6)}
+    if case.replays:
+        environment["PTX_EXECUTOR_REPLAYS"] = case.replays
+    run(command, **environment)
     return profile
 
 
-def last_calls(rows):
-    """The launches between a benchmark's last two synchronisations."""
+def last_call(rows, calls):
+    """The launches of a benchmark's last call. A synchronisation ends each group of calls."""
     ends = [n for n, row in enumerate(rows) if "wait" in row]
     begins = [-1, *ends]
     groups = [[r for r in rows[b + 1 : e] if "us" in r] for b, e in zip(begins, ends)]
-    return [group for group in groups if group][-1]
+    last = [group for group in groups if group][-1]
+    return last[-len(last) // calls :]
+
+
+def profile_kernel(name, bench, gpu, registers, folder):
+    """The launches of a benchmark's last call, and the bytes and flops that it must have."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    profile, result = place / "profile.jsonl", place / "result.json"
+    command = [bench, "--benchmark_filter=^" + re.sub(r"([.+()])", r"\\\1", name) + "$"]
+    command += ["--benchmark_min_time=0", "--benchmark_out_format=json"]
+    environment = {"PTX_EXECUTOR_PROFILE": profile, "PTX_EXECUTOR_L2": int(gpu.l2_size * 1e6)}
+    run([*command, f"--benchmark_out={result}"], **environment)
+    timed = json.loads(result.read_text())["benchmarks"][0]
+    seconds = timed["real_time"] * 1e-6  # of a call, in microseconds
+    rows = last_call(read_profile(profile, gpu, registers), timed["iterations"])
+    profile.unlink()
+    return rows, timed.get("GB/s", 0) * 1e9 * seconds, timed.get("GFLOP/s", 0) * 1e9 * seconds
 
 
 def profile_kernels(options, gpu, folder):
-    """A row per benchmark of kernels_bench: what its counts predict beside what it must move."""
+    """A line per benchmark of kernels_bench, and the tables of their launches."""
     bench = options.build / "bench" / "kernels_bench"
     registers = registers_of(bench)
     listed = run([bench, "--benchmark_list_tests", f"--benchmark_filter={options.kernels}"])
-    table, text = [], ""
-    for name in (line.strip() for line in listed.splitlines() if "/" in line):
-        profile, result = folder / "kernels.jsonl", folder / "kernels.json"
-        exact = "^" + re.sub(r"([.+()])", r"\\\1", name) + "$"
-        run(
-            [bench, f"--benchmark_filter={exact}", "--benchmark_min_time=1x"]
-            + [f"--benchmark_out={result}", "--benchmark_out_format=json"],
-            PTX_EXECUTOR_PROFILE=str(profile),
-            PTX_EXECUTOR_THREADS="1",
-        )
-        measured = json.loads(result.read_text())["benchmarks"][0]
-        seconds = measured["real_time"] * 1e-6  # of one iteration, in microseconds
-        least = measured.get("GB/s", 0) * 1e9 * seconds
-        flops = measured.get("GFLOP/s", 0) * 1e9 * seconds
-        rows = last_calls(read_profile(profile, gpu, registers))
-        profile.unlink()
-        moved = sum(SECTOR * (r.get("load_sectors", 0) + r.get("store_sectors", 0)) for r in rows)
-        issued = sum(row.get("warp_instructions", 0) for row in rows)
-        us = sum(row["us"] for row in rows)
-        name = name.removesuffix("/iterations:1").removesuffix("/real_time")
-        cells = [f"`{name}`", str(len(rows)), number(moved * 1e-6), ratio(moved, least)]
-        cells += [ratio(issued, flops / 64), number(us)]
-        cells += [max(rows, key=lambda row: row["us"])["bound"]]
-        cells += [f"{100 * least / (us * gpu.memory * 1e6):.0f} %" if least else "-"]
-        table.append(cells)
-        text += f"`{name}`:\n\n{kernel_table(rows, 1, options.measured)}\n"
-    head = ["benchmark", "launches", "MB", "of least", "instructions a 32 multiply-adds"]
+    names = [line.strip() for line in listed.splitlines() if "/" in line]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        calls = pool.map(lambda name: profile_kernel(name, bench, gpu, registers, folder), names)
+        table, text = [], ""
+        for name, (rows, least, flops) in zip(names, calls):
+            us = sum(row["us"] for row in rows)
+            moved = sum(SECTOR * row.get("l2_sectors", 0) for row in rows)
+            issued = sum(row.get("warp_instructions", 0) for row in rows)
+            name = name.removesuffix("/real_time")
+            cells = [f"`{name}`", str(len(rows)), number(moved * 1e-6), ratio(moved, least)]
+            cells += [ratio(issued, flops / 64), number(us)]
+            cells += [max(rows, key=lambda row: row["us"])["bound"]]
+            cells += [f"{100 * least / (us * gpu.memory * 1e6):.0f} %" if least else "-"]
+            table.append(cells)
+            text += f"`{name}`:\n\n{kernel_table(rows, 1, options.measured)}\n"
+    head = ["benchmark", "launches", "MB", "of least", "instructions / 32 multiply-adds"]
     return markdown([*head, "us", "bound by", "of memory's rate"], table), text
 
 
@@ -461,9 +483,17 @@ def main():
     parser.add_argument("--gpu", choices=GPUS, default="H200", help="predicted GPU [H200]")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--data", metavar="FILE", help="data set of derrd prepare or synthesize")
-    parser.add_argument("--kernels", metavar="FILTER", help="benchmarks of kernels_bench instead")
+    parser.add_argument(
+        "--kernels",
+        nargs="?",
+        const=LARGE,
+        metavar="FILTER",
+        help="benchmarks of kernels_bench instead [large shapes]",
+    )
     parser.add_argument("--profile", metavar="FILE", help="profile of two epochs instead of a run")
-    parser.add_argument("--measured", metavar="CSV", help="kernels' times on a GPU, from nsys stats")
+    parser.add_argument(
+        "--measured", metavar="CSV", help="kernels' times on a GPU, from nsys stats"
+    )
     parser.add_argument("--output", metavar="FILE", help="Markdown file [standard output]")
     options = parser.parse_args()
     options.measured = read_measured(options.measured) if options.measured else None
@@ -489,15 +519,16 @@ def profile_methods(options, gpu, folder):
     derrd = options.build / "apps" / "derrd"
     registers = registers_of(derrd)
     if options.profile:
-        row, text = report_epochs("profile", cut(read_profile(options.profile, gpu, registers)),
-                                  options.measured)
+        row, text = report_epochs(
+            "profile", cut(read_profile(options.profile, gpu, registers)), options.measured
+        )
         return markdown(SUMMARY, [row]), text, options.profile
     data, title = data_file(derrd, options.data, folder)
     teachers = {CASES[name].teacher for name in options.cases} - {None}
     done = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for names in (teachers, set(options.cases) - teachers):
-            profiles = pool.map(lambda name: profile_case(name, derrd, data, folder), names)
+            profiles = pool.map(lambda name: profile_case(name, gpu, derrd, data, folder), names)
             for name, profile in zip(names, profiles):
                 epochs = cut(read_profile(profile, gpu, registers))
                 done[name] = report_epochs(CASES[name].title, epochs, options.measured)

@@ -60,6 +60,7 @@ const Options* Options::read() {
     made.globalcheck = number("PTX_EXECUTOR_GLOBALCHECK", 0) != 0;
     made.seed = static_cast<uint64_t>(number("PTX_EXECUTOR_SEED", 0));
     made.fail = static_cast<uint64_t>(number("PTX_EXECUTOR_FAIL", 0));
+    made.l2_bytes = static_cast<uint64_t>(number("PTX_EXECUTOR_L2", 50'000'000));
     made.replays = static_cast<uint64_t>(number("PTX_EXECUTOR_REPLAYS", -1));
     made.trace = number("PTX_EXECUTOR_TRACE", 0) != 0;
     return made;
@@ -583,7 +584,8 @@ void execute(const Launch& launch, Counters& counters) {
     const std::lock_guard lock(mutex);
     counters.add(worker.counters);
   };
-  const int threads = Options::get().globalcheck
+  // For a profile too: no block waits for another, so counts are the same every time.
+  const int threads = Options::get().globalcheck || Options::get().profile
                           ? 1
                           : static_cast<int>(std::min<uint64_t>(
                                 static_cast<uint64_t>(Options::get().threads), (blocks + 1) / 2));

@@ -147,7 +147,9 @@ struct Counters {
   uint64_t store_sectors = 0;
   uint64_t loaded_footprint = 0;  ///< distinct sectors of the launch
   uint64_t stored_footprint = 0;
-  uint64_t load_bytes = 0;  ///< asked for by lanes
+  uint64_t l2_sectors = 0;      ///< loads that the L1 cache lacks, and stores
+  uint64_t memory_sectors = 0;  ///< moved between the L2 cache and memory
+  uint64_t load_bytes = 0;      ///< asked for by lanes
   uint64_t store_bytes = 0;
   uint64_t shared_requests = 0;
   uint64_t shared_conflicts = 0;  ///< passes beyond the first
@@ -169,6 +171,8 @@ constexpr std::pair<const char*, uint64_t Counters::*> kCounts[] = {
     {"store_bytes", &Counters::store_bytes},
     {"store_sectors", &Counters::store_sectors},
     {"stored_footprint", &Counters::stored_footprint},
+    {"l2_sectors", &Counters::l2_sectors},
+    {"memory_sectors", &Counters::memory_sectors},
     {"shared_requests", &Counters::shared_requests},
     {"shared_conflicts", &Counters::shared_conflicts},
     {"atomics", &Counters::atomics},
@@ -195,6 +199,7 @@ struct Options {
   bool globalcheck = false;  ///< races and unwritten reads of global memory
   uint64_t seed = 0;         ///< order in which warps run
   bool trace = false;
+  uint64_t l2_bytes = 0;            ///< of the cache that a profile assumes
   uint64_t replays = ~uint64_t{0};  ///< of a graph that are executed
   uint64_t fail = 0;  ///< the kernel of that number, from 1, ends in an illegal access
   static const Options& get() { return options_ != nullptr ? *options_ : *read(); }
@@ -412,8 +417,8 @@ void print(Warp& warp, const Instruction& i, Mask lanes);
 void assert_fail(Warp& warp, const Instruction& i, Mask lanes);
 }  // namespace control
 
-/// Which bytes of device memory have been written, for Options::globalcheck, and which sectors the
-/// launch has met, for Options::profile.
+/// Which bytes of device memory have been written, for Options::globalcheck, and the number
+/// of the launch, for Options::profile too.
 namespace written {
 void mark(uint64_t address, uint64_t bytes);
 void copy(uint64_t to, uint64_t from, uint64_t bytes);

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
+#include <utility>
 
 #include "tests/ptx_executor/machine.h"
 
@@ -76,8 +77,50 @@ bool is_first_access(uint64_t sector, bool writes) {
     return static_cast<uint32_t*>(at);
   }();
   uint32_t& stamp = stamps[2 * (sector - kDeviceBase / 32) + (writes ? 1 : 0)];
-  return __atomic_load_n(&stamp, __ATOMIC_RELAXED) != current_launch &&
-         __atomic_exchange_n(&stamp, current_launch, __ATOMIC_RELAXED) != current_launch;
+  return std::exchange(stamp, current_launch) != current_launch;
+}
+
+/// A cache of sectors in sets of 8, from which the least recently used one goes.
+class Cache {
+ public:
+  explicit Cache(uint64_t bytes) : sets_(bytes / (32 * kWays) + 1) {}
+  void clear() { std::fill(sets_.begin(), sets_.end(), Set{}); }
+
+  struct Access {
+    bool hits = false;
+    bool writes_back = false;  ///< the sector that goes had been stored to
+  };
+  Access take(uint64_t sector, bool writes) {
+    const uint64_t hash = sector * 0x9E37'79B9'7F4A'7C15 >> 32;
+    Set& set = sets_[hash * sets_.size() >> 32];
+    size_t way = 0;
+    while (way + 1 < kWays && set[way] / 2 != sector) ++way;
+    const bool hits = set[way] / 2 == sector;
+    const bool stored = set[way] % 2 != 0;
+    std::copy_backward(set.begin(), set.begin() + way, set.begin() + way + 1);
+    set[0] = 2 * sector + (writes || (hits && stored) ? 1 : 0);
+    return {hits, !hits && stored};
+  }
+
+ private:
+  static constexpr size_t kWays = 8;
+  using Set = std::array<uint64_t, kWays>;  // 2 sector + (stored to), the latest first
+  std::vector<Set> sets_;
+};
+
+/// Counts a sector that a warp asks for once.
+void count_sector(Counters& c, uint64_t sector, bool writes) {
+  constexpr uint64_t kBytesOfL1 = 32'768;  // what is left for a block beside the others
+  static Cache l1(kBytesOfL1);
+  static Cache l2(Options::get().l2_bytes);
+  static uint32_t launch = 0;
+  if (launch != current_launch) l1.clear();
+  launch = current_launch;
+  if (is_first_access(sector, writes)) ++(writes ? c.stored_footprint : c.loaded_footprint);
+  if (!writes && l1.take(sector, false).hits) return;  // stores go through
+  ++c.l2_sectors;
+  const Cache::Access access = l2.take(sector, writes);
+  c.memory_sectors += (access.hits || writes ? 0 : 1) + (access.writes_back ? 1 : 0);
 }
 
 void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
@@ -97,18 +140,15 @@ void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displaceme
     n = static_cast<int>(std::unique(sectors, sectors + n) - sectors);
   }
   const auto distinct = static_cast<uint64_t>(n);
-  const auto first = static_cast<uint64_t>(std::count_if(
-      sectors, sectors + n, [&](uint64_t sector) { return is_first_access(sector, writes); }));
+  for (int s = 0; s < n; ++s) count_sector(c, sectors[s], writes);
   const uint64_t bytes = static_cast<uint64_t>(std::popcount(m)) * width;
   if (writes) {
     ++c.global_stores;
     c.store_sectors += distinct;
-    c.stored_footprint += first;
     c.store_bytes += bytes;
   } else {
     ++c.global_loads;
     c.load_sectors += distinct;
-    c.loaded_footprint += first;
     c.load_bytes += bytes;
   }
 }
