@@ -1,7 +1,7 @@
 #pragma once
 
-// What the runtime knows: modules and kernels, streams whose work waits until somebody has to see
-// it, captures, errors.
+// State of the runtime: modules and kernels, streams whose work waits until somebody has to see it,
+// recordings of streams (captures), errors.
 
 #include <cuda_runtime_api.h>
 
@@ -18,13 +18,13 @@
 
 #include "tests/ptx_executor/machine.h"
 
-namespace ptxe {
+namespace derrd::ptx {
 
-/// Of a program's file: PTX that is parsed when a kernel of it is first asked for.
+/// PTX of one source file of a program; parsed when a kernel of it is first asked for.
 struct Binary {
-  const void* data = nullptr;
+  const void* data = nullptr;  ///< the fat binary
   std::unique_ptr<Module> module;
-  std::map<std::string, uint64_t> variables;
+  std::map<std::string, uint64_t> variables;  ///< their addresses
 };
 
 /// A __global__ function.
@@ -33,16 +33,9 @@ struct Entry {
   std::string name;
   std::unique_ptr<Kernel> kernel;
   int dynamic_shared_limit = -1;  ///< set by cudaFuncSetAttribute
-  int registers = 0;
 };
 
-struct DeviceVariable {
-  Binary* binary = nullptr;
-  std::string name;
-  size_t size = 0;
-};
-
-/// Done when the operation that carries it has run.
+/// Becomes done when the operation that carries it has run.
 struct Marker {
   CUstream_st* stream = nullptr;
   bool done = false;
@@ -62,32 +55,29 @@ struct Capture {
   bool invalid = false;
   CUstream_st* origin = nullptr;
   std::vector<CUstream_st*> streams;
-  unsigned long long id = 0;
 };
 
-}  // namespace ptxe
+}  // namespace derrd::ptx
 
 struct CUstream_st {
-  bool blocking = true;
-  int priority = 0;
-  std::deque<ptxe::Operation> pending;
-  std::shared_ptr<ptxe::Capture> capture;
+  bool blocking = true;  ///< waits for the legacy stream, and that one for it
+  std::deque<derrd::ptx::Operation> pending;
+  std::shared_ptr<derrd::ptx::Capture> capture;
   std::vector<size_t> last_nodes;  ///< of a capture: what the next one waits for
-  bool running = false;
 };
 
 struct CUevent_st {
   unsigned flags = 0;
-  std::shared_ptr<ptxe::Marker> marker;    ///< null: never recorded
-  std::shared_ptr<ptxe::Capture> capture;  ///< recorded in one
-  std::vector<size_t> last_nodes;          ///< of the stream at that point
+  std::shared_ptr<derrd::ptx::Marker> marker;    ///< null: never recorded
+  std::shared_ptr<derrd::ptx::Capture> capture;  ///< recorded in one
+  std::vector<size_t> last_nodes;                ///< of the stream at that point
 };
 
 struct CUgraph_st {
   struct Node {
     std::function<void()> work;
-    const ptxe::Kernel* kernel = nullptr;  ///< null: a copy, a product or a host function
-    std::vector<size_t> after;             ///< the nodes that it waits for
+    const derrd::ptx::Kernel* kernel = nullptr;  ///< null: a copy, a fill or a product
+    std::vector<size_t> after;                   ///< the nodes that it waits for
   };
   std::vector<Node> nodes;  ///< in an order that all dependencies allow
 };
@@ -96,7 +86,7 @@ struct CUgraphExec_st {
   uint64_t replays = 0;
 };
 
-namespace ptxe {
+namespace derrd::ptx {
 
 class Context {
  public:
@@ -105,38 +95,35 @@ class Context {
   std::recursive_mutex mutex;
 
   // ---- programs
-  Binary* add_binary(const void* data);
-  void remove_binary(Binary* binary);
+  Binary* add_binary(const void* wrapper);
   void add_function(Binary* binary, const void* host, const char* name);
-  void add_variable(Binary* binary, const void* host, const char* name, size_t size);
+  /// The kernel's entry, by the host's function or the entry itself; null if unknown.
   Entry* entry(const void* host);
-  DeviceVariable* variable(const void* host);
   /// @throws Fault, PtxError
   const Kernel& kernel(Entry& entry);
-  void load(Binary& binary);
-  uint64_t variable_address(const DeviceVariable& variable);
+  /// Registers of a thread: what PTX_EXECUTOR_REGISTERS says, else a number that always fits.
+  int registers_of(const Kernel& kernel);
 
   // ---- streams
   CUstream_st* stream(cudaStream_t handle);  ///< the legacy one for 0; null if unknown
-  cudaStream_t create_stream(bool blocking, int priority);
-  void destroy_stream(CUstream_st* stream);
+  cudaStream_t create_stream(bool blocking);
+  void destroy_stream(CUstream_st& stream);
   /// Queues work, or adds it to the graph that the stream captures.
   /// @param kernel that the work launches; null for other work
-  cudaError_t submit(CUstream_st* stream, std::function<void()> work,
+  cudaError_t submit(CUstream_st& stream, std::function<void()> work,
                      std::shared_ptr<Marker>* marker = nullptr, const Kernel* kernel = nullptr);
-  cudaError_t submit_wait(CUstream_st* stream, const CUevent_st& event);
-  void finish(CUstream_st* stream);
+  cudaError_t submit_wait(CUstream_st& stream, const CUevent_st& event);
+  void finish(CUstream_st& stream);
   void finish(const std::shared_ptr<Marker>& marker);
   void finish_all();
 
   // ---- captures
-  cudaError_t begin_capture(CUstream_st* stream, cudaStreamCaptureMode mode);
-  cudaError_t end_capture(CUstream_st* stream, cudaGraph_t* graph);
-  /// An error, and invalid captures, if a call that may wait is not allowed now.
+  cudaError_t begin_capture(CUstream_st& stream, cudaStreamCaptureMode mode);
+  cudaError_t end_capture(CUstream_st& stream, cudaGraph_t* graph);
+  /// Refuses a call that may wait while a capture forbids it, and makes the capture invalid.
   cudaError_t unsafe_call(const char* name);
-  /// The same for calls that wait for a stream or an event that is captured.
-  cudaError_t captured(CUstream_st* stream, const char* name);
-  bool any_capture() const;
+  /// Refuses a call that waits for a captured stream, and makes the capture invalid.
+  cudaError_t captured(CUstream_st& stream, const char* name);
 
   // ---- errors
   cudaError_t sticky = cudaSuccess;
@@ -144,39 +131,41 @@ class Context {
 
   // ---- launches
   cudaError_t launch(Entry& entry, Dim grid, Dim block, void** arguments, size_t dynamic_shared,
-                     CUstream_st* stream);
+                     CUstream_st& stream);
   /// Runs a graph's nodes, in the stream's order; at most Options::replays times.
-  cudaError_t replay(CUgraphExec_st& graph, CUstream_st* stream);
+  cudaError_t replay(CUgraphExec_st& graph, CUstream_st& stream);
   /// Writes a line of the profile, if there is one: the members of a JSON object.
   void profile(const std::string& members);
-  int registers_of(const Entry& entry, const Kernel& kernel);
-
-  void say(const std::string& text);
 
  private:
   Context();
-  void run_front(CUstream_st* stream);
-  void invalidate(Capture& capture);
+  void report_leaks();
+  void load(Binary& binary);
+  void make_variables(Binary& binary);
+  /// What is wrong with a launch, and why; cudaSuccess if nothing.
+  std::pair<cudaError_t, std::string> refusal(const Entry& entry, const Kernel& kernel,
+                                              const Launch& launch);
+  void run(const Launch& launch);
+  void run_front(CUstream_st& stream);
 
   std::vector<std::unique_ptr<Binary>> binaries_;
   std::unordered_map<const void*, std::unique_ptr<Entry>> entries_;
-  std::unordered_map<const void*, std::unique_ptr<DeviceVariable>> variables_;
   CUstream_st legacy_;
   std::vector<std::unique_ptr<CUstream_st>> streams_;
   std::vector<std::shared_ptr<Capture>> captures_;
-  unsigned long long capture_ids_ = 0;
-  std::ofstream profile_;
+  uint64_t launches_ = 0;
   uint64_t replays_ = 0;
-  std::string node_;  ///< the node of a graph that runs now, for the profile
-  std::map<std::string, int> registers_;
-  bool registers_read_ = false;
+  std::ofstream profile_;
+  std::string node_;                      ///< the node of a graph that runs now, for the profile
+  std::map<std::string, int> registers_;  ///< by kernel, of PTX_EXECUTOR_REGISTERS
 };
 
-/// Copies that the caller has checked. Device sides are device addresses.
+inline uint64_t address_of(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
+/// Copies bytes; device sides are device addresses. @throws Fault
 void copy_bytes(void* to, const void* from, size_t bytes);
 /// Whether [pointer, pointer + bytes) lies in one live allocation of the device.
 bool on_device(const void* pointer, size_t bytes);
 /// Keeps the error for cudaGetLastError.
 cudaError_t note(cudaError_t error);
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

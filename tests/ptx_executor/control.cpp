@@ -1,19 +1,18 @@
 // Instructions that steer, wait, or talk to other lanes.
 
+#include <fmt/format.h>
+#include <fmt/printf.h>
+
 #include <bit>
-#include <chrono>
 #include <cstdio>
+#include <regex>
 #include <string>
 
 #include "tests/ptx_executor/machine.h"
 
-namespace ptxe::control {
+namespace derrd::ptx::control {
 
 namespace {
-
-constexpr int kLaunchFailure = 719;
-constexpr int kAssert = 710;
-constexpr int kIllegalInstruction = 715;
 
 bool is_constant(uint32_t offset) { return static_cast<int32_t>(offset) < 0; }
 
@@ -33,7 +32,7 @@ Mask together(Warp& w, const Instruction& i, Mask lanes, uint32_t member_registe
   if (const Mask outside = lanes & ~members; outside != 0) {
     const int l = std::countr_zero(outside);
     w.fault(i, l, kLaunchFailure,
-            "the lane is not in its own member mask " + std::to_string(member[l]));
+            fmt::format("the lane is not in its own member mask {}", member[l]));
   }
   if (differences == 0 && (first & w.alive & ~lanes) == 0) return lanes;
   return w.gather(i, lanes, member, false);
@@ -59,17 +58,14 @@ void bra(Warp& w, const Instruction& i, Mask lanes) { w.branch(lanes, i.target);
 
 void brx(Warp& w, const Instruction& i, Mask lanes) {
   const auto* index = w.cells<uint32_t>(i.a);
-  const uint32_t n = index[std::countr_zero(lanes)];
-  Mask same = 0;
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1) {
-    const int l = std::countr_zero(rest);
-    if (index[l] == n) same |= Mask{1} << l;
-  }
+  const int first = std::countr_zero(lanes);
+  const uint32_t n = index[first];
   if (n >= static_cast<uint32_t>(i.value))
-    w.fault(i, std::countr_zero(lanes), kIllegalInstruction, "brx.idx beyond its targets");
-  const auto target = static_cast<int>(i.list[n]);
+    w.fault(i, first, kIllegalInstruction, "brx.idx beyond its targets");
+  Mask same = 0;
+  each_lane(lanes, [&](int l) { same |= Mask{index[l] == n} << l; });
   if (same != lanes) --w.pc;  // the others take this branch again
-  w.branch(same, target);
+  w.branch(same, static_cast<int>(i.list[n]));
 }
 
 void exit(Warp& w, const Instruction&, Mask lanes) { w.exit(lanes); }
@@ -79,8 +75,6 @@ void trap(Warp& w, const Instruction& i, Mask lanes) {
 }
 
 void nothing(Warp&, const Instruction&, Mask) {}
-
-void yield(Warp&, const Instruction&, Mask) {}
 
 void fence(Warp&, const Instruction&, Mask) { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
@@ -99,11 +93,11 @@ void barrier(Warp& w, const Instruction& i, Mask lanes) {
   }
   const int first = std::countr_zero(lanes);
   const uint32_t id = w.cells<uint32_t>(i.a)[first];
-  if (id >= 16) w.fault(i, first, kIllegalInstruction, "barrier " + std::to_string(id) + " of 16");
+  if (id >= 16) w.fault(i, first, kIllegalInstruction, fmt::format("barrier {} of 16", id));
   const uint32_t count = counted ? w.cells<uint32_t>(i.b)[first] : 0;
   if (counted && (count == 0 || count % kLanes != 0))
     w.fault(i, first, kIllegalInstruction,
-            "a barrier of " + std::to_string(count) + " threads, no multiple of 32");
+            fmt::format("a barrier of {} threads, no multiple of 32", count));
   const auto threads = static_cast<uint32_t>(std::popcount(lanes));
   // Of an aligned barrier with a count, whole warps count.
   const uint32_t arriving = counted && aligned ? kLanes : threads;
@@ -183,9 +177,8 @@ void shuffle(Warp& w, const Instruction& i, Mask lanes) {
       taking_part |= (((lanes & member[l]) >> sources[l]) & 1) << l;
     if (const Mask missing = lanes & ~taking_part; missing != 0) {
       const int l = std::countr_zero(missing);
-      report_finding(
-          w, i, l, "shfl",
-          "takes the value of lane " + std::to_string(sources[l]) + ", which takes no part");
+      report_finding(w, i, l, "shfl",
+                     fmt::format("takes the value of lane {}, which takes no part", sources[l]));
     }
   }
   auto* d = w.cells<uint32_t>(i.d);
@@ -196,13 +189,11 @@ void shuffle(Warp& w, const Instruction& i, Mask lanes) {
 
 void vote(Warp& w, const Instruction& i, Mask lanes) {
   lanes = together(w, i, lanes, i.b);
-  if (lanes == 0) return;
   const Mask p = w.predicate(i.a) ^ ((i.flags & 1) != 0 ? kAllLanes : 0);
   each_team(w, lanes, i.b, [&](Mask team) {
     const Mask yes = p & team;
     if (i.value == 3) {
-      auto* d = w.cells<uint32_t>(i.d);
-      for (Mask rest = team; rest != 0; rest &= rest - 1) d[std::countr_zero(rest)] = yes;
+      each_lane(team, [&](int l) { w.cells<uint32_t>(i.d)[l] = yes; });
     } else {
       const bool r = i.value == 0 ? yes == team : i.value == 1 ? yes != 0 : yes == 0 || yes == team;
       assign(w.predicate(i.d), r ? kAllLanes : 0, team);
@@ -212,111 +203,50 @@ void vote(Warp& w, const Instruction& i, Mask lanes) {
 
 void match(Warp& w, const Instruction& i, Mask lanes) {
   lanes = together(w, i, lanes, i.b);
-  if (lanes == 0) return;
   const auto value = [&](int l) {
     return i.size == 8 ? w.cells<uint64_t>(i.a)[l] : w.cells<uint32_t>(i.a)[l];
   };
   uint32_t found[kLanes] = {};
   Mask agree = 0;
   each_team(w, lanes, i.b, [&](Mask team) {
-    for (Mask rest = team; rest != 0; rest &= rest - 1) {
-      const int l = std::countr_zero(rest);
-      for (Mask other = team; other != 0; other &= other - 1) {
-        const int o = std::countr_zero(other);
-        if (value(o) == value(l)) found[l] |= Mask{1} << o;
-      }
-      if (i.value == 1) {  // all
-        if (found[l] == team)
-          agree |= Mask{1} << l;
-        else
-          found[l] = 0;
-      }
-    }
+    each_lane(team, [&](int l) {
+      each_lane(team, [&](int o) { found[l] |= Mask{value(o) == value(l)} << o; });
+      if (found[l] == team) agree |= Mask{1} << l;
+    });
   });
-  auto* d = w.cells<uint32_t>(i.d);
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1)
-    d[std::countr_zero(rest)] = found[std::countr_zero(rest)];
+  const bool all = i.value == 1;  // of match.all, the team or nothing
+  each_lane(lanes, [&](int l) {
+    w.cells<uint32_t>(i.d)[l] = all && ((agree >> l) & 1) == 0 ? 0 : found[l];
+  });
   if ((i.flags & 1) != 0) assign(w.predicate(i.e), agree, lanes);
 }
 
 void redux(Warp& w, const Instruction& i, Mask lanes) {
   lanes = together(w, i, lanes, i.b);
-  if (lanes == 0) return;
   const auto* a = w.cells<uint32_t>(i.a);
-  auto* d = w.cells<uint32_t>(i.d);
+  const auto combine = [&](uint32_t x, uint32_t y) {
+    const auto s = static_cast<int32_t>(x), t = static_cast<int32_t>(y);
+    const uint32_t results[] = {x + y,
+                                std::min(x, y),
+                                std::max(x, y),
+                                static_cast<uint32_t>(std::min(s, t)),
+                                static_cast<uint32_t>(std::max(s, t)),
+                                x & y,
+                                x | y,
+                                x ^ y};
+    return results[i.value];
+  };
   uint32_t results[kLanes];
   each_team(w, lanes, i.b, [&](Mask team) {
     uint32_t r = a[std::countr_zero(team)];
-    for (Mask rest = team & (team - 1); rest != 0; rest &= rest - 1) {
-      const uint32_t x = a[std::countr_zero(rest)];
-      const auto s = static_cast<int32_t>(x);
-      const auto t = static_cast<int32_t>(r);
-      switch (i.value) {
-        case 0:
-          r += x;
-          break;
-        case 1:
-          r = x < r ? x : r;
-          break;
-        case 2:
-          r = x > r ? x : r;
-          break;
-        case 3:
-          r = static_cast<uint32_t>(s < t ? s : t);
-          break;
-        case 4:
-          r = static_cast<uint32_t>(s > t ? s : t);
-          break;
-        case 5:
-          r &= x;
-          break;
-        case 6:
-          r |= x;
-          break;
-        default:
-          r ^= x;
-          break;
-      }
-    }
-    for (Mask rest = team; rest != 0; rest &= rest - 1) results[std::countr_zero(rest)] = r;
+    each_lane(team & (team - 1), [&](int l) { r = combine(r, a[l]); });
+    each_lane(team, [&](int l) { results[l] = r; });
   });
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1)
-    d[std::countr_zero(rest)] = results[std::countr_zero(rest)];
+  each_lane(lanes, [&](int l) { w.cells<uint32_t>(i.d)[l] = results[l]; });
 }
 
 void active_mask(Warp& w, const Instruction& i, Mask lanes) {
-  auto* d = w.cells<uint32_t>(i.d);
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1) d[std::countr_zero(rest)] = lanes;
-}
-
-void elect(Warp& w, const Instruction& i, Mask lanes) {
-  lanes = together(w, i, lanes, i.b);
-  if (lanes == 0) return;
-  each_team(w, lanes, i.b, [&](Mask team) {
-    const int leader = std::countr_zero(team);
-    for (Mask rest = team; rest != 0; rest &= rest - 1)
-      w.cells<uint32_t>(i.d)[std::countr_zero(rest)] = static_cast<uint32_t>(leader);
-    assign(w.predicate(i.e), Mask{1} << leader, team);
-  });
-}
-
-namespace {
-
-uint64_t nanoseconds() {
-  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
-
-}  // namespace
-
-void clock32(Warp& w, const Instruction& i, Mask lanes) {
-  const auto now = static_cast<uint32_t>(nanoseconds());
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1)
-    w.cells<uint32_t>(i.d)[std::countr_zero(rest)] = now;
-}
-void clock64(Warp& w, const Instruction& i, Mask lanes) {
-  const uint64_t now = nanoseconds();
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1)
-    w.cells<uint64_t>(i.d)[std::countr_zero(rest)] = now;
+  each_lane(lanes, [&](int l) { w.cells<uint32_t>(i.d)[l] = lanes; });
 }
 
 namespace {
@@ -342,60 +272,40 @@ std::string device_text(Warp& w, const Instruction& i, int lane, uint64_t addres
 
 /// vprintf(format, arguments): integers of 4 or 8 bytes and doubles, each aligned to its size.
 void print(Warp& w, const Instruction& i, Mask lanes) {
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1) {
-    const int l = std::countr_zero(rest);
+  static const std::regex kSpecifier("%([-+ #0-9.]*)(hh|h|ll|l|z|j|t)?([a-zA-Z%])");
+  for (; lanes != 0; lanes &= lanes - 1) {
+    const int l = std::countr_zero(lanes);
     const std::string format = device_text(w, i, l, call_parameter(w, i, l, 0, 8));
-    const uint64_t arguments = call_parameter(w, i, l, 1, 8);
-    uint64_t at = 0;
+    uint64_t at = call_parameter(w, i, l, 1, 8);
     const auto next = [&](uint32_t size) {
-      at = (at + size - 1) / size * size;
+      at = (at + size - 1) / size * size + size;
       uint64_t value = 0;
-      std::memcpy(&value, lane_bytes(w, i, Space::generic, arguments + at, size, l, false), size);
-      at += size;
+      std::memcpy(&value, lane_bytes(w, i, Space::generic, at - size, size, l, false), size);
       return value;
     };
     std::string out;
-    for (size_t p = 0; p < format.size(); ++p) {
-      if (format[p] != '%') {
-        out += format[p];
-        continue;
-      }
-      std::string spec = "%";
-      bool wide = false;
-      for (++p; p < format.size(); ++p) {
-        const char c = format[p];
-        if (c == '*')
-          spec += std::to_string(static_cast<int32_t>(next(4)));
-        else if (std::string_view("-+ #0123456789.").find(c) != std::string_view::npos)
-          spec += c;
-        else if (std::string_view("lzjt").find(c) != std::string_view::npos)
-          wide = true;
-        else if (c != 'h')
-          break;
-      }
-      if (p >= format.size()) break;
-      char text[512] = "";
-      const char c = format[p];
-      if (c == '%')
-        std::snprintf(text, sizeof text, "%%");
-      else if (c == 's')
-        out += device_text(w, i, l, next(8));
-      else if (c == 'p')
-        std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(next(8)));
-      else if (c == 'c')
-        std::snprintf(text, sizeof text, (spec + c).c_str(), static_cast<int>(next(4)));
-      else if (std::string_view("di").find(c) != std::string_view::npos) {
-        const auto value = wide ? static_cast<long long>(next(8))
-                                : static_cast<long long>(static_cast<int32_t>(next(4)));
-        std::snprintf(text, sizeof text, (spec + "ll" + c).c_str(), value);
-      } else if (std::string_view("uxXo").find(c) != std::string_view::npos) {
-        std::snprintf(text, sizeof text, (spec + "ll" + c).c_str(),
-                      static_cast<unsigned long long>(next(wide ? 8 : 4)));
-      } else {
-        std::snprintf(text, sizeof text, (spec + c).c_str(), std::bit_cast<double>(next(8)));
-      }
-      out += text;
+    std::sregex_iterator match(format.begin(), format.end(), kSpecifier);
+    auto rest = format.cbegin();
+    for (; match != std::sregex_iterator(); rest = (*match++)[0].second) {
+      out.append(rest, (*match)[0].first);
+      const char kind = (*match)[3].str()[0];
+      const std::string flags = "%" + (*match)[1].str();
+      const bool wide = (*match)[2].matched && (*match)[2].str()[0] != 'h';
+      if (kind == '%')
+        out += '%';
+      else if (kind == 's')
+        out += fmt::sprintf(flags + "s", device_text(w, i, l, next(8)));
+      else if (std::string_view("eEfFgGaA").find(kind) != std::string_view::npos)
+        out += fmt::sprintf(flags + kind, std::bit_cast<double>(next(8)));
+      else if (kind == 'd' || kind == 'i')
+        out += fmt::sprintf(flags + "d", wide ? static_cast<int64_t>(next(8))
+                                              : int64_t{static_cast<int32_t>(next(4))});
+      else if (kind == 'c')
+        out += static_cast<char>(next(4));
+      else
+        out += fmt::sprintf(flags + (kind == 'p' ? 'x' : kind), next(wide || kind == 'p' ? 8 : 4));
     }
+    out.append(rest, format.cend());
     std::fputs(out.c_str(), stdout);
   }
   std::fflush(stdout);
@@ -407,43 +317,7 @@ void assert_fail(Warp& w, const Instruction& i, Mask lanes) {
   const std::string message = device_text(w, i, l, call_parameter(w, i, l, 0, 8));
   const std::string file = device_text(w, i, l, call_parameter(w, i, l, 1, 8));
   const auto line = call_parameter(w, i, l, 2, 4);
-  w.fault(i, l, kAssert,
-          file + ":" + std::to_string(line) + ": assertion `" + message + "` failed");
+  w.fault(i, l, kAssert, fmt::format("{}:{}: assertion `{}` failed", file, line, message));
 }
 
-/// mbarrier: a word of shared memory that counts arrivals: expected in bits 0-19, pending in 20-39,
-/// phase in bit 63.
-void mbarrier(Warp& w, const Instruction& i, Mask lanes) {
-  for (Mask rest = lanes; rest != 0; rest &= rest - 1) {
-    const int l = std::countr_zero(rest);
-    const uint64_t address =
-        ((i.flags & 1) != 0 ? w.cells<uint64_t>(i.a)[l] : w.cells<uint32_t>(i.a)[l]) +
-        static_cast<uint64_t>(i.value);
-    const uint64_t generic = address < kWindow ? kSharedWindow + address : address;
-    auto* word = reinterpret_cast<uint64_t*>(lane_bytes(w, i, Space::generic, generic, 8, l, true));
-    const uint32_t kind = i.size;
-    constexpr uint64_t kCount = 0xFFFFF;
-    if (kind == 0) {
-      const uint64_t n = w.cells<uint32_t>(i.b)[l];
-      *word = n | n << 20;
-    } else if (kind == 1) {  // arrive: the state before
-      const uint64_t old = *word;
-      const uint64_t count = i.b != 0 ? w.cells<uint32_t>(i.b)[l] : 1;
-      uint64_t pending = (old >> 20) & kCount;
-      if (pending < count)
-        w.fault(i, l, kLaunchFailure, "more arrivals at an mbarrier than it expects");
-      pending -= count;
-      if (pending == 0)
-        *word = (old & kCount) | (old & kCount) << 20 | ((old >> 63) ^ 1) << 63;
-      else
-        *word = (old & ~(kCount << 20)) | pending << 20;
-      if (i.d != 0) w.cells<uint64_t>(i.d)[l] = old;
-    } else {  // test: has the phase of that state, or of that parity, ended?
-      const uint64_t phase =
-          kind == 2 ? w.cells<uint64_t>(i.b)[l] >> 63 : w.cells<uint32_t>(i.b)[l] & 1;
-      assign(w.predicate(i.d), (*word >> 63) != phase ? kAllLanes : 0, Mask{1} << l);
-    }
-  }
-}
-
-}  // namespace ptxe::control
+}  // namespace derrd::ptx::control

@@ -1,10 +1,9 @@
-// The functions of the CUDA runtime that programs, CUB, Thrust and cooperative groups call.
+// The functions of the CUDA runtime that the project, CUB and cooperative groups call. A program
+// that calls another one ends with the loader's message, which names it.
 
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -12,7 +11,7 @@
 
 #include "tests/ptx_executor/context.h"
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
 
@@ -41,11 +40,62 @@ bool no_device() {
   return visible != nullptr && (*visible == '\0' || *visible == '-');
 }
 
-Dim dim(dim3 d) { return {d.x, d.y, d.z}; }
+/// Calls f() and keeps its error. Without a device that is the error.
+template <class F>
+cudaError_t with_device(F f) {
+  const Lock lock;
+  return note(no_device() ? cudaErrorNoDevice : f());
+}
+
+/// Calls so far that wait for a stream or the device, and that allocate.
+int64_t waits = 0, allocations = 0;
+
+/// A call that waits, or may: listed for those who count such calls, refused while a capture
+/// forbids it.
+template <class F>
+cudaError_t waiting_call(const char* name, F f) {
+  return with_device([&] {
+    if (Options::get().trace) say(std::string(name));
+    const cudaError_t forbidden = context().unsafe_call(name);
+    return forbidden != cudaSuccess ? forbidden : f();
+  });
+}
+
+/// Calls f(stream) and keeps its error; refuses an unknown stream.
+template <class F>
+cudaError_t with_stream(cudaStream_t handle, F f) {
+  return with_device([&] {
+    CUstream_st* s = context().stream(handle);
+    return s == nullptr ? cudaErrorInvalidResourceHandle : f(*s);
+  });
+}
+
+/// Calls f(entry, kernel) and keeps its error; refuses what is no kernel.
+template <class F>
+cudaError_t with_kernel(const void* function, F f) {
+  return with_device([&] {
+    Entry* entry = context().entry(function);
+    if (entry == nullptr) return cudaErrorInvalidDeviceFunction;
+    try {
+      return f(*entry, context().kernel(*entry));
+    } catch (const std::exception& error) {
+      say(std::string(error.what()));
+      return cudaErrorInvalidDeviceFunction;
+    }
+  });
+}
+
+// ---------------------------------------------------------------- copies
 
 std::map<const void*, size_t>& pinned() {
   static std::map<const void*, size_t> map;
   return map;
+}
+bool is_pinned(const void* pointer) {
+  const auto after = pinned().upper_bound(pointer);
+  if (after == pinned().begin()) return false;
+  const auto& [begin, size] = *std::prev(after);
+  return static_cast<const char*>(pointer) < static_cast<const char*>(begin) + size;
 }
 
 /// What a copy moves where; nullopt if the pointers are not what the kind says.
@@ -64,147 +114,81 @@ std::optional<cudaMemcpyKind> copy_kind(const void* to, const void* from, size_t
 
 cudaError_t refuse_copy(const char* name, const void* to, const void* from, size_t bytes) {
   auto& memory = DeviceMemory::instance();
-  context().say(std::string("cudaErrorInvalidValue: ") + name + " of " + std::to_string(bytes) +
-                " bytes from " + memory.describe(reinterpret_cast<uint64_t>(from)) + " to " +
-                memory.describe(reinterpret_cast<uint64_t>(to)));
-  return note(cudaErrorInvalidValue);
+  say("cudaErrorInvalidValue: {} of {} bytes from {} to {}", name, bytes,
+      memory.describe(address_of(from)), memory.describe(address_of(to)));
+  return cudaErrorInvalidValue;
 }
 
 cudaError_t copy_async(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                       CUstream_st* s) {
+                       CUstream_st& s) {
   if (bytes == 0) return cudaSuccess;
   const auto actual = copy_kind(to, from, bytes, kind);
   if (!actual) return refuse_copy("cudaMemcpyAsync", to, from, bytes);
-  if (s->capture != nullptr || *actual == cudaMemcpyDeviceToDevice) {
-    return note(context().submit(s, [=] { copy_bytes(to, from, bytes); }));
-  }
-  if (*actual == cudaMemcpyHostToDevice) {
+  const bool captured = s.capture != nullptr;
+  if (!captured && *actual == cudaMemcpyHostToDevice && !is_pinned(from)) {
     // Pageable bytes are staged now; pinned ones are read when the copy's turn comes, as late as
     // that may be.
-    const auto after = pinned().upper_bound(from);
-    const bool is_pinned =
-        after != pinned().begin() &&
-        static_cast<const char*>(from) <
-            static_cast<const char*>(std::prev(after)->first) + std::prev(after)->second;
-    if (is_pinned) return note(context().submit(s, [=] { copy_bytes(to, from, bytes); }));
-    auto staged = std::make_shared<std::vector<char>>(static_cast<const char*>(from),
-                                                      static_cast<const char*>(from) + bytes);
-    return note(context().submit(s, [=] { copy_bytes(to, staged->data(), bytes); }));
+    const auto* begin = static_cast<const char*>(from);
+    auto staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
+    return context().submit(s, [=] { copy_bytes(to, staged->data(), bytes); });
   }
   // Until it is done nobody may read what it writes.
-  if (context().sticky == cudaSuccess) std::memset(to, 0xFF, bytes);
-  return note(context().submit(s, [=] { copy_bytes(to, from, bytes); }));
+  if (!captured && !DeviceMemory::is_device(to) && context().sticky == cudaSuccess)
+    std::memset(to, 0xFF, bytes);
+  return context().submit(s, [=] { copy_bytes(to, from, bytes); });
 }
 
-cudaError_t set_async(void* to, int value, size_t bytes, CUstream_st* s) {
+cudaError_t set_async(void* to, int value, size_t bytes, CUstream_st& s) {
   if (bytes == 0) return cudaSuccess;
   if (!on_device(to, bytes)) return refuse_copy("cudaMemset", to, to, bytes);
-  return note(context().submit(s, [=] {
+  return context().submit(s, [=] {
+    const uint64_t address = address_of(to);
     if (!on_device(to, bytes))
-      throw Fault(cudaErrorIllegalAddress, "a memset at " + DeviceMemory::instance().describe(
-                                                                reinterpret_cast<uint64_t>(to)));
-    std::memset(DeviceMemory::bytes(reinterpret_cast<uint64_t>(to)), value, bytes);
-    context().profile("\"set\": " + std::to_string(bytes));
-    if (Options::get().globalcheck) written::mark(reinterpret_cast<uint64_t>(to), bytes);
-  }));
+      throw Fault(cudaErrorIllegalAddress,
+                  "a memset at " + DeviceMemory::instance().describe(address));
+    std::memset(DeviceMemory::bytes(address), value, bytes);
+    context().profile(fmt::format("\"set\": {}", bytes));
+    if (Options::get().globalcheck) written::mark(address, bytes);
+  });
 }
 
-/// Calls so far that wait for a stream or the device, and that allocate.
-int64_t waits = 0, allocations = 0;
-
-/// Says a call that waits, or may, for those who count them.
-void trace(const char* name) {
-  if (Options::get().trace) context().say(name);
-}
-void count(int64_t& calls, const char* name) {
-  ++calls;
-  trace(name);
-}
-
-cudaError_t wait_for(CUstream_st* s) {
+cudaError_t wait_for(CUstream_st& s) {
   context().finish(s);
-  return note(context().sticky);
+  return context().sticky;
 }
 
 cudaError_t launch_entry(const void* function, dim3 grid, dim3 block, void** arguments,
                          size_t shared, cudaStream_t stream) {
-  const Lock lock;
-  if (no_device()) return note(cudaErrorNoDevice);
-  Entry* entry = context().entry(function);
-  if (entry == nullptr) return note(cudaErrorInvalidDeviceFunction);
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return note(context().launch(*entry, dim(grid), dim(block), arguments, shared, s));
+  return with_stream(stream, [&](CUstream_st& s) {
+    Entry* entry = context().entry(function);
+    if (entry == nullptr) return cudaErrorInvalidDeviceFunction;
+    return context().launch(*entry, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z},
+                            arguments, shared, s);
+  });
 }
 
-int attribute_value(cudaDeviceAttr attribute) {
-  switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock:
-      return 1024;
-    case cudaDevAttrMaxBlockDimX:
-    case cudaDevAttrMaxBlockDimY:
-      return 1024;
-    case cudaDevAttrMaxBlockDimZ:
-      return 64;
-    case cudaDevAttrMaxGridDimX:
-      return 0x7FFF'FFFF;
-    case cudaDevAttrMaxGridDimY:
-    case cudaDevAttrMaxGridDimZ:
-      return 65535;
-    case cudaDevAttrMaxSharedMemoryPerBlock:
-      return 48 * 1024;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      return 227 * 1024;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-      return 228 * 1024;
-    case cudaDevAttrReservedSharedMemoryPerBlock:
-      return 1024;
-    case cudaDevAttrTotalConstantMemory:
-      return 65536;
-    case cudaDevAttrWarpSize:
-      return 32;
-    case cudaDevAttrMaxPitch:
-      return 0x7FFF'FFFF;
-    case cudaDevAttrMaxRegistersPerBlock:
-    case cudaDevAttrMaxRegistersPerMultiprocessor:
-      return 65536;
-    case cudaDevAttrClockRate:
-      return 1'980'000;
-    case cudaDevAttrMemoryClockRate:
-      return 3'201'000;
-    case cudaDevAttrGlobalMemoryBusWidth:
-      return 6144;
-    case cudaDevAttrL2CacheSize:
-      return 60 << 20;
-    case cudaDevAttrMultiProcessorCount:
-      return 132;
-    case cudaDevAttrMaxThreadsPerMultiProcessor:
-      return 2048;
-    case cudaDevAttrMaxBlocksPerMultiprocessor:
-      return 32;
-    case cudaDevAttrComputeCapabilityMajor:
-      return 9;
-    case cudaDevAttrComputeCapabilityMinor:
-      return 0;
-    case cudaDevAttrConcurrentKernels:
-    case cudaDevAttrUnifiedAddressing:
-    case cudaDevAttrCooperativeLaunch:
-    case cudaDevAttrStreamPrioritiesSupported:
-    case cudaDevAttrGlobalL1CacheSupported:
-    case cudaDevAttrLocalL1CacheSupported:
-    case cudaDevAttrComputePreemptionSupported:
-    case cudaDevAttrMemoryPoolsSupported:
-    case cudaDevAttrCanMapHostMemory:
-    case cudaDevAttrGpuOverlap:
-      return 1;
-    case cudaDevAttrAsyncEngineCount:
-      return 3;
-    case cudaDevAttrTextureAlignment:
-      return 512;
-    default:
-      return 0;
-  }
-}
+constexpr std::pair<cudaDeviceAttr, int> kAttributes[] = {
+    {cudaDevAttrMaxThreadsPerBlock, h200::kThreadsPerBlock},
+    {cudaDevAttrMaxBlockDimX, h200::kThreadsPerBlock},
+    {cudaDevAttrMaxBlockDimY, h200::kThreadsPerBlock},
+    {cudaDevAttrMaxBlockDimZ, 64},
+    {cudaDevAttrMaxGridDimX, 0x7FFF'FFFF},
+    {cudaDevAttrMaxGridDimY, 65535},
+    {cudaDevAttrMaxGridDimZ, 65535},
+    {cudaDevAttrMaxSharedMemoryPerBlock, h200::kSharedPerBlock},
+    {cudaDevAttrMaxSharedMemoryPerBlockOptin, h200::kSharedOptIn},
+    {cudaDevAttrMaxSharedMemoryPerMultiprocessor, h200::kSharedPerProcessor},
+    {cudaDevAttrReservedSharedMemoryPerBlock, h200::kSharedReserved},
+    {cudaDevAttrWarpSize, 32},
+    {cudaDevAttrMaxRegistersPerBlock, h200::kRegisters},
+    {cudaDevAttrMaxRegistersPerMultiprocessor, h200::kRegisters},
+    {cudaDevAttrL2CacheSize, h200::kCache},
+    {cudaDevAttrMultiProcessorCount, h200::kProcessors},
+    {cudaDevAttrMaxThreadsPerMultiProcessor, h200::kThreadsPerProcessor},
+    {cudaDevAttrMaxBlocksPerMultiprocessor, h200::kBlocksPerProcessor},
+    {cudaDevAttrComputeCapabilityMajor, 9},
+    {cudaDevAttrComputeCapabilityMinor, 0},
+};
 
 }  // namespace
 
@@ -213,9 +197,9 @@ cudaError_t note(cudaError_t error) {
   return error;
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx
 
-using namespace ptxe;
+using namespace derrd::ptx;
 
 extern "C" {
 
@@ -226,24 +210,15 @@ void** __cudaRegisterFatBinary(void* wrapper) {
   return reinterpret_cast<void**>(context().add_binary(wrapper));
 }
 void __cudaRegisterFatBinaryEnd(void**) {}
-void __cudaUnregisterFatBinary(void** handle) {
-  const Lock lock;
-  context().remove_binary(reinterpret_cast<Binary*>(handle));
-}
+void __cudaUnregisterFatBinary(void**) {}  // statics that go later may still ask for its kernels
 char __cudaInitModule(void**) { return 1; }
 void __cudaRegisterFunction(void** handle, const char* host, char*, const char* name, int, uint3*,
                             uint3*, dim3*, dim3*, int*) {
   const Lock lock;
   context().add_function(reinterpret_cast<Binary*>(handle), host, name);
 }
-void __cudaRegisterVar(void** handle, char* host, char*, const char* name, int, size_t size, int,
-                       int) {
-  const Lock lock;
-  context().add_variable(reinterpret_cast<Binary*>(handle), host, name, size);
-}
-void __cudaRegisterManagedVar(void**, void**, char*, const char* name, int, size_t, int, int) {
-  context().say(std::string("managed variables are not executed: ") + name);
-}
+/// The host's side of a variable; kernels find the device's by its name.
+void __cudaRegisterVar(void**, char*, char*, const char*, int, size_t, int, int) {}
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared, CUstream_st* stream) {
   call_configurations.push_back({grid, block, shared, stream});
   return 0;
@@ -269,10 +244,6 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void*
                                size_t shared, cudaStream_t stream) {
   return launch_entry(kernel, grid, block, arguments, shared, stream);
 }
-cudaError_t __cudaLaunchKernel_ptsz(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
-                                    size_t shared, cudaStream_t stream) {
-  return launch_entry(kernel, grid, block, arguments, shared, stream);
-}
 
 // ---------------------------------------------------------------- launches
 
@@ -283,103 +254,65 @@ cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void**
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function,
                                 void** arguments) {
   for (unsigned a = 0; a < config->numAttrs; ++a) {
-    const cudaLaunchAttribute& attribute = config->attrs[a];
-    if (attribute.id == cudaLaunchAttributeClusterDimension &&
-        attribute.val.clusterDim.x * attribute.val.clusterDim.y * attribute.val.clusterDim.z > 1) {
-      context().say("clusters of several blocks are not executed");
-      return note(cudaErrorNotSupported);
-    }
-    if (attribute.id == cudaLaunchAttributeCooperative && attribute.val.cooperative != 0) {
-      context().say("cooperative launches are not executed");
+    const auto& [id, padding, value] = config->attrs[a];
+    const auto& cluster = value.clusterDim;
+    const char* what = nullptr;
+    if (id == cudaLaunchAttributeClusterDimension && cluster.x * cluster.y * cluster.z > 1)
+      what = "clusters of several blocks";
+    if (id == cudaLaunchAttributeCooperative && value.cooperative != 0)
+      what = "cooperative launches";
+    if (what != nullptr) {
+      say("{} are not executed", what);
       return note(cudaErrorNotSupported);
     }
   }
   return launch_entry(function, config->gridDim, config->blockDim, arguments,
                       config->dynamicSmemBytes, config->stream);
 }
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return note(context().submit(s, [=] { function(data); }));
-}
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
-  const Lock lock;
-  if (no_device()) return note(cudaErrorNoDevice);
-  Entry* entry = context().entry(function);
-  if (entry == nullptr) return note(cudaErrorInvalidDeviceFunction);
-  try {
-    const Kernel& kernel = context().kernel(*entry);
+  return with_kernel(function, [&](const Entry& entry, const Kernel& kernel) {
     *attributes = {};
     attributes->sharedSizeBytes = static_cast<size_t>(kernel.static_shared);
     attributes->localSizeBytes = static_cast<size_t>(kernel.local_bytes);
-    attributes->numRegs = context().registers_of(*entry, kernel);
+    attributes->numRegs = context().registers_of(kernel);
     const int bound = kernel.function->max_threads;
+    const int rounded = std::max(1, (attributes->numRegs + 7) / 8 * 8);
     attributes->maxThreadsPerBlock =
-        bound != 0
-            ? std::min(bound, 1024)
-            : std::min(1024, 65536 / std::max(1, (attributes->numRegs + 7) / 8 * 8) / 32 * 32);
+        std::min(h200::kThreadsPerBlock, bound != 0 ? bound : h200::kRegisters / rounded / 32 * 32);
     attributes->ptxVersion = kernel.module->target();
     attributes->binaryVersion = 90;
     attributes->maxDynamicSharedSizeBytes =
-        entry->dynamic_shared_limit >= 0 ? entry->dynamic_shared_limit
-                                         : static_cast<int>(48 * 1024 - kernel.static_shared);
+        entry.dynamic_shared_limit >= 0
+            ? entry.dynamic_shared_limit
+            : static_cast<int>(h200::kSharedPerBlock - kernel.static_shared);
     attributes->preferredShmemCarveout = -1;
-  } catch (const std::exception& error) {
-    context().say(error.what());
-    return note(cudaErrorInvalidDeviceFunction);
-  }
-  return cudaSuccess;
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
-  const Lock lock;
-  Entry* entry = context().entry(function);
-  if (entry == nullptr) return note(cudaErrorInvalidDeviceFunction);
-  if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
-    try {
-      if (value < 0 || value + context().kernel(*entry).static_shared > 227 * 1024)
-        return note(cudaErrorInvalidValue);
-    } catch (const std::exception& error) {
-      context().say(error.what());
-      return note(cudaErrorInvalidDeviceFunction);
-    }
-    entry->dynamic_shared_limit = value;
-  }
-  return cudaSuccess;
+  return with_kernel(function, [&](Entry& entry, const Kernel& kernel) {
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
+    if (value < 0 || value + kernel.static_shared > h200::kSharedOptIn)
+      return cudaErrorInvalidValue;
+    entry.dynamic_shared_limit = value;
+    return cudaSuccess;
+  });
 }
-cudaError_t cudaFuncSetCacheConfig(const void*, cudaFuncCache) { return cudaSuccess; }
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks,
                                                                    const void* function,
                                                                    int threads, size_t dynamic,
                                                                    unsigned) {
-  const Lock lock;
-  cudaFuncAttributes attributes;
-  const cudaError_t status = cudaFuncGetAttributes(&attributes, function);
-  if (status != cudaSuccess) return status;
-  if (threads <= 0 || threads > 1024) return note(cudaErrorInvalidValue);
-  const int warps = (threads + 31) / 32;
-  const int registers = std::max(256, (attributes.numRegs * 32 + 255) / 256 * 256);
-  const auto shared =
-      static_cast<int>((attributes.sharedSizeBytes + dynamic + 1024 + 127) / 128 * 128);
-  *blocks = std::min({32, 64 / warps, 65536 / registers / warps, 228 * 1024 / shared});
-  return cudaSuccess;
-}
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* function,
-                                                          int threads, size_t dynamic) {
-  return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, function, threads, dynamic,
-                                                                0);
-}
-cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t* bytes, const void* function,
-                                                      int blocks, int) {
-  const Lock lock;
-  cudaFuncAttributes attributes;
-  const cudaError_t status = cudaFuncGetAttributes(&attributes, function);
-  if (status != cudaSuccess) return status;
-  if (blocks <= 0) return note(cudaErrorInvalidValue);
-  const int64_t room =
-      228 * 1024 / blocks - 1024 - static_cast<int64_t>(attributes.sharedSizeBytes);
-  *bytes = static_cast<size_t>(std::clamp<int64_t>(room, 0, 227 * 1024));
-  return cudaSuccess;
+  return with_kernel(function, [&](const Entry&, const Kernel& kernel) {
+    if (threads <= 0 || threads > h200::kThreadsPerBlock) return cudaErrorInvalidValue;
+    const int warps = (threads + 31) / 32;
+    const int registers = std::max(256, (context().registers_of(kernel) * 32 + 255) / 256 * 256);
+    const auto shared = static_cast<int>(
+        (kernel.static_shared + static_cast<int64_t>(dynamic) + h200::kSharedReserved + 127) / 128 *
+        128);
+    *blocks = std::min({h200::kBlocksPerProcessor, h200::kThreadsPerProcessor / 32 / warps,
+                        h200::kRegisters / registers / warps, h200::kSharedPerProcessor / shared});
+    return cudaSuccess;
+  });
 }
 
 // ---------------------------------------------------------------- devices
@@ -389,52 +322,44 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return note(no_device() ? cudaErrorNoDevice : cudaSuccess);
 }
 cudaError_t cudaGetDevice(int* device) {
-  if (no_device()) return note(cudaErrorNoDevice);
-  *device = 0;
-  return cudaSuccess;
+  return with_device([&] {
+    *device = 0;
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaSetDevice(int device) {
-  return note(no_device() ? cudaErrorNoDevice : device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  return with_device([&] { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; });
 }
-cudaError_t cudaInitDevice(int device, unsigned, unsigned) { return cudaSetDevice(device); }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  if (no_device()) return note(cudaErrorNoDevice);
-  if (device != 0) return note(cudaErrorInvalidDevice);
-  *value = attribute_value(attribute);
-  return cudaSuccess;
+  return with_device([&] {
+    if (device != 0) return cudaErrorInvalidDevice;
+    for (const auto& [known, number] : kAttributes) {
+      if (known != attribute) continue;
+      *value = number;
+      return cudaSuccess;
+    }
+    say("the executor does not know the device attribute {}", static_cast<int>(attribute));
+    return cudaErrorNotSupported;
+  });
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
-  if (no_device()) return note(cudaErrorNoDevice);
-  if (device != 0) return note(cudaErrorInvalidDevice);
-  *p = {};
-  std::strcpy(p->name, "PTX executor posing as an H200");
-  p->totalGlobalMem = DeviceMemory::instance().capacity();
-  p->sharedMemPerBlock = 48 * 1024;
-  p->regsPerBlock = p->regsPerMultiprocessor = 65536;
-  p->warpSize = 32;
-  p->memPitch = 0x7FFF'FFFF;
-  p->maxThreadsPerBlock = 1024;
-  p->maxThreadsDim[0] = p->maxThreadsDim[1] = 1024;
-  p->maxThreadsDim[2] = 64;
-  p->maxGridSize[0] = 0x7FFF'FFFF;
-  p->maxGridSize[1] = p->maxGridSize[2] = 65535;
-  p->totalConstMem = 65536;
-  p->major = 9;
-  p->minor = 0;
-  p->textureAlignment = 512;
-  p->multiProcessorCount = 132;
-  p->canMapHostMemory = p->concurrentKernels = p->ECCEnabled = p->unifiedAddressing = 1;
-  p->asyncEngineCount = 3;
-  p->memoryBusWidth = 6144;
-  p->l2CacheSize = 60 << 20;
-  p->maxThreadsPerMultiProcessor = 2048;
-  p->streamPrioritiesSupported = p->globalL1CacheSupported = p->localL1CacheSupported = 1;
-  p->sharedMemPerMultiprocessor = 228 * 1024;
-  p->computePreemptionSupported = p->cooperativeLaunch = p->memoryPoolsSupported = 1;
-  p->sharedMemPerBlockOptin = 227 * 1024;
-  p->maxBlocksPerMultiProcessor = 32;
-  p->reservedSharedMemPerBlock = 1024;
-  return cudaSuccess;
+  return with_device([&] {
+    if (device != 0) return cudaErrorInvalidDevice;
+    *p = {};
+    std::strcpy(p->name, "PTX executor posing as an H200");
+    p->major = 9;
+    p->warpSize = 32;
+    p->totalGlobalMem = DeviceMemory::instance().capacity();
+    p->l2CacheSize = h200::kCache;
+    p->multiProcessorCount = h200::kProcessors;
+    p->maxThreadsPerBlock = h200::kThreadsPerBlock;
+    p->maxThreadsPerMultiProcessor = h200::kThreadsPerProcessor;
+    p->regsPerBlock = p->regsPerMultiprocessor = h200::kRegisters;
+    p->sharedMemPerBlock = h200::kSharedPerBlock;
+    p->sharedMemPerBlockOptin = h200::kSharedOptIn;
+    p->sharedMemPerMultiprocessor = h200::kSharedPerProcessor;
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = CUDART_VERSION;
@@ -445,37 +370,21 @@ cudaError_t cudaDriverGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-  const Lock lock;
-  count(waits, "cudaDeviceSynchronize");
-  if (no_device()) return note(cudaErrorNoDevice);
-  if (const cudaError_t status = context().unsafe_call("cudaDeviceSynchronize");
-      status != cudaSuccess)
-    return note(status);
-  context().finish_all();
-  return note(context().sticky);
+  return waiting_call("cudaDeviceSynchronize", [] {
+    ++waits;
+    context().finish_all();
+    return context().sticky;
+  });
 }
-cudaError_t cudaDeviceReset() { return cudaDeviceSynchronize(); }
-cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  if (least != nullptr) *least = 0;
-  if (greatest != nullptr) *greatest = -5;
-  return cudaSuccess;
-}
-cudaError_t cudaDeviceSetLimit(cudaLimit, size_t) { return cudaSuccess; }
-cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit) {
-  *value = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }
-cudaError_t cudaProfilerStart() { return cudaSuccess; }
-cudaError_t cudaProfilerStop() { return cudaSuccess; }
 
 // ---------------------------------------------------------------- errors
 
 cudaError_t cudaGetLastError() {
   const Lock lock;
+  const cudaError_t sticky = context().sticky;
   const cudaError_t error =
-      context().sticky != cudaSuccess && last_error != cudaSuccess ? context().sticky : last_error;
-  last_error = context().sticky != cudaSuccess ? context().sticky : cudaSuccess;
+      sticky != cudaSuccess && last_error != cudaSuccess ? sticky : last_error;
+  last_error = sticky;
   return error;
 }
 cudaError_t cudaPeekAtLastError() { return last_error; }
@@ -483,64 +392,31 @@ cudaError_t cudaPeekAtLastError() { return last_error; }
 // ---------------------------------------------------------------- memory
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  const Lock lock;
-  count(allocations, "cudaMalloc");
-  if (no_device()) return note(cudaErrorNoDevice);
   if (pointer == nullptr) return note(cudaErrorInvalidValue);
   *pointer = nullptr;
-  if (context().sticky != cudaSuccess) return note(context().sticky);
-  if (const cudaError_t status = context().unsafe_call("cudaMalloc"); status != cudaSuccess)
-    return note(status);
-  if (bytes == 0) return cudaSuccess;
-  const uint64_t address = DeviceMemory::instance().allocate(bytes);
-  if (address == 0) return note(cudaErrorMemoryAllocation);
-  *pointer = reinterpret_cast<void*>(address);
-  return cudaSuccess;
+  return waiting_call("cudaMalloc", [&] {
+    ++allocations;
+    if (context().sticky != cudaSuccess) return context().sticky;
+    if (bytes == 0) return cudaSuccess;
+    *pointer = reinterpret_cast<void*>(DeviceMemory::instance().allocate(bytes));
+    return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+  });
 }
 cudaError_t cudaFree(void* pointer) {
-  const Lock lock;
-  trace("cudaFree");
   if (pointer == nullptr) return cudaSuccess;
-  if (const cudaError_t status = context().unsafe_call("cudaFree"); status != cudaSuccess)
-    return note(status);
-  context().finish_all();  // a free waits for the device
-  if (!DeviceMemory::instance().release(reinterpret_cast<uint64_t>(pointer))) {
-    context().say("cudaErrorInvalidValue: cudaFree of " +
-                  DeviceMemory::instance().describe(reinterpret_cast<uint64_t>(pointer)));
-    return note(cudaErrorInvalidValue);
-  }
-  return note(context().sticky);
-}
-cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
-  const Lock lock;
-  count(allocations, "cudaMallocAsync");
-  if (no_device()) return note(cudaErrorNoDevice);
-  if (context().any_capture()) {
-    context().say("cudaMallocAsync in a capture is not executed");
-    return note(cudaErrorNotSupported);
-  }
-  *pointer =
-      bytes == 0 ? nullptr : reinterpret_cast<void*>(DeviceMemory::instance().allocate(bytes));
-  return note(bytes != 0 && *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
-}
-cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  if (pointer == nullptr) return cudaSuccess;
-  return note(context().submit(s, [=] {
-    if (!DeviceMemory::instance().release(reinterpret_cast<uint64_t>(pointer)))
-      throw Fault(cudaErrorInvalidValue, "cudaFreeAsync of what is not allocated");
-  }));
+  return waiting_call("cudaFree", [&] {
+    context().finish_all();  // a free waits for the device
+    auto& memory = DeviceMemory::instance();
+    if (memory.release(address_of(pointer))) return context().sticky;
+    say("cudaErrorInvalidValue: cudaFree of {}", memory.describe(address_of(pointer)));
+    return cudaErrorInvalidValue;
+  });
 }
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
   const Lock lock;
   *pointer = std::malloc(std::max<size_t>(bytes, 1));
   pinned()[*pointer] = bytes;
   return cudaSuccess;
-}
-cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
-  return cudaMallocHost(pointer, bytes);
 }
 cudaError_t cudaFreeHost(void* pointer) {
   const Lock lock;
@@ -549,209 +425,94 @@ cudaError_t cudaFreeHost(void* pointer) {
   std::free(pointer);
   return cudaSuccess;
 }
-cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned) {
-  const Lock lock;
-  pinned()[pointer] = bytes;
-  return cudaSuccess;
-}
-cudaError_t cudaHostUnregister(void* pointer) {
-  const Lock lock;
-  return note(pinned().erase(pointer) == 0 ? cudaErrorHostMemoryNotRegistered : cudaSuccess);
-}
-cudaError_t cudaMallocManaged(void**, size_t, unsigned) {
-  context().say("managed memory is not executed");
-  return note(cudaErrorNotSupported);
-}
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  const Lock lock;
-  if (no_device()) return note(cudaErrorNoDevice);
-  const auto& memory = DeviceMemory::instance();
-  *total = memory.capacity();
-  *available = memory.capacity() - std::min(memory.capacity(), memory.live_bytes());
-  return cudaSuccess;
+  return with_device([&] {
+    const auto& memory = DeviceMemory::instance();
+    *total = memory.capacity();
+    *available = memory.capacity() - std::min(memory.capacity(), memory.live_bytes());
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return copy_async(to, from, bytes, kind, s);
+  return with_stream(stream, [&](CUstream_st& s) { return copy_async(to, from, bytes, kind, s); });
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-  const Lock lock;
-  count(waits, "cudaMemcpy");
-  if (const cudaError_t status = context().unsafe_call("cudaMemcpy"); status != cudaSuccess)
-    return note(status);
-  CUstream_st* s = context().stream(nullptr);
-  const cudaError_t status = copy_async(to, from, bytes, kind, s);
-  return status != cudaSuccess ? status : wait_for(s);
+  return waiting_call("cudaMemcpy", [&] {
+    ++waits;
+    CUstream_st& s = *context().stream(nullptr);
+    const cudaError_t status = copy_async(to, from, bytes, kind, s);
+    return status != cudaSuccess ? status : wait_for(s);
+  });
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return set_async(to, value, bytes, s);
+  return with_stream(stream, [&](CUstream_st& s) { return set_async(to, value, bytes, s); });
 }
 cudaError_t cudaMemset(void* to, int value, size_t bytes) {
-  const Lock lock;
-  if (const cudaError_t status = context().unsafe_call("cudaMemset"); status != cudaSuccess)
-    return note(status);
-  return set_async(to, value, bytes, context().stream(nullptr));
-}
-cudaError_t cudaGetSymbolAddress(void** pointer, const void* symbol) {
-  const Lock lock;
-  const DeviceVariable* variable = context().variable(symbol);
-  if (variable == nullptr) return note(cudaErrorInvalidSymbol);
-  *pointer = reinterpret_cast<void*>(context().variable_address(*variable));
-  return cudaSuccess;
-}
-cudaError_t cudaGetSymbolSize(size_t* size, const void* symbol) {
-  const Lock lock;
-  const DeviceVariable* variable = context().variable(symbol);
-  if (variable == nullptr) return note(cudaErrorInvalidSymbol);
-  *size = variable->size;
-  return cudaSuccess;
-}
-cudaError_t cudaMemcpyToSymbolAsync(const void* symbol, const void* from, size_t bytes,
-                                    size_t offset, cudaMemcpyKind kind, cudaStream_t stream) {
-  void* address = nullptr;
-  if (const cudaError_t status = cudaGetSymbolAddress(&address, symbol); status != cudaSuccess)
-    return status;
-  return cudaMemcpyAsync(static_cast<char*>(address) + offset, from, bytes, kind, stream);
-}
-cudaError_t cudaMemcpyToSymbol(const void* symbol, const void* from, size_t bytes, size_t offset,
-                               cudaMemcpyKind kind) {
-  void* address = nullptr;
-  if (const cudaError_t status = cudaGetSymbolAddress(&address, symbol); status != cudaSuccess)
-    return status;
-  return cudaMemcpy(static_cast<char*>(address) + offset, from, bytes, kind);
-}
-cudaError_t cudaMemcpyFromSymbolAsync(void* to, const void* symbol, size_t bytes, size_t offset,
-                                      cudaMemcpyKind kind, cudaStream_t stream) {
-  void* address = nullptr;
-  if (const cudaError_t status = cudaGetSymbolAddress(&address, symbol); status != cudaSuccess)
-    return status;
-  return cudaMemcpyAsync(to, static_cast<char*>(address) + offset, bytes, kind, stream);
-}
-cudaError_t cudaMemcpyFromSymbol(void* to, const void* symbol, size_t bytes, size_t offset,
-                                 cudaMemcpyKind kind) {
-  void* address = nullptr;
-  if (const cudaError_t status = cudaGetSymbolAddress(&address, symbol); status != cudaSuccess)
-    return status;
-  return cudaMemcpy(to, static_cast<char*>(address) + offset, bytes, kind);
-}
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
-  const Lock lock;
-  *attributes = {};
-  if (on_device(pointer, 1)) {
-    attributes->type = cudaMemoryTypeDevice;
-    attributes->devicePointer = const_cast<void*>(pointer);
-  } else {
-    attributes->type = cudaMemoryTypeUnregistered;
-    attributes->hostPointer = const_cast<void*>(pointer);
-  }
-  return cudaSuccess;
+  return waiting_call("cudaMemset",
+                      [&] { return set_async(to, value, bytes, *context().stream(nullptr)); });
 }
 
 // ---------------------------------------------------------------- streams
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
-  const Lock lock;
-  if (no_device()) return note(cudaErrorNoDevice);
-  if (context().sticky != cudaSuccess) return note(context().sticky);
-  *stream = context().create_stream((flags & cudaStreamNonBlocking) == 0, priority);
-  return cudaSuccess;
-}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  return cudaStreamCreateWithPriority(stream, flags, 0);
+  return with_device([&] {
+    if (context().sticky != cudaSuccess) return context().sticky;
+    *stream = context().create_stream((flags & cudaStreamNonBlocking) == 0);
+    return cudaSuccess;
+  });
 }
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  return cudaStreamCreateWithPriority(stream, 0, 0);
-}
+cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, 0); }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = stream == nullptr ? nullptr : context().stream(stream);
-  if (s == nullptr || s == context().stream(nullptr)) return note(cudaErrorInvalidResourceHandle);
-  context().destroy_stream(s);
-  return note(context().sticky);
+  return with_stream(stream, [&](CUstream_st& s) {
+    if (&s == context().stream(nullptr)) return cudaErrorInvalidResourceHandle;
+    context().destroy_stream(s);
+    return context().sticky;
+  });
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const Lock lock;
-  count(waits, "cudaStreamSynchronize");
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  if (const cudaError_t status = context().captured(s, "cudaStreamSynchronize");
-      status != cudaSuccess)
-    return note(status);
-  if (const cudaError_t status = context().unsafe_call("cudaStreamSynchronize");
-      status != cudaSuccess)
-    return note(status);
-  const cudaError_t status = wait_for(s);
-  context().profile("\"wait\": \"cudaStreamSynchronize\"");
-  return status;
-}
-cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  if (const cudaError_t status = context().captured(s, "cudaStreamQuery"); status != cudaSuccess)
-    return note(status);
-  return wait_for(s);
+  return with_stream(stream, [&](CUstream_st& s) {
+    if (const cudaError_t status = context().captured(s, "cudaStreamSynchronize");
+        status != cudaSuccess)
+      return status;
+    return waiting_call("cudaStreamSynchronize", [&] {
+      ++waits;
+      const cudaError_t status = wait_for(s);
+      context().profile("\"wait\": \"cudaStreamSynchronize\"");
+      return status;
+    });
+  });
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr || event == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return note(context().submit_wait(s, *event));
-}
-cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned* flags) {
-  const Lock lock;
-  const CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  *flags = s->blocking ? cudaStreamDefault : cudaStreamNonBlocking;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
-  const Lock lock;
-  const CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  *priority = s->priority;
-  return cudaSuccess;
+  return with_stream(stream, [&](CUstream_st& s) {
+    return event == nullptr ? cudaErrorInvalidResourceHandle : context().submit_wait(s, *event);
+  });
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  const Lock lock;
-  const CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  *status = s->capture == nullptr ? cudaStreamCaptureStatusNone
-            : s->capture->invalid ? cudaStreamCaptureStatusInvalidated
-                                  : cudaStreamCaptureStatusActive;
-  return cudaSuccess;
+  return with_stream(stream, [&](CUstream_st& s) {
+    *status = s.capture == nullptr ? cudaStreamCaptureStatusNone
+              : s.capture->invalid ? cudaStreamCaptureStatusInvalidated
+                                   : cudaStreamCaptureStatusActive;
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  if (context().sticky != cudaSuccess) return note(context().sticky);
-  return note(context().begin_capture(s, mode));
+  return with_stream(stream, [&](CUstream_st& s) {
+    if (context().sticky != cudaSuccess) return context().sticky;
+    return context().begin_capture(s, mode);
+  });
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return note(context().end_capture(s, graph));
-}
-cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
-  *mode = cudaStreamCaptureModeGlobal;
-  return cudaSuccess;
+  return with_stream(stream, [&](CUstream_st& s) { return context().end_capture(s, graph); });
 }
 
 // ---------------------------------------------------------------- events
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-  const Lock lock;
-  if (no_device()) return note(cudaErrorNoDevice);
-  *event = new CUevent_st{flags, nullptr, nullptr, {}};
-  return cudaSuccess;
+  return with_device([&] {
+    *event = new CUevent_st{flags, nullptr, nullptr, {}};
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -760,48 +521,29 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr || event == nullptr) return note(cudaErrorInvalidResourceHandle);
-  event->capture = s->capture;
-  event->last_nodes = s->last_nodes;
-  if (s->capture != nullptr)
-    return note(s->capture->invalid ? cudaErrorStreamCaptureInvalidated : cudaSuccess);
-  return note(context().submit(
-      s, [] {}, &event->marker));
-}
-cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned) {
-  return cudaEventRecord(event, stream);
+  return with_stream(stream, [&](CUstream_st& s) {
+    if (event == nullptr) return cudaErrorInvalidResourceHandle;
+    event->capture = s.capture;
+    event->last_nodes = s.last_nodes;
+    if (s.capture != nullptr)
+      return s.capture->invalid ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
+    return context().submit(
+        s, [] {}, &event->marker);
+  });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  const Lock lock;
-  trace("cudaEventSynchronize");
   if (event == nullptr) return note(cudaErrorInvalidResourceHandle);
   if (event->capture != nullptr) return note(cudaErrorCapturedEvent);
-  if (const cudaError_t status = context().unsafe_call("cudaEventSynchronize");
-      status != cudaSuccess)
-    return note(status);
-  if (event->marker != nullptr) context().finish(event->marker);
-  return note(context().sticky);
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  const Lock lock;
-  if (event == nullptr) return note(cudaErrorInvalidResourceHandle);
-  if (event->capture != nullptr) return note(cudaErrorCapturedEvent);
-  if (const cudaError_t status = context().unsafe_call("cudaEventQuery"); status != cudaSuccess)
-    return note(status);
-  if (event->marker != nullptr && !event->marker->done) {
-    context().finish(event->marker);  // the next query finds it done
-    return cudaErrorNotReady;
-  }
-  return note(context().sticky);
+  return waiting_call("cudaEventSynchronize", [&] {
+    if (event->marker != nullptr) context().finish(event->marker);
+    return context().sticky;
+  });
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   const Lock lock;
   if (start == nullptr || end == nullptr || start->marker == nullptr || end->marker == nullptr ||
-      ((start->flags | end->flags) & cudaEventDisableTiming) != 0) {
+      ((start->flags | end->flags) & cudaEventDisableTiming) != 0)
     return note(cudaErrorInvalidResourceHandle);
-  }
   if (!start->marker->done || !end->marker->done) return cudaErrorNotReady;
   *milliseconds = static_cast<float>(end->marker->milliseconds - start->marker->milliseconds);
   return note(context().sticky);
@@ -811,21 +553,16 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
-  const Lock lock;
   if (graph == nullptr) return note(cudaErrorInvalidValue);
   *executable = new CUgraphExec_st{graph->nodes, 0};
   return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph_t graph,
-                                          unsigned long long flags) {
-  return cudaGraphInstantiate(executable, graph, flags);
-}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  const Lock lock;
-  trace("cudaGraphLaunch");
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr || executable == nullptr) return note(cudaErrorInvalidResourceHandle);
-  return note(context().replay(*executable, s));
+  return with_stream(stream, [&](CUstream_st& s) {
+    if (Options::get().trace) say("cudaGraphLaunch");
+    return executable == nullptr ? cudaErrorInvalidResourceHandle
+                                 : context().replay(*executable, s);
+  });
 }
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo* result) {
@@ -845,13 +582,6 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
   executable->nodes = graph->nodes;
   return cudaSuccess;
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
-  if (graph == nullptr || count == nullptr) return note(cudaErrorInvalidValue);
-  if (nodes != nullptr) return note(cudaErrorNotSupported);
-  *count = graph->nodes.size();
-  return cudaSuccess;
-}
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   if (graph == nullptr) return note(cudaErrorInvalidValue);
   delete graph;
@@ -863,43 +593,38 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return cudaSuccess;
 }
 
-/// For the cuBLAS that belongs to this runtime: work of the host on device memory, in a stream's
-/// order.
-__attribute__((visibility("default"))) cudaError_t ptxExecutorSubmit(cudaStream_t stream,
-                                                                     std::function<void()>* work) {
-  const Lock lock;
-  CUstream_st* s = context().stream(stream);
-  if (s == nullptr) return cudaErrorInvalidResourceHandle;
-  return context().submit(s, std::move(*work));
+// ---------------------------------------------------------------- what the executor's cuBLAS calls
+
+#define DERRD_PTX_EXPORT __attribute__((visibility("default")))
+
+/// Queues work of the host on device memory, in a stream's order.
+DERRD_PTX_EXPORT cudaError_t ptxExecutorSubmit(cudaStream_t stream, std::function<void()>* work) {
+  return with_stream(stream, [&](CUstream_st& s) { return context().submit(s, std::move(*work)); });
 }
-/// The bytes behind a device range, or null if it is not all in one live allocation. Access: 0
-/// none, 1 read, 2 written.
-__attribute__((visibility("default"))) void* ptxExecutorBytes(const void* pointer, size_t bytes,
-                                                              int access) {
-  if (Options::get().globalcheck && access != 0 && on_device(pointer, bytes)) {
-    const auto address = reinterpret_cast<uint64_t>(pointer);
-    if (access == 2) {
-      written::mark(address, bytes);
-    } else if (const uint64_t first = written::first_unwritten(address, bytes);
-               first != address + bytes) {
-      context().say("uninitialised: cuBLAS reads " + DeviceMemory::instance().describe(first) +
-                    ", which nobody has written");
-    }
+/// The bytes behind a device range, or null if it is not all in one live allocation.
+/// @param access 0 none, 1 read, 2 written
+DERRD_PTX_EXPORT void* ptxExecutorBytes(const void* pointer, size_t bytes, int access) {
+  if (!on_device(pointer, bytes)) return nullptr;
+  const uint64_t address = address_of(pointer);
+  if (Options::get().globalcheck && access == 2) written::mark(address, bytes);
+  if (Options::get().globalcheck && access == 1) {
+    const uint64_t first = written::first_unwritten(address, bytes);
+    if (first != address + bytes)
+      say("uninitialised: cuBLAS reads {}, which nobody has written",
+          DeviceMemory::instance().describe(first));
   }
-  return on_device(pointer, bytes) ? DeviceMemory::bytes(reinterpret_cast<uint64_t>(pointer))
-                                   : nullptr;
+  return DeviceMemory::bytes(address);
 }
-/// A line of the profile: a product.
-__attribute__((visibility("default"))) void ptxExecutorProfile(const char* members) {
-  context().profile(members);
-}
-/// For hidden_calls.cpp.
-__attribute__((visibility("default"))) void ptxExecutorCalls(int64_t* waited, int64_t* allocated) {
+/// Writes a line of the profile.
+DERRD_PTX_EXPORT void ptxExecutorProfile(const char* members) { context().profile(members); }
+/// Tells hidden_calls.cpp how many calls have waited and allocated.
+DERRD_PTX_EXPORT void ptxExecutorCalls(int64_t* waited, int64_t* allocated) {
   const Lock lock;
   *waited = waits;
   *allocated = allocations;
 }
-__attribute__((visibility("default"))) void ptxExecutorFault(const char* what) {
+/// @throws Fault
+DERRD_PTX_EXPORT void ptxExecutorFault(const char* what) {
   throw Fault(cudaErrorIllegalAddress, what);
 }
 

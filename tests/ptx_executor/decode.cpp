@@ -1,5 +1,7 @@
-// Statements become instructions: registers get their places, labels their numbers, calls are
+// Statements become instructions: registers get their positions, labels their numbers, calls are
 // inlined.
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
@@ -8,7 +10,7 @@
 
 #include "tests/ptx_executor/machine.h"
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
 
@@ -18,43 +20,36 @@ constexpr int kMaxDepth = 16;
 
 uint32_t cell_bytes(Type type) { return size_of(type) == 8 ? kWide : kNarrow; }
 Type bits_of(int size) {
-  switch (size) {
-    case 1:
-      return Type::u8;
-    case 2:
-      return Type::u16;
-    case 4:
-      return Type::u32;
-    default:
-      return Type::u64;
-  }
+  return size == 1 ? Type::u8 : size == 2 ? Type::u16 : size == 4 ? Type::u32 : Type::u64;
+}
+int64_t round_up(int64_t value, int64_t align) { return (value + align - 1) / align * align; }
+template <class T>
+uint8_t byte(T value) {
+  return static_cast<uint8_t>(value);
 }
 
+/// d = the elements of the list, of i.size bytes each, the first one lowest.
 template <class T>
 void pack(Warp& w, const Instruction& i, Mask m) {
-  auto* d = w.cells<T>(i.d);
-  const int bits = i.size * 8;
-  for (; m != 0; m &= m - 1) {
-    const int l = std::countr_zero(m);
-    uint64_t r = 0;
-    for (int k = 0; k < i.count; ++k) {
-      const uint64_t element =
-          i.size == 8 ? w.cells<uint64_t>(i.list[k])[l] : w.cells<uint32_t>(i.list[k])[l];
-      r |= (bits == 64 ? element : element & ((uint64_t{1} << bits) - 1)) << (k * bits);
-    }
-    d[l] = static_cast<T>(r);
+  T r[kLanes] = {};
+  for (int k = 0; k < i.count; ++k) {
+    const auto* from = w.cells<uint32_t>(i.list[k]);
+    const auto kept = static_cast<uint32_t>((uint64_t{1} << (8 * i.size)) - 1);
+    for (int l = 0; l < kLanes; ++l) r[l] |= static_cast<T>(from[l] & kept) << (8 * k * i.size);
   }
+  auto* d = w.cells<T>(i.d);
+  for (int l = 0; l < kLanes; ++l) d[l] = (m >> l) & 1 ? r[l] : d[l];
 }
 template <class T>
 void unpack(Warp& w, const Instruction& i, Mask m) {
-  const auto* a = w.cells<T>(i.a);
-  const int bits = i.size * 8;
-  for (; m != 0; m &= m - 1) {
-    const int l = std::countr_zero(m);
-    const uint64_t x = a[l];
-    for (int k = 0; k < i.count; ++k) {
-      const uint64_t element = bits == 64 ? x : (x >> (k * bits)) & ((uint64_t{1} << bits) - 1);
-      w.cells<uint32_t>(i.list[k])[l] = static_cast<uint32_t>(element);
+  T x[kLanes];
+  std::memcpy(x, w.cells<T>(i.a), sizeof x);
+  for (int k = 0; k < i.count; ++k) {
+    auto* to = w.cells<uint32_t>(i.list[k]);
+    const auto kept = static_cast<uint32_t>((uint64_t{1} << (8 * i.size)) - 1);
+    for (int l = 0; l < kLanes; ++l) {
+      const uint32_t element = static_cast<uint32_t>(x[l] >> (8 * k * i.size)) & kept;
+      to[l] = (m >> l) & 1 ? element : to[l];
     }
   }
 }
@@ -83,7 +78,7 @@ void is_in_space(Warp& w, const Instruction& i, Mask m) {
   p = (p & ~m) | (r & m);
 }
 void unknown_call(Warp& w, const Instruction& i, Mask m) {
-  w.fault(i, std::countr_zero(m), 719, "a call of a function that the executor lacks");
+  w.fault(i, std::countr_zero(m), kLaunchFailure, "a call of a function that the executor lacks");
 }
 
 constexpr std::pair<std::string_view, Special> kSpecials[] = {
@@ -101,10 +96,8 @@ constexpr std::pair<std::string_view, Special> kSpecials[] = {
     {"%nctaid.z", Special::nctaid_z},
     {"%laneid", Special::laneid},
     {"%warpid", Special::warpid},
-    {"%nwarpid", Special::nwarpid},
     {"%smid", Special::smid},
     {"%nsmid", Special::nsmid},
-    {"%gridid", Special::gridid},
     {"%lanemask_eq", Special::lanemask_eq},
     {"%lanemask_le", Special::lanemask_le},
     {"%lanemask_lt", Special::lanemask_lt},
@@ -112,32 +105,15 @@ constexpr std::pair<std::string_view, Special> kSpecials[] = {
     {"%lanemask_gt", Special::lanemask_gt},
     {"%dynamic_smem_size", Special::dynamic_smem_size},
     {"%total_smem_size", Special::total_smem_size},
-    // A cluster is one block.
-    {"%clusterid.x", Special::ctaid_x},
-    {"%clusterid.y", Special::ctaid_y},
-    {"%clusterid.z", Special::ctaid_z},
-    {"%nclusterid.x", Special::nctaid_x},
-    {"%nclusterid.y", Special::nctaid_y},
-    {"%nclusterid.z", Special::nctaid_z},
-    {"%cluster_ctaid.x", Special::zero},
-    {"%cluster_ctaid.y", Special::zero},
-    {"%cluster_ctaid.z", Special::zero},
-    {"%cluster_ctarank", Special::zero},
-    {"%cluster_nctaid.x", Special::one},
-    {"%cluster_nctaid.y", Special::one},
-    {"%cluster_nctaid.z", Special::one},
-    {"%cluster_nctarank", Special::one},
-    {"%is_explicit_cluster", Special::zero},
 };
 
 class Decoder {
  public:
-  using Address = uint64_t (*)(Module&, const std::string&);
-
-  Decoder(Module& module, const Function& function, Address symbol_address)
+  Decoder(Module& module, const Function& function,
+          const std::map<std::string, uint64_t>& variables)
       : module_(module),
         function_(function),
-        symbol_address_(symbol_address),
+        variables_(variables),
         kernel_(std::make_unique<Kernel>()) {}
 
   std::unique_ptr<Kernel> decode() {
@@ -146,44 +122,40 @@ class Decoder {
     kernel_->function = &function_;
     reserve(kWide);  // what absent operands point at
     lay_out_shared(function_, 0);
-    for (const auto& [name, align] : dynamic_) dynamic_align_ = std::max(dynamic_align_, align);
-    kernel_->static_shared =
-        (kernel_->static_shared + dynamic_align_ - 1) / dynamic_align_ * dynamic_align_;
+    kernel_->static_shared = round_up(kernel_->static_shared, dynamic_align_);
     Scope scope;
     scope.function = &function_;
     scope.body = &module_.body(function_);
     inline_body(scope, 0);
-    emit(control::exit);
-    for (const auto& fix : fixes_) kernel_->code[fix.first].target = fix.second->second;
-    for (const auto& [list, targets] : tables_) {
-      for (size_t t = 0; t < targets.size(); ++t) (*list)[t] = static_cast<uint32_t>(*targets[t]);
-    }
-    kernel_->local_bytes = (kernel_->local_bytes + 15) / 16 * 16;
+    emit({.run = control::exit});
+    for (const auto& [from, to] : branches_) kernel_->code[from].target = labels_[to];
+    for (const auto& [list, targets] : tables_)
+      std::transform(targets.begin(), targets.end(), list->begin(),
+                     [&](size_t label) { return static_cast<uint32_t>(labels_[label]); });
+    kernel_->local_bytes = round_up(kernel_->local_bytes, 16);
     lay_out_constants();
     return std::move(kernel_);
   }
 
  private:
-  /// A function's body at one place where it is inlined.
+  /// A function's body at one call of it.
   struct Scope {
     const Function* function = nullptr;
     const Body* body = nullptr;
     std::unordered_map<std::string, uint32_t> registers;
     std::unordered_map<std::string_view, int> writes;  ///< statements that write a register
     std::unordered_map<std::string, int64_t> locals;   ///< offsets in a thread's local memory
-    std::vector<std::shared_ptr<std::pair<int, int>>>
-        places;  ///< per statement: (0, number of its first instruction)
-    std::shared_ptr<std::pair<int, int>> end = std::make_shared<std::pair<int, int>>(0, 0);
+    size_t first_label = 0;                            ///< in labels_: one per statement
+    size_t end_label() const { return first_label + body->statements.size(); }
   };
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw PtxError(kernel_->name + ": PTX line " +
-                   std::to_string(statement_ == nullptr ? 0 : statement_->line) + ": " + what +
-                   ": " +
-                   (statement_ == nullptr ? std::string() : module_.line_text(statement_->line)));
+    const int line = statement_ == nullptr ? 0 : statement_->line;
+    throw PtxError(fmt::format("{}: PTX line {}: {}: {}", kernel_->name, line, what,
+                               line == 0 ? "" : module_.line_text(line)));
   }
 
-  // ---------------------------------------------------------------- places
+  // ---------------------------------------------------------------- registers
 
   uint32_t reserve(uint32_t bytes) {
     const uint32_t at = kernel_->register_bytes;
@@ -235,44 +207,42 @@ class Decoder {
   }
 
   uint32_t special(std::string_view name) {
-    for (const auto& [text, special] : kSpecials) {
-      if (text != name) continue;
-      for (const auto& [known, offset] : kernel_->specials) {
-        if (known == special) return offset;
-      }
-      const uint32_t offset = reserve(Type::u32);
-      kernel_->specials.emplace_back(special, offset);
-      return offset;
+    const auto found = std::find_if(std::begin(kSpecials), std::end(kSpecials),
+                                    [&](const auto& known) { return known.first == name; });
+    if (found == std::end(kSpecials)) fail("unknown register " + std::string(name));
+    for (const auto& [known, offset] : kernel_->specials) {
+      if (known == found->second) return offset;
     }
-    return 0;
+    const uint32_t offset = reserve(Type::u32);
+    kernel_->specials.emplace_back(found->second, offset);
+    return offset;
   }
 
   // ---------------------------------------------------------------- shared memory
 
+  void place_shared(const Variable& v) {
+    if (shared_.contains(&v)) return;
+    if (v.external || v.size == 0) {
+      dynamic_align_ = std::max<int64_t>({16, v.align, dynamic_align_});
+      return;
+    }
+    shared_[&v] = round_up(kernel_->static_shared, v.align);
+    kernel_->static_shared = shared_[&v] + v.size;
+  }
+  void place_shared_of(const Operand& o) {
+    for (const Operand& e : o.elements) place_shared_of(e);
+    if (o.kind != Operand::Kind::symbol && o.kind != Operand::Kind::address) return;
+    const Variable* v = module_.variable(o.name);
+    if (v != nullptr && v->space == Space::shared) place_shared(*v);
+  }
   void lay_out_shared(const Function& function, int depth) {
     if (depth > kMaxDepth || !lain_out_.insert(function.name).second) return;
     const Body& body = module_.body(function);
-    const auto place_variable = [&](const Variable& v) {
-      if (shared_.contains(&v)) return;
-      if (v.external || v.size == 0) {
-        dynamic_.emplace_back(&v, std::max<int64_t>(16, v.align));
-        return;
-      }
-      kernel_->static_shared = (kernel_->static_shared + v.align - 1) / v.align * v.align;
-      shared_[&v] = kernel_->static_shared;
-      kernel_->static_shared += v.size;
-    };
     for (const Variable& v : body.variables) {
-      if (v.space == Space::shared) place_variable(v);
+      if (v.space == Space::shared) place_shared(v);
     }
-    const std::function<void(const Operand&)> look = [&](const Operand& o) {
-      for (const Operand& e : o.elements) look(e);
-      if (o.kind != Operand::Kind::symbol && o.kind != Operand::Kind::address) return;
-      const Variable* v = module_.variable(o.name);
-      if (v != nullptr && v->space == Space::shared) place_variable(*v);
-    };
     for (const Statement& s : body.statements) {
-      for (const Operand& o : s.operands) look(o);
+      for (const Operand& o : s.operands) place_shared_of(o);
       if (s.parts[0] == "call") {
         const Function* callee = module_.function(s.operands[0].name);
         if (callee != nullptr && callee->defined) lay_out_shared(*callee, depth + 1);
@@ -282,17 +252,17 @@ class Decoder {
 
   // ---------------------------------------------------------------- emitting
 
-  Instruction& emit(Handler run) {
-    kernel_->code.emplace_back();
-    Instruction& made = kernel_->code.back();
-    made.run = run;
+  void emit(Instruction made) {
     made.guard = guard_;
-    made.guard_negated = guard_negated_;
+    made.guard_negated = made.guard_negated != guard_negated_;
+    kernel_->code.push_back(made);
     kernel_->origins.push_back(
         statement_ == nullptr ? Origin{} : Origin{statement_->line, statement_->location});
-    return made;
   }
-
+  void emit_branch(size_t label, bool opposite = false) {
+    branches_.emplace_back(kernel_->code.size(), label);
+    emit({.run = control::bra, .guard_negated = opposite});
+  }
   const uint32_t* keep(std::vector<uint32_t> list) {
     kernel_->lists.push_back(std::make_unique<std::vector<uint32_t>>(std::move(list)));
     return kernel_->lists.back()->data();
@@ -320,51 +290,31 @@ class Decoder {
       const auto shared = shared_.find(v);
       return {Space::shared, shared != shared_.end() ? shared->second : kernel_->static_shared};
     }
-    const uint64_t address = symbol_address_(module_, name);
-    if (address == 0) fail("unknown symbol " + name);
+    const auto variable = variables_.find(name);
+    if (variable == variables_.end()) fail("unknown symbol " + name);
     return {v != nullptr && v->space == Space::constant ? Space::constant : Space::global,
-            static_cast<int64_t>(address)};
+            static_cast<int64_t>(variable->second)};
   }
 
-  /// A place that holds the operand as that type.
+  /// The offset of the operand as a value of that type.
   uint32_t source(const Operand& o, Type type) {
-    switch (o.kind) {
-      case Operand::Kind::number: {
-        uint64_t bits = static_cast<uint64_t>(o.value);
-        if (o.is_double && type == Type::f32)
-          bits = std::bit_cast<uint32_t>(static_cast<float>(std::bit_cast<double>(o.value)));
-        if (o.single && size_of(type) == 8)
-          bits = std::bit_cast<uint64_t>(
-              static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(o.value))));
-        return constant(bits, type);
-      }
-      case Operand::Kind::symbol: {
-        if (o.name == "WARP_SZ") return constant(kLanes, type);
-        if (scope_->body->registers.contains(o.name)) break;
-        return constant(static_cast<uint64_t>(symbol(o.name).offset + o.value), type);
-      }
-      case Operand::Kind::reg:
-        break;
-      default:
-        fail("an operand that the executor does not take here");
+    if (o.kind == Operand::Kind::number) {
+      auto bits = static_cast<uint64_t>(o.value);
+      if (o.is_double && type == Type::f32)
+        bits = std::bit_cast<uint32_t>(static_cast<float>(std::bit_cast<double>(o.value)));
+      if (o.single && size_of(type) == 8)
+        bits = std::bit_cast<uint64_t>(
+            static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(o.value))));
+      return constant(bits, type);
     }
     const Type declared = register_type(o.name);
-    if (declared == Type::none) {
-      if (o.name == "%clock64" || o.name == "%globaltimer") {
-        const uint32_t d = reserve(Type::u64);
-        emit(control::clock64).d = d;
-        return d;
-      }
-      if (o.name == "%clock" || o.name == "%clock_hi" || o.name == "%globaltimer_lo" ||
-          o.name == "%globaltimer_hi") {
-        const uint32_t d = reserve(Type::u32);
-        emit(control::clock32).d = d;
-        return d;
-      }
-      const uint32_t at = special(o.name);
-      if (at == 0) fail("unknown register " + o.name);
-      return resized(at, Type::u32, type);
+    if (o.kind == Operand::Kind::symbol && declared == Type::none) {
+      if (o.name == "WARP_SZ") return constant(kLanes, type);
+      return constant(static_cast<uint64_t>(symbol(o.name).offset + o.value), type);
     }
+    if (o.kind != Operand::Kind::symbol && o.kind != Operand::Kind::reg)
+      fail("an operand that the executor does not take here");
+    if (declared == Type::none) return resized(special(o.name), Type::u32, type);
     if (type == Type::pred || declared == Type::pred) return place(o.name);
     return resized(place(o.name), declared, type);
   }
@@ -372,13 +322,11 @@ class Decoder {
     if (cell_bytes(from) == cell_bytes(to)) return at;
     const Type bits = bits_of(size_of(to));
     const uint32_t d = reserve(bits);
-    Instruction& i = emit(conversion(bits, bits_of(size_of(from)), nullptr));
-    i.a = at;
-    i.d = d;
+    emit({.run = conversion(bits, bits_of(size_of(from))), .d = d, .a = at});
     return d;
   }
 
-  /// A place for a result of that type; `after` is what has to be emitted behind the instruction.
+  /// Where a result of one type goes; finish() converts it to the register's type.
   struct Destination {
     uint32_t at = 0;
     uint32_t final_at = 0;
@@ -386,19 +334,17 @@ class Decoder {
     Type to = Type::none;
   };
   Destination destination(const Operand& o, Type type) {
-    if (o.name == "_") return {reserve(type), 0, Type::none, Type::none};
+    if (o.name == "_") return {reserve(type)};
     const Type declared = register_type(o.name);
     const uint32_t at = place(o.name);
     if (type == Type::pred || declared == Type::pred || cell_bytes(declared) == cell_bytes(type))
-      return {at, 0, Type::none, Type::none};
+      return {at};
     return {reserve(bits_of(size_of(type))), at, type, declared};
   }
   void finish(const Destination& d) {
     if (d.from == Type::none) return;
     const Type from = is_signed(d.from) ? d.from : bits_of(size_of(d.from));
-    Instruction& i = emit(conversion(bits_of(size_of(d.to)), from, nullptr));
-    i.a = d.at;
-    i.d = d.final_at;
+    emit({.run = conversion(bits_of(size_of(d.to)), from), .d = d.final_at, .a = d.at});
   }
 
   struct Place {
@@ -408,22 +354,21 @@ class Decoder {
     int64_t displacement = 0;
     bool uniform = false;  ///< the address is the displacement alone
   };
+  static bool is_wide(Space space) {
+    return space == Space::global || space == Space::constant || space == Space::generic;
+  }
   Place address(const Operand& o, Space space) {
     Place made{space, 0, true, o.value, false};
-    const bool is_register = !o.name.empty() && scope_->body->registers.contains(o.name);
     if (space == Space::param && !scope_->function->entry) made.space = Space::local;
-    if (is_register) {
+    if (scope_->body->registers.contains(o.name)) {
       made.base = place(o.name);
+      made.wide = cell_bytes(register_type(o.name)) == kWide;
       if (const auto known = constant_bits_.find(made.base);
           known != constant_bits_.end() && made.space == Space::param) {
         made.displacement += static_cast<int64_t>(known->second);
         made.base = constant(0, Type::u64);
-        made.uniform = true;
-        return made;
-      }
-      made.wide = cell_bytes(register_type(o.name)) == kWide;
-      if (!made.wide && (made.space == Space::global || made.space == Space::constant ||
-                         made.space == Space::generic)) {
+        made.wide = made.uniform = true;
+      } else if (!made.wide && is_wide(made.space)) {
         made.base = resized(made.base, Type::u32, Type::u64);
         made.wide = true;
       }
@@ -432,14 +377,12 @@ class Decoder {
     if (!o.name.empty()) {
       const Symbol s = symbol(o.name);
       made.displacement += s.offset;
-      if (space == Space::generic && s.space != Space::global && s.space != Space::constant) {
-        made.displacement += static_cast<int64_t>(window(s.space));
-      } else if (space != Space::generic) {
+      if (space != Space::generic)
         made.space = s.space;
-      }
+      else
+        made.displacement += static_cast<int64_t>(window(s.space));
     }
-    made.wide = made.space == Space::global || made.space == Space::constant ||
-                made.space == Space::generic;
+    made.wide = is_wide(made.space);
     made.base = constant(0, made.wide ? Type::u64 : Type::u32);
     made.uniform = true;
     return made;
@@ -468,56 +411,42 @@ class Decoder {
   void load_or_store(const Statement& s, bool is_load) {
     const Type type = type_of(s.parts.back());
     const int size = size_of(type);
-    int count = s.has("v2") ? 2 : s.has("v4") ? 4 : s.has("v8") ? 8 : 1;
     if (size == 0) fail("unknown type");
-    const Place at = address(s.operands[is_load ? 0 + 1 : 0], space_of(s));
+    const Place at = address(s.operands[is_load ? 1 : 0], space_of(s));
     const Operand& data = s.operands[is_load ? 0 : 1];
-    std::vector<const Operand*> elements;
-    if (data.kind == Operand::Kind::vector) {
-      for (const Operand& e : data.elements) elements.push_back(&e);
-      count = static_cast<int>(elements.size());
-    } else {
-      elements.push_back(&data);
-    }
+    const std::vector<Operand> elements =
+        data.kind == Operand::Kind::vector ? data.elements : std::vector<Operand>{data};
     // Registers may be wider than what is moved; all of a vector are alike.
-    int register_bytes = size == 8 ? 8 : 4;
-    for (const Operand* e : elements) {
-      if (e->kind == Operand::Kind::reg && register_type(e->name) != Type::none &&
-          register_type(e->name) != Type::pred && cell_bytes(register_type(e->name)) == kWide)
-        register_bytes = 8;
-    }
-    const Type cell = register_bytes == 8 ? Type::u64 : size == 8 ? Type::u64 : Type::u32;
+    const bool wide =
+        size == 8 || std::any_of(elements.begin(), elements.end(), [&](const auto& e) {
+          return e.kind == Operand::Kind::reg && cell_bytes(register_type(e.name)) == kWide;
+        });
+    const Type cell = wide ? Type::u64 : Type::u32;
     std::vector<uint32_t> places;
     std::vector<Destination> destinations;
-    for (const Operand* e : elements) {
+    for (const Operand& e : elements) {
       if (is_load) {
-        destinations.push_back(destination(*e, cell));
+        destinations.push_back(destination(e, cell));
         places.push_back(destinations.back().at);
-      } else {
-        places.push_back(source(*e, e->kind == Operand::Kind::number
-                                        ? (register_bytes == 8 ? (size == 8 ? type : Type::u64)
-                                           : size == 4         ? type
-                                                               : Type::u32)
-                                        : cell));
+      } else {  // a number may be written as a float
+        const bool as_typed = e.kind == Operand::Kind::number && size == (wide ? 8 : 4);
+        places.push_back(source(e, as_typed ? type : cell));
       }
     }
-    const Handler run = is_load ? load(at.space, size, count, is_signed(type), register_bytes)
-                                : store(at.space, size, count, register_bytes);
+    const auto count = static_cast<int>(elements.size());
+    const Handler run = is_load ? load(at.space, size, count, is_signed(type), wide ? 8 : 4)
+                                : store(at.space, size, count, wide ? 8 : 4);
     if (run == nullptr) fail("a width that the executor lacks");
-    Instruction& i = emit(run);
-    i.a = at.base;
     const bool strong = s.has("volatile") || s.has("relaxed") || s.has("acquire") ||
                         s.has("release") || s.has("mmio");
-    i.flags = static_cast<uint8_t>((at.wide ? 1 : 0) | (strong ? 2 : 0) | (at.uniform ? 4 : 0));
-    i.value = at.displacement;
-    i.size = static_cast<uint8_t>(size);
-    i.count = static_cast<uint8_t>(count);
-    if (count > 1)
-      kernel_->code.back().list = keep(std::move(places));
-    else if (is_load)
-      i.d = places[0];
-    else
-      i.b = places[0];
+    emit({.run = run,
+          .d = is_load ? places[0] : 0,
+          .a = at.base,
+          .b = is_load ? 0 : places[0],
+          .flags = byte((at.wide ? kWideAddress : 0) | (strong ? kStrong : 0) |
+                        (at.uniform ? kUniform : 0)),
+          .value = at.displacement,
+          .list = keep(places)});
     for (const Destination& d : destinations) finish(d);
   }
 
@@ -526,33 +455,30 @@ class Decoder {
     size_t next = returns ? 1 : 0;
     const Place at = address(s.operands[next++], space_of(s));
     const uint32_t b = source(s.operands[next++], type);
-    const uint32_t c =
-        next < s.operands.size() && s.has("cas") ? source(s.operands[next], type) : 0;
-    Destination d;
-    if (returns) d = destination(s.operands[0], type);
+    const uint32_t c = s.has("cas") ? source(s.operands.at(next), type) : 0;
+    const Destination d = returns ? destination(s.operands[0], type) : Destination{};
     const Handler run = atomic(at.space, s, type, returns);
     if (run == nullptr) fail("an atomic that the executor lacks");
-    Instruction& i = emit(run);
-    i.a = at.base;
-    i.b = b;
-    i.c = c;
-    i.d = d.at;
-    i.flags = at.wide ? 1 : 0;
-    i.value = at.displacement;
-    i.size = static_cast<uint8_t>(size_of(type));
+    emit({.run = run,
+          .d = d.at,
+          .a = at.base,
+          .b = b,
+          .c = c,
+          .flags = at.wide ? kWideAddress : byte(0),
+          .value = at.displacement});
     finish(d);
   }
 
   void pack_or_unpack(const Statement& s) {
     const Type type = type_of(s.parts.back());
     const bool packs = s.operands[1].kind == Operand::Kind::vector;
-    const Operand& vector = s.operands[packs ? 1 : 0];
-    const auto count = static_cast<int>(vector.elements.size());
+    const auto& elements = s.operands[packs ? 1 : 0].elements;
+    const auto count = static_cast<int>(elements.size());
     const int size = size_of(type) / count;
-    if (size_of(type) > 8) fail("128-bit moves");
+    if (size_of(type) > 8 || size > 4) fail("a vector that the executor lacks");
     std::vector<uint32_t> places;
     std::vector<Destination> destinations;
-    for (const Operand& e : vector.elements) {
+    for (const Operand& e : elements) {
       if (packs) {
         places.push_back(source(e, bits_of(size)));
       } else {
@@ -560,270 +486,206 @@ class Decoder {
         places.push_back(destinations.back().at);
       }
     }
-    Destination d;
-    uint32_t a = 0;
-    if (packs)
-      d = destination(s.operands[0], type);
-    else
-      a = source(s.operands[1], type);
     const bool wide = size_of(type) == 8;
-    Instruction& i = emit(packs ? (wide ? pack<uint64_t> : pack<uint32_t>)
-                                : (wide ? unpack<uint64_t> : unpack<uint32_t>));
-    i.d = d.at;
-    i.a = a;
-    i.size = static_cast<uint8_t>(size);
-    i.count = static_cast<uint8_t>(count);
-    i.list = keep(std::move(places));
+    const Destination d = packs ? destination(s.operands[0], type) : Destination{};
+    const uint32_t a = packs ? 0 : source(s.operands[1], type);
+    emit({.run = packs ? (wide ? pack<uint64_t> : pack<uint32_t>)
+                       : (wide ? unpack<uint64_t> : unpack<uint32_t>),
+          .d = d.at,
+          .a = a,
+          .size = byte(size),
+          .count = byte(count),
+          .list = keep(std::move(places))});
     finish(d);
     for (const Destination& e : destinations) finish(e);
   }
 
-  /// Whether a move is the only statement that writes a register, and writes a known value.
-  bool is_constant_register(const Statement& s) const {
-    const Operand& from = s.operands[1];
+  /// A move that is the only statement to write a register, and writes a known value.
+  bool is_constant_move(const Statement& s) const {
+    if (s.parts[0] != "mov" || !s.guard.empty() || s.operands.size() != 2) return false;
+    const auto& [to, from] = std::tie(s.operands[0], s.operands[1]);
     const int size = size_of(type_of(s.parts.back()));
-    return s.guard.empty() && s.operands.size() == 2 && size >= 4 &&
-           (from.kind == Operand::Kind::number ||
-            (from.kind == Operand::Kind::symbol && !scope_->body->registers.contains(from.name))) &&
-           size == size_of(register_type(s.operands[0].name)) &&
-           scope_->writes.at(s.operands[0].name) == 1;
+    const bool known =
+        from.kind == Operand::Kind::number ||
+        (from.kind == Operand::Kind::symbol && !scope_->body->registers.contains(from.name));
+    return known && size >= 4 && size == size_of(register_type(to.name)) &&
+           scope_->writes.at(to.name) == 1;
   }
 
   void arithmetic_op(const Statement& s) {
     const Arithmetic op = arithmetic(s);
     if (op.run == nullptr) fail("an instruction that the executor lacks");
-    const bool second = s.parts[0] == "setp" && (op.flags & 8) != 0;
-    const size_t first = second ? 2 : 1;
+    const size_t first = op.second_result ? 2 : 1;
     std::array<uint32_t, 4> sources{};
-    for (int n = 0; n < op.source_count; ++n) {
-      if (first + static_cast<size_t>(n) >= s.operands.size()) fail("too few operands");
-      sources[static_cast<size_t>(n)] =
-          source(s.operands[first + static_cast<size_t>(n)], op.sources[static_cast<size_t>(n)]);
+    for (size_t n = 0; n < static_cast<size_t>(op.source_count); ++n) {
+      if (first + n >= s.operands.size()) fail("too few operands");
+      sources[n] = source(s.operands[first + n], op.sources[n]);
     }
     const Destination d = destination(s.operands[0], op.result);
-    const uint32_t e = second ? destination(s.operands[1], Type::pred).at : sources[3];
-    Instruction& i = emit(op.run);
-    i.d = d.at;
-    i.a = sources[0];
-    i.b = sources[1];
-    i.c = sources[2];
-    i.e = e;
-    i.value = op.value;
-    i.flags = op.flags;
+    emit({.run = op.run,
+          .d = d.at,
+          .a = sources[0],
+          .b = sources[1],
+          .c = sources[2],
+          .e = op.second_result ? destination(s.operands[1], Type::pred).at : sources[3],
+          .flags = op.flags});
     finish(d);
   }
 
-  void branch(const Statement& s) {
-    const auto label = scope_->body->labels.find(s.operands[0].name);
-    if (label == scope_->body->labels.end()) fail("unknown label");
-    emit(control::bra);
-    fixes_.emplace_back(kernel_->code.size() - 1,
-                        scope_->places[static_cast<size_t>(label->second)]);
+  size_t label(const std::string& name) const {
+    const auto found = scope_->body->labels.find(name);
+    if (found == scope_->body->labels.end()) fail("unknown label " + name);
+    return scope_->first_label + static_cast<size_t>(found->second);
   }
 
   void branch_table(const Statement& s) {
     const auto found = scope_->body->branch_targets.find(s.operands[1].name);
     if (found == scope_->body->branch_targets.end()) fail("unknown table");
+    std::vector<size_t> targets;
+    for (const std::string& name : found->second) targets.push_back(label(name));
     const uint32_t a = source(s.operands[0], Type::u32);
-    std::vector<int*> targets;
-    for (const std::string& name : found->second) {
-      const auto label = scope_->body->labels.find(name);
-      if (label == scope_->body->labels.end()) fail("unknown label " + name);
-      const auto& place = scope_->places[static_cast<size_t>(label->second)];
-      kept_places_.push_back(place);
-      targets.push_back(&place->second);
-    }
-    Instruction& i = emit(control::brx);
-    i.a = a;
-    i.value = static_cast<int64_t>(targets.size());
-    i.list = keep(std::vector<uint32_t>(targets.size()));
+    const uint32_t* list = keep(std::vector<uint32_t>(targets.size()));
+    emit(
+        {.run = control::brx, .a = a, .value = static_cast<int64_t>(targets.size()), .list = list});
     tables_.emplace_back(kernel_->lists.back().get(), std::move(targets));
   }
 
   void barrier(const Statement& s) {
     if (s.has("warp")) {
       const uint32_t a = source(s.operands[0], Type::u32);
-      emit(control::warp_barrier).a = a;
-      return;
+      return emit({.run = control::warp_barrier, .a = a});
     }
     if (s.has("cluster")) fail("barriers of clusters");
     const bool reduces = s.has("red");
-    const bool arrives = s.has("arrive");
     size_t next = reduces ? 1 : 0;
     const uint32_t a =
         next < s.operands.size() ? source(s.operands[next++], Type::u32) : constant(0, Type::u32);
     const bool counted = next + (reduces ? 1 : 0) < s.operands.size();
     const uint32_t b = counted ? source(s.operands[next++], Type::u32) : 0;
-    uint32_t c = 0;
-    uint32_t d = 0;
-    uint8_t flags = (s.parts[0] == "bar" || s.has("aligned") ? 1 : 0) | (counted ? 2 : 0) |
-                    (arrives   ? 4
-                     : reduces ? 8
-                               : 0);
-    int64_t kind = 0;
-    if (reduces) {
-      c = source(s.operands[next], Type::pred);
-      if (s.operands[next].negated) flags |= 16;
-      kind = s.has("popc") ? 1 : s.has("and") ? 2 : 3;
-      d = destination(s.operands[0], kind == 1 ? Type::u32 : Type::pred).at;
-    }
-    Instruction& i = emit(control::barrier);
-    i.a = a;
-    i.b = b;
-    i.c = c;
-    i.d = d;
-    i.flags = flags;
-    i.value = kind;
+    const bool aligned = s.parts[0] == "bar" || s.has("aligned");
+    int flags = (aligned ? 1 : 0) | (counted ? 2 : 0) | (s.has("arrive") ? 4 : 0);
+    if (!reduces) return emit({.run = control::barrier, .a = a, .b = b, .flags = byte(flags)});
+    flags |= 8 | (s.operands[next].negated ? 16 : 0);
+    const int64_t kind = s.has("popc") ? 1 : s.has("and") ? 2 : 3;
+    const uint32_t c = source(s.operands[next], Type::pred);
+    const uint32_t d = destination(s.operands[0], kind == 1 ? Type::u32 : Type::pred).at;
+    emit({.run = control::barrier,
+          .d = d,
+          .a = a,
+          .b = b,
+          .c = c,
+          .flags = byte(flags),
+          .value = kind});
   }
 
-  void warp_op(const Statement& s) {
-    const std::string_view op = s.parts[0];
-    if (op == "shfl") {
-      const bool with_predicate = s.operands.size() == 6;
-      const size_t p = with_predicate ? 2 : 1;
-      const uint32_t a = source(s.operands[p], Type::b32);
-      const uint32_t b = source(s.operands[p + 1], Type::u32);
-      const uint32_t c = source(s.operands[p + 2], Type::u32);
-      const uint32_t member = source(s.operands[p + 3], Type::u32);
-      const Destination d = destination(s.operands[0], Type::b32);
-      const uint32_t e = with_predicate ? destination(s.operands[1], Type::pred).at : 0;
-      Instruction& i = emit(control::shuffle);
-      i.a = a;
-      i.b = b;
-      i.c = c;
-      i.d = d.at;
-      i.e = e;
-      i.flags = with_predicate ? 1 : 0;
-      i.value = s.has("up") ? 0 : s.has("down") ? 1 : s.has("bfly") ? 2 : 3;
-      std::vector<uint32_t> list(1 + kLanes + 1, member);
-      if (constant_bits_.contains(b) && constant_bits_.contains(c)) {  // the sources are known
-        uint32_t step[kLanes], segments[kLanes];
-        std::fill_n(step, kLanes, static_cast<uint32_t>(constant_bits_[b]));
-        std::fill_n(segments, kLanes, static_cast<uint32_t>(constant_bits_[c]));
-        list.back() = control::shuffle_sources(static_cast<int>(i.value), step, segments, &list[1]);
-        i.flags |= 2;
-      }
-      i.list = keep(std::move(list));
-      finish(d);
-    } else if (op == "vote") {
-      const bool ballot = s.has("ballot");
-      const uint32_t a = source(s.operands[1], Type::pred);
-      const uint32_t b = source(s.operands[2], Type::u32);
-      const Destination d = destination(s.operands[0], ballot ? Type::u32 : Type::pred);
-      Instruction& i = emit(control::vote);
-      i.a = a;
-      i.b = b;
-      i.d = d.at;
-      i.flags = s.operands[1].negated ? 1 : 0;
-      i.value = s.has("all") ? 0 : s.has("any") ? 1 : s.has("uni") ? 2 : 3;
-    } else if (op == "match") {
-      const Type type = type_of(s.parts.back());
-      const bool with_predicate = s.operands.size() == 4;
-      const size_t p = with_predicate ? 2 : 1;
-      const uint32_t a = source(s.operands[p], type);
-      const uint32_t b = source(s.operands[p + 1], Type::u32);
-      const Destination d = destination(s.operands[0], Type::u32);
-      const uint32_t e = with_predicate ? destination(s.operands[1], Type::pred).at : 0;
-      Instruction& i = emit(control::match);
-      i.a = a;
-      i.b = b;
-      i.d = d.at;
-      i.e = e;
-      i.flags = with_predicate ? 1 : 0;
-      i.size = static_cast<uint8_t>(size_of(type));
-      i.value = s.has("all") ? 1 : 0;
-    } else if (op == "redux") {
-      const Type type = type_of(s.parts.back());
-      const uint32_t a = source(s.operands[1], Type::u32);
-      const uint32_t b = source(s.operands[2], Type::u32);
-      const Destination d = destination(s.operands[0], Type::u32);
-      Instruction& i = emit(control::redux);
-      i.a = a;
-      i.b = b;
-      i.d = d.at;
-      i.value = s.has("add")   ? 0
-                : s.has("min") ? (is_signed(type) ? 3 : 1)
-                : s.has("max") ? (is_signed(type) ? 4 : 2)
-                : s.has("and") ? 5
-                : s.has("or")  ? 6
-                               : 7;
-      if (type == Type::f32) fail("redux of floats");
-    } else if (op == "activemask") {
-      const uint32_t d = destination(s.operands[0], Type::u32).at;
-      emit(control::active_mask).d = d;
-    } else {  // elect
-      const uint32_t b = source(s.operands[2], Type::u32);
-      const uint32_t d = destination(s.operands[0], Type::u32).at;
-      const uint32_t e = destination(s.operands[1], Type::pred).at;
-      Instruction& i = emit(control::elect);
-      i.b = b;
-      i.d = d;
-      i.e = e;
+  void shuffle(const Statement& s) {
+    const bool with_predicate = s.operands.size() == 6;
+    const size_t p = with_predicate ? 2 : 1;
+    const uint32_t a = source(s.operands[p], Type::b32);
+    const uint32_t b = source(s.operands[p + 1], Type::u32);
+    const uint32_t c = source(s.operands[p + 2], Type::u32);
+    const uint32_t member = source(s.operands[p + 3], Type::u32);
+    const Destination d = destination(s.operands[0], Type::b32);
+    const int kind = s.has("up") ? 0 : s.has("down") ? 1 : s.has("bfly") ? 2 : 3;
+    int flags = with_predicate ? 1 : 0;
+    std::vector<uint32_t> list(1 + kLanes + 1, member);
+    if (constant_bits_.contains(b) && constant_bits_.contains(c)) {  // the sources are known
+      uint32_t step[kLanes], segments[kLanes];
+      std::fill_n(step, kLanes, static_cast<uint32_t>(constant_bits_[b]));
+      std::fill_n(segments, kLanes, static_cast<uint32_t>(constant_bits_[c]));
+      list.back() = control::shuffle_sources(kind, step, segments, &list[1]);
+      flags |= 2;
     }
-  }
-
-  void convert_address(const Statement& s) {
-    const bool to = s.has("to");
-    const Space space = space_of(s);
-    const uint32_t a = source(s.operands[1], Type::u64);
-    const Destination d = destination(s.operands[0], Type::u64);
-    Instruction& i = emit(add_wide);
-    i.a = a;
-    i.d = d.at;
-    i.value = to ? -static_cast<int64_t>(window(space)) : static_cast<int64_t>(window(space));
+    emit({.run = control::shuffle,
+          .d = d.at,
+          .a = a,
+          .b = b,
+          .c = c,
+          .e = with_predicate ? destination(s.operands[1], Type::pred).at : 0,
+          .flags = byte(flags),
+          .value = kind,
+          .list = keep(std::move(list))});
     finish(d);
   }
 
-  void async(const Statement& s) {
-    if (s.has("commit_group") || s.has("wait_group") || s.has("wait_all")) {
-      emit(control::fence);
-      return;
-    }
+  void vote(const Statement& s) {
+    const uint32_t a = source(s.operands[1], Type::pred);
+    const uint32_t b = source(s.operands[2], Type::u32);
+    const Destination d = destination(s.operands[0], s.has("ballot") ? Type::u32 : Type::pred);
+    emit({.run = control::vote,
+          .d = d.at,
+          .a = a,
+          .b = b,
+          .flags = byte(s.operands[1].negated),
+          .value = s.has("all")   ? 0
+                   : s.has("any") ? 1
+                   : s.has("uni") ? 2
+                                  : 3});
+    finish(d);
+  }
+
+  void match(const Statement& s) {
+    const Type type = type_of(s.parts.back());
+    const bool with_predicate = s.operands.size() == 4;
+    const size_t p = with_predicate ? 2 : 1;
+    const uint32_t a = source(s.operands[p], type);
+    const uint32_t b = source(s.operands[p + 1], Type::u32);
+    const Destination d = destination(s.operands[0], Type::u32);
+    emit({.run = control::match,
+          .d = d.at,
+          .a = a,
+          .b = b,
+          .e = with_predicate ? destination(s.operands[1], Type::pred).at : 0,
+          .size = byte(size_of(type)),
+          .flags = byte(with_predicate),
+          .value = s.has("all")});
+    finish(d);
+  }
+
+  void redux(const Statement& s) {
+    const Type type = type_of(s.parts.back());
+    if (is_float(type)) fail("redux of floats");
+    const uint32_t a = source(s.operands[1], Type::u32);
+    const uint32_t b = source(s.operands[2], Type::u32);
+    const Destination d = destination(s.operands[0], Type::u32);
+    emit({.run = control::redux,
+          .d = d.at,
+          .a = a,
+          .b = b,
+          .value = s.has("add")   ? 0
+                   : s.has("min") ? (is_signed(type) ? 3 : 1)
+                   : s.has("max") ? (is_signed(type) ? 4 : 2)
+                   : s.has("and") ? 5
+                   : s.has("or")  ? 6
+                                  : 7});
+    finish(d);
+  }
+
+  void convert_address(const Statement& s) {
+    const auto begin = static_cast<int64_t>(window(space_of(s)));
+    const uint32_t a = source(s.operands[1], Type::u64);
+    const Destination d = destination(s.operands[0], Type::u64);
+    emit({.run = add_wide, .d = d.at, .a = a, .value = s.has("to") ? -begin : begin});
+    finish(d);
+  }
+
+  void async_copy_op(const Statement& s) {
+    if (s.has("commit_group") || s.has("wait_group") || s.has("wait_all"))
+      return emit({.run = control::fence});
     if (s.has("bulk") || s.has("mbarrier")) fail("bulk copies");
     const Place to = address(s.operands[0], Space::shared);
     const Place from = address(s.operands[1], Space::global);
-    const int size = static_cast<int>(s.operands[2].value);
-    const uint32_t c = s.operands.size() > 3 && s.operands[3].kind == Operand::Kind::reg &&
-                               register_type(s.operands[3].name) != Type::pred
-                           ? source(s.operands[3], Type::u32)
-                       : s.operands.size() > 3 && s.operands[3].kind == Operand::Kind::number
-                           ? source(s.operands[3], Type::u32)
-                           : 0;
-    const Handler run = async_copy(size);
+    const bool sized = s.operands.size() > 3 && register_type(s.operands[3].name) != Type::pred;
+    const uint32_t c = sized ? source(s.operands[3], Type::u32) : 0;
+    const Handler run = async_copy(static_cast<int>(s.operands[2].value));
     if (run == nullptr) fail("a size that the executor lacks");
-    Instruction& i = emit(run);
-    i.a = to.base;
-    i.flags = to.wide ? 1 : 0;
-    i.value = to.displacement;
-    i.b = from.base;
-    i.e = static_cast<uint32_t>(from.displacement);
-    i.c = c;
-    i.size = static_cast<uint8_t>(size);
-  }
-
-  void memory_barrier(const Statement& s) {  // mbarrier
-    const int kind = s.has("init") ? 0 : s.has("arrive") ? 1 : s.has("parity") ? 3 : 2;
-    if (s.has("inval")) {
-      emit(control::nothing);
-      return;
-    }
-    if (s.has("expect_tx") || s.has("complete_tx") || s.has("arrive_drop"))
-      fail("an mbarrier of transactions");
-    const size_t first = kind == 0 ? 0 : 1;
-    const Place at = address(s.operands[first], space_of(s));
-    const bool counted = first + 1 < s.operands.size();
-    const uint32_t b =
-        counted ? source(s.operands[first + 1], kind == 2 ? Type::u64 : Type::u32) : 0;
-    const uint32_t d = kind == 0 || s.operands[0].name == "_"
-                           ? 0
-                           : destination(s.operands[0], kind == 1 ? Type::u64 : Type::pred).at;
-    Instruction& i = emit(control::mbarrier);
-    i.a = at.base;
-    i.flags = at.wide ? 1 : 0;
-    i.value = at.displacement;
-    i.b = b;
-    i.d = d;
-    i.size = static_cast<uint8_t>(kind);
+    emit({.run = run,
+          .a = to.base,
+          .b = from.base,
+          .c = c,
+          .e = static_cast<uint32_t>(from.displacement),
+          .flags = to.wide ? kWideAddress : byte(0),
+          .value = to.displacement});
   }
 
   void call(const Statement& s, int depth) {
@@ -836,11 +698,10 @@ class Decoder {
     const Function* callee = module_.function(name);
     if (callee == nullptr || !callee->defined) {
       offsets.erase(offsets.begin(), offsets.begin() + s.results);
-      const Handler run = name == "vprintf"        ? control::print
+      return emit({.run = name == "vprintf"        ? control::print
                           : name == "__assertfail" ? control::assert_fail
-                                                   : unknown_call;
-      emit(run).list = keep(std::move(offsets));
-      return;
+                                                   : unknown_call,
+                   .list = keep(std::move(offsets))});
     }
     if (depth >= kMaxDepth) fail("calls that nest too deep, or recursion");
     Scope inner;
@@ -849,30 +710,23 @@ class Decoder {
     size_t next = 0;
     for (const Parameter& p : callee->results) inner.locals[p.name] = offsets.at(next++);
     for (const Parameter& p : callee->parameters) inner.locals[p.name] = offsets.at(next++);
-    auto end = inner.end;
+    const size_t skip = kernel_->code.size();
+    if (guard_ >= 0) emit({.run = control::bra, .guard_negated = true});
     const bool guarded = guard_ >= 0;
-    if (guarded) {
-      emit(control::bra).guard_negated = !guard_negated_;
-      fixes_.emplace_back(kernel_->code.size() - 1, end);
-    }
     Scope* outer = scope_;
-    const Statement* at = statement_;
     inline_body(inner, depth + 1);
+    if (guarded) branches_.emplace_back(skip, inner.end_label());
     scope_ = outer;
-    statement_ = at;
-    end->second = static_cast<int>(kernel_->code.size());
-    guard_ = -1;
-    emit(control::nothing);
+    statement_ = &s;
+    emit({.run = control::nothing});
   }
 
   void inline_body(Scope& scope, int depth) {
     scope_ = &scope;
     for (const Variable& v : scope.body->variables) {
       if (v.space != Space::local && v.space != Space::param) continue;
-      const int64_t align = std::max(v.align, 1);
-      kernel_->local_bytes = (kernel_->local_bytes + align - 1) / align * align;
-      scope.locals[v.name] = kernel_->local_bytes;
-      kernel_->local_bytes += v.size;
+      scope.locals[v.name] = round_up(kernel_->local_bytes, std::max(v.align, 1));
+      kernel_->local_bytes = scope.locals[v.name] + v.size;
     }
     const auto& statements = scope.body->statements;
     for (const Statement& s : statements) {
@@ -880,91 +734,67 @@ class Decoder {
       ++scope.writes[s.operands[0].name];
       for (const Operand& o : s.operands[0].elements) ++scope.writes[o.name];
     }
-    for (size_t n = 0; n <= statements.size(); ++n)
-      scope.places.push_back(std::make_shared<std::pair<int, int>>(0, 0));
+    scope.first_label = labels_.size();
+    labels_.resize(labels_.size() + statements.size() + 1);
+    const auto here = [&] { return static_cast<int>(kernel_->code.size()); };
     for (size_t n = 0; n < statements.size(); ++n) {
       const Statement& s = statements[n];
       statement_ = &s;
-      scope.places[n]->second = static_cast<int>(kernel_->code.size());
+      labels_[scope.first_label + n] = here();
       guard_ = s.guard.empty() ? -1 : static_cast<int32_t>(place(s.guard));
       guard_negated_ = s.guard_negated;
       statement(s, depth);
       scope_ = &scope;
     }
     guard_ = -1;
-    scope.places[statements.size()]->second = static_cast<int>(kernel_->code.size());
+    guard_negated_ = false;
+    labels_[scope.end_label()] = here();
   }
 
   void statement(const Statement& s, int depth) {
     const std::string_view op = s.parts[0];
-    if (op == "ld" || op == "ldu") return load_or_store(s, true);
-    if (op == "st") return load_or_store(s, false);
+    if (is_constant_move(s)) {  // counted as the instruction that it is
+      scope_->registers[s.operands[0].name] = source(s.operands[1], type_of(s.parts.back()));
+      return emit({.run = control::nothing});
+    }
     if (op == "mov" && s.operands.size() == 2 &&
         (s.operands[0].kind == Operand::Kind::vector ||
-         s.operands[1].kind == Operand::Kind::vector)) {
+         s.operands[1].kind == Operand::Kind::vector))
       return pack_or_unpack(s);
-    }
-    if (op == "mov" && is_constant_register(s)) {
-      scope_->registers[s.operands[0].name] = source(s.operands[1], type_of(s.parts.back()));
-      emit(control::nothing);
-      return;
-    }
-    if (op == "atom") return atomic_op(s, true);
-    if (op == "red") return atomic_op(s, false);
-    if (op == "bra") return branch(s);
+    if (op == "ld" || op == "ldu") return load_or_store(s, true);
+    if (op == "st") return load_or_store(s, false);
+    if (op == "atom" || op == "red") return atomic_op(s, op == "atom");
+    if (op == "bra") return emit_branch(label(s.operands[0].name));
     if (op == "brx") return branch_table(s);
     if (op == "bar" || op == "barrier") return barrier(s);
-    if (op == "shfl" || op == "vote" || op == "match" || op == "redux" || op == "activemask" ||
-        op == "elect")
-      return warp_op(s);
+    if (op == "shfl") return shuffle(s);
+    if (op == "vote") return vote(s);
+    if (op == "match") return match(s);
+    if (op == "redux") return redux(s);
+    if (op == "activemask")
+      return emit({.run = control::active_mask, .d = destination(s.operands[0], Type::u32).at});
     if (op == "cvta") return convert_address(s);
     if (op == "call") return call(s, depth);
-    if (op == "exit") {
-      emit(control::exit);
-      return;
-    }
-    if (op == "ret") {
-      if (depth == 0) {
-        emit(control::exit);
-      } else {
-        emit(control::bra);
-        fixes_.emplace_back(kernel_->code.size() - 1, scope_->end);
-      }
-      return;
-    }
-    if (op == "trap") {
-      emit(control::trap);
-      return;
-    }
-    if (op == "membar" || op == "fence") {
-      emit(control::fence);
-      return;
-    }
-    if (op == "cp" && s.has("async")) return async(s);
-    if (op == "mbarrier") return memory_barrier(s);
+    if (op == "ret" && depth > 0) return emit_branch(scope_->end_label());
+    if (op == "exit" || op == "ret") return emit({.run = control::exit});
+    if (op == "trap") return emit({.run = control::trap});
+    if (op == "membar" || op == "fence") return emit({.run = control::fence});
+    if (op == "cp" && s.has("async")) return async_copy_op(s);
     if (op == "isspacep") {
       const uint32_t a = source(s.operands[1], Type::u64);
-      const uint32_t d = destination(s.operands[0], Type::pred).at;
-      Instruction& i = emit(is_in_space);
-      i.a = a;
-      i.d = d;
-      i.value = static_cast<int64_t>(space_of(s));
-      return;
+      return emit({.run = is_in_space,
+                   .d = destination(s.operands[0], Type::pred).at,
+                   .a = a,
+                   .value = static_cast<int64_t>(space_of(s))});
     }
-    for (const std::string_view harmless :
-         {"nanosleep", "griddepcontrol", "prefetch", "prefetchu", "discard", "applypriority",
-          "setmaxnreg", "pmevent", "brkpt"}) {
-      if (op == harmless) {
-        emit(op == "nanosleep" ? control::yield : control::nothing);
-        return;
-      }
-    }
+    if (op == "nanosleep" || op == "griddepcontrol" || op == "prefetch" || op == "prefetchu")
+      return emit({.run = control::nothing});
     arithmetic_op(s);
   }
 
   Module& module_;
   const Function& function_;
-  Address symbol_address_;
+  const std::map<std::string, uint64_t>& variables_;
   std::unique_ptr<Kernel> kernel_;
   Scope* scope_ = nullptr;
   const Statement* statement_ = nullptr;
@@ -976,19 +806,18 @@ class Decoder {
   int64_t dynamic_align_ = 1;
   std::map<std::pair<int, uint64_t>, uint32_t> constants_;
   std::unordered_map<uint32_t, uint64_t> constant_bits_;  ///< by offset
-  std::map<const Variable*, int64_t> shared_;
-  std::vector<std::pair<const Variable*, int64_t>> dynamic_;
+  std::map<const Variable*, int64_t> shared_;             ///< offsets
   std::set<std::string> lain_out_;
-  std::vector<std::pair<size_t, std::shared_ptr<std::pair<int, int>>>> fixes_;
-  std::vector<std::shared_ptr<std::pair<int, int>>> kept_places_;
-  std::vector<std::pair<std::vector<uint32_t>*, std::vector<int*>>> tables_;
+  std::vector<int> labels_;                          ///< instruction numbers
+  std::vector<std::pair<size_t, size_t>> branches_;  ///< instruction and label
+  std::vector<std::pair<std::vector<uint32_t>*, std::vector<size_t>>> tables_;  ///< of labels
 };
 
 }  // namespace
 
 std::unique_ptr<Kernel> decode(Module& module, const Function& function,
-                               uint64_t (*symbol_address)(Module&, const std::string&)) {
-  return Decoder(module, function, symbol_address).decode();
+                               const std::map<std::string, uint64_t>& variables) {
+  return Decoder(module, function, variables).decode();
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

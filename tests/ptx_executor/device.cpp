@@ -8,7 +8,7 @@
 #include <cstring>
 #include <mutex>
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
 
@@ -95,4 +95,4 @@ std::string DeviceMemory::describe(uint64_t address) const {
          (before.live ? "" : ", which is freed");
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

@@ -13,7 +13,7 @@
 #include <shared_mutex>
 #include <string>
 
-namespace ptxe {
+namespace derrd::ptx {
 
 constexpr uint64_t kDeviceBase = 0x2000'0000'0000;
 constexpr uint64_t kDeviceRange = uint64_t{1} << 41;
@@ -24,6 +24,21 @@ constexpr uint64_t kWindow = uint64_t{1} << 24;
 constexpr uint64_t kSharedWindow = kDeviceBase - kWindow;
 constexpr uint64_t kLocalWindow = kDeviceBase - 2 * kWindow;
 constexpr uint64_t kParamWindow = kDeviceBase - 3 * kWindow;
+
+/// Limits and sizes of the device that the executor poses as: an H200.
+namespace h200 {
+constexpr int kProcessors = 132;
+constexpr int kThreadsPerBlock = 1024;
+constexpr int kThreadsPerProcessor = 2048;
+constexpr int kBlocksPerProcessor = 32;
+constexpr int kRegisters = 65536;  ///< of a multiprocessor, and at most of a block
+constexpr int kSharedPerBlock = 48 * 1024;
+constexpr int kSharedOptIn = 227 * 1024;  ///< of a block, after cudaFuncSetAttribute
+constexpr int kSharedPerProcessor = 228 * 1024;
+constexpr int kSharedReserved = 1024;  ///< in each block, by the system
+constexpr int kCache = 60 << 20;
+constexpr uint64_t kMemory = 150'754'820'096;
+}  // namespace h200
 
 struct Allocation {
   uint64_t begin = 0;
@@ -65,8 +80,8 @@ class DeviceMemory {
   std::map<uint64_t, Allocation> allocations_;  // the freed ones too
   uint64_t next_ = 0;
   uint64_t live_bytes_ = 0;
-  uint64_t capacity_ = uint64_t{150'754'820'096};
+  uint64_t capacity_ = h200::kMemory;
   uint64_t count_ = 0;
 };
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

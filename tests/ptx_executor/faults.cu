@@ -1,6 +1,7 @@
 // What the executor has to notice: each fault by its name. `faults <name>` commits it and prints
 // the error that the runtime gives.
 
+#include <cublas_v2.h>
 #include <cuda_runtime.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <functional>
 #include <map>
 #include <string>
+
+__global__ void register_hungry() {}
 
 namespace {
 
@@ -59,6 +62,31 @@ __global__ void no_race(int* out) {
 __global__ void global_race(int* p) { p[threadIdx.x / 2] = blockIdx.x; }
 __global__ void atomic_no_race(int* p) { atomicAdd(p, 1); }
 __global__ void unwritten_global(const int* p, int* out) { out[threadIdx.x] = p[threadIdx.x]; }
+__global__ void local_outside(int* out, int index) {
+  int values[8];
+  for (int k = 0; k < 8; ++k) values[(k + index) % 8] = k;
+  *out = values[index];
+}
+__global__ void warp_race(int* out) {
+  __shared__ int values[32];
+  values[threadIdx.x] = threadIdx.x;
+  out[threadIdx.x] = values[31 - threadIdx.x];
+}
+__global__ void absent_lane(int* out) {
+  if (threadIdx.x < 16) out[threadIdx.x] = __shfl_sync(0xFFFF, threadIdx.x, 20);
+}
+__global__ void order_of_warps(int* turns, int* order) {
+  if (threadIdx.x % 32 == 0) order[atomicAdd(turns, 1)] = threadIdx.x / 32;
+}
+__global__ void unknown_instruction(int* out) {
+  asm volatile("lop3.b32 %0, 1, 2, 3, 0x96;" : "=r"(*out));
+}
+__global__ void unknown_modifier(int* out) {
+  asm volatile("add.sat.s32 %0, %1, 1;" : "=r"(*out) : "r"(out[1]));
+}
+__global__ void prints(int n, double x, const char* text) {
+  printf("%3d|%lld|%-6.2f|%x|%s|100%%\n", n, -5000000000ll, x, 0xABCu, "words");
+}
 __global__ void fails_assert(int n) { assert(n == 0); }
 __global__ void traps() { __trap(); }
 __global__ void nothing() {}
@@ -71,7 +99,91 @@ int* device(size_t count = 64) {
   return p;
 }
 
+cudaError_t launch_with(cudaLaunchAttribute attribute) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = 2;
+  config.blockDim = 32;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  return cudaLaunchKernelEx(&config, nothing);
+}
+
 const std::map<std::string, std::function<cudaError_t()>> kFaults = {
+    {"local_outside",
+     [] {
+       local_outside<<<1, 1>>>(device(), 1 << 20);
+       return cudaDeviceSynchronize();
+     }},
+    {"registers",
+     [] {
+       register_hungry<<<1, 1024>>>();
+       return cudaGetLastError();
+     }},
+    {"warp_race",
+     [] {
+       warp_race<<<1, 32>>>(device());
+       return cudaDeviceSynchronize();
+     }},
+    {"absent_lane",
+     [] {
+       absent_lane<<<1, 32>>>(device());
+       return cudaDeviceSynchronize();
+     }},
+    {"order",
+     [] {
+       int *turns = device(), *order = device();
+       cudaMemset(turns, 0, 4);
+       order_of_warps<<<1, 256>>>(turns, order);
+       int host[8];
+       cudaMemcpy(host, order, sizeof host, cudaMemcpyDeviceToHost);
+       std::printf("order ");
+       for (const int warp : host) std::printf("%d", warp);
+       std::printf("\n");
+       return cudaDeviceSynchronize();
+     }},
+    {"unknown_instruction",
+     [] {
+       unknown_instruction<<<1, 1>>>(device());
+       return cudaGetLastError();
+     }},
+    {"unknown_modifier",
+     [] {
+       unknown_modifier<<<1, 1>>>(device());
+       return cudaGetLastError();
+     }},
+    {"prints",
+     [] {
+       prints<<<1, 1>>>(42, 1.5, nullptr);
+       return cudaDeviceSynchronize();
+     }},
+    {"cooperative",
+     [] {
+       cudaLaunchAttribute attribute{};
+       attribute.id = cudaLaunchAttributeCooperative;
+       attribute.val.cooperative = 1;
+       return launch_with(attribute);
+     }},
+    {"cluster",
+     [] {
+       cudaLaunchAttribute attribute{};
+       attribute.id = cudaLaunchAttributeClusterDimension;
+       attribute.val.clusterDim = {2, 1, 1};
+       return launch_with(attribute);
+     }},
+    {"unwritten_copy",
+     [] {
+       int x = 0;
+       return cudaMemcpy(&x, device(), 4, cudaMemcpyDeviceToHost);
+     }},
+    {"unwritten_product",
+     [] {
+       cublasHandle_t handle;
+       cublasCreate(&handle);
+       const float one = 1.0f, zero = 0.0f;
+       auto* p = reinterpret_cast<float*>(device());
+       cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &one, p, 2, p, 2, &zero, p + 8, 2);
+       return cudaDeviceSynchronize();
+     }},
     {"none",
      [] {
        int* p = device();

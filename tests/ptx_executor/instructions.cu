@@ -1,5 +1,6 @@
 // Instructions against what they are defined to do, on random and extreme operands.
 
+#include <cuda_pipeline.h>
 #include <cuda_runtime.h>
 
 #include <cmath>
@@ -24,6 +25,7 @@ void check(const char* what, int i, T got, T want) {
 
 constexpr int kCases = 4096;
 constexpr int kResults = 40;
+__device__ uint32_t switched = 0;
 
 __global__ void integers(const uint32_t* a, const uint32_t* b, const uint32_t* c, uint32_t* out) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -38,20 +40,19 @@ __global__ void integers(const uint32_t* a, const uint32_t* b, const uint32_t* c
       : "r"(x), "r"(y), "r"(z & 63), "r"((z >> 8) & 63));
   asm("shf.l.wrap.b32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
   asm("shf.r.clamp.b32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z & 63));
-  asm("lop3.b32 %0, %1, %2, %3, 0x96;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
-  asm("lop3.b32 %0, %1, %2, %3, 0xE8;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
+  asm("shf.l.clamp.b32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z & 63));
+  asm("shf.r.wrap.b32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
   asm("shl.b32 %0, %1, %2;" : "=r"(r[n++]) : "r"(x), "r"(y & 63));
   asm("shr.s32 %0, %1, %2;" : "=r"(r[n++]) : "r"(x), "r"(y & 63));
   asm("bfind.s32 %0, %1;" : "=r"(r[n++]) : "r"(x));
   asm("brev.b32 %0, %1;" : "=r"(r[n++]) : "r"(x));
   asm("mul.hi.s32 %0, %1, %2;" : "=r"(r[n++]) : "r"(x), "r"(y));
-  asm("{ .reg .u32 t; add.cc.u32 t, %1, %2; addc.u32 %0, %3, 0; }"
-      : "=r"(r[n++])
-      : "r"(x), "r"(y), "r"(z));
+  asm("div.s32 %0, %1, %2;" : "=r"(r[n++]) : "r"(x), "r"(y));
+  asm("rem.s32 %0, %1, %2;" : "=r"(r[n++]) : "r"(x), "r"(y | 1));
   asm("dp4a.s32.u32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
   asm("cvt.s32.s8 %0, %1;" : "=r"(r[n++]) : "r"(x));
   asm("cvt.sat.u8.s32 %0, %1;" : "=r"(r[n++]) : "r"(x));
-  asm("sad.s32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
+  asm("mad.hi.u32 %0, %1, %2, %3;" : "=r"(r[n++]) : "r"(x), "r"(y), "r"(z));
   asm("{ .reg .u16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {h, l}; }" : "=r"(r[n++]) : "r"(x));
   asm("{ .reg .pred p, q; setp.lt.s32 p|q, %1, %2; selp.u32 %0, 1, 2, q; }"
       : "=r"(r[n++])
@@ -111,8 +112,8 @@ void test_integers() {
     const uint64_t both = (uint64_t{y} << 32) | x;
     check("shf.l.wrap", i, r[n++], static_cast<uint32_t>((both << (z & 31)) >> 32));
     check("shf.r.clamp", i, r[n++], static_cast<uint32_t>(both >> std::min(z & 63, 32u)));
-    check("lop3 xor", i, r[n++], x ^ y ^ z);
-    check("lop3 majority", i, r[n++], (x & y) | (x & z) | (y & z));
+    check("shf.l.clamp", i, r[n++], static_cast<uint32_t>((both << std::min(z & 63, 32u)) >> 32));
+    check("shf.r.wrap", i, r[n++], static_cast<uint32_t>(both >> (z & 31)));
     check("shl", i, r[n++], (y & 63) > 31 ? 0u : x << (y & 31));
     check("shr.s32", i, r[n++], static_cast<uint32_t>(s(x) >> std::min(y & 63, 31u)));
     const uint32_t magnitude = s(x) < 0 ? ~x : x;
@@ -122,7 +123,9 @@ void test_integers() {
     for (int k = 0; k < 32; ++k) reversed |= ((x >> k) & 1) << (31 - k);
     check("brev", i, r[n++], reversed);
     check("mul.hi.s32", i, r[n++], static_cast<uint32_t>((int64_t{s(x)} * s(y)) >> 32));
-    check("addc", i, r[n++], z + static_cast<uint32_t>((uint64_t{x} + y) >> 32));
+    const int64_t divisor = s(y) == 0 ? 1 : s(y);
+    check("div.s32", i, r[n++], s(y) == 0 ? ~0u : static_cast<uint32_t>(int64_t{s(x)} / divisor));
+    check("rem.s32", i, r[n++], static_cast<uint32_t>(int64_t{s(x)} % s(y | 1)));
     uint32_t dot = z;
     for (int k = 0; k < 4; ++k)
       dot += static_cast<uint32_t>(static_cast<int8_t>(x >> (8 * k)) *
@@ -130,7 +133,7 @@ void test_integers() {
     check("dp4a", i, r[n++], dot);
     check("cvt.s32.s8", i, r[n++], static_cast<uint32_t>(static_cast<int8_t>(x)));
     check("cvt.sat.u8.s32", i, r[n++], static_cast<uint32_t>(std::min(std::max(s(x), 0), 255)));
-    check("sad", i, r[n++], z + (s(x) < s(y) ? y - x : x - y));
+    check("mad.hi", i, r[n++], z + static_cast<uint32_t>((uint64_t{x} * y) >> 32));
     check("mov pack", i, r[n++], (x << 16) | (x >> 16));
     check("setp p|q", i, r[n++], s(x) < s(y) ? 2u : 1u);
   }
@@ -308,12 +311,124 @@ void test_warps() {
   }
 }
 
+/// A table of branches, which nvcc makes of a switch (brx.idx).
+__device__ uint32_t of_switch(uint32_t x) {
+  switch (x) {
+    case 0:
+      return atomicAdd(&switched, 1u) + 1000;
+    case 1:
+      return __popc(x) + 7;
+    case 2:
+      return __clz(x);
+    case 3:
+      return x * x;
+    case 4:
+      return ~x;
+    default:
+      return x + 1;
+  }
+}
+
+__global__ void memory(const uint4* wide, uint32_t* words, uint64_t* longs, uint32_t* out) {
+  __shared__ uint4 tile[32];
+  __shared__ uint32_t sums[4];
+  const uint32_t lane = threadIdx.x;
+  if (lane < 4) sums[lane] = 0;
+  __pipeline_memcpy_async(&tile[lane], &wide[lane], sizeof(uint4), lane % 2 == 0 ? 0 : 8);
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  __syncthreads();
+  uint32_t* r = out + lane * kResults;
+  int n = 0;
+  const uint4 global = wide[31 - lane];  // 16 bytes, against the lanes' order
+  r[n++] = global.x ^ global.y ^ global.z ^ global.w;
+  r[n++] = tile[lane].x;
+  r[n++] = tile[lane].w;
+  uint32_t local[8];  // indexed by values that the compiler does not know
+  for (uint32_t k = 0; k < 8; ++k) local[(k * 3 + words[0]) % 8] = k;
+  r[n++] = local[lane % 8];
+  r[n++] = of_switch(lane % 6);
+  atomicAdd(&sums[lane % 4], lane);
+  atomicMax(&words[1], lane ^ 5);
+  atomicMin(reinterpret_cast<int*>(&words[2]), -static_cast<int>(lane));
+  atomicXor(&words[3], 1u << lane);
+  atomicCAS(&words[4], lane, lane + 1);
+  atomicExch(&words[5], 9);
+  atomicAdd(reinterpret_cast<unsigned long long*>(longs), 1ull << 33);
+  __syncthreads();
+  r[n++] = sums[lane % 4];
+  r[n++] = __activemask();
+  if (lane >= 20) r[n++] = __activemask();
+}
+
+void test_memory() {
+  std::vector<uint4> wide(32);
+  for (uint32_t k = 0; k < 32; ++k) wide[k] = {k, k << 8, k << 16, k << 24};
+  std::vector<uint32_t> words = {5, 0, 0, 0, 0, 0}, out(32 * kResults);
+  uint64_t longs = 1;
+  uint4* dwide;
+  uint32_t *dwords, *dout;
+  uint64_t* dlongs;
+  cudaMalloc(&dwide, sizeof(uint4) * 32);
+  cudaMalloc(&dwords, words.size() * 4);
+  cudaMalloc(&dlongs, 8);
+  cudaMalloc(&dout, out.size() * 4);
+  cudaMemset(dout, 0, out.size() * 4);
+  cudaMemcpy(dwide, wide.data(), sizeof(uint4) * 32, cudaMemcpyHostToDevice);
+  cudaMemcpy(dwords, words.data(), words.size() * 4, cudaMemcpyHostToDevice);
+  cudaMemcpy(dlongs, &longs, 8, cudaMemcpyHostToDevice);
+  memory<<<1, 32>>>(dwide, dwords, dlongs, dout);
+  cudaMemcpy(out.data(), dout, out.size() * 4, cudaMemcpyDeviceToHost);
+  cudaMemcpy(words.data(), dwords, words.size() * 4, cudaMemcpyDeviceToHost);
+  cudaMemcpy(&longs, dlongs, 8, cudaMemcpyDeviceToHost);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const uint32_t* r = &out[lane * kResults];
+    const int i = static_cast<int>(lane);
+    int n = 0;
+    check("ld.v4", i, r[n++], (31 - lane) * 0x01010101u);
+    check("cp.async", i, r[n++], lane);
+    check("cp.async of 8 bytes", i, r[n++], lane % 2 == 0 ? lane << 24 : 0);
+    check("local", i, r[n++], (lane % 8 + 3) * 3 % 8);
+    const uint32_t x = lane % 6;
+    const uint32_t ticket = r[n++];
+    const uint32_t want[] = {0, 8, 30, 9, ~4u, 6};
+    if (x != 0) check("switch", i, ticket, want[x]);
+    if (x == 0) check("atom.add", i, ticket, 1000 + lane / 6);
+    check("atom.shared.add", i, r[n++], (lane % 4) * 8 + 112);
+    check("activemask", i, r[n++], ~0u);
+    if (lane >= 20) check("activemask of some", i, r[n++], 0xFFF00000u);
+  }
+  const uint32_t wanted[] = {5, 31, static_cast<uint32_t>(-31), ~0u, 32, 9};
+  for (int k = 0; k < 6; ++k) check("atomics", k, words[static_cast<size_t>(k)], wanted[k]);
+  check("atom.u64", 0, longs, (uint64_t{32} << 33) + 1);
+}
+
+__global__ void doubles(double x, double* out) {
+  out[0] = x / 3.0;
+  out[1] = sqrt(x);
+  out[2] = fma(x, x, 1.0);
+  out[3] = 1.0 / x;
+  out[4] = exp(x);
+}
+
+void test_doubles() {
+  double out[5], *dout;
+  cudaMalloc(&dout, sizeof out);
+  doubles<<<1, 1>>>(1.7, dout);
+  cudaMemcpy(out, dout, sizeof out, cudaMemcpyDeviceToHost);
+  const double want[] = {1.7 / 3.0, std::sqrt(1.7), std::fma(1.7, 1.7, 1.0), 1.0 / 1.7};
+  for (int k = 0; k < 4; ++k) check("f64", k, out[k], want[k]);
+  if (std::fabs(out[4] / std::exp(1.7) - 1) > 1e-15) check("exp f64", 0, out[4], std::exp(1.7));
+}
+
 }  // namespace
 
 int main() {
   test_integers();
   test_floats();
   test_warps();
+  test_memory();
+  test_doubles();
   const cudaError_t status = cudaDeviceSynchronize();
   std::printf("%d failures, %s\n", failures, cudaGetErrorName(status));
   return failures != 0 || status != cudaSuccess;

@@ -15,12 +15,11 @@
 #include <set>
 #include <thread>
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
 
 constexpr int kNever = 0x7FFF'FFFF;
-constexpr int kLaunchFailure = 719;
 constexpr int64_t kFuel =
     4096;  // instructions of a warp before another one of its block has its turn
 
@@ -70,6 +69,16 @@ const Options* Options::read() {
 }
 const Options* const Options::options_ = Options::read();
 
+void say(const std::string& text) {
+  static FILE* out = [] {
+    const char* path = std::getenv("PTX_EXECUTOR_LOG");
+    FILE* file = path == nullptr || *path == '\0' ? nullptr : std::fopen(path, "a");
+    return file != nullptr ? file : stderr;
+  }();
+  std::fprintf(out, "ptx-executor: %s\n", text.c_str());
+  std::fflush(out);
+}
+
 bool is_toolkit_source(const Warp& w, const Instruction& i) {
   const Kernel& kernel = w.block->kernel();
   const std::string source =
@@ -90,29 +99,13 @@ void report_finding(const Warp& w, const Instruction& i, int lane, const char* k
   const Kernel& kernel = w.block->kernel();
   if (!said.emplace(kernel.name, kernel.origins[static_cast<size_t>(w.number_of(i))].line).second)
     return;
-  std::fprintf(stderr, "ptx-executor: %s: %s\n  %s\n", kind, what.c_str(),
-               w.where(i, lane).c_str());
+  say(fmt::format("{}: {}\n  {}", kind, what, w.where(i, lane)));
 }
 
-void Counters::add(const Counters& o) {
-  warp_instructions += o.warp_instructions;
-  lane_instructions += o.lane_instructions;
-  longest_warp = std::max(longest_warp, o.longest_warp);
-  global_loads += o.global_loads;
-  global_stores += o.global_stores;
-  load_sectors += o.load_sectors;
-  store_sectors += o.store_sectors;
-  loaded_footprint += o.loaded_footprint;
-  stored_footprint += o.stored_footprint;
-  l2_sectors += o.l2_sectors;
-  memory_sectors += o.memory_sectors;
-  load_bytes += o.load_bytes;
-  store_bytes += o.store_bytes;
-  shared_requests += o.shared_requests;
-  shared_conflicts += o.shared_conflicts;
-  atomics += o.atomics;
-  barriers += o.barriers;
-  divergent_branches += o.divergent_branches;
+void Counters::add(const Counters& other) {
+  const uint64_t longest = std::max(longest_warp, other.longest_warp);
+  for (const auto& [name, count] : kCounts) this->*count += other.*count;
+  longest_warp = longest;
 }
 
 int64_t Launch::shared_bytes() const { return kernel->static_shared + dynamic_shared; }
@@ -123,7 +116,6 @@ void Warp::begin(Mask lanes) {
   groups_.assign(1, Group{0, lanes});
   alive = lanes;
   active = 0;
-  carry = 0;
   epoch = 1;
   instructions = 0;
   running_ = false;
@@ -299,18 +291,16 @@ void Warp::release(uint8_t barrier, uint32_t reduced) {
 }
 
 std::string Warp::where(const Instruction& i, int lane) const {
-  const Launch& launch = block->launch();
   const Kernel& kernel = block->kernel();
   const Origin& origin = kernel.origins[static_cast<size_t>(number_of(i))];
-  const uint32_t thread = static_cast<uint32_t>(index * kLanes + lane);
-  const Dim& b = launch.block;
-  char text[256];
-  std::snprintf(text, sizeof text, "block (%u,%u,%u), thread (%u,%u,%u)", block->index.x,
-                block->index.y, block->index.z, thread % b.x, thread / b.x % b.y,
-                thread / (b.x * b.y));
+  const auto thread = static_cast<uint32_t>(index * kLanes + lane);
+  const Dim& b = block->launch().block;
+  const Dim& at = block->index;
   const std::string source = kernel.module->source_chain(origin.location);
-  return "in " + kernel.name + ", " + text + ", PTX line " + std::to_string(origin.line) + ": " +
-         kernel.module->line_text(origin.line) + (source.empty() ? "" : "\n  at " + source);
+  return fmt::format("in {}, block ({},{},{}), thread ({},{},{}), PTX line {}: {}{}{}", kernel.name,
+                     at.x, at.y, at.z, thread % b.x, thread / b.x % b.y, thread / (b.x * b.y),
+                     origin.line, kernel.module->line_text(origin.line),
+                     source.empty() ? "" : "\n  at ", source);
 }
 
 void Warp::fault(const Instruction& i, int lane, int code, const std::string& what) const {
@@ -381,13 +371,9 @@ uint32_t Block::special(Special special, uint32_t thread) const {
     case Special::nctaid_y: return g.y;
     case Special::nctaid_z: return g.z;
     case Special::warpid: return thread / kLanes;
-    case Special::nwarpid: return 64;
     case Special::nsmid: return 132;
-    case Special::gridid: return 1;
     case Special::dynamic_smem_size: return launch_.dynamic_shared;
     case Special::total_smem_size: return static_cast<uint32_t>(shared_bytes);
-    case Special::zero: return 0;
-    case Special::one: return 1;
     case Special::ctaid_x: return index.x;
     case Special::ctaid_y: return index.y;
     case Special::ctaid_z: return index.z;
@@ -487,25 +473,24 @@ void Block::threads_left(uint32_t threads) {
 }
 
 std::string Block::stuck() const {
-  std::string text = "in " + kernel().name + ", block (" + std::to_string(index.x) + "," +
-                     std::to_string(index.y) + "," + std::to_string(index.z) + ")";
+  std::string text =
+      fmt::format("in {}, block ({},{},{})", kernel().name, index.x, index.y, index.z);
   int lines = 0;
   for (const Warp& w : warps_) {
     if (w.finished()) continue;
     for (const Group& g : w.groups()) {
       if (++lines > 12) return text + "\n  ...";
-      const int at = g.state == Group::State::at_barrier ? g.pc - 1 : g.pc;
-      const Origin& origin = kernel().origins[static_cast<size_t>(at)];
-      const std::string source = kernel().module->source(origin.location);
-      text += "\n  warp " + std::to_string(w.index) + ", lanes " + lanes_text(g.mask) +
-              (g.state == Group::State::at_barrier ? " wait at the block's barrier"
-                                                   : " wait for lanes that don't come") +
-              ", PTX line " + std::to_string(origin.line) + ": " +
-              kernel().module->line_text(origin.line) + (source.empty() ? "" : " (" + source + ")");
+      const bool at_barrier = g.state == Group::State::at_barrier;
+      const Origin& origin = kernel().origins[static_cast<size_t>(at_barrier ? g.pc - 1 : g.pc)];
+      text += fmt::format(
+          "\n  warp {}, lanes {}{}, PTX line {}: {} ({})", w.index, lanes_text(g.mask),
+          at_barrier ? " wait at the block's barrier" : " wait for lanes that don't come",
+          origin.line, kernel().module->line_text(origin.line),
+          kernel().module->source(origin.location));
     }
     if (w.alive != kAllLanes)
-      text += "\n  warp " + std::to_string(w.index) + ": lanes " + lanes_text(~w.alive) +
-              " have left the kernel";
+      text +=
+          fmt::format("\n  warp {}: lanes {} have left the kernel", w.index, lanes_text(~w.alive));
   }
   return text;
 }
@@ -608,4 +593,4 @@ void execute(const Launch& launch, Counters& counters) {
   if (failure) std::rethrow_exception(failure);
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

@@ -2,11 +2,15 @@
 
 // The machine: kernels as decoded instructions, warps of 32 lanes in lockstep, blocks of warps.
 
+#include <fmt/format.h>
+
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -16,11 +20,24 @@
 #include "tests/ptx_executor/device.h"
 #include "tests/ptx_executor/ptx.h"
 
-namespace ptxe {
+namespace derrd::ptx {
 
 constexpr int kLanes = 32;
 using Mask = uint32_t;
 constexpr Mask kAllLanes = 0xFFFF'FFFF;
+
+// Codes of the runtime's errors.
+constexpr int kIllegalAddress = 700;
+constexpr int kAssert = 710;
+constexpr int kIllegalInstruction = 715;
+constexpr int kMisalignedAddress = 716;
+constexpr int kLaunchFailure = 719;
+
+/// Calls f(lane) for the lanes of a mask, in ascending order.
+template <class F>
+void each_lane(Mask lanes, F f) {
+  for (; lanes != 0; lanes &= lanes - 1) f(std::countr_zero(lanes));
+}
 
 class Warp;
 class Block;
@@ -82,13 +99,9 @@ enum class Special : uint8_t {
   nctaid_y,
   nctaid_z,
   warpid,
-  nwarpid,
   nsmid,
-  gridid,
   dynamic_smem_size,
   total_smem_size,
-  zero,
-  one,
   // that differ between blocks
   ctaid_x,
   ctaid_y,
@@ -145,6 +158,26 @@ struct Counters {
   uint64_t divergent_branches = 0;
   void add(const Counters& other);
 };
+/// Counts and their names in a profile.
+constexpr std::pair<const char*, uint64_t Counters::*> kCounts[] = {
+    {"warp_instructions", &Counters::warp_instructions},
+    {"lane_instructions", &Counters::lane_instructions},
+    {"longest_warp", &Counters::longest_warp},
+    {"loads", &Counters::global_loads},
+    {"load_bytes", &Counters::load_bytes},
+    {"load_sectors", &Counters::load_sectors},
+    {"loaded_footprint", &Counters::loaded_footprint},
+    {"stores", &Counters::global_stores},
+    {"store_bytes", &Counters::store_bytes},
+    {"store_sectors", &Counters::store_sectors},
+    {"stored_footprint", &Counters::stored_footprint},
+    {"l2_sectors", &Counters::l2_sectors},
+    {"memory_sectors", &Counters::memory_sectors},
+    {"shared_requests", &Counters::shared_requests},
+    {"shared_conflicts", &Counters::shared_conflicts},
+    {"atomics", &Counters::atomics},
+    {"barriers", &Counters::barriers},
+    {"divergent_branches", &Counters::divergent_branches}};
 
 struct Launch {
   const Kernel* kernel = nullptr;
@@ -176,6 +209,12 @@ struct Options {
   static const Options* const options_;
 };
 
+/// Writes a message to standard error, or to the file of PTX_EXECUTOR_LOG.
+void say(const std::string& text);
+template <class... T>
+void say(fmt::format_string<T...> format, T&&... values) {
+  say(fmt::format(format, std::forward<T>(values)...));
+}
 /// Says a finding once per kernel and PTX line; with Options::strict it is an error.
 void report_finding(const Warp& warp, const Instruction& instruction, int lane, const char* kind,
                     const std::string& what);
@@ -220,7 +259,6 @@ class Warp {
   int pc = 0;                            ///< of the next instruction
   Mask active = 0;                       ///< the running group
   Mask alive = 0;                        ///< not left the kernel
-  Mask carry = 0;                        ///< the condition code of add.cc, per lane
   std::byte* local = nullptr;            ///< of lane 0; a lane's memory has Kernel::local_bytes
   uint32_t epoch = 1;                    ///< grows at a warp's own synchronisations, for races
   uint64_t instructions = 0;             ///< issued in this block
@@ -322,9 +360,11 @@ class Block {
   std::array<Barrier, 16> barriers_{};
 };
 
+/// Decodes a kernel and all that it calls.
+/// @param variables addresses of the module's variables
 /// @throws PtxError
 std::unique_ptr<Kernel> decode(Module& module, const Function& function,
-                               uint64_t (*symbol_address)(Module&, const std::string&));
+                               const std::map<std::string, uint64_t>& variables);
 
 /// Executes a launch to its end on the worker threads. @throws Fault
 void execute(const Launch& launch, Counters& counters);
@@ -333,19 +373,22 @@ void execute(const Launch& launch, Counters& counters);
 
 /// How an arithmetic instruction takes its operands.
 struct Arithmetic {
-  Handler run = nullptr;
+  Handler run = nullptr;  ///< null: an instruction that the executor lacks
   Type result = Type::none;
   std::array<Type, 4> sources{};
   int source_count = 0;
-  int64_t value = 0;  ///< for Instruction::value
-  uint8_t flags = 0;
+  uint8_t flags = 0;           ///< for Instruction::flags
+  bool second_result = false;  ///< setp p|q
 };
-/// run == nullptr: no arithmetic instruction that the executor knows.
 Arithmetic arithmetic(const Statement& statement);
-/// Conversions, also of registers whose size is not the type's.
-Handler conversion(Type to, Type from, const Statement* statement);
-/// Transcendental and other ops that go through libm or the rounding mode.
-Arithmetic slow_arithmetic(const Statement& statement);
+/// A conversion between two types.
+/// @param flags 0, or modifiers as arithmetic() makes them of a statement
+Handler conversion(Type to, Type from, uint8_t flags = 0);
+
+// Instruction::flags of loads, stores and atomics
+constexpr uint8_t kWideAddress = 1;  ///< the address register has 64 bits
+constexpr uint8_t kStrong = 2;       ///< volatile, relaxed or the like: may meet atomics
+constexpr uint8_t kUniform = 4;      ///< the address is the displacement, for all lanes
 
 Handler load(Space space, int size, int count, bool sign_extend, int register_bytes);
 Handler store(Space space, int size, int count, int register_bytes);
@@ -358,7 +401,6 @@ void brx(Warp& warp, const Instruction& i, Mask lanes);
 void exit(Warp& warp, const Instruction& i, Mask lanes);
 void trap(Warp& warp, const Instruction& i, Mask lanes);
 void nothing(Warp& warp, const Instruction& i, Mask lanes);
-void yield(Warp& warp, const Instruction& i, Mask lanes);
 void fence(Warp& warp, const Instruction& i, Mask lanes);
 void barrier(Warp& warp, const Instruction& i, Mask lanes);
 void warp_barrier(Warp& warp, const Instruction& i, Mask lanes);
@@ -371,12 +413,8 @@ void vote(Warp& warp, const Instruction& i, Mask lanes);
 void match(Warp& warp, const Instruction& i, Mask lanes);
 void redux(Warp& warp, const Instruction& i, Mask lanes);
 void active_mask(Warp& warp, const Instruction& i, Mask lanes);
-void elect(Warp& warp, const Instruction& i, Mask lanes);
-void clock32(Warp& warp, const Instruction& i, Mask lanes);
-void clock64(Warp& warp, const Instruction& i, Mask lanes);
 void print(Warp& warp, const Instruction& i, Mask lanes);
 void assert_fail(Warp& warp, const Instruction& i, Mask lanes);
-void mbarrier(Warp& warp, const Instruction& i, Mask lanes);
 }  // namespace control
 
 /// Which bytes of device memory have been written, for Options::globalcheck, and the number
@@ -395,4 +433,4 @@ void next_launch();
 std::byte* lane_bytes(Warp& warp, const Instruction& i, Space space, uint64_t address,
                       uint32_t size, int lane, bool writes);
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

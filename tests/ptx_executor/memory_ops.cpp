@@ -14,16 +14,9 @@
 
 #include "tests/ptx_executor/machine.h"
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
-
-constexpr int kIllegalAddress = 700;
-constexpr int kMisalignedAddress = 716;
-
-constexpr uint8_t kWideAddress = 1;  // Instruction::flags: the address register has 64 bits
-constexpr uint8_t kUniform = 4;      // the address is the displacement, for all lanes
-constexpr uint8_t kStrong = 2;  // the access is volatile, relaxed or the like: it may meet atomics
 
 template <int kSize>
 using Word = std::conditional_t<
@@ -62,10 +55,9 @@ const char* verb(bool writes) { return writes ? "write" : "read"; }
                                                              uint32_t width, const char* space,
                                                              bool writes) {
   w.fault(i, lane, kMisalignedAddress,
-          std::string("misaligned ") + space + " " + verb(writes) + " of " + std::to_string(width) +
-              " bytes at " +
-              (DeviceMemory::is_device(address) ? DeviceMemory::instance().describe(address)
-                                                : std::to_string(address)));
+          fmt::format("misaligned {} {} of {} bytes at {}", space, verb(writes), width,
+                      DeviceMemory::is_device(address) ? DeviceMemory::instance().describe(address)
+                                                       : fmt::to_string(address)));
 }
 
 // ---------------------------------------------------------------- counting
@@ -206,12 +198,13 @@ __attribute__((noinline)) void check_race(Warp& w, const Instruction& i, int lan
     const bool with_read = writes && changes && races(read);
     if ((with_write || with_read) && width >= 4 && !is_toolkit_source(w, i)) {
       const Block::Access& other = with_write ? write : read;
-      report_finding(w, i, lane, "race",
-                     std::string(verb(writes)) + "s shared byte " + std::to_string(offset) +
-                         " that " +
-                         (other.many ? std::string("several threads")
-                                     : "thread " + std::to_string(other.thread & ~kAtomicThread)) +
-                         (with_write ? " wrote" : " read") + " with no barrier in between");
+      const uint32_t thread_of_other = other.thread & ~kAtomicThread;
+      report_finding(
+          w, i, lane, "race",
+          fmt::format("{}s shared byte {} that {} {} with no barrier in between", verb(writes),
+                      offset,
+                      other.many ? "several threads" : fmt::format("thread {}", thread_of_other),
+                      with_write ? "wrote" : "read"));
     }
     if (writes) {
       write = {block.epoch, w.epoch, thread, false};
@@ -274,9 +267,8 @@ __attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, 
     if (first != address + width && !is_toolkit_source(w, i)) {
       const Allocation* allocation = DeviceMemory::instance().find(address, width);
       report_finding(w, i, lane, "uninitialised",
-                     "reads byte " + std::to_string(first - allocation->begin) + " of " +
-                         allocation->name + " of " + std::to_string(allocation->size) +
-                         " bytes, which nobody has written");
+                     fmt::format("reads byte {} of {} of {} bytes, which nobody has written",
+                                 first - allocation->begin, allocation->name, allocation->size));
     }
   }
   if (writes) written::mark(address, width);
@@ -298,12 +290,13 @@ __attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, 
     const bool with_read = writes && changes && races(word.read);
     if ((with_write || with_read) && width >= 4 && !is_toolkit_source(w, i)) {
       const GlobalAccess& other = with_write ? word.write : word.read;
-      report_finding(w, i, lane, "race",
-                     std::string(verb(writes)) + "s global " +
-                         DeviceMemory::instance().describe(at) + ", which thread " +
-                         std::to_string(other.thread & ~kAtomicThread) + " of block " +
-                         std::to_string(other.block) + (with_write ? " wrote" : " read") +
-                         " in the same launch, and nothing orders the two");
+      report_finding(
+          w, i, lane, "race",
+          fmt::format(
+              "{}s global {}, which thread {} of block {} {} in the same launch, and nothing "
+              "orders the two",
+              verb(writes), DeviceMemory::instance().describe(at), other.thread & ~kAtomicThread,
+              other.block, with_write ? "wrote" : "read"));
     }
     (writes ? word.write : word.read) = {current_launch, number, epochs, thread};
   }
@@ -327,8 +320,8 @@ __attribute__((noinline)) void find_range(Warp& w, const Instruction& i, int lan
   const Allocation* allocation = DeviceMemory::instance().find(address, width);
   if (allocation == nullptr) {
     w.fault(i, lane, kIllegalAddress,
-            std::string("global ") + verb(writes) + " of " + std::to_string(width) + " bytes at " +
-                DeviceMemory::instance().describe(address));
+            fmt::format("global {} of {} bytes at {}", verb(writes), width,
+                        DeviceMemory::instance().describe(address)));
   }
   range = {allocation->begin, allocation->size};
 }
@@ -406,9 +399,8 @@ __attribute__((noinline, cold)) void outside_shared(Warp& w, const Instruction& 
   if (offset % width != 0 && (width & (width - 1)) == 0)
     misaligned(w, i, lane, offset, width, "shared", writes);
   w.fault(i, lane, kIllegalAddress,
-          std::string("shared ") + verb(writes) + " of " + std::to_string(width) + " bytes at " +
-              std::to_string(static_cast<int64_t>(offset)) + ", and the block has " +
-              std::to_string(w.block->shared_bytes) + " bytes of shared memory");
+          fmt::format("shared {} of {} bytes at {}, and the block has {} bytes of shared memory",
+                      verb(writes), width, static_cast<int64_t>(offset), w.block->shared_bytes));
 }
 
 __attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, int lane,
@@ -416,9 +408,8 @@ __attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, in
   if (!Options::get().initcheck || is_toolkit_source(w, i)) return;
   uint32_t first = offset;
   while (first < offset + width && w.block->written[first] == w.block->mark) ++first;
-  report_finding(
-      w, i, lane, "uninitialised",
-      "reads shared byte " + std::to_string(first) + ", which the block has not written");
+  report_finding(w, i, lane, "uninitialised",
+                 fmt::format("reads shared byte {}, which the block has not written", first));
 }
 
 void after_shared(Warp& w, const Instruction& i, Mask m, const Addresses& offsets, uint32_t width,
@@ -946,17 +937,17 @@ std::byte* lane_bytes(Warp& w, const Instruction& i, Space space, uint64_t addre
     if (address % size != 0) misaligned(w, i, lane, address, size, "local", writes);
     if (address + size > room) {
       w.fault(i, lane, kIllegalAddress,
-              std::string("local ") + verb(writes) + " of " + std::to_string(size) + " bytes at " +
-                  std::to_string(address) + ", and a thread has " + std::to_string(room));
+              fmt::format("local {} of {} bytes at {}, and a thread has {}", verb(writes), size,
+                          address, room));
     }
     return w.local + static_cast<uint64_t>(lane) * room + address;
   }
   if (space == Space::param) {
     auto& parameters = const_cast<std::vector<std::byte>&>(w.block->launch().parameters);
     if (address + size > parameters.size() || writes) {
-      w.fault(i, lane, kIllegalAddress,
-              std::string("parameter ") + verb(writes) + " at " + std::to_string(address) + " of " +
-                  std::to_string(parameters.size()) + " bytes");
+      w.fault(
+          i, lane, kIllegalAddress,
+          fmt::format("parameter {} at {} of {} bytes", verb(writes), address, parameters.size()));
     }
     return parameters.data() + address;
   }
@@ -1014,4 +1005,4 @@ Handler async_copy(int size) {
                       : Handler{nullptr};
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

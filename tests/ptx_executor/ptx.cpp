@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace ptxe {
+namespace derrd::ptx {
 
 namespace {
 
@@ -762,4 +762,4 @@ std::string Module::source_chain(int location) const {
   return text;
 }
 
-}  // namespace ptxe
+}  // namespace derrd::ptx

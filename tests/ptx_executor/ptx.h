@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ptxe {
+namespace derrd::ptx {
 
 /// The PTX cannot be read or uses what the executor does not know; the message names the line.
 class PtxError : public std::runtime_error {
@@ -152,4 +152,4 @@ class Module {
   std::unordered_map<std::string, std::unique_ptr<Body>> bodies_;
 };
 
-}  // namespace ptxe
+}  // namespace derrd::ptx
