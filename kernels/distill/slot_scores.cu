@@ -26,60 +26,32 @@
 
 #include "kernels/distill/slot_scores.h"
 
-#include <algorithm>
-#include <initializer_list>
-
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
-#include "kernels/platform/lane_floats.h"
 
 namespace derrd {
 
 namespace {
 
-/// Four adjacent floats, loaded at once.
-struct alignas(16) Quad {
-  float x, y, z, w;
-};
-constexpr int64_t kQuad = 4;
-
-/// True if the kernels may take these matrices four columns at a time, with at most `most` columns:
-/// where a tile has several lanes.
-inline bool in_quads(int64_t cols, int64_t most, std::initializer_list<const float*> matrices) {
-  return kTileLanes > 1 && cols > 0 && cols % kQuad == 0 && cols <= most &&
-         std::all_of(matrices.begin(), matrices.end(), [](const float* matrix) {
-           return reinterpret_cast<uintptr_t>(matrix) % sizeof(Quad) == 0;
-         });
-}
 constexpr int64_t kMostColumnsOfALane = 32;   // forward: a lane takes a whole row
 constexpr int64_t kMostColumnsOfATile = 128;  // backward: a tile takes at least one row
-
-__device__ __forceinline__ const Quad* quads_of(const float* row) {
-  return reinterpret_cast<const Quad*>(row);
-}
-/// sum + weight * row.
-__device__ __forceinline__ Quad plus_scaled(Quad sum, float weight, Quad row) {
-  return {sum.x + weight * row.x, sum.y + weight * row.y, sum.z + weight * row.z,
-          sum.w + weight * row.w};
-}
 
 /// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none: a lane per slot.
 __device__ __forceinline__ void score_short_rows(const WarpTile& tile, float* __restrict__ score,
                                                  const float* __restrict__ anchor,
                                                  Matrix<const float> other_embedding,
                                                  const int32_t* __restrict__ samples, int slots) {
-  const int quads = static_cast<int>(other_embedding.cols / kQuad);
+  const int quads = elements_in<Quad>(other_embedding.cols);
   for (int slot = static_cast<int>(tile.thread_rank()); slot < slots;
        slot += static_cast<int>(tile.size())) {
     const int32_t sample = samples[slot];
     float sum = 0.0f;
     if (sample >= 0) {
-      const Quad* __restrict__ row = quads_of(other_embedding.row(sample));
+      const Quad* __restrict__ row = elements_of<Quad>(other_embedding.row(sample));
       for (int q = 0; q < quads; ++q) {
-        const Quad a = quads_of(anchor)[q];
-        const Quad b = row[q];
-        sum += (a.x * b.x + a.y * b.y) + (a.z * b.z + a.w * b.w);
+        sum += dot(elements_of<Quad>(anchor)[q], row[q]);
       }
     }
     score[slot] = sum;
@@ -155,12 +127,11 @@ __global__ void item_scores_kernel(Matrix<float> score, Matrix<const float> user
   }
 }
 
-/// Sum of weighted short rows, in the lanes of a tile: each takes kQuad columns of some of the
-/// rows.
+/// Sum of weighted short rows, in the lanes of a tile: each takes four columns of some of the rows.
 class RowSum {
  public:
   __device__ RowSum(const WarpTile& tile, int64_t cols)
-      : quads_(static_cast<int>(cols / kQuad)),
+      : quads_(elements_in<Quad>(cols)),
         rows_(static_cast<int>(tile.size()) / quads_),
         row_(static_cast<int>(tile.thread_rank()) / quads_),
         quad_(static_cast<int>(tile.thread_rank()) % quads_) {}
@@ -173,7 +144,7 @@ class RowSum {
     most_ = all > most_ ? all : most_;
     for (int i = row_; i < all; i += rows_) {
       const float* row = row_of(i);
-      if (row != nullptr) sum_ = plus_scaled(sum_, weight_of(i), quads_of(row)[quad_]);
+      if (row != nullptr) sum_ += weight_of(i) * elements_of<Quad>(row)[quad_];
     }
   }
   /// Adds the lanes' sums in order; the first lanes get the result, quad by quad.
@@ -184,12 +155,14 @@ class RowSum {
       const unsigned from = (tile.thread_rank() + static_cast<unsigned>(row * quads_)) % 32;
       const Quad other = {tile.shfl(sum_.x, from), tile.shfl(sum_.y, from), tile.shfl(sum_.z, from),
                           tile.shfl(sum_.w, from)};
-      total = plus_scaled(total, 1.0f, other);
+      total += other;
     }
     return total;
   }
   /// True for the lanes that get the total.
   __device__ bool has_total() const { return row_ == 0; }
+  /// True in these lanes if nothing was added.
+  __device__ bool is_empty() const { return most_ == 0; }
 
  private:
   int quads_, rows_, row_, quad_;
@@ -200,9 +173,8 @@ class RowSum {
 /// Adds a sum to a row of a table.
 __device__ __forceinline__ void add_total(const WarpTile& tile, float* out, const RowSum& sum) {
   const Quad total = sum.total(tile);
-  if (!sum.has_total()) return;
-  Quad& to = reinterpret_cast<Quad*>(out)[tile.thread_rank()];
-  to = plus_scaled(to, 1.0f, total);
+  if (!sum.has_total() || sum.is_empty()) return;
+  elements_of<Quad>(out)[tile.thread_rank()] += total;
 }
 
 /// out += sum over the collected slots, in order, of weight_of(slot) * row_of(slot), four rows at a
@@ -338,10 +310,10 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
       shared_totals[rank * 32 + tile.thread_rank()] = sum.total(tile);
       block.sync();
       if (rank == 0 && sum.has_total()) {
-        Quad& to = reinterpret_cast<Quad*>(grad_other.row(row))[tile.thread_rank()];
+        Quad& to = elements_of<Quad>(grad_other.row(row))[tile.thread_rank()];
         Quad total = to;
         for (int64_t t = 0; t < tiles; ++t) {
-          total = plus_scaled(total, 1.0f, shared_totals[t * 32 + tile.thread_rank()]);
+          total += shared_totals[t * 32 + tile.thread_rank()];
         }
         to = total;
       }
@@ -363,8 +335,8 @@ void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const 
     require_size(kName, "position", batch.position, batch.samples.rows);
   }
   if (batch.anchors.capacity == 0) return;
-  const bool is_short =
-      in_quads(cols, kMostColumnsOfALane, {call.anchor_embedding.data, call.other_embedding.data});
+  const bool is_short = cols <= kMostColumnsOfALane &&
+                        are_quads(cols, {call.anchor_embedding.data, call.other_embedding.data});
   launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream,
          is_short ? slot_scores_forward_kernel<true> : slot_scores_forward_kernel<false>, score,
          call);
@@ -387,9 +359,9 @@ void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
   if (grad_score.size() == 0 || cols == 0) return;
   const int64_t units = grad_score.rows + others;
   const int64_t walked = batch.samples.size() + 2 * grad_score.size() * cols;
-  const bool is_short = in_quads(
-      cols, kMostColumnsOfATile,
-      {call.anchor_embedding.data, call.other_embedding.data, grad_anchor.data, grad_other.data});
+  const bool is_short = cols <= kMostColumnsOfATile &&
+                        are_quads(cols, {call.anchor_embedding.data, call.other_embedding.data,
+                                         grad_anchor.data, grad_other.data});
   launch(kName, tiles_for(units, walked / units + 1), stream,
          is_short ? slot_scores_backward_short_kernel : slot_scores_backward_kernel, grad_anchor,
          grad_other, grad_score, call, slot_code(slots));
@@ -402,7 +374,8 @@ void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const flo
   require_shape(kName, "item", item, user.rows, item.cols);
   require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, user.cols);
   if (score.size() == 0) return;
-  const bool is_short = in_quads(user.cols, kMostColumnsOfALane, {user.data, item_embedding.data});
+  const bool is_short =
+      user.cols <= kMostColumnsOfALane && are_quads(user.cols, {user.data, item_embedding.data});
   launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream,
          is_short ? item_scores_kernel<true> : item_scores_kernel<false>, score, user,
          item_embedding, item);

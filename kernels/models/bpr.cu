@@ -9,10 +9,10 @@
 //
 // Shapes: u [U, D], v [I, D]; loss, c [B]; samples [n], of which a batch is an adjacent part.
 //
-// Mapping: forward, a tile per sample; backward, a tile per distinct row, which adds the row's
-// samples in order. Lanes stride over the D columns. Users and positive items share a launch, the
-// negative items take the next one (embedding.cu's accumulate_rows), because an item may be
-// positive in one sample and negative in another.
+// Mapping: forward, the lanes of a row (row_lanes.h) per sample; backward, per distinct row, whose
+// samples they add in order. They stride over the D columns. Users and positive items share a
+// launch, the negative items take the next one (embedding.cu's accumulate_rows), because an item
+// may be positive in one sample and negative in another.
 //
 // Bytes: forward 12 D + 20 per sample; backward 16 D + 40 per sample and 8 D per distinct row. With
 // 3 flops per sample and column forward and 7 backward the limit is memory bandwidth, the cache's
@@ -25,6 +25,7 @@
 #include "kernels/models/bpr.h"
 
 #include "kernels/common/elementary.h"
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/shapes.h"
 #include "kernels/models/embedding.h"
 #include "kernels/platform/execution.h"
@@ -33,77 +34,84 @@ namespace derrd {
 
 namespace {
 
-/// u . (p - n), the same on every lane.
-__device__ __forceinline__ float score_difference(const WarpTile& tile, const float* user,
-                                                  const float* positive, const float* negative,
-                                                  int64_t cols) {
-  float sum = 0.0f;
-  for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
-    sum += user[k] * (positive[k] - negative[k]);
-  }
-  return cg::reduce(tile, sum, cg::plus<float>());
-}
-
+template <class Element>
 __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient,
                                    Matrix<const float> user_embedding,
                                    Matrix<const float> item_embedding, BprSamples samples) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const BatchCursor batch = *samples.batch;
-  for (const int64_t i : units_of(tile, loss.size)) {
-    float sample_loss = 0.0f;
-    float derivative = 0.0f;
+  const int elements = elements_in<Element>(user_embedding.cols);
+  for (const int64_t group : units_of(tile, Lanes::tiles(loss.size))) {
+    const int64_t i = group * Lanes::kRows + lanes.row;
+    float x = 0.0f;
     if (i < batch.count) {
       const int64_t sample = batch.begin + i;
-      const float x =
-          score_difference(tile, user_embedding.row(samples.users[sample]),
-                           item_embedding.row(samples.positives[sample]),
-                           item_embedding.row(samples.negatives[sample]), user_embedding.cols);
-      const float e = expf(-fabsf(x));
-      sample_loss = softplus_from(-x, e);
-      derivative = -sigmoid_from(-x, e);
+      const auto row = [](Matrix<const float> table, int32_t r) {
+        return elements_of<Element>(table.row(r));
+      };
+      const Element* __restrict__ user = row(user_embedding, samples.users[sample]);
+      const Element* __restrict__ positive = row(item_embedding, samples.positives[sample]);
+      const Element* __restrict__ negative = row(item_embedding, samples.negatives[sample]);
+      for (int k = lanes.rank; k < elements; k += Lanes::kLanes) {
+        x += dot(user[k], positive[k] - negative[k]);
+      }
     }
-    if (tile.thread_rank() == 0) {
-      loss[i] = sample_loss;
-      coefficient[i] = derivative;
+    x = lanes.sum(tile, x);
+    if (lanes.rank == 0 && i < loss.size) {
+      const float e = expf(-fabsf(x));
+      loss[i] = i < batch.count ? softplus_from(-x, e) : 0.0f;
+      coefficient[i] = i < batch.count ? -sigmoid_from(-x, e) : 0.0f;
     }
   }
 }
 
 /// Adds to the gradient of distinct row i the terms of its samples, in order: term_of(s) gives
-/// sample s's as a function of the column.
-template <class TermOf>
-__device__ __forceinline__ void add_samples(const WarpTile& tile, Matrix<float> grad_table,
-                                            const RowSegments& rows, int64_t i, TermOf&& term_of) {
+/// sample s's as a function of the element.
+template <class Element, class TermOf>
+__device__ __forceinline__ void add_samples(const RowLanes<Element>& lanes,
+                                            Matrix<float> grad_table, const RowSegments& rows,
+                                            int64_t i, TermOf&& term_of) {
   const int64_t segment = rows.batch->begin + i;
   const int32_t* __restrict__ occurrences = rows.occurrences.data;
-  float* __restrict__ grad = grad_table.row(rows.rows[segment]);
-  const int64_t end = rows.offsets[segment + 1];
-  for (int64_t o = rows.offsets[segment]; o < end; ++o) {
+  Element* __restrict__ grad = elements_of<Element>(grad_table.row(rows.rows[segment]));
+  const int elements = elements_in<Element>(grad_table.cols);
+  const int end = rows.offsets[segment + 1];
+  for (int o = rows.offsets[segment]; o < end; ++o) {
     const auto term = term_of(occurrences[o]);
-    for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) grad[k] += term(k);
+    for (int k = lanes.rank; k < elements; k += lanes.kLanes) grad[k] += term(k);
   }
 }
 
-/// A tile per distinct user, then a tile per distinct positive item.
+/// The lanes of a row for each distinct user, then for each distinct positive item.
+template <class Element>
 __global__ void bpr_backward_kernel(Matrix<float> grad_user, Matrix<float> grad_item,
                                     Vector<const float> coefficient, BprCall call) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const BprSamples& samples = call.samples;
   const int64_t first = samples.batch->begin;
   const int64_t users = call.users.batch->count;
-  for (const int64_t unit : units_of(tile, users + call.positives.batch->count)) {
+  const int64_t rows = users + call.positives.batch->count;
+  const auto row = [](Matrix<const float> table, int32_t r) {
+    return elements_of<Element>(table.row(r));
+  };
+  for (const int64_t group : units_of(tile, Lanes::tiles(rows))) {
+    const int64_t unit = group * Lanes::kRows + lanes.row;
     if (unit < users) {
-      add_samples(tile, grad_user, call.users, unit, [&](int64_t sample) {
+      add_samples(lanes, grad_user, call.users, unit, [&](int64_t sample) {
         const float c = coefficient[sample - first];
-        const float* __restrict__ positive = call.item_embedding.row(samples.positives[sample]);
-        const float* __restrict__ negative = call.item_embedding.row(samples.negatives[sample]);
-        return [=](int64_t k) { return c * (positive[k] - negative[k]); };
+        const Element* __restrict__ positive = row(call.item_embedding, samples.positives[sample]);
+        const Element* __restrict__ negative = row(call.item_embedding, samples.negatives[sample]);
+        return [=](int k) { return c * (positive[k] - negative[k]); };
       });
-    } else {
-      add_samples(tile, grad_item, call.positives, unit - users, [&](int64_t sample) {
+    } else if (unit < rows) {
+      add_samples(lanes, grad_item, call.positives, unit - users, [&](int64_t sample) {
         const float c = coefficient[sample - first];
-        const float* __restrict__ user = call.user_embedding.row(samples.users[sample]);
-        return [=](int64_t k) { return c * user[k]; };
+        const Element* __restrict__ user = row(call.user_embedding, samples.users[sample]);
+        return [=](int k) { return c * user[k]; };
       });
     }
   }
@@ -127,8 +135,11 @@ void bpr_forward(Vector<float> loss, Vector<float> coefficient, const BprCall& c
   require_size(kName, "loss", loss, capacity);
   require_size(kName, "coefficient", coefficient, capacity);
   if (capacity == 0) return;
-  launch(kName, tiles_for(capacity, call.user_embedding.cols), stream, bpr_forward_kernel, loss,
-         coefficient, call.user_embedding, call.item_embedding, call.samples);
+  const int64_t cols = call.user_embedding.cols;
+  const bool quads = are_quads(cols, {call.user_embedding.data, call.item_embedding.data});
+  launch(kName, tiles_for(row_tiles(capacity, quads), cols), stream,
+         quads ? bpr_forward_kernel<Quad> : bpr_forward_kernel<float>, loss, coefficient,
+         call.user_embedding, call.item_embedding, call.samples);
 }
 
 void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const float> coefficient,
@@ -145,8 +156,11 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
     require_size(kName, "occurrences", rows.occurrences, samples.users.size);
   }
   if (samples.capacity == 0 || grad_user.cols == 0) return;
-  launch(kName, tiles_for(2 * samples.capacity, grad_user.cols), stream, bpr_backward_kernel,
-         grad_user, grad_item, coefficient, call);
+  const bool quads =
+      are_quads(grad_user.cols, {users.data, items.data, grad_user.data, grad_item.data});
+  launch(kName, tiles_for(row_tiles(2 * samples.capacity, quads), grad_user.cols), stream,
+         quads ? bpr_backward_kernel<Quad> : bpr_backward_kernel<float>, grad_user, grad_item,
+         coefficient, call);
   accumulate_rows(grad_item, {users, samples.users, coefficient, samples.batch, -1.0f},
                   call.negatives, stream);
 }

@@ -6,9 +6,9 @@
 //
 // Shapes: table and grad [rows, D], out [capacity, D], c [B]; row_i are the batch's distinct rows.
 //
-// Mapping: a tile owns a distinct row, its lanes stride over the D columns. Because nobody else
-// writes that row, no atomics are needed, and because the samples come in ascending order the sum
-// is the same on every run.
+// Mapping: a tile owns a distinct row, its lanes stride over the D columns; of accumulate, the
+// lanes of a row (row_lanes.h). Because nobody else writes that row, no atomics are needed, and
+// because the samples come in ascending order the sum is the same on every run.
 //
 // Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row (a row's
 // sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
@@ -19,6 +19,7 @@
 
 #include "kernels/models/embedding.h"
 
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -52,21 +53,26 @@ __global__ void add_rows_kernel(Matrix<float> grad_table, Matrix<const float> gr
   }
 }
 
+template <class Element>
 __global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms terms,
                                        RowSegments rows) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const BatchCursor batch = *rows.batch;
   const int64_t first_sample = terms.batch->begin;
-  for (const int64_t i : units_of(tile, batch.count)) {
-    float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
-    const int64_t end = rows.offsets[batch.begin + i + 1];
-    for (int64_t o = rows.offsets[batch.begin + i]; o < end; ++o) {
+  const int elements = elements_in<Element>(grad_table.cols);
+  for (const int64_t group : units_of(tile, Lanes::tiles(batch.count))) {
+    const int64_t i = group * Lanes::kRows + lanes.row;
+    if (i >= batch.count) continue;
+    Element* __restrict__ grad = elements_of<Element>(grad_table.row(rows.rows[batch.begin + i]));
+    const int end = rows.offsets[batch.begin + i + 1];
+    for (int o = rows.offsets[batch.begin + i]; o < end; ++o) {
       const int64_t sample = rows.occurrences[o];
       const float c = terms.scale * terms.coefficient[sample - first_sample];
-      const float* __restrict__ from = terms.source.row(terms.source_rows[sample]);
-      for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) {
-        grad[k] += c * from[k];
-      }
+      const Element* __restrict__ from =
+          elements_of<Element>(terms.source.row(terms.source_rows[sample]));
+      for (int k = lanes.rank; k < elements; k += Lanes::kLanes) grad[k] += c * from[k];
     }
   }
 }
@@ -96,8 +102,10 @@ void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegm
   require_shape("accumulate_rows", "source", terms.source, terms.source.rows, grad_table.cols);
   require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
-  launch("accumulate_rows", tiles_for(terms.coefficient.size, grad_table.cols), stream,
-         accumulate_rows_kernel, grad_table, terms, rows);
+  const bool quads = are_quads(grad_table.cols, {grad_table.data, terms.source.data});
+  launch("accumulate_rows", tiles_for(row_tiles(rows.capacity, quads), grad_table.cols), stream,
+         quads ? accumulate_rows_kernel<Quad> : accumulate_rows_kernel<float>, grad_table, terms,
+         rows);
 }
 
 }  // namespace derrd
