@@ -91,11 +91,21 @@ def occupancy(row, registers):
     return min(limits) * warps / WARPS
 
 
-def replay_time(rows):
+def even_time(gpu, row):
+    """Microseconds of a launch whose warps shared its instructions equally."""
+    if "warp_instructions" not in row:
+        return row["us"]
+    x, y, z = row["grid"]
+    warps = x * y * z * -(-row["block"][0] * row["block"][1] * row["block"][2] // 32)
+    average = row["warp_instructions"] / warps * LATENCY / (gpu.clock * 1e3)
+    return max(average, *(us for name, us in row["terms"].items() if name != "one warp"))
+
+
+def replay_time(rows, time="us"):
     """Microseconds of a graph: its longest chain, or what its nodes together ask of the GPU."""
     ends = {}
     for row in rows:
-        ends[row["node"]] = row["us"] + max((ends[n] for n in row["after"] if n in ends), default=0)
+        ends[row["node"]] = row[time] + max((ends[n] for n in row["after"] if n in ends), default=0)
     return max(max(ends.values(), default=0), sum(row["busy"] for row in rows))
 
 
@@ -134,6 +144,7 @@ def read_profile(path, gpu, registers):
         row["terms"] = terms(gpu, row)
         row["bound"] = max(row["terms"], key=row["terms"].get)
         row["us"] = row["terms"][row["bound"]]
+        row["even"] = even_time(gpu, row)
         row["busy"] = max(v for k, v in row["terms"].items() if k not in ("launch", "one warp"))
     return rows
 
@@ -283,6 +294,8 @@ def report_epochs(title, epochs, measured):
     flat = [row for replay in epochs.replays for row in replay]
     runs = len(epochs.replays)
     step = sum(replay_time(r) for r in epochs.replays) / runs
+    even = sum(replay_time(r, "even") for r in epochs.replays) / runs * epochs.steps * 1e-3
+    even += sum(row["even"] for row in epochs.plan) * 1e-3
     plan = sum(row["us"] for row in epochs.plan) * 1e-3
     evaluation = sum(row["us"] for row in epochs.evaluation) * 1e-3
     training = step * epochs.steps * 1e-3
@@ -290,7 +303,7 @@ def report_epochs(title, epochs, measured):
     products = sum("product" in row for row in epochs.replays[0])
     fills = sum("set" in row for row in epochs.replays[0])
     summary = [title, str(launches), str(products), str(fills), number(step), str(epochs.steps)]
-    summary += [number(x) for x in (plan, training, plan + training, evaluation)]
+    summary += [number(x) for x in (plan, training, plan + training, even, evaluation)]
     text = f"## {title}\n\n"
     parts = {"A step": (flat, runs), "The plan": (epochs.plan, 1)}
     parts["The evaluation"] = (epochs.evaluation, 1)
@@ -309,6 +322,7 @@ SUMMARY = [
     "plan ms",
     "steps ms",
     "epoch ms",
+    "with even warps",
     "evaluation ms",
 ]
 
@@ -385,20 +399,15 @@ def registers_of(program):
 
 # Benchmarks at a million rows of the smallest dimension, 20 million pairs or elements, or 100,000
 # users with 80 slots: what is limited by memory, and takes minutes on the executor.
-LARGE = (
-    "/large/("
-    + "|".join(
-        [
-            "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64",
-            "N:1000000/(W:128|T:64|E:30|k:128/n:30)",
-            "N:20000000",
-            "n:(1000000|20000000)/",
-            "B:100000/(n:50|K:10)",
-            "U:100000/I:1000000/B:100000/K:40/D:64",
-        ]
-    )
-    + ")"
-)
+LARGE_SHAPES = [
+    "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64",
+    "N:1000000/(W:128|T:64|E:30|k:128/n:30)",
+    "N:20000000",
+    "n:1000000/",
+    "B:100000/(n:50|K:10)",
+    "U:100000/I:1000000/B:100000/K:40/D:64",
+]
+LARGE = f"/large/({'|'.join(LARGE_SHAPES)})"
 
 
 def profile_case(name, gpu, derrd, data, folder):

@@ -52,6 +52,11 @@ class Model(unittest.TestCase):
         counts = {"shared_requests": 5_000_000, "shared_conflicts": 3_000_000}
         self.assertEqual(self.bound(**counts, load_sectors=8_000_000), ("L1", 100.0))
 
+    def test_even_warps_share_the_instructions(self):
+        row = launch(warp_instructions=16_000, longest_warp=5000)  # 2 blocks of 8 warps
+        row |= {"terms": profile.terms(GPU, row), "us": 40.0}
+        self.assertAlmostEqual(profile.even_time(GPU, row), 8.0)  # 1000 instructions a warp
+
     def test_products_take_flops_or_bytes(self):
         terms = profile.terms(GPU, {"product": [1000, 2000, 500], "accumulates": 0})
         self.assertAlmostEqual(terms["flops"], 200.0)  # 2e9 flops at 10 TFLOP/s
@@ -133,7 +138,7 @@ class Reading(unittest.TestCase):
         row, text = profile.report_epochs("title", self.epochs(2), {"one": 7.0})
         # 2 launches of 2 us, 5 steps, a plan of a launch and a fill, an evaluation of 2 launches
         self.assertEqual(row[:6], ["title", "2", "0", "0", "4", "5"])
-        self.assertEqual(row[6:], ["0.004", "0.02", "0.024", "0.004"])
+        self.assertEqual(row[6:], ["0.004", "0.02", "0.024", "0.024", "0.004"])
         self.assertRegex(text, r"\| `one` \| 1 \|.*\| 7 \|\n")
 
     def test_a_benchmark_s_last_call(self):
@@ -145,6 +150,37 @@ class Reading(unittest.TestCase):
     def test_registers_belong_to_the_mangled_name(self):
         (row,) = self.profile_of(launch())
         self.assertEqual((row["name"], row["registers"]), ("add", 40))
+
+
+@unittest.skipUnless(
+    os.environ.get("DERRD_PTX_BUILD"), "this build does not run on the PTX executor"
+)
+class Executor(unittest.TestCase):
+    def test_counts(self):
+        program = Path(os.environ["DERRD_PTX_BUILD"]) / "tests" / "ptx_executor" / "ptx_counts"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "p.jsonl"
+            options = {"PTX_EXECUTOR_PROFILE": str(path), "PTX_EXECUTOR_REPLAYS": "2"}
+            subprocess.run([program], check=True, capture_output=True, env=os.environ | options)
+            rows = profile.read_profile(path, GPU, {})
+        by_name = {row["name"]: row for row in rows if "name" in row and "replay" not in row}
+
+        def counts(name, *keys):
+            return [by_name[name][key] for key in keys]
+
+        # Of four blocks the first one's loads miss L1; what the host filled is not yet in L2.
+        sectors = ["load_sectors", "loaded_footprint", "store_sectors", "stored_footprint"]
+        self.assertEqual(counts("load_same", "loads", "stores", *sectors), [4, 4, 16, 4, 16, 16])
+        self.assertEqual(counts("load_same", "l2_sectors", "memory_sectors"), [4 + 16, 4])
+        self.assertEqual(counts("conflict", "shared_requests", "shared_conflicts"), [2, 15])
+        longest, all_warps = counts("uneven", "longest_warp", "warp_instructions")
+        self.assertGreater(longest, 300)
+        self.assertLess(all_warps, longest + 60)
+        # A chain with a branch, executed twice and skipped once.
+        nodes = [(r["replay"], r["node"], r["after"]) for r in rows if "replay" in r]
+        shape = [(0, []), (1, [0]), (2, [0]), (3, [1, 2])]
+        self.assertEqual(nodes, [(replay, *node) for replay in (1, 2) for node in shape])
+        self.assertEqual(sum("skipped" in row for row in rows), 1)
 
 
 @unittest.skipUnless(
