@@ -63,14 +63,14 @@ struct CUstream_st {
   bool blocking = true;  ///< waits for the legacy stream, and that one for it
   std::deque<derrd::ptx::Operation> pending;
   std::shared_ptr<derrd::ptx::Capture> capture;
-  std::vector<size_t> last_nodes;  ///< of a capture: what the next one waits for
+  std::vector<size_t> last_nodes;  ///< nodes of its capture that the next node waits for
 };
 
 struct CUevent_st {
   unsigned flags = 0;
   std::shared_ptr<derrd::ptx::Marker> marker;    ///< null: never recorded
   std::shared_ptr<derrd::ptx::Capture> capture;  ///< recorded in one
-  std::vector<size_t> last_nodes;                ///< of the stream at that point
+  std::vector<size_t> last_nodes;                ///< the stream's at that point
 };
 
 struct CUgraph_st {
@@ -142,7 +142,7 @@ class Context {
   void report_leaks();
   void load(Binary& binary);
   void make_variables(Binary& binary);
-  /// What is wrong with a launch, and why; cudaSuccess if nothing.
+  /// An error and its reason if a launch is to be refused, else cudaSuccess.
   std::pair<cudaError_t, std::string> refusal(const Entry& entry, const Kernel& kernel,
                                               const Launch& launch);
   void run(const Launch& launch);
@@ -163,7 +163,7 @@ class Context {
 inline uint64_t address_of(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 /// Copies bytes; device sides are device addresses. @throws Fault
 void copy_bytes(void* to, const void* from, size_t bytes);
-/// Whether [pointer, pointer + bytes) lies in one live allocation of the device.
+/// True if [pointer, pointer + bytes) lies in one live allocation of the device.
 bool on_device(const void* pointer, size_t bytes);
 /// Keeps the error for cudaGetLastError.
 cudaError_t note(cudaError_t error);

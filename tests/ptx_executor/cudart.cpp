@@ -98,7 +98,7 @@ bool is_pinned(const void* pointer) {
   return static_cast<const char*>(pointer) < static_cast<const char*>(begin) + size;
 }
 
-/// What a copy moves where; nullopt if the pointers are not what the kind says.
+/// The actual kind of a copy; nullopt if the pointers are not what `kind` says.
 std::optional<cudaMemcpyKind> copy_kind(const void* to, const void* from, size_t bytes,
                                         cudaMemcpyKind kind) {
   const bool to_device = DeviceMemory::is_device(to);

@@ -326,7 +326,7 @@ class Decoder {
     return d;
   }
 
-  /// Where a result of one type goes; finish() converts it to the register's type.
+  /// The position of a result; finish() converts it to the register's type.
   struct Destination {
     uint32_t at = 0;
     uint32_t final_at = 0;

@@ -1,5 +1,6 @@
 #include "tests/ptx_executor/device.h"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -50,7 +51,7 @@ uint64_t DeviceMemory::allocate(uint64_t bytes, const std::string& name) {
   live_bytes_ += bytes;
   allocations_.emplace(begin,
                        Allocation{begin, bytes, true, !name.empty(),
-                                  name.empty() ? "allocation #" + std::to_string(++count_) : name});
+                                  name.empty() ? fmt::format("allocation #{}", ++count_) : name});
   std::memset(this->bytes(begin), 0xFF, std::min(bytes, kFilled));
   return begin;
 }
@@ -77,22 +78,18 @@ const Allocation* DeviceMemory::find(uint64_t address, uint64_t bytes) const {
 }
 
 std::string DeviceMemory::describe(uint64_t address) const {
-  char text[200];
-  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(address));
-  std::string said = text;
-  if (!is_device(address)) return said + ", not an address of the device";
+  if (!is_device(address)) return fmt::format("{:#x}, not an address of the device", address);
   const std::shared_lock lock(mutex_);
   auto found = allocations_.upper_bound(address);
-  if (found == allocations_.begin()) return said + ", in no allocation";
+  if (found == allocations_.begin()) return fmt::format("{:#x}, in no allocation", address);
   const Allocation& before = (--found)->second;
   const uint64_t offset = address - before.begin;
-  const std::string name = before.name + " of " + std::to_string(before.size) + " bytes";
-  if (offset >= before.size) {
-    return said + ", " + std::to_string(offset - before.size) + " bytes behind the end of " + name +
-           (before.live ? "" : " (freed)");
-  }
-  return said + ", byte " + std::to_string(offset) + " of " + name +
-         (before.live ? "" : ", which is freed");
+  if (offset >= before.size)
+    return fmt::format("{:#x}, {} bytes behind the end of {} of {} bytes{}", address,
+                       offset - before.size, before.name, before.size,
+                       before.live ? "" : " (freed)");
+  return fmt::format("{:#x}, byte {} of {} of {} bytes{}", address, offset, before.name,
+                     before.size, before.live ? "" : ", which is freed");
 }
 
 }  // namespace derrd::ptx

@@ -31,9 +31,9 @@ constexpr int kProcessors = 132;
 constexpr int kThreadsPerBlock = 1024;
 constexpr int kThreadsPerProcessor = 2048;
 constexpr int kBlocksPerProcessor = 32;
-constexpr int kRegisters = 65536;  ///< of a multiprocessor, and at most of a block
+constexpr int kRegisters = 65536;  ///< in a multiprocessor, and at most in a block
 constexpr int kSharedPerBlock = 48 * 1024;
-constexpr int kSharedOptIn = 227 * 1024;  ///< of a block, after cudaFuncSetAttribute
+constexpr int kSharedOptIn = 227 * 1024;  ///< per block, after cudaFuncSetAttribute
 constexpr int kSharedPerProcessor = 228 * 1024;
 constexpr int kSharedReserved = 1024;  ///< in each block, by the system
 constexpr int kCache = 60 << 20;
@@ -45,7 +45,7 @@ struct Allocation {
   uint64_t size = 0;
   bool live = true;
   bool code_owned = false;  ///< a variable of a module, no leak
-  std::string name;         ///< of a variable; else the number of the allocation
+  std::string name;         ///< a variable's name, or the number of the allocation
 };
 
 class DeviceMemory {
@@ -61,7 +61,7 @@ class DeviceMemory {
   /// "4 bytes behind the end of allocation #7 (1024 bytes)", for messages.
   std::string describe(uint64_t address) const;
   uint64_t live_bytes() const { return live_bytes_; }
-  /// What the device says it has: an H200's, or PTX_EXECUTOR_MEMORY bytes.
+  /// Bytes of the device's memory: an H200's, or PTX_EXECUTOR_MEMORY.
   uint64_t capacity() const { return capacity_; }
   const std::map<uint64_t, Allocation>& allocations() const { return allocations_; }
 
@@ -69,7 +69,7 @@ class DeviceMemory {
   static bool is_device(const void* pointer) {
     return is_device(reinterpret_cast<uint64_t>(pointer));
   }
-  /// Where the executor finds the bytes of a device address.
+  /// Bytes behind a device address.
   static std::byte* bytes(uint64_t address) {
     return reinterpret_cast<std::byte*>(address + kBacking);
   }

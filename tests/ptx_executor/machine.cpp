@@ -20,8 +20,7 @@ namespace derrd::ptx {
 namespace {
 
 constexpr int kNever = 0x7FFF'FFFF;
-constexpr int64_t kFuel =
-    4096;  // instructions of a warp before another one of its block has its turn
+constexpr int64_t kFuel = 4096;  // instructions of a warp before the next one has its turn
 
 std::string lanes_text(Mask m) {
   std::string text;
@@ -29,8 +28,8 @@ std::string lanes_text(Mask m) {
     if (((m >> l) & 1) == 0) continue;
     int last = l;
     while (last + 1 < kLanes && ((m >> (last + 1)) & 1) != 0) ++last;
-    text += (text.empty() ? "" : ",") + std::to_string(l) +
-            (last > l ? "-" + std::to_string(last) : "");
+    text += fmt::format("{}{}", text.empty() ? "" : ",", l);
+    if (last > l) text += fmt::format("-{}", last);
     l = last;
   }
   return text.empty() ? "none" : text;
@@ -55,7 +54,6 @@ const Options* Options::read() {
       made.profile_path = path;
     }
     made.strict = number("PTX_EXECUTOR_STRICT", 0) != 0;
-    made.initcheck = number("PTX_EXECUTOR_INITCHECK", 1) != 0;
     made.racecheck = number("PTX_EXECUTOR_RACECHECK", 0) != 0;
     made.globalcheck = number("PTX_EXECUTOR_GLOBALCHECK", 0) != 0;
     made.seed = static_cast<uint64_t>(number("PTX_EXECUTOR_SEED", 0));

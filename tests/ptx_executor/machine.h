@@ -69,7 +69,7 @@ struct alignas(64) Instruction {
 };
 static_assert(sizeof(Instruction) == 64);
 
-/// What a kernel did wrong, as the runtime's error code and a sentence.
+/// Error of a kernel: the runtime's code and a sentence.
 class Fault : public std::runtime_error {
  public:
   Fault(int code, const std::string& what) : std::runtime_error(what), code_(code) {}
@@ -81,7 +81,7 @@ class Fault : public std::runtime_error {
 
 /// Registers that a kernel finds set.
 enum class Special : uint8_t {
-  // that differ between the lanes of a warp
+  // which differ between the lanes of a warp
   tid_x,
   tid_y,
   tid_z,
@@ -91,7 +91,7 @@ enum class Special : uint8_t {
   lanemask_lt,
   lanemask_ge,
   lanemask_gt,
-  // that a launch sets once
+  // which a launch sets once
   ntid_x,
   ntid_y,
   ntid_z,
@@ -102,17 +102,17 @@ enum class Special : uint8_t {
   nsmid,
   dynamic_smem_size,
   total_smem_size,
-  // that differ between blocks
+  // which differ between blocks
   ctaid_x,
   ctaid_y,
   ctaid_z,
   smid,
 };
 
-/// Where an instruction came from.
+/// Origin of an instruction in the texts.
 struct Origin {
-  int line = 0;       ///< of the PTX
-  int location = -1;  ///< of the source
+  int line = 0;       ///< PTX line
+  int location = -1;  ///< index into the module's source locations, or -1
 };
 
 struct Kernel {
@@ -136,7 +136,7 @@ struct Dim {
   uint64_t count() const { return uint64_t{x} * y * z; }
 };
 
-/// What a launch did.
+/// Counts of one launch.
 struct Counters {
   uint64_t warp_instructions = 0;
   uint64_t lane_instructions = 0;
@@ -193,8 +193,7 @@ struct Options {
   int threads = 0;
   bool profile = false;
   std::string profile_path;
-  bool strict = false;  ///< findings that hardware tolerates fail the launch too
-  bool initcheck = true;
+  bool strict = false;       ///< findings that hardware tolerates fail the launch too
   bool racecheck = true;     ///< of shared memory
   bool globalcheck = false;  ///< races and unwritten reads of global memory
   uint64_t seed = 0;         ///< order in which warps run
@@ -222,7 +221,7 @@ void report_finding(const Warp& warp, const Instruction& instruction, int lane, 
 /// know what they do.
 bool is_toolkit_source(const Warp& warp, const Instruction& instruction);
 
-/// Lanes at one place.
+/// Lanes of a warp that are at the same instruction.
 struct Group {
   enum class State : uint8_t { ready, at_sync, at_barrier };
   int pc = 0;
@@ -238,7 +237,7 @@ struct CachedRange {
   uint64_t size = 0;
 };
 
-/// What a worker thread owns.
+/// Memory and counters that a worker thread owns.
 struct Worker {
   std::vector<CachedRange> ranges;  ///< per instruction: the allocation that it met last
   std::vector<std::byte> registers;
@@ -371,7 +370,7 @@ void execute(const Launch& launch, Counters& counters);
 
 // ---------------------------------------------------------------- tables of handlers
 
-/// How an arithmetic instruction takes its operands.
+/// An arithmetic instruction's handler and the types of its operands.
 struct Arithmetic {
   Handler run = nullptr;  ///< null: an instruction that the executor lacks
   Type result = Type::none;
@@ -417,7 +416,7 @@ void print(Warp& warp, const Instruction& i, Mask lanes);
 void assert_fail(Warp& warp, const Instruction& i, Mask lanes);
 }  // namespace control
 
-/// Which bytes of device memory have been written, for Options::globalcheck, and the number
+/// The bytes of device memory that have been written, for Options::globalcheck, and the number
 /// of the launch, for Options::profile too.
 namespace written {
 void mark(uint64_t address, uint64_t bytes);

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
+#include <concepts>
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
@@ -60,11 +60,67 @@ const char* verb(bool writes) { return writes ? "write" : "read"; }
                                                        : fmt::to_string(address)));
 }
 
+// ---------------------------------------------------------------- addresses of a request
+
+/// The addresses of a request's lanes. Where they follow one another, or are all alike, two of them
+/// stand for all.
+struct Addresses {
+  uint64_t of[kLanes];
+  bool adjacent = false;  ///< each lane's bytes follow those of the lane before
+  bool same = false;
+
+  Addresses(const Warp& w, const Instruction& i, uint32_t width) {
+    const auto displacement = static_cast<uint64_t>(i.value);
+    if ((i.flags & kWideAddress) != 0) {
+      const auto* a = w.cells<uint64_t>(i.a);
+      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
+    } else {
+      const auto* a = w.cells<uint32_t>(i.a);
+      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + static_cast<uint32_t>(displacement);
+    }
+    find_pattern(width);
+  }
+  Addresses(const uint64_t* a, uint64_t displacement, uint32_t width) {
+    for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
+    find_pattern(width);
+  }
+
+  /// The lanes whose access does not lie in [begin, begin + size) or is not aligned.
+  template <int kWidth>
+  Mask outside(Mask m, uint64_t begin, uint64_t size) const {
+    if (size < kWidth) return m;
+    const auto fails = [&](int l) {
+      return (of[l] - begin > size - kWidth) | ((of[l] & (kWidth - 1)) != 0);
+    };
+    if (adjacent || same) {
+      const int first = std::countr_zero(m);
+      const int last = kLanes - 1 - std::countl_zero(m);
+      if (!fails(first) && !fails(last)) [[likely]]
+        return 0;
+    }
+    Mask bad = 0;
+    for (int l = 0; l < kLanes; ++l) bad |= fails(l) ? Mask{1} << l : 0;
+    return bad & m;
+  }
+
+ private:
+  void find_pattern(uint32_t width) {
+    uint64_t from_adjacent = 0;
+    uint64_t from_same = 0;
+    for (uint32_t l = 0; l < kLanes; ++l) {
+      from_adjacent |= of[l] ^ (of[0] + uint64_t{l} * width);
+      from_same |= of[l] ^ of[0];
+    }
+    adjacent = from_adjacent == 0;
+    same = from_same == 0;
+  }
+};
+
 // ---------------------------------------------------------------- counting
 
 uint32_t current_launch = 0;
 
-/// Whether no lane of the launch has loaded from (stored to) the sector before.
+/// True if no lane of the launch has loaded from (stored to) the sector before.
 bool is_first_access(uint64_t sector, bool writes) {
   constexpr uint64_t kStamps = 0x2400'0000'0000;  // the last launch, per sector and kind of access
   static auto* const stamps = [] {
@@ -123,14 +179,13 @@ void count_sector(Counters& c, uint64_t sector, bool writes) {
   c.memory_sectors += (access.hits || writes ? 0 : 1) + (access.writes_back ? 1 : 0);
 }
 
-void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displacement, uint32_t width,
-                  bool writes) {
+void count_global(Warp& w, Mask m, const Addresses& a, uint32_t width, bool writes) {
   Counters& c = w.block->worker().counters;
   uint64_t sectors[kLanes];
   int n = 0;
   bool ascends = true;
   for (Mask rest = m; rest != 0; rest &= rest - 1) {
-    const uint64_t sector = (addresses[std::countr_zero(rest)] + displacement) >> 5;
+    const uint64_t sector = a.of[std::countr_zero(rest)] >> 5;
     if (n > 0 && sector == sectors[n - 1]) continue;
     ascends &= n == 0 || sector > sectors[n - 1];
     sectors[n++] = sector;
@@ -154,7 +209,7 @@ void count_global(Warp& w, Mask m, const uint64_t* addresses, int64_t displaceme
 }
 
 /// 32 banks of 4 bytes; wider accesses are served by half or a quarter of the warp at a time.
-void count_shared(Warp& w, Mask m, const uint32_t* offsets, uint32_t width) {
+void count_shared(Warp& w, Mask m, const Addresses& offsets, uint32_t width) {
   Counters& c = w.block->worker().counters;
   ++c.shared_requests;
   const int lanes = width <= 4 ? 32 : width <= 8 ? 16 : 8;
@@ -163,7 +218,8 @@ void count_shared(Warp& w, Mask m, const uint32_t* offsets, uint32_t width) {
     int n = 0;
     for (int l = first; l < first + lanes; ++l) {
       if (((m >> l) & 1) == 0) continue;
-      for (uint32_t k = 0; k < std::max(width, 4u); k += 4) words[n++] = (offsets[l] + k) / 4;
+      for (uint32_t k = 0; k < std::max(width, 4u); k += 4)
+        words[n++] = static_cast<uint32_t>(offsets.of[l] + k) / 4;
     }
     if (n == 0) continue;
     std::sort(words, words + n);
@@ -302,17 +358,6 @@ __attribute__((noinline)) void check_global_lane(Warp& w, const Instruction& i, 
   }
 }
 
-/// `strong`: atomics, and volatile or relaxed accesses, which may meet each other.
-template <int kWidth>
-void check_global_lanes(Warp& w, const Instruction& i, Mask m, const uint64_t* addresses,
-                        int64_t displacement, bool writes, bool strong, Mask changes) {
-  for (; m != 0; m &= m - 1) {
-    const int l = std::countr_zero(m);
-    check_global_lane(w, i, l, addresses[l] + static_cast<uint64_t>(displacement), kWidth, writes,
-                      strong, ((changes >> l) & 1) != 0);
-  }
-}
-
 // ---------------------------------------------------------------- addresses
 
 __attribute__((noinline)) void find_range(Warp& w, const Instruction& i, int lane, uint64_t address,
@@ -326,60 +371,6 @@ __attribute__((noinline)) void find_range(Warp& w, const Instruction& i, int lan
   range = {allocation->begin, allocation->size};
 }
 
-/// The addresses of a request's lanes. Where they follow one another, or are all alike, two of them
-/// stand for all.
-struct Addresses {
-  uint64_t of[kLanes];
-  bool adjacent = false;  ///< each lane's bytes follow those of the lane before
-  bool same = false;
-
-  Addresses(const Warp& w, const Instruction& i, uint32_t width) {
-    const auto displacement = static_cast<uint64_t>(i.value);
-    if ((i.flags & kWideAddress) != 0) {
-      const auto* a = w.cells<uint64_t>(i.a);
-      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
-    } else {
-      const auto* a = w.cells<uint32_t>(i.a);
-      for (int l = 0; l < kLanes; ++l) of[l] = a[l] + static_cast<uint32_t>(displacement);
-    }
-    find_pattern(width);
-  }
-  Addresses(const uint64_t* a, uint64_t displacement, uint32_t width) {
-    for (int l = 0; l < kLanes; ++l) of[l] = a[l] + displacement;
-    find_pattern(width);
-  }
-
-  /// The lanes whose access does not lie in [begin, begin + size) or is not aligned.
-  template <int kWidth>
-  Mask outside(Mask m, uint64_t begin, uint64_t size) const {
-    if (size < kWidth) return m;
-    const auto fails = [&](int l) {
-      return (of[l] - begin > size - kWidth) | ((of[l] & (kWidth - 1)) != 0);
-    };
-    if (adjacent || same) {
-      const int first = std::countr_zero(m);
-      const int last = kLanes - 1 - std::countl_zero(m);
-      if (!fails(first) && !fails(last)) [[likely]]
-        return 0;
-    }
-    Mask bad = 0;
-    for (int l = 0; l < kLanes; ++l) bad |= fails(l) ? Mask{1} << l : 0;
-    return bad & m;
-  }
-
- private:
-  void find_pattern(uint32_t width) {
-    uint64_t from_adjacent = 0;
-    uint64_t from_same = 0;
-    for (uint32_t l = 0; l < kLanes; ++l) {
-      from_adjacent |= of[l] ^ (of[0] + uint64_t{l} * width);
-      from_same |= of[l] ^ of[0];
-    }
-    adjacent = from_adjacent == 0;
-    same = from_same == 0;
-  }
-};
-
 /// Checks the global accesses of the lanes.
 template <int kWidth>
 inline void check_global(Warp& w, const Instruction& i, Mask m, const Addresses& a, bool writes) {
@@ -391,7 +382,7 @@ inline void check_global(Warp& w, const Instruction& i, Mask m, const Addresses&
       if (range.size < kWidth || a.of[l] - range.begin > range.size - kWidth)
         find_range(w, i, l, a.of[l], kWidth, writes, range);
     }
-  if (Options::get().profile) count_global(w, m, a.of, 0, kWidth, writes);
+  if (Options::get().profile) count_global(w, m, a, kWidth, writes);
 }
 
 __attribute__((noinline, cold)) void outside_shared(Warp& w, const Instruction& i, int lane,
@@ -405,7 +396,7 @@ __attribute__((noinline, cold)) void outside_shared(Warp& w, const Instruction& 
 
 __attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, int lane,
                                                uint32_t offset, uint32_t width) {
-  if (!Options::get().initcheck || is_toolkit_source(w, i)) return;
+  if (is_toolkit_source(w, i)) return;
   uint32_t first = offset;
   while (first < offset + width && w.block->written[first] == w.block->mark) ++first;
   report_finding(w, i, lane, "uninitialised",
@@ -415,17 +406,12 @@ __attribute__((noinline, cold)) void unwritten(Warp& w, const Instruction& i, in
 void after_shared(Warp& w, const Instruction& i, Mask m, const Addresses& offsets, uint32_t width,
                   bool writes, bool atomic, Mask changes) {
   if (Options::get().racecheck) {
-    for (Mask rest = m; rest != 0; rest &= rest - 1) {
-      const int l = std::countr_zero(rest);
+    each_lane(m, [&](int l) {
       check_race(w, i, l, static_cast<uint32_t>(offsets.of[l]), width, writes, atomic,
                  ((changes >> l) & 1) != 0);
-    }
+    });
   }
-  if (Options::get().profile) {
-    uint32_t narrow[kLanes];
-    for (int l = 0; l < kLanes; ++l) narrow[l] = static_cast<uint32_t>(offsets.of[l]);
-    count_shared(w, m, narrow, width);
-  }
+  if (Options::get().profile) count_shared(w, m, offsets, width);
 }
 
 template <int kWidth>
@@ -436,7 +422,7 @@ inline void check_shared(Warp& w, const Instruction& i, Mask m, const Addresses&
     outside_shared(w, i, std::countr_zero(bad), offsets.of[std::countr_zero(bad)], kWidth, writes);
 }
 
-/// Where the bytes of the lanes lie for a request that is neither global nor shared.
+/// Addresses of the lanes' bytes, for a request that is neither global nor shared.
 template <int kWidth>
 void find_bytes(Warp& w, const Instruction& i, Space space, Mask m, Addresses& a, bool writes) {
   a.adjacent = a.same = false;
@@ -446,7 +432,7 @@ void find_bytes(Warp& w, const Instruction& i, Space space, Mask m, Addresses& a
   }
 }
 
-/// Whether all lanes of a generic request mean global memory.
+/// True if all lanes of a generic request mean global memory.
 bool all_on_device(Mask m, const Addresses& a) {
   Mask device = 0;
   for (int l = 0; l < kLanes; ++l) device |= DeviceMemory::is_device(a.of[l]) ? Mask{1} << l : 0;
@@ -508,8 +494,9 @@ struct Load {
   static void global_lanes(Warp& w, const Instruction& i, Mask m, const Addresses& a) {
     check_global<kWidth>(w, i, m, a, false);
     if (Options::get().globalcheck) [[unlikely]] {
-      // A strong load reads; for the check of unwritten bytes it is as any other.
-      check_global_lanes<kWidth>(w, i, m, a.of, 0, false, (i.flags & kStrong) != 0, 0);
+      each_lane(m, [&](int l) {
+        check_global_lane(w, i, l, a.of[l], kWidth, false, (i.flags & kStrong) != 0, false);
+      });
     }
     lanes(w, i, m, reinterpret_cast<const std::byte*>(kBacking), a);
   }
@@ -582,7 +569,7 @@ template <int kSize, class Register, int kCount>
 struct Store {
   static constexpr int kWidth = kSize * kCount;
 
-  /// What the lanes store.
+  /// Values that the lanes store.
   struct Values {
     const Register* from[kCount];
     Values(const Warp& w, const Instruction& i) {
@@ -730,81 +717,15 @@ Handler with_shape(int size, int count, F f) {
 // ---------------------------------------------------------------- atomics
 
 template <class T>
-using Bits = std::conditional_t<sizeof(T) == 4, uint32_t,
-                                std::conditional_t<sizeof(T) == 8, uint64_t, uint16_t>>;
-
-struct AtomicAdd {
-  template <class T>
-  static T run(T old, T b, T) {
-    if constexpr (std::is_floating_point_v<T>)
-      return old + b;
-    else
-      return static_cast<T>(std::make_unsigned_t<T>(old) + std::make_unsigned_t<T>(b));
-  }
-};
-struct AtomicExchange {
-  template <class T>
-  static T run(T, T b, T) {
-    return b;
-  }
-};
-struct AtomicCompare {
-  template <class T>
-  static T run(T old, T b, T c) {
-    return old == b ? c : old;
-  }
-};
-struct AtomicMinimum {
-  template <class T>
-  static T run(T old, T b, T) {
-    return b < old ? b : old;
-  }
-};
-struct AtomicMaximum {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old < b ? b : old;
-  }
-};
-struct AtomicAnd {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old & b;
-  }
-};
-struct AtomicOr {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old | b;
-  }
-};
-struct AtomicXor {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old ^ b;
-  }
-};
-struct AtomicIncrement {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old >= b ? 0 : old + 1;
-  }
-};
-struct AtomicDecrement {
-  template <class T>
-  static T run(T old, T b, T) {
-    return old == 0 || old > b ? b : old - 1;
-  }
-};
+using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
 
 template <class Op, class T, Space kSpace, bool kReturns>
 void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
   const Addresses a(w, i, sizeof(T));
   const auto& addresses = a.of;
   if constexpr (kSpace == Space::shared) check_shared<sizeof(T)>(w, i, m, a, true);
-  using Cell = std::conditional_t<sizeof(T) == 2, uint32_t, T>;
-  const auto* b = w.cells<Cell>(i.b);
-  const auto* c = w.cells<Cell>(i.c);
+  const auto* b = w.cells<T>(i.b);
+  const auto* c = w.cells<T>(i.c);
   for (Mask rest = m; rest != 0; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
     auto* at =
@@ -821,17 +742,16 @@ void atomic_lanes(Warp& w, const Instruction& i, Mask m) {
     Bits<T> old = __atomic_load_n(at, __ATOMIC_RELAXED);
     Bits<T> made;
     do {
-      made = std::bit_cast<Bits<T>>(
-          Op::run(std::bit_cast<T>(old), static_cast<T>(b[l]), static_cast<T>(c[l])));
+      made = std::bit_cast<Bits<T>>(static_cast<T>(Op{}(std::bit_cast<T>(old), b[l], c[l])));
     } while (
         !__atomic_compare_exchange_n(at, &old, made, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    if constexpr (kReturns) w.cells<Cell>(i.d)[l] = static_cast<Cell>(std::bit_cast<T>(old));
+    if constexpr (kReturns) w.cells<T>(i.d)[l] = std::bit_cast<T>(old);
   }
   w.block->worker().counters.atomics += static_cast<uint64_t>(std::popcount(m));
   if constexpr (kSpace == Space::shared)
     after_shared(w, i, m, a, sizeof(T), true, true, kAllLanes);
   else if (Options::get().profile)
-    count_global(w, m, addresses, 0, sizeof(T), true);
+    count_global(w, m, a, sizeof(T), true);
 }
 
 template <class Op, class T>
@@ -846,7 +766,7 @@ Handler atomic_of(Space space, bool returns) {
                  : atomic_lanes<Op, T, Space::generic, false>;
 }
 template <class Op>
-Handler atomic_integer(Space space, Type type, bool returns) {
+Handler atomic_number(Space space, Type type, bool returns) {
   switch (type) {
     case Type::u32:
     case Type::b32:
@@ -859,9 +779,38 @@ Handler atomic_integer(Space space, Type type, bool returns) {
     case Type::s64:
       return atomic_of<Op, int64_t>(space, returns);
     default:
-      return nullptr;
+      break;
   }
+  if constexpr (std::is_invocable_v<Op, float, float, float>) {
+    if (type == Type::f32) return atomic_of<Op, float>(space, returns);
+    if (type == Type::f64) return atomic_of<Op, double>(space, returns);
+  }
+  return nullptr;
 }
+
+using AtomicChoice = Handler (*)(Space, Type, bool);
+/// The value that an atomic operation leaves, of the old one and its operands b and c.
+constexpr AtomicChoice numbers(auto op) { return atomic_number<decltype(op)>; }
+template <class Op>
+struct OnIntegers {
+  template <std::integral T>
+  T operator()(T old, T b, T c) const {
+    return Op{}(old, b, c);
+  }
+};
+constexpr AtomicChoice integers(auto op) { return atomic_number<OnIntegers<decltype(op)>>; }
+constexpr std::pair<std::string_view, AtomicChoice> kAtomics[] = {
+    {"add", numbers([](auto old, auto b, auto) { return old + b; })},
+    {"exch", integers([](auto, auto b, auto) { return b; })},
+    {"cas", integers([](auto old, auto b, auto c) { return old == b ? c : old; })},
+    {"min", integers([](auto old, auto b, auto) { return std::min(old, b); })},
+    {"max", integers([](auto old, auto b, auto) { return std::max(old, b); })},
+    {"and", integers([](auto old, auto b, auto) { return old & b; })},
+    {"or", integers([](auto old, auto b, auto) { return old | b; })},
+    {"xor", integers([](auto old, auto b, auto) { return old ^ b; })},
+    {"inc", integers([](auto old, auto b, auto) { return old >= b ? 0 : old + 1; })},
+    {"dec", integers([](auto old, auto b, auto) { return old == 0 || old > b ? b : old - 1; })},
+};
 
 template <int kBytes>
 void copy_async(Warp& w, const Instruction& i, Mask m) {
@@ -976,25 +925,9 @@ Handler store(Space space, int size, int count, int register_bytes) {
 
 Handler atomic(Space space, const Statement& s, Type type, bool returns) {
   if (space == Space::constant || space == Space::param || space == Space::local) return nullptr;
-  if (s.has("add")) {
-    if (type == Type::f32) return atomic_of<AtomicAdd, float>(space, returns);
-    if (type == Type::f64) return atomic_of<AtomicAdd, double>(space, returns);
-    return atomic_integer<AtomicAdd>(space, type, returns);
+  for (const auto& [name, choose] : kAtomics) {
+    if (s.has(name)) return choose(space, type, returns);
   }
-  if (s.has("exch")) return atomic_integer<AtomicExchange>(space, type, returns);
-  if (s.has("cas")) {
-    if (type == Type::b16) return atomic_of<AtomicCompare, uint16_t>(space, returns);
-    return atomic_integer<AtomicCompare>(space, type, returns);
-  }
-  if (s.has("min")) return atomic_integer<AtomicMinimum>(space, type, returns);
-  if (s.has("max")) return atomic_integer<AtomicMaximum>(space, type, returns);
-  if (s.has("and")) return atomic_integer<AtomicAnd>(space, type, returns);
-  if (s.has("or")) return atomic_integer<AtomicOr>(space, type, returns);
-  if (s.has("xor")) return atomic_integer<AtomicXor>(space, type, returns);
-  if (s.has("inc") && type == Type::u32)
-    return atomic_of<AtomicIncrement, uint32_t>(space, returns);
-  if (s.has("dec") && type == Type::u32)
-    return atomic_of<AtomicDecrement, uint32_t>(space, returns);
   return nullptr;
 }
 

@@ -1,5 +1,7 @@
 #include "tests/ptx_executor/ptx.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,60 +11,38 @@ namespace derrd::ptx {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Type>, 20> kTypes{
-    {{"pred", Type::pred}, {"b8", Type::b8},         {"b16", Type::b16}, {"b32", Type::b32},
-     {"b64", Type::b64},   {"b128", Type::b128},     {"u8", Type::u8},   {"u16", Type::u16},
-     {"u32", Type::u32},   {"u64", Type::u64},       {"s8", Type::s8},   {"s16", Type::s16},
-     {"s32", Type::s32},   {"s64", Type::s64},       {"f16", Type::f16}, {"f16x2", Type::f16x2},
-     {"bf16", Type::bf16}, {"bf16x2", Type::bf16x2}, {"f32", Type::f32}, {"f64", Type::f64}}};
+struct TypeRow {
+  std::string_view name;
+  Type type;
+  int size;
+};
+constexpr TypeRow kTypes[] = {
+    {"pred", Type::pred, 0}, {"b8", Type::b8, 1},   {"b16", Type::b16, 2}, {"b32", Type::b32, 4},
+    {"b64", Type::b64, 8},   {"u8", Type::u8, 1},   {"u16", Type::u16, 2}, {"u32", Type::u32, 4},
+    {"u64", Type::u64, 8},   {"s8", Type::s8, 1},   {"s16", Type::s16, 2}, {"s32", Type::s32, 4},
+    {"s64", Type::s64, 8},   {"f32", Type::f32, 4}, {"f64", Type::f64, 8}};
 
 }  // namespace
 
 Type type_of(std::string_view name) {
-  for (const auto& [text, type] : kTypes) {
-    if (text == name) return type;
+  for (const TypeRow& row : kTypes) {
+    if (row.name == name) return row.type;
   }
   return Type::none;
 }
 
 int size_of(Type type) {
-  switch (type) {
-    case Type::b8:
-    case Type::u8:
-    case Type::s8:
-      return 1;
-    case Type::b16:
-    case Type::u16:
-    case Type::s16:
-    case Type::f16:
-    case Type::bf16:
-      return 2;
-    case Type::b32:
-    case Type::u32:
-    case Type::s32:
-    case Type::f32:
-    case Type::f16x2:
-    case Type::bf16x2:
-      return 4;
-    case Type::b64:
-    case Type::u64:
-    case Type::s64:
-    case Type::f64:
-      return 8;
-    case Type::b128:
-      return 16;
-    default:
-      return 0;
+  for (const TypeRow& row : kTypes) {
+    if (row.type == type) return row.size;
   }
+  return 0;
 }
 
 bool is_signed(Type type) {
   return type == Type::s8 || type == Type::s16 || type == Type::s32 || type == Type::s64;
 }
 
-bool is_float(Type type) {
-  return type == Type::f32 || type == Type::f64 || type == Type::f16 || type == Type::bf16;
-}
+bool is_float(Type type) { return type == Type::f32 || type == Type::f64; }
 
 bool Statement::has(std::string_view part) const {
   return std::find(parts.begin() + 1, parts.end(), part) != parts.end();
@@ -103,8 +83,7 @@ class Lexer {
     if (!accept(text)) fail("expected '" + std::string(text) + "'");
   }
   [[noreturn]] void fail(const std::string& what) const {
-    throw PtxError("PTX line " + std::to_string(token_.line) + ": " + what + " at '" +
-                   std::string(token_.text) + "'");
+    throw PtxError(fmt::format("PTX line {}: {} at '{}'", token_.line, what, token_.text));
   }
   /// Behind the brace that closes the one which has just been taken; for bodies that nobody needs
   /// yet.
@@ -749,8 +728,8 @@ std::string Module::source(int location) const {
   if (location < 0) return {};
   const SourceLocation& at = locations_[static_cast<size_t>(location)];
   const auto file = files_.find(at.file);
-  return (file == files_.end() ? "file " + std::to_string(at.file) : file->second) + ":" +
-         std::to_string(at.line);
+  return fmt::format("{}:{}", file == files_.end() ? fmt::format("file {}", at.file) : file->second,
+                     at.line);
 }
 
 std::string Module::source_chain(int location) const {

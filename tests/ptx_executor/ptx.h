@@ -27,7 +27,6 @@ enum class Type : uint8_t {
   b16,
   b32,
   b64,
-  b128,
   u8,
   u16,
   u32,
@@ -36,10 +35,6 @@ enum class Type : uint8_t {
   s16,
   s32,
   s64,
-  f16,
-  f16x2,
-  bf16,
-  bf16x2,
   f32,
   f64
 };
@@ -137,7 +132,7 @@ class Module {
   std::string line_text(int line) const;
   /// "file:line", or an empty text where the PTX has no line information.
   std::string source(int location) const;
-  /// The same with the chain of calls that were inlined.
+  /// source() with the chain of calls that were inlined.
   std::string source_chain(int location) const;
 
  private:
