@@ -12,7 +12,8 @@
 // whole, which after 22 bits it nearly always is. If the last key is tied, the tied items are
 // counted in order of their numbers. A last pass collects.
 //
-// Threads: select_top a block per row (histogram in its shared memory), the others a tile per row.
+// Threads: a block per row where all scores of one are read (a tile of users has few rows), a tile
+// per row else. The histogram is in the block's shared memory.
 //
 // Bytes: scores once per pass, 3 passes as a rule; after the first they come from a cache. The
 // limit is the rate of histogram increments.
@@ -66,16 +67,31 @@ __device__ __forceinline__ float score_of(uint32_t key) {
   return score;
 }
 
+using Total = SharedArray<uint32_t, 1>;
+
+/// Sum of the threads' values in thread 0, 0 in the others; all threads of the block call it.
+__device__ __forceinline__ uint32_t block_sum(const cg::thread_block& block, const WarpTile& tile,
+                                              Total& total, uint32_t value) {
+  if (block.thread_rank() == 0) total[0] = 0;
+  block.sync();
+  value = cg::reduce(tile, value, cg::plus<uint32_t>());
+  if (tile.thread_rank() == 0) atomic_add(total[0], value);
+  block.sync();
+  return block.thread_rank() == 0 ? total[0] : 0;
+}
+
 __global__ void finite_rows_kernel(Vector<int32_t> finite, Matrix<const float> scores) {
+  __shared__ Total total;
+  const cg::thread_block block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
-  for (const int64_t r : units_of(tile, scores.rows)) {
+  for (const int64_t r : units_of(block, scores.rows)) {
     const float* __restrict__ row = scores.row(r);
-    int32_t bad = 0;
-    for (int64_t i = tile.thread_rank(); i < scores.cols; i += tile.size()) {
+    uint32_t bad = 0;
+    for (int64_t i = block.thread_rank(); i < scores.cols; i += block.size()) {
       bad |= fabsf(row[i]) < kInfinity ? 0 : 1;
     }
-    bad = cg::reduce(tile, bad, cg::greater<int32_t>());
-    if (tile.thread_rank() == 0) finite[r] = 1 - bad;
+    bad = block_sum(block, tile, total, bad);
+    if (block.thread_rank() == 0) finite[r] = bad == 0 ? 1 : 0;
   }
 }
 
@@ -273,22 +289,24 @@ __global__ void write_top_kernel(Matrix<int32_t> items, Matrix<float> scores_out
 
 __global__ void full_ranks_kernel(Vector<int32_t> rank, Matrix<const float> masked_scores,
                                   Vector<const int32_t> target, int64_t first_user) {
+  __shared__ Total total;
+  const cg::thread_block block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
-  for (const int64_t r : units_of(tile, masked_scores.rows)) {
+  for (const int64_t r : units_of(block, masked_scores.rows)) {
     const int32_t item = target[first_user + r];
     const float* __restrict__ row = masked_scores.row(r);
     const float score = item < 0 ? 0.0f : row[item];
-    int32_t not_lower = 0;  // the target itself among them
-    int32_t bad = 0;
-    for (int64_t i = tile.thread_rank(); i < masked_scores.cols; i += tile.size()) {
+    uint32_t not_lower = 0;  // the target itself among them
+    uint32_t bad = 0;
+    for (int64_t i = block.thread_rank(); i < masked_scores.cols; i += block.size()) {
       not_lower += row[i] >= score ? 1 : 0;
       bad |= row[i] < kInfinity ? 0 : 1;
     }
-    not_lower = cg::reduce(tile, not_lower, cg::plus<int32_t>());
-    bad = cg::reduce(tile, bad, cg::greater<int32_t>());
-    if (tile.thread_rank() == 0) {
+    not_lower = block_sum(block, tile, total, not_lower);
+    bad = block_sum(block, tile, total, bad);
+    if (block.thread_rank() == 0) {
       const bool ranked = bad == 0 && score > -kInfinity;
-      rank[first_user + r] = item < 0 ? 0 : ranked ? not_lower : -1;
+      rank[first_user + r] = item < 0 ? 0 : ranked ? static_cast<int32_t>(not_lower) : -1;
     }
   }
 }
@@ -306,7 +324,7 @@ void require_users(const char* operation, const char* name, int64_t size, int64_
 void finite_rows(Vector<int32_t> finite, Matrix<const float> scores, const Stream& stream) {
   require_size("finite_rows", "finite", finite, scores.rows);
   if (scores.rows == 0) return;
-  launch("finite_rows", tiles_for(scores.rows, scores.cols), stream, finite_rows_kernel, finite,
+  launch("finite_rows", blocks_for(scores.rows, scores.cols), stream, finite_rows_kernel, finite,
          scores);
 }
 
@@ -355,8 +373,8 @@ void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores,
   require_size("full_ranks", "target", target, rank.size);
   require_users("full_ranks", "rank", rank.size, first_user, masked_scores.rows);
   if (masked_scores.rows == 0) return;
-  launch("full_ranks", tiles_for(masked_scores.rows, masked_scores.cols), stream, full_ranks_kernel,
-         rank, masked_scores, target, first_user);
+  launch("full_ranks", blocks_for(masked_scores.rows, masked_scores.cols), stream,
+         full_ranks_kernel, rank, masked_scores, target, first_user);
 }
 
 }  // namespace derrd

@@ -85,7 +85,10 @@ Stream::Stream() : Stream(Nothing()) {
 }
 
 Stream::~Stream() {
-  if (blas_ != nullptr) cublasDestroy(static_cast<cublasHandle_t>(blas_));
+  if (blas_ != nullptr) {
+    ++synchronizations;  // cuBLAS waits for the device
+    cublasDestroy(static_cast<cublasHandle_t>(blas_));
+  }
   device_free(blas_workspace_);
   if (native_ != nullptr) cudaStreamDestroy(static_cast<cudaStream_t>(native_));
 }

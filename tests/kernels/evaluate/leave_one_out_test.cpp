@@ -39,12 +39,18 @@ struct Case {
     std::vector<int32_t> valid, test;
   };
 
-  Ranks run() const {
+  /// @param before floats before each table, so that no row is aligned to more than they are
+  Ranks run(int64_t before = 0) const {
     const Guarded<int32_t> valid_rank(users), test_rank(users);
-    const Guarded<float> user(user_embedding), item(item_embedding);
+    const auto table = [before](std::vector<float> values) {
+      values.insert(values.begin(), static_cast<size_t>(before), 0.0f);
+      return Guarded<float>(values);
+    };
+    const Guarded<float> user = table(user_embedding), item = table(item_embedding);
     const Guarded<int32_t> valid_item(valid), test_item(test), candidate(candidates);
     leave_one_out_ranks(
-        {valid_rank.view(), test_rank.view()}, user.matrix(users, dims), item.matrix(items, dims),
+        {valid_rank.view(), test_rank.view()}, {user.data() + before, users, dims},
+        {item.data() + before, items, dims},
         {valid_item.const_view(), test_item.const_view(), candidate.matrix(users, num_candidates)},
         stream());
     return {valid_rank.host(), test_rank.host()};
@@ -131,6 +137,12 @@ TEST(LeaveOneOut, RejectsBadShapesOfScores) {
   EXPECT_THROW(ranks(2, 7, 7), std::invalid_argument);
   EXPECT_THROW(ranks(3, 7, 6), std::invalid_argument);
   EXPECT_THROW(ranks(3, 1, 1), std::invalid_argument);
+}
+
+TEST(LeaveOneOut, TablesStandAtAnyAddress) {
+  const Case c(9, 40, 20, 17);
+  EXPECT_EQ(c.run(1).valid, c.run().valid);
+  EXPECT_EQ(c.run(1).test, c.run().test);
 }
 
 TEST(LeaveOneOut, TiesCountAgainstTheModel) {
