@@ -59,6 +59,12 @@ void check_call(const char* operation, const ExpertsCall& call) {
           operation, "student or selection", s);
 }
 
+template <class Pass>
+bool has_pairs(const Pass& pass) {
+  const ExpertShape& s = pass.call.workspace.shape;
+  return s.capacity * s.experts > 0;
+}
+
 /// Float arrays of a workspace start at multiples of this, for aligned vector loads.
 constexpr int64_t kAlignedFloats = 64;
 int64_t aligned(int64_t floats) {
@@ -73,64 +79,83 @@ int64_t experts_workspace_floats(const ExpertShape& s) {
 }
 
 int64_t experts_workspace_integers(const ExpertShape& s) {
-  return 2 * s.experts + 1 + 3 * s.capacity * s.experts;
+  return (ExpertPairs::kParts + 1) * s.experts + 1 + 3 * s.capacity * s.experts;
 }
 
-ExpertsWorkspace make_experts_workspace(const ExpertShape& s, Vector<float> floats,
-                                        Vector<int32_t> integers) {
-  require(
-      floats.size >= experts_workspace_floats(s) && integers.size >= experts_workspace_integers(s),
-      "make_experts_workspace", "the memory", s);
+CallList<ExpertsWorkspace> make_experts_workspaces(const CallList<ExpertShape>& shapes,
+                                                   Vector<float> floats, Vector<int32_t> integers) {
+  constexpr const char* kName = "make_experts_workspaces";
+  require(floats.size >= total_units(shapes, experts_workspace_floats) &&
+              integers.size >= total_units(shapes, experts_workspace_integers),
+          kName, "the memory", shapes[0]);
   const auto take = [](auto& memory, int64_t size, int64_t padded) {
     const auto part = memory.slice(0, size);
     memory = memory.slice(padded, memory.size - padded);
     return part;
   };
-  const int64_t pairs = s.capacity * s.experts;
-  const auto take_floats = [&](int64_t size) { return take(floats, size, aligned(size)); };
-  const auto take_integers = [&](int64_t size) { return take(integers, size, size); };
-  ExpertsWorkspace w;
-  w.shape = s;
-  w.weighted = take_floats(pairs * s.hidden);
-  w.grad_hidden = take_floats(pairs * s.hidden);
-  w.pair_in = take_floats(pairs * s.student);
-  w.pair_out = take_floats(pairs * s.teacher);
-  w.pairs.offsets = take_integers(s.experts + 1);
-  w.pairs.counts = take_integers(s.experts);
-  w.pairs.entity = take_integers(pairs);
-  w.pairs.expert = take_integers(pairs);
-  w.pairs.of = {take_integers(pairs).data, s.experts, s.capacity};
-  return w;
+  CallList<ExpertsWorkspace> workspaces = shapes.map([](const ExpertShape& shape) {
+    ExpertsWorkspace w;
+    w.shape = shape;
+    return w;
+  });
+  const auto take_floats = [&](Vector<float> ExpertsWorkspace::*array, auto width) {
+    for (ExpertsWorkspace& w : workspaces) {
+      const int64_t size = w.shape.capacity * w.shape.experts * width(w.shape);
+      w.*array = take(floats, size, aligned(size));
+    }
+  };
+  const auto hidden = [](const ExpertShape& s) { return s.hidden; };
+  take_floats(&ExpertsWorkspace::weighted, hidden);
+  take_floats(&ExpertsWorkspace::grad_hidden, hidden);
+  take_floats(&ExpertsWorkspace::pair_in, [](const ExpertShape& s) { return s.student; });
+  take_floats(&ExpertsWorkspace::pair_out, [](const ExpertShape& s) { return s.teacher; });
+  for (ExpertsWorkspace& w : workspaces) {
+    const ExpertShape& s = w.shape;
+    const auto take_integers = [&](int64_t size) { return take(integers, size, size); };
+    w.pairs.offsets = take_integers(s.experts + 1);
+    w.pairs.counts = take_integers(s.experts * ExpertPairs::kParts);
+    w.pairs.entity = take_integers(s.capacity * s.experts);
+    w.pairs.expert = take_integers(s.capacity * s.experts);
+    w.pairs.of = {take_integers(s.capacity * s.experts).data, s.experts, s.capacity};
+  }
+  return workspaces;
 }
 
-void experts_forward(Matrix<float> reconstruction, const ExpertsCall& call, const Stream& stream) {
+void experts_forward(const CallList<ExpertsForward>& calls, const Stream& stream) {
   constexpr const char* kName = "experts_forward";
-  const ExpertShape& s = call.workspace.shape;
-  check_call(kName, call);
-  require(is(reconstruction, s.capacity, s.teacher), kName, "reconstruction", s);
-  if (s.capacity == 0 || s.experts == 0) return;
-  if (call.path == ExpertPath::kStacked) {
-    stacked_experts_forward(reconstruction, call, stream);
+  for (const auto& [reconstruction, call] : calls) {
+    const ExpertShape& s = call.workspace.shape;
+    check_call(kName, call);
+    require(is(reconstruction, s.capacity, s.teacher), kName, "reconstruction", s);
+    require(call.path == calls[0].call.path, kName, "the path", s);
+  }
+  const auto filled = calls.filter(has_pairs<ExpertsForward>);
+  if (filled.count == 0) return;
+  if (filled[0].call.path == ExpertPath::kStacked) {
+    stacked_experts_forward(filled, stream);
   } else {
-    routed_experts_forward(reconstruction, call, stream);
+    routed_experts_forward(filled, stream);
   }
 }
 
-void experts_backward(const ExpertsGradients& gradients, Matrix<const float> grad_reconstruction,
-                      const ExpertsCall& call, const Stream& stream) {
+void experts_backward(const CallList<ExpertsBackward>& calls, const Stream& stream) {
   constexpr const char* kName = "experts_backward";
-  const ExpertShape& s = call.workspace.shape;
-  check_call(kName, call);
-  check_arrays(kName, gradients.parameters, s);
-  require(is(gradients.student, s.capacity, s.student) &&
-              is(gradients.selection, s.capacity, s.experts) &&
-              is(grad_reconstruction, s.capacity, s.teacher),
-          kName, "a gradient", s);
-  if (s.capacity == 0 || s.experts == 0) return;
-  if (call.path == ExpertPath::kStacked) {
-    stacked_experts_backward(gradients, grad_reconstruction, call, stream);
+  for (const auto& [gradients, grad_reconstruction, call] : calls) {
+    const ExpertShape& s = call.workspace.shape;
+    check_call(kName, call);
+    check_arrays(kName, gradients.parameters, s);
+    require(is(gradients.student, s.capacity, s.student) &&
+                is(gradients.selection, s.capacity, s.experts) &&
+                is(grad_reconstruction, s.capacity, s.teacher),
+            kName, "a gradient", s);
+    require(call.path == calls[0].call.path, kName, "the path", s);
+  }
+  const auto filled = calls.filter(has_pairs<ExpertsBackward>);
+  if (filled.count == 0) return;
+  if (filled[0].call.path == ExpertPath::kStacked) {
+    stacked_experts_backward(filled, stream);
   } else {
-    routed_experts_backward(gradients, grad_reconstruction, call, stream);
+    routed_experts_backward(filled, stream);
   }
 }
 

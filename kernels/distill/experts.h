@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/distill/expert_pairs.h"
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
 
@@ -54,12 +55,13 @@ struct ExpertsWorkspace {
 int64_t experts_workspace_floats(const ExpertShape& shape);
 int64_t experts_workspace_integers(const ExpertShape& shape);
 
-/// Lays a workspace out in device memory.
-/// @param floats [>= experts_workspace_floats(shape)]
-/// @param integers [>= experts_workspace_integers(shape)]
+/// Lays out the workspaces of passes that run together. Each array of a pass lies behind the one of
+/// the pass before, so that passes through one mixture are parts of the same products.
+/// @param floats [>= the sum of experts_workspace_floats(shape)]
+/// @param integers [>= the sum of experts_workspace_integers(shape)]
 /// @throws std::invalid_argument if there is less.
-ExpertsWorkspace make_experts_workspace(const ExpertShape& shape, Vector<float> floats,
-                                        Vector<int32_t> integers);
+CallList<ExpertsWorkspace> make_experts_workspaces(const CallList<ExpertShape>& shapes,
+                                                   Vector<float> floats, Vector<int32_t> integers);
 
 /// One pass of a mixture: the same value for forward and backward. A view.
 struct ExpertsCall {
@@ -78,6 +80,19 @@ struct ExpertsGradients {
   ExpertParameterGradients parameters;  ///< accumulated
 };
 
+/// Forward pass of a mixture. A view.
+struct ExpertsForward {
+  Matrix<float> reconstruction;  ///< R [N, T] overwritten
+  ExpertsCall call;
+};
+
+/// Backward pass of a mixture. A view.
+struct ExpertsBackward {
+  ExpertsGradients gradients;
+  Matrix<const float> grad_reconstruction;  ///< [N, T]; cleared (reconstruction_loss)
+  ExpertsCall call;
+};
+
 /// Mixture of experts of Distillation Experts (DE-RRD, inside equations 6 and 7):
 ///   R_n = sum over m of s_nm E_m(h_n).
 /// A pair with s_nm = 0 contributes nothing on either path, even if its hidden layer overflows.
@@ -86,24 +101,24 @@ struct ExpertsGradients {
 ///   const ExpertsCall call = {.student = h,
 ///                             .selection = s,
 ///                             .parameters = parameters,
-///                             .workspace = make_experts_workspace(shape, floats, integers),
+///                             .workspace = make_experts_workspaces(shape, floats, integers)[0],
 ///                             .path = ExpertPath::kRouted,
 ///                             .active = rows.active()};
-///   experts_forward(reconstruction, call, stream);
-///   reconstruction_loss(loss, grad_reconstruction,
-///                       {.reconstruction = reconstruction, .teacher = t, .active = call.active},
+///   experts_forward(ExpertsForward{reconstruction, call}, stream);
+///   reconstruction_loss(ReconstructionCall{.loss = loss, .grad_reconstruction = q,
+///                                          .reconstruction = reconstruction, .teacher = t,
+///                                          .active = call.active},
 ///                       stream);
-///   experts_backward({.student = grad_h, .selection = grad_s, .parameters = gradients},
-///                    grad_reconstruction, call, stream);
+///   experts_backward(ExpertsBackward{{.student = grad_h, .selection = grad_s,
+///                                     .parameters = gradients}, q, call}, stream);
 ///
-/// @param reconstruction R [N, T] overwritten
+/// @param calls take the same path
 /// @throws std::invalid_argument if the shapes do not fit.
-void experts_forward(Matrix<float> reconstruction, const ExpertsCall& call, const Stream& stream);
+void experts_forward(const CallList<ExpertsForward>& calls, const Stream& stream);
 
-/// Gradients of the mixture, from what the call's forward pass left in the workspace.
-/// @param grad_reconstruction [N, T]; cleared (reconstruction_loss)
+/// Gradients of the mixture, from what the calls' forward passes left in the workspaces.
+/// @param calls take the same path; those that share parameters are adjacent
 /// @throws std::invalid_argument if the shapes do not fit.
-void experts_backward(const ExpertsGradients& gradients, Matrix<const float> grad_reconstruction,
-                      const ExpertsCall& call, const Stream& stream);
+void experts_backward(const CallList<ExpertsBackward>& calls, const Stream& stream);
 
 }  // namespace derrd

@@ -14,13 +14,15 @@
 // Bytes: 12 (D + T) P gathered and summed, beside the 6 P H (D + T) flops of the products, which
 // are the limit. So a routed pair costs about a fifth more than a stacked one.
 //
-// Trap: launches are sized for N E pairs, since only the device knows P.
+// Trap: only the device knows P. Launches are sized for two pairs an entity, as a launch for all N
+// E would be of idle tiles for the most part; memory is for all.
 
 #include "kernels/distill/experts_routed.h"
 
 #include "kernels/common/column_sums.h"
 #include "kernels/common/rows.h"
 #include "kernels/distill/expert_activation.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
 
@@ -30,49 +32,7 @@ namespace {
 
 /// Number of active pairs.
 __device__ __forceinline__ int64_t size_of(const ExpertPairs& pairs) {
-  return pairs.offsets[pairs.counts.size];
-}
-
-/// out[p] = rows[entity of p].
-__global__ void gather_pairs_kernel(Matrix<float> out, Matrix<const float> rows,
-                                    ExpertPairs pairs) {
-  const WarpTile tile = warp_tile();
-  for (const int64_t p : units_of(tile, size_of(pairs))) {
-    copy_row(tile, out.row(p), rows.row(pairs.entity[p]), out.cols);
-  }
-}
-
-__global__ void routed_forward_kernel(Matrix<float> weighted, Matrix<const float> selection,
-                                      Vector<const float> bias1, ExpertPairs pairs) {
-  const WarpTile tile = warp_tile();
-  for (const int64_t p : units_of(tile, size_of(pairs))) {
-    const int64_t m = pairs.expert[p];
-    const float s = selection.row(pairs.entity[p])[m];
-    activate_pair(tile, weighted.row(p), bias1.data + m * weighted.cols, s, weighted.cols);
-  }
-}
-
-/// R_n = sum over its pairs, by expert, of pair_out[p] + s b2_m.
-__global__ void combine_pairs_kernel(Matrix<float> reconstruction, Matrix<const float> pair_out,
-                                     Matrix<const float> selection, Matrix<const float> bias2,
-                                     ExpertPairs pairs, ActiveRows active) {
-  const WarpTile tile = warp_tile();
-  const int64_t entities = active.of(reconstruction.rows);
-  for (const int64_t n : units_of(tile, reconstruction.rows)) {
-    float* __restrict__ sum = reconstruction.row(n);
-    fill_row(tile, sum, reconstruction.cols, 0.0f);
-    if (n >= entities) continue;
-    for (int64_t m = 0; m < selection.cols; ++m) {
-      const int64_t p = pairs.of.row(m)[n];
-      if (p < 0) continue;
-      const float s = selection.row(n)[m];
-      const float* __restrict__ out = pair_out.row(p);
-      const float* __restrict__ bias = bias2.row(m);
-      for (int64_t k = tile.thread_rank(); k < reconstruction.cols; k += tile.size()) {
-        sum[k] += out[k] + s * bias[k];
-      }
-    }
-  }
+  return pairs.offsets[pairs.offsets.size - 1];
 }
 
 /// Memory of the workspace as matrices of one row per pair.
@@ -80,80 +40,7 @@ struct PairMatrices {
   int64_t capacity;  ///< largest number of pairs
   Matrix<float> weighted, grad_hidden, in, out;
 };
-
-/// G becomes Z in `of_pairs`, whose `out` holds the pairs' Q. Writes the entries of grad_selection
-/// at active pairs.
-__global__ void routed_backward_kernel(PairMatrices of_pairs, Matrix<float> grad_selection,
-                                       Matrix<const float> selection, Matrix<const float> bias2,
-                                       ExpertPairs pairs) {
-  const WarpTile tile = warp_tile();
-  for (const int64_t p : units_of(tile, size_of(pairs))) {
-    const int64_t n = pairs.entity[p];
-    const int64_t m = pairs.expert[p];
-    float dot = activate_pair_backward(tile, of_pairs.grad_hidden.row(p), of_pairs.weighted.row(p),
-                                       selection.row(n)[m], of_pairs.weighted.cols);
-    const float* __restrict__ q = of_pairs.out.row(p);
-    const float* __restrict__ bias = bias2.row(m);
-    float bias_dot = 0;
-    for (int64_t k = tile.thread_rank(); k < bias2.cols; k += tile.size()) {
-      bias_dot += q[k] * bias[k];
-    }
-    dot += cg::reduce(tile, bias_dot, cg::plus<float>());
-    if (tile.thread_rank() == 0) grad_selection.row(n)[m] = dot;
-  }
-}
-
-__global__ void routed_bias_kernel(Vector<float> grad_bias1, Matrix<float> grad_bias2,
-                                   Matrix<const float> grad_hidden, Matrix<const float> pair_out,
-                                   Matrix<const float> selection, ExpertPairs pairs) {
-  __shared__ ColumnPartials partials;
-  const int64_t strips1 = sum_strips(grad_hidden.cols);
-  const int64_t strips = strips1 + sum_strips(pair_out.cols);
-  for (const int64_t unit : units_of(cg::this_thread_block(), selection.cols * strips)) {
-    const int64_t m = unit / strips;
-    const int64_t strip = unit % strips;
-    const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
-    if (strip < strips1) {
-      accumulate_column_sums(partials, grad_bias1.slice(m * grad_hidden.cols, grad_hidden.cols),
-                             grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
-    } else {
-      accumulate_column_sums(partials, {grad_bias2.row(m), grad_bias2.cols}, pair_out, rows,
-                             strip - strips1,
-                             [&](int64_t p) { return selection.row(pairs.entity[p])[m]; });
-    }
-  }
-}
-
-/// grad_h_n = sum over its pairs, by expert, of pair_in[p]. Clears grad_selection at other pairs.
-__global__ void combine_pairs_backward_kernel(Matrix<float> grad_student,
-                                              Matrix<float> grad_selection,
-                                              Matrix<const float> pair_in, ExpertPairs pairs,
-                                              ActiveRows active) {
-  const WarpTile tile = warp_tile();
-  const int64_t entities = active.of(grad_student.rows);
-  const int64_t experts = grad_selection.cols;
-  for (const int64_t n : units_of(tile, grad_student.rows)) {
-    float* __restrict__ sum = grad_student.row(n);
-    fill_row(tile, sum, grad_student.cols, 0.0f);
-    if (n >= entities) {
-      fill_row(tile, grad_selection.row(n), experts, 0.0f);
-      continue;
-    }
-    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
-      if (pairs.of.row(m)[n] < 0) grad_selection.row(n)[m] = 0;
-    }
-    for (int64_t m = 0; m < experts; ++m) {
-      const int64_t p = pairs.of.row(m)[n];
-      if (p < 0) continue;
-      const float* __restrict__ part = pair_in.row(p);
-      for (int64_t k = tile.thread_rank(); k < grad_student.cols; k += tile.size()) {
-        sum[k] += part[k];
-      }
-    }
-  }
-}
-
-PairMatrices pair_matrices(const ExpertsWorkspace& w) {
+DERRD_HOST_DEVICE inline PairMatrices pair_matrices(const ExpertsWorkspace& w) {
   const ExpertShape& s = w.shape;
   const int64_t pairs = s.capacity * s.experts;
   return {pairs,
@@ -163,55 +50,241 @@ PairMatrices pair_matrices(const ExpertsWorkspace& w) {
           {w.pair_out.data, pairs, s.teacher}};
 }
 
-}  // namespace
+/// Units of the kernels: a pass's active pairs, or its entities.
+struct PairsOf {
+  template <class Pass>
+  __device__ __forceinline__ int64_t operator()(const Pass& pass) const {
+    return size_of(pass.call.workspace.pairs);
+  }
+};
+struct EntitiesOf {
+  template <class Pass>
+  __device__ __forceinline__ int64_t operator()(const Pass& pass) const {
+    return pass.call.workspace.shape.capacity;
+  }
+};
 
-void routed_experts_forward(Matrix<float> reconstruction, const ExpertsCall& call,
-                            const Stream& stream) {
-  const ExpertShape& s = call.workspace.shape;
-  const ExpertPairs& pairs = call.workspace.pairs;
-  const ExpertParameters& parameters = call.parameters;
-  const PairMatrices of_pairs = pair_matrices(call.workspace);
-
-  list_pairs(pairs, call.selection, call.active, stream);
-  launch("experts_gather_pairs", tiles_for(of_pairs.capacity, s.student), stream,
-         gather_pairs_kernel, of_pairs.in, call.student, pairs);
-  grouped_gemm(of_pairs.weighted, of_pairs.in, transpose(parameters.weight1), pairs.offsets, 0.0f,
-               stream);
-  launch("experts_routed_forward", tiles_for(of_pairs.capacity, s.hidden), stream,
-         routed_forward_kernel, of_pairs.weighted, call.selection, parameters.bias1, pairs);
-  grouped_gemm(of_pairs.out, of_pairs.weighted, parameters.weight2, pairs.offsets, 0.0f, stream);
-  launch("experts_combine_pairs", tiles_for(s.capacity, 2 * s.teacher), stream,
-         combine_pairs_kernel, reconstruction, of_pairs.out, call.selection, parameters.bias2,
-         pairs, call.active);
+/// out[p] = rows[entity of p].
+struct PairGathering {
+  Matrix<float> out;
+  Matrix<const float> rows;
+  ExpertPairs pairs;
+};
+__global__ void gather_pairs_kernel(const __grid_constant__ CallList<PairGathering> calls) {
+  const WarpTile tile = warp_tile();
+  const auto units = [](const PairGathering& call) { return size_of(call.pairs); };
+  for_each_unit(tile, calls, units, [&](const PairGathering& call, int64_t p) {
+    copy_row(tile, call.out.row(p), call.rows.row(call.pairs.entity[p]), call.out.cols);
+  });
 }
 
-void routed_experts_backward(const ExpertsGradients& gradients,
-                             Matrix<const float> grad_reconstruction, const ExpertsCall& call,
-                             const Stream& stream) {
-  const ExpertShape& s = call.workspace.shape;
-  const ExpertPairs& pairs = call.workspace.pairs;
-  const ExpertParameters& parameters = call.parameters;
-  const ExpertParameterGradients& grad = gradients.parameters;
-  const PairMatrices of_pairs = pair_matrices(call.workspace);
-  const auto& [capacity, weighted, grad_hidden, in, out] = of_pairs;
+__global__ void routed_forward_kernel(const __grid_constant__ CallList<ExpertsForward> passes) {
+  const WarpTile tile = warp_tile();
+  for_each_unit(tile, passes, PairsOf{}, [&](const ExpertsForward& pass, int64_t p) {
+    const ExpertsCall& call = pass.call;
+    const Matrix<float> weighted = pair_matrices(call.workspace).weighted;
+    const int64_t m = call.workspace.pairs.expert[p];
+    const float s = call.selection.row(call.workspace.pairs.entity[p])[m];
+    activate_pair(tile, weighted.row(p), call.parameters.bias1.data + m * weighted.cols, s,
+                  weighted.cols);
+  });
+}
 
-  launch("experts_gather_pairs", tiles_for(capacity, s.teacher), stream, gather_pairs_kernel, out,
-         grad_reconstruction, pairs);
-  grouped_gemm_accumulate(grad.weight2, weighted, out, pairs.offsets, stream);
-  grouped_gemm(grad_hidden, out, transpose(parameters.weight2), pairs.offsets, 0.0f, stream);
-  launch("experts_routed_backward", tiles_for(capacity, s.hidden + s.teacher), stream,
-         routed_backward_kernel, of_pairs, gradients.selection, call.selection, parameters.bias2,
-         pairs);
+/// R_n = sum over its pairs, by expert, of pair_out[p] + s b2_m.
+__global__ void combine_pairs_kernel(const __grid_constant__ CallList<ExpertsForward> passes) {
+  const WarpTile tile = warp_tile();
+  for_each_unit(tile, passes, EntitiesOf{}, [&](const ExpertsForward& pass, int64_t n) {
+    const auto& [reconstruction, call] = pass;
+    float* __restrict__ sum = reconstruction.row(n);
+    fill_row(tile, sum, reconstruction.cols, 0.0f);
+    if (n >= call.active.of(reconstruction.rows)) return;
+    const Matrix<const float> pair_out = pair_matrices(call.workspace).out;
+    for (int64_t m = 0; m < call.selection.cols; ++m) {
+      const int64_t p = call.workspace.pairs.of.row(m)[n];
+      if (p < 0) continue;
+      const float s = call.selection.row(n)[m];
+      const float* __restrict__ out = pair_out.row(p);
+      const float* __restrict__ bias = call.parameters.bias2.row(m);
+      for (int64_t k = tile.thread_rank(); k < reconstruction.cols; k += tile.size()) {
+        sum[k] += out[k] + s * bias[k];
+      }
+    }
+  });
+}
+
+/// G becomes Z, beside the pairs' Q in `pair_out`. Writes the entries of dL/ds at active pairs.
+__global__ void routed_backward_kernel(const __grid_constant__ CallList<ExpertsBackward> passes) {
+  const WarpTile tile = warp_tile();
+  for_each_unit(tile, passes, PairsOf{}, [&](const ExpertsBackward& pass, int64_t p) {
+    const ExpertsCall& call = pass.call;
+    const PairMatrices of_pairs = pair_matrices(call.workspace);
+    const int64_t n = call.workspace.pairs.entity[p];
+    const int64_t m = call.workspace.pairs.expert[p];
+    float dot = activate_pair_backward(tile, of_pairs.grad_hidden.row(p), of_pairs.weighted.row(p),
+                                       call.selection.row(n)[m], of_pairs.weighted.cols);
+    const float* __restrict__ q = of_pairs.out.row(p);
+    const float* __restrict__ bias = call.parameters.bias2.row(m);
+    float bias_dot = 0;
+    for (int64_t k = tile.thread_rank(); k < of_pairs.out.cols; k += tile.size()) {
+      bias_dot += q[k] * bias[k];
+    }
+    dot += cg::reduce(tile, bias_dot, cg::plus<float>());
+    if (tile.thread_rank() == 0) pass.gradients.selection.row(n)[m] = dot;
+  });
+}
+
+__global__ void routed_bias_kernel(const __grid_constant__ CallList<ExpertsBackward> passes) {
+  __shared__ ColumnPartials partials;
+  const auto target = [](const ExpertsBackward& pass) {
+    return pass.gradients.parameters.bias1.data;
+  };
+  const auto units = [&](const ExpertsBackward& pass) {
+    const ExpertShape& s = pass.call.workspace.shape;
+    return begins_sum(passes, pass, target)
+               ? s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher))
+               : int64_t{0};
+  };
+  for_each_unit(
+      cg::this_thread_block(), passes, units, [&](const ExpertsBackward& first, int64_t unit) {
+        const ExpertShape& s = first.call.workspace.shape;
+        const int64_t strips1 = sum_strips(s.hidden);
+        const int64_t strips = strips1 + sum_strips(s.teacher);
+        const int64_t m = unit / strips;
+        const int64_t strip = unit % strips;
+        for_each_summand(passes, first, target, [&](const ExpertsBackward& pass) {
+          const ExpertParameterGradients& grad = pass.gradients.parameters;
+          const ExpertPairs& pairs = pass.call.workspace.pairs;
+          const PairMatrices of_pairs = pair_matrices(pass.call.workspace);
+          const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
+          if (strip < strips1) {
+            accumulate_column_sums(partials, grad.bias1.slice(m * s.hidden, s.hidden),
+                                   of_pairs.grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
+          } else {
+            accumulate_column_sums(
+                partials, {grad.bias2.row(m), s.teacher}, of_pairs.out, rows, strip - strips1,
+                [&](int64_t p) { return pass.call.selection.row(pairs.entity[p])[m]; });
+          }
+        });
+      });
+}
+
+/// dL/dh_n = sum over its pairs, by expert, of pair_in[p]. Clears dL/ds at other pairs.
+__global__ void combine_pairs_backward_kernel(
+    const __grid_constant__ CallList<ExpertsBackward> passes) {
+  const WarpTile tile = warp_tile();
+  for_each_unit(tile, passes, EntitiesOf{}, [&](const ExpertsBackward& pass, int64_t n) {
+    const Matrix<float> grad_student = pass.gradients.student;
+    const Matrix<float> grad_selection = pass.gradients.selection;
+    const ExpertPairs& pairs = pass.call.workspace.pairs;
+    const int64_t experts = grad_selection.cols;
+    float* __restrict__ sum = grad_student.row(n);
+    fill_row(tile, sum, grad_student.cols, 0.0f);
+    if (n >= pass.call.active.of(grad_student.rows)) {
+      fill_row(tile, grad_selection.row(n), experts, 0.0f);
+      return;
+    }
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+      if (pairs.of.row(m)[n] < 0) grad_selection.row(n)[m] = 0;
+    }
+    const Matrix<const float> pair_in = pair_matrices(pass.call.workspace).in;
+    for (int64_t m = 0; m < experts; ++m) {
+      const int64_t p = pairs.of.row(m)[n];
+      if (p < 0) continue;
+      const float* __restrict__ part = pair_in.row(p);
+      for (int64_t k = tile.thread_rank(); k < grad_student.cols; k += tile.size()) {
+        sum[k] += part[k];
+      }
+    }
+  });
+}
+
+/// Geometry of a tile per unit, units(shape) of them in each pass.
+template <class Pass, class Units>
+Geometry tiles_of(const CallList<Pass>& passes, Units units, int64_t elements) {
+  const auto of_pass = [&](const Pass& pass) { return units(pass.call.workspace.shape); };
+  return tiles_for(total_units(passes, of_pass), elements);
+}
+
+/// Late in training; more pairs than that are dealt out to the same tiles.
+int64_t pairs_of(const ExpertShape& s) { return 2 * s.capacity; }
+int64_t entities_of(const ExpertShape& s) { return s.capacity; }
+
+}  // namespace
+
+void routed_experts_forward(const CallList<ExpertsForward>& passes, const Stream& stream) {
+  const ExpertShape& s = passes[0].call.workspace.shape;
+  list_pairs(passes.map([](const ExpertsForward& pass) {
+    return PairListing{pass.call.workspace.pairs, pass.call.selection, pass.call.active};
+  }),
+             stream);
+  launch("experts_gather_pairs", tiles_of(passes, pairs_of, s.student), stream, gather_pairs_kernel,
+         passes.map([](const ExpertsForward& pass) {
+           const ExpertsWorkspace& w = pass.call.workspace;
+           return PairGathering{pair_matrices(w).in, pass.call.student, w.pairs};
+         }));
+  grouped_gemm(passes.map([](const ExpertsForward& pass) {
+    const ExpertsWorkspace& w = pass.call.workspace;
+    return GroupedProduct{pair_matrices(w).weighted, pair_matrices(w).in,
+                          transpose(pass.call.parameters.weight1), w.pairs.offsets};
+  }),
+               stream);
+  launch("experts_routed_forward", tiles_of(passes, pairs_of, s.hidden), stream,
+         routed_forward_kernel, passes);
+  grouped_gemm(passes.map([](const ExpertsForward& pass) {
+    const ExpertsWorkspace& w = pass.call.workspace;
+    return GroupedProduct{pair_matrices(w).out, pair_matrices(w).weighted,
+                          pass.call.parameters.weight2, w.pairs.offsets};
+  }),
+               stream);
+  launch("experts_combine_pairs", tiles_of(passes, entities_of, 2 * s.teacher), stream,
+         combine_pairs_kernel, passes);
+}
+
+void routed_experts_backward(const CallList<ExpertsBackward>& passes, const Stream& stream) {
+  const ExpertShape& s = passes[0].call.workspace.shape;
+  // The grouped products of all passes, made of a pass's pairs, parameters and their gradients.
+  const auto products = [&](auto product) {
+    return passes.map([&](const ExpertsBackward& pass) {
+      const ExpertsWorkspace& w = pass.call.workspace;
+      GroupedProduct made =
+          product(pair_matrices(w), pass.call.parameters, pass.gradients.parameters);
+      made.offsets = w.pairs.offsets;
+      return made;
+    });
+  };
+  using Of = PairMatrices;
+  using Parameters = ExpertParameters;
+  using Gradients = ExpertParameterGradients;
+
+  launch("experts_gather_pairs", tiles_of(passes, pairs_of, s.teacher), stream, gather_pairs_kernel,
+         passes.map([](const ExpertsBackward& pass) {
+           const ExpertsWorkspace& w = pass.call.workspace;
+           return PairGathering{pair_matrices(w).out, pass.grad_reconstruction, w.pairs};
+         }));
+  grouped_gemm_accumulate(products([](const Of& of, const Parameters&, const Gradients& grad) {
+                            return GroupedProduct{grad.weight2, of.weighted, of.out};
+                          }),
+                          stream);
+  grouped_gemm(products([](const Of& of, const Parameters& p, const Gradients&) {
+                 return GroupedProduct{of.grad_hidden, of.out, transpose(p.weight2)};
+               }),
+               stream);
+  launch("experts_routed_backward", tiles_of(passes, pairs_of, s.hidden + s.teacher), stream,
+         routed_backward_kernel, passes);
+  const int64_t strips = s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher));
   launch("experts_routed_bias",
-         blocks_for(s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher)),
-                    (s.capacity / s.experts + 1) * kSumColumns),
-         stream, routed_bias_kernel, grad.bias1, grad.bias2, grad_hidden, out, call.selection,
-         pairs);
-  grouped_gemm_accumulate(grad.weight1, grad_hidden, in, pairs.offsets, stream);
-  grouped_gemm(in, grad_hidden, parameters.weight1, pairs.offsets, 0.0f, stream);
-  launch("experts_combine_pairs_backward", tiles_for(s.capacity, s.student + s.experts), stream,
-         combine_pairs_backward_kernel, gradients.student, gradients.selection, in, pairs,
-         call.active);
+         blocks_for(passes.count * strips, (s.capacity / s.experts + 1) * kSumColumns), stream,
+         routed_bias_kernel, passes);
+  grouped_gemm_accumulate(products([](const Of& of, const Parameters&, const Gradients& grad) {
+                            return GroupedProduct{grad.weight1, of.grad_hidden, of.in};
+                          }),
+                          stream);
+  grouped_gemm(products([](const Of& of, const Parameters& p, const Gradients&) {
+                 return GroupedProduct{of.in, of.grad_hidden, p.weight1};
+               }),
+               stream);
+  launch("experts_combine_pairs_backward", tiles_of(passes, entities_of, s.student + s.experts),
+         stream, combine_pairs_backward_kernel, passes);
 }
 
 }  // namespace derrd

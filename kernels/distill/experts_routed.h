@@ -4,11 +4,9 @@
 
 namespace derrd {
 
-/// Path kRouted of experts_forward and experts_backward (experts.h), which check the shapes.
-void routed_experts_forward(Matrix<float> reconstruction, const ExpertsCall& call,
-                            const Stream& stream);
-void routed_experts_backward(const ExpertsGradients& gradients,
-                             Matrix<const float> grad_reconstruction, const ExpertsCall& call,
-                             const Stream& stream);
+/// Path kRouted of experts_forward and experts_backward (experts.h), which check the shapes. There
+/// is a call at least, and none is empty.
+void routed_experts_forward(const CallList<ExpertsForward>& calls, const Stream& stream);
+void routed_experts_backward(const CallList<ExpertsBackward>& calls, const Stream& stream);
 
 }  // namespace derrd

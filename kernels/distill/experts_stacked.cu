@@ -4,7 +4,8 @@
 // no [N, E, T] intermediate exists.
 //
 // On a GPU there is one slice of the entities and one of the experts: the loops over slices run
-// once, and a slice is the whole matrix. Read everything below in this way.
+// once, a slice is the whole matrix, and a launch has the slices of all passes. Read everything
+// below in this way.
 //
 // On a CPU the passes go by slices, so that what runs between the products, a tile per pair (n, m),
 // finds S, G and Z in a core's cache: each is N E H floats.
@@ -16,7 +17,7 @@
 // A matrix [N, E H] of the workspace lies slice after slice of experts, the block [N, e H] of each
 // in one piece.
 //
-// Shapes: as in experts.cu. Mapping: a tile per pair; a block per strip of columns of dL/db1.
+// Shapes: as in experts.cu. Mapping: a tile per pair.
 // Bytes: one slice 16 N E H forward, 32 backward; sliced 4 (S) and 8 (S, Z). The 6 N E H (D + T)
 // flops of the products are the limit.
 //
@@ -25,9 +26,10 @@
 
 #include "kernels/distill/experts_stacked.h"
 
-#include "kernels/common/column_sums.h"
 #include "kernels/common/rows.h"
 #include "kernels/distill/expert_activation.h"
+#include "kernels/models/linear.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
 #include "kernels/platform/slices.h"
@@ -36,10 +38,22 @@ namespace derrd {
 
 namespace {
 
-/// Consecutive entities (rows) by consecutive experts (H columns each).
-struct PairSlice {
-  Slice entities;
-  Slice experts;
+/// A slice of a pass: consecutive entities (rows) by consecutive experts (H columns each).
+struct StackedSlice {
+  Slice entities, experts;
+  Matrix<float> weighted;             ///< [entities, experts * H] W1 h, then S
+  Matrix<float> grad_hidden;          ///< likewise: G, then Z
+  Matrix<const float> selection;      ///< s of the whole pass [N, E]
+  Matrix<float> grad_selection = {};  ///< dL/ds of the whole pass [N, E]
+  Vector<const float> bias1;          ///< of the slice's experts
+  ActiveRows active;
+
+  DERRD_HOST_DEVICE int64_t pairs() const { return entities.size * experts.size; }
+};
+struct SlicePairs {
+  __device__ __forceinline__ int64_t operator()(const StackedSlice& slice) const {
+    return slice.pairs();
+  }
 };
 
 /// A tile's pair.
@@ -49,63 +63,47 @@ struct SlicedPair {
   int64_t number;  ///< n * E + m
   float s;         ///< weight; 0 for an inactive entity
 };
-__device__ __forceinline__ SlicedPair sliced_pair(const PairSlice& slice, int64_t unit,
-                                                  int64_t hidden, Matrix<const float> selection,
-                                                  int64_t active) {
+__device__ __forceinline__ SlicedPair sliced_pair(const StackedSlice& slice, int64_t unit,
+                                                  int64_t hidden) {
   const int64_t row = unit / slice.experts.size;
   const int64_t expert = unit % slice.experts.size;
   const int64_t n = slice.entities.begin + row;
-  const int64_t number = n * selection.cols + slice.experts.begin + expert;
-  return {row, expert * hidden, number, n < active ? selection.data[number] : 0.0f};
+  const int64_t number = n * slice.selection.cols + slice.experts.begin + expert;
+  const bool active = n < slice.active.of(slice.selection.rows);
+  return {row, expert * hidden, number, active ? slice.selection.data[number] : 0.0f};
 }
 
-/// `weighted` [entities, experts * H] holds W1 h, then S; `bias1` belongs to the slice's experts.
-__global__ void stacked_forward_kernel(Matrix<float> weighted, Matrix<const float> selection,
-                                       Vector<const float> bias1, PairSlice slice,
-                                       ActiveRows active_rows) {
+__global__ void stacked_forward_kernel(const __grid_constant__ CallList<StackedSlice> slices) {
   const WarpTile tile = warp_tile();
-  const int64_t active = active_rows.of(selection.rows);
-  const int64_t hidden = weighted.cols / slice.experts.size;
-  for (const int64_t unit : units_of(tile, slice.entities.size * slice.experts.size)) {
-    const SlicedPair pair = sliced_pair(slice, unit, hidden, selection, active);
-    float* row = weighted.row(pair.row) + pair.first;
+  for_each_unit(tile, slices, SlicePairs{}, [&](const StackedSlice& slice, int64_t unit) {
+    const int64_t hidden = slice.weighted.cols / slice.experts.size;
+    const SlicedPair pair = sliced_pair(slice, unit, hidden);
+    float* row = slice.weighted.row(pair.row) + pair.first;
     if (pair.s == 0) {
       fill_row(tile, row, hidden, 0.0f);
     } else {
-      activate_pair(tile, row, bias1.data + pair.first, pair.s, hidden);
+      activate_pair(tile, row, slice.bias1.data + pair.first, pair.s, hidden);
     }
-  }
+  });
 }
 
-/// `grad_hidden` [entities, experts * H] holds G, then Z; `grad_selection` holds Q b2^T.
-__global__ void stacked_backward_kernel(Matrix<float> grad_hidden, Matrix<float> grad_selection,
-                                        Matrix<const float> weighted, Matrix<const float> selection,
-                                        PairSlice slice, ActiveRows active_rows) {
+/// dL/ds holds Q b2^T before.
+__global__ void stacked_backward_kernel(const __grid_constant__ CallList<StackedSlice> slices) {
   const WarpTile tile = warp_tile();
-  const int64_t active = active_rows.of(selection.rows);
-  const int64_t hidden = weighted.cols / slice.experts.size;
-  for (const int64_t unit : units_of(tile, slice.entities.size * slice.experts.size)) {
-    const SlicedPair pair = sliced_pair(slice, unit, hidden, selection, active);
-    float* row = grad_hidden.row(pair.row) + pair.first;
-    float* grad_s = grad_selection.data + pair.number;
+  for_each_unit(tile, slices, SlicePairs{}, [&](const StackedSlice& slice, int64_t unit) {
+    const int64_t hidden = slice.weighted.cols / slice.experts.size;
+    const SlicedPair pair = sliced_pair(slice, unit, hidden);
+    float* row = slice.grad_hidden.row(pair.row) + pair.first;
+    float* grad_s = slice.grad_selection.data + pair.number;
     if (pair.s == 0) {
       fill_row(tile, row, hidden, 0.0f);
       if (tile.thread_rank() == 0) *grad_s = 0;
     } else {
-      const float dot =
-          activate_pair_backward(tile, row, weighted.row(pair.row) + pair.first, pair.s, hidden);
+      const float dot = activate_pair_backward(tile, row, slice.weighted.row(pair.row) + pair.first,
+                                               pair.s, hidden);
       if (tile.thread_rank() == 0) *grad_s += dot;
     }
-  }
-}
-
-__global__ void stacked_bias_kernel(Vector<float> grad_bias1, Matrix<const float> grad_hidden,
-                                    ActiveRows active) {
-  __shared__ ColumnPartials partials;
-  for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_hidden.cols))) {
-    accumulate_column_sums(partials, grad_bias1, grad_hidden, {0, active.of(grad_hidden.rows)},
-                           strip, [](int64_t) { return 1.0f; });
-  }
+  });
 }
 
 /// out [N, D] = sum over i of rows i N .. (i + 1) N - 1 of `parts`, in this order.
@@ -135,75 +133,155 @@ ExpertArrays<T> arrays_of(const ExpertArrays<T>& arrays, Slice experts, int64_t 
   return {arrays.weight1.slice(begin, units), arrays.bias1.slice(begin, units),
           arrays.weight2.slice(begin, units), arrays.bias2.slice(experts.begin, experts.size)};
 }
-/// The block of a slice of the experts in a matrix [N, E H] of the workspace.
-Matrix<float> block_of(Vector<float> hidden_units, Slice experts, const ExpertShape& s) {
-  return {hidden_units.data + s.capacity * experts.begin * s.hidden, s.capacity,
-          experts.size * s.hidden};
-}
-
-}  // namespace
-
-void stacked_experts_forward(Matrix<float> reconstruction, const ExpertsCall& call,
-                             const Stream& stream) {
+/// The slice of a pass, without its dL/ds.
+StackedSlice slice_of(const ExpertsCall& call, Slice entities, Slice experts) {
   const ExpertShape& s = call.workspace.shape;
-  const Slices entity_slices(s.capacity, kEntitiesPerSlice, call.active);
-  const Slices expert_slices(s.experts, kExpertsPerSlice);
-  for_each_slice(entity_slices, [&](int64_t i) {
-    const Slice entities = entity_slices[i];
-    const auto rows = [&](auto matrix) { return matrix.slice(entities.begin, entities.size); };
-    const GemmOptions set = {.active = call.active, .first_row = entities.begin};
-    const GemmOptions add = {.beta = 1.0f, .active = call.active, .first_row = entities.begin};
-    gemm(rows(reconstruction), rows(call.selection), call.parameters.bias2, set, stream);
-    for (int64_t j = 0; j < expert_slices.count(); ++j) {
-      const Slice experts = expert_slices[j];
-      const ExpertParameters p = arrays_of(call.parameters, experts, s.hidden);
-      const Matrix<float> weighted = rows(block_of(call.workspace.weighted, experts, s));
-      gemm(weighted, rows(call.student), transpose(p.weight1), set, stream);
-      launch("experts_stacked_forward", tiles_for(entities.size * experts.size, s.hidden), stream,
-             stacked_forward_kernel, weighted, call.selection, p.bias1,
-             PairSlice{entities, experts}, call.active);
-      gemm(rows(reconstruction), weighted, p.weight2, add, stream);
+  const auto block = [&](Vector<float> hidden_units) {
+    return Matrix<float>{hidden_units.data + s.capacity * experts.begin * s.hidden, s.capacity,
+                         experts.size * s.hidden}
+        .slice(entities.begin, entities.size);
+  };
+  return {.entities = entities,
+          .experts = experts,
+          .weighted = block(call.workspace.weighted),
+          .grad_hidden = block(call.workspace.grad_hidden),
+          .selection = call.selection,
+          .bias1 = arrays_of(call.parameters, experts, s.hidden).bias1,
+          .active = call.active};
+}
+Slices slices_of_entities(const ExpertsCall& call) {
+  return {call.workspace.shape.capacity, kEntitiesPerSlice, call.active};
+}
+Slices slices_of_experts(const ExpertsCall& call) {
+  return {call.workspace.shape.experts, kExpertsPerSlice};
+}
+int64_t pairs_in_slice(const StackedSlice& slice) { return slice.pairs(); }
+
+/// Forward passes that run together: of several passes, each is one slice.
+void forward(const CallList<ExpertsForward>& passes, const Stream& stream) {
+  for_each_slice(slices_of_entities(passes[0].call), [&](int64_t i) {
+    // Products of the slice's entities, made of a pass's matrices by f(pass, rows).
+    const auto multiply = [&](float beta, auto f) {
+      gemm(passes.map([&](const ExpertsForward& pass) {
+        const Slice entities = slices_of_entities(pass.call)[i];
+        Product product = f(pass, [&](auto m) { return m.slice(entities.begin, entities.size); });
+        product.options = {beta, pass.call.active, entities.begin};
+        return product;
+      }),
+           stream);
+    };
+    multiply(0.0f, [](const ExpertsForward& pass, auto rows) {
+      return Product{rows(pass.reconstruction), rows(pass.call.selection),
+                     pass.call.parameters.bias2};
+    });
+    for (int64_t j = 0; j < slices_of_experts(passes[0].call).count(); ++j) {
+      const auto slice = [&](const ExpertsForward& pass) {
+        return slice_of(pass.call, slices_of_entities(pass.call)[i],
+                        slices_of_experts(pass.call)[j]);
+      };
+      const auto parameters = [&](const ExpertsForward& pass) {
+        return arrays_of(pass.call.parameters, slices_of_experts(pass.call)[j],
+                         pass.call.workspace.shape.hidden);
+      };
+      multiply(0.0f, [&](const ExpertsForward& pass, auto rows) {
+        return Product{slice(pass).weighted, rows(pass.call.student),
+                       transpose(parameters(pass).weight1)};
+      });
+      const CallList<StackedSlice> slices = passes.map(slice);
+      launch("experts_stacked_forward",
+             tiles_for(total_units(slices, pairs_in_slice), passes[0].call.workspace.shape.hidden),
+             stream, stacked_forward_kernel, slices);
+      multiply(1.0f, [&](const ExpertsForward& pass, auto rows) {
+        return Product{rows(pass.reconstruction), slice(pass).weighted, parameters(pass).weight2};
+      });
     }
   });
 }
 
-void stacked_experts_backward(const ExpertsGradients& gradients,
-                              Matrix<const float> grad_reconstruction, const ExpertsCall& call,
-                              const Stream& stream) {
-  const ExpertShape& s = call.workspace.shape;
-  const Slice entities = {0, s.capacity};
-  const Slices expert_slices(s.experts, kExpertsPerSlice);
-  const GemmOptions set = {.active = call.active};
-  const GemmOptions add = {.beta = 1.0f, .active = call.active};
-  // dL/dh of each slice; a single slice's is the whole.
-  const bool whole = expert_slices.count() == 1;
-  const Matrix<float> parts = whole ? gradients.student
-                                    : Matrix<float>{call.workspace.pair_in.data,
-                                                    expert_slices.count() * s.capacity, s.student};
-
-  gemm(gradients.parameters.bias2, transpose(call.selection), grad_reconstruction, add, stream);
-  gemm(gradients.selection, grad_reconstruction, transpose(call.parameters.bias2), set, stream);
-  for_each_slice(expert_slices, [&](int64_t i) {
-    const Slice experts = expert_slices[i];
-    const ExpertParameters p = arrays_of(call.parameters, experts, s.hidden);
-    const ExpertParameterGradients grad = arrays_of(gradients.parameters, experts, s.hidden);
-    const Matrix<float> weighted = block_of(call.workspace.weighted, experts, s);
-    const Matrix<float> grad_hidden = block_of(call.workspace.grad_hidden, experts, s);
-    gemm(grad.weight2, transpose(weighted), grad_reconstruction, add, stream);
-    gemm(grad_hidden, grad_reconstruction, transpose(p.weight2), set, stream);
-    launch("experts_stacked_backward", tiles_for(s.capacity * experts.size, 2 * s.hidden), stream,
-           stacked_backward_kernel, grad_hidden, gradients.selection, weighted, call.selection,
-           PairSlice{entities, experts}, call.active);
-    launch("experts_stacked_bias",
-           blocks_for(sum_strips(grad_hidden.cols), s.capacity * kSumColumns), stream,
-           stacked_bias_kernel, grad.bias1, grad_hidden, call.active);
-    gemm(grad.weight1, transpose(grad_hidden), call.student, add, stream);
-    gemm(parts.slice(i * s.capacity, s.capacity), grad_hidden, p.weight1, set, stream);
+/// Backward passes that run together: of several passes, each is one slice.
+void backward(const CallList<ExpertsBackward>& passes, const Stream& stream) {
+  const auto multiply = [&](float beta, auto f) {
+    gemm(passes.map([&](const ExpertsBackward& pass) {
+      Product product = f(pass);
+      product.options = {beta, pass.call.active};
+      return product;
+    }),
+         stream);
+  };
+  multiply(1.0f, [](const ExpertsBackward& pass) {
+    return Product{pass.gradients.parameters.bias2, transpose(pass.call.selection),
+                   pass.grad_reconstruction};
   });
-  if (!whole) {
-    launch("experts_sum_parts", tiles_for(s.capacity, expert_slices.count() * s.student), stream,
-           sum_parts_kernel, gradients.student, parts, call.active);
+  multiply(0.0f, [](const ExpertsBackward& pass) {
+    return Product{pass.gradients.selection, pass.grad_reconstruction,
+                   transpose(pass.call.parameters.bias2)};
+  });
+
+  // dL/dh of each slice; a single slice's is the whole.
+  const Slices expert_slices = slices_of_experts(passes[0].call);
+  const bool whole = expert_slices.count() == 1;
+  const auto part_of = [&](const ExpertsBackward& pass, int64_t j) {
+    const ExpertShape& s = pass.call.workspace.shape;
+    const Matrix<float> parts = {pass.call.workspace.pair_in.data,
+                                 expert_slices.count() * s.capacity, s.student};
+    return whole ? pass.gradients.student : parts.slice(j * s.capacity, s.capacity);
+  };
+  for_each_slice(expert_slices, [&](int64_t j) {
+    const auto slice = [&](const ExpertsBackward& pass) {
+      StackedSlice made = slice_of(pass.call, {0, pass.call.workspace.shape.capacity},
+                                   slices_of_experts(pass.call)[j]);
+      made.grad_selection = pass.gradients.selection;
+      return made;
+    };
+    const auto arrays = [&](const ExpertsBackward& pass, const auto& all) {
+      return arrays_of(all, slices_of_experts(pass.call)[j], pass.call.workspace.shape.hidden);
+    };
+    multiply(1.0f, [&](const ExpertsBackward& pass) {
+      return Product{arrays(pass, pass.gradients.parameters).weight2,
+                     transpose(slice(pass).weighted), pass.grad_reconstruction};
+    });
+    multiply(0.0f, [&](const ExpertsBackward& pass) {
+      return Product{slice(pass).grad_hidden, pass.grad_reconstruction,
+                     transpose(arrays(pass, pass.call.parameters).weight2)};
+    });
+    const CallList<StackedSlice> slices = passes.map(slice);
+    launch(
+        "experts_stacked_backward",
+        tiles_for(total_units(slices, pairs_in_slice), 2 * passes[0].call.workspace.shape.hidden),
+        stream, stacked_backward_kernel, slices);
+    accumulate_bias(passes.map([&](const ExpertsBackward& pass) {
+      return BiasGradient{arrays(pass, pass.gradients.parameters).bias1, slice(pass).grad_hidden,
+                          pass.call.active};
+    }),
+                    stream);
+    multiply(1.0f, [&](const ExpertsBackward& pass) {
+      return Product{arrays(pass, pass.gradients.parameters).weight1,
+                     transpose(slice(pass).grad_hidden), pass.call.student};
+    });
+    multiply(0.0f, [&](const ExpertsBackward& pass) {
+      return Product{part_of(pass, j), slice(pass).grad_hidden,
+                     arrays(pass, pass.call.parameters).weight1};
+    });
+  });
+  if (whole) return;
+  for (const auto& [gradients, grad_reconstruction, call] : passes) {
+    const ExpertShape& s = call.workspace.shape;
+    launch(
+        "experts_sum_parts", tiles_for(s.capacity, expert_slices.count() * s.student), stream,
+        sum_parts_kernel, gradients.student,
+        Matrix<float>{call.workspace.pair_in.data, expert_slices.count() * s.capacity, s.student},
+        call.active);
   }
+}
+
+}  // namespace
+
+void stacked_experts_forward(const CallList<ExpertsForward>& passes, const Stream& stream) {
+  run_calls(passes, [&](const CallList<ExpertsForward>& together) { forward(together, stream); });
+}
+
+void stacked_experts_backward(const CallList<ExpertsBackward>& passes, const Stream& stream) {
+  run_calls(passes, [&](const CallList<ExpertsBackward>& together) { backward(together, stream); });
 }
 
 }  // namespace derrd

@@ -1,7 +1,7 @@
 // Gumbel-Softmax gate of Distillation Experts (DE-RRD, equations 5 and 7): from the gate's logits l
 // to the weights s of an entity's E experts.
 //
-//   alpha = softmax(l)            z = log(alpha + 1e-10) + g            s = softmax(z / tau)
+//   alpha = softmax(l + b)        z = log(alpha + 1e-10) + g            s = softmax(z / tau)
 //
 //   q_m = dL/dz_m = s_m sum_i s_i (G_m - G_i) / tau   with G = dL/ds
 //   dL/dl_m = r_m q_m - alpha_m sum_i r_i q_i         with r = alpha / (alpha + 1e-10)
@@ -26,6 +26,7 @@
 #include "kernels/common/random.h"
 #include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
@@ -79,28 +80,40 @@ __device__ __forceinline__ void uniform_row(const WarpTile& tile, float* row, in
   }
 }
 
-__global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float> probability,
-                                              GumbelSoftmaxCall call) {
+__global__ void gumbel_softmax_forward_kernel(
+    const __grid_constant__ CallList<GumbelSoftmaxForward> passes) {
   const WarpTile tile = warp_tile();
-  const GumbelOptions& options = call.options;
-  const BatchCursor* batch = call.rows.batch;
-  const int64_t experts = weight.cols;
-  const auto calls = static_cast<uint64_t>((experts + kWordsPerCall - 1) / kWordsPerCall);
-  const RandomKey key = {options.seed, options.purpose, call.epoch->epoch};
-  const float floor = options.floor > kSmallestNormal ? options.floor : kSmallestNormal;
-  for (const int64_t n : units_of(tile, weight.rows)) {
-    float* s = weight.row(n);
-    float* __restrict__ alpha = probability.row(n);
+  const auto units = [](const GumbelSoftmaxForward& pass) { return pass.weight.rows; };
+  for_each_unit(tile, passes, units, [&](const GumbelSoftmaxForward& pass, int64_t n) {
+    const GumbelSoftmaxCall& call = pass.call;
+    const GumbelOptions& options = call.options;
+    const BatchCursor* batch = call.rows.batch;
+    const int64_t experts = pass.weight.cols;
+    const auto philox_calls = static_cast<uint64_t>((experts + kWordsPerCall - 1) / kWordsPerCall);
+    const RandomKey key = {options.seed, options.purpose, call.epoch->epoch};
+    const float floor = options.floor > kSmallestNormal ? options.floor : kSmallestNormal;
+    float* s = pass.weight.row(n);
+    float* __restrict__ alpha = pass.probability.row(n);
+    if (n == 0 && call.pairs != nullptr && tile.thread_rank() == 0) {
+      atomic_add(call.pairs->all, batch->count * experts);  // passes may share it
+    }
     if (n >= batch->count ||
         (options.included.size > 0 && options.included[call.rows.rows[batch->begin + n]] == 0)) {
       fill_row(tile, s, experts, 0.0f);
       fill_row(tile, alpha, experts, 0.0f);
-      continue;
+      return;
     }
-    softmax_row(tile, alpha, call.logits.row(n), experts, 1.0f, 0.0f);
+    const float* logits = call.logits.row(n);
+    if (call.bias.size > 0) {
+      for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
+        alpha[m] = logits[m] + call.bias[m];
+      }
+      logits = alpha;
+    }
+    softmax_row(tile, alpha, logits, experts, 1.0f, 0.0f);
     if (options.noise) {
       // The row of s holds its uniform numbers, then the perturbed logarithms, then the weights.
-      uniform_row(tile, s, experts, key, (static_cast<uint64_t>(batch->begin) + n) * calls);
+      uniform_row(tile, s, experts, key, (static_cast<uint64_t>(batch->begin) + n) * philox_calls);
       tile.sync();
       float* __restrict__ own = s;  // from here on each lane keeps to its elements
       for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
@@ -112,25 +125,28 @@ __global__ void gumbel_softmax_forward_kernel(Matrix<float> weight, Matrix<float
       }
     }
     softmax_row(tile, s, s, experts, call.epoch->temperature, floor);
-  }
+    if (call.pairs == nullptr) return;
+    int64_t active = 0;
+    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) active += s[m] != 0;
+    active = cg::reduce(tile, active, cg::plus<int64_t>());
+    if (tile.thread_rank() == 0) atomic_add(call.pairs->active, active);
+  });
 }
 
-__global__ void gumbel_softmax_backward_kernel(Matrix<float> grad_logits,
-                                               Matrix<const float> grad_weight,
-                                               Matrix<const float> weight,
-                                               Matrix<const float> probability,
-                                               const BatchCursor* batch, const EpochState* epoch) {
+__global__ void gumbel_softmax_backward_kernel(
+    const __grid_constant__ CallList<GumbelSoftmaxBackward> passes) {
   const WarpTile tile = warp_tile();
-  const int64_t experts = weight.cols;
-  for (const int64_t n : units_of(tile, weight.rows)) {
-    float* __restrict__ grad_l = grad_logits.row(n);
-    if (n >= batch->count) {
+  const auto units = [](const GumbelSoftmaxBackward& pass) { return pass.weight.rows; };
+  for_each_unit(tile, passes, units, [&](const GumbelSoftmaxBackward& pass, int64_t n) {
+    const int64_t experts = pass.weight.cols;
+    float* __restrict__ grad_l = pass.grad_logits.row(n);
+    if (n >= pass.call.rows.batch->count) {
       fill_row(tile, grad_l, experts, 0.0f);
-      continue;
+      return;
     }
-    const float* grad_s = grad_weight.row(n);
-    const float* s = weight.row(n);
-    const float* alpha = probability.row(n);
+    const float* grad_s = pass.grad_weight.row(n);
+    const float* s = pass.weight.row(n);
+    const float* alpha = pass.probability.row(n);
 
     const float top = row_maximum(tile, s, experts);
     int32_t heaviest = static_cast<int32_t>(experts) - 1;
@@ -150,7 +166,7 @@ __global__ void gumbel_softmax_backward_kernel(Matrix<float> grad_logits,
     total = cg::reduce(tile, total, cg::plus<float>());
     mean = cg::reduce(tile, mean, cg::plus<float>());
 
-    const float inverse_tau = 1.0f / epoch->temperature;
+    const float inverse_tau = 1.0f / pass.call.epoch->temperature;
     float sum = 0;
     for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
       const float difference = (grad_s[m] - reference) * total - mean;
@@ -162,7 +178,7 @@ __global__ void gumbel_softmax_backward_kernel(Matrix<float> grad_logits,
     for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
       grad_l[m] -= alpha[m] * sum;
     }
-  }
+  });
 }
 
 /// Scalar operations per expert of a row, for the geometry.
@@ -171,33 +187,38 @@ constexpr int64_t kBackwardOperations = 8;
 
 }  // namespace
 
-void gumbel_softmax_forward(Matrix<float> weight, Matrix<float> probability,
-                            const GumbelSoftmaxCall& call, const Stream& stream) {
+void gumbel_softmax_forward(const CallList<GumbelSoftmaxForward>& passes, const Stream& stream) {
   constexpr const char* kName = "gumbel_softmax_forward";
-  const int64_t rows = call.rows.capacity;
-  const int64_t experts = call.logits.cols;
-  require_shape(kName, "logits", call.logits, rows, experts);
-  require_shape(kName, "weight", weight, rows, experts);
-  require_shape(kName, "probability", probability, rows, experts);
-  if (weight.size() == 0) return;
-  launch(kName, tiles_for(rows, experts * kForwardOperations), stream,
-         gumbel_softmax_forward_kernel, weight, probability, call);
+  int64_t entities = 0;
+  for (const auto& [weight, probability, call] : passes) {
+    const int64_t rows = call.rows.capacity;
+    const int64_t experts = call.logits.cols;
+    require_shape(kName, "logits", call.logits, rows, experts);
+    require_shape(kName, "weight", weight, rows, experts);
+    require_shape(kName, "probability", probability, rows, experts);
+    if (call.bias.size > 0) require_size(kName, "bias", call.bias, experts);
+    entities += rows;
+  }
+  if (entities == 0) return;
+  launch(kName, tiles_for(entities, passes[0].weight.cols * kForwardOperations), stream,
+         gumbel_softmax_forward_kernel, passes);
 }
 
-void gumbel_softmax_backward(Matrix<float> grad_logits, Matrix<const float> grad_weight,
-                             Matrix<const float> weight, Matrix<const float> probability,
-                             const GumbelSoftmaxCall& call, const Stream& stream) {
+void gumbel_softmax_backward(const CallList<GumbelSoftmaxBackward>& passes, const Stream& stream) {
   constexpr const char* kName = "gumbel_softmax_backward";
-  const int64_t rows = call.rows.capacity;
-  const int64_t experts = weight.cols;
-  require_shape(kName, "grad_logits", grad_logits, rows, experts);
-  require_shape(kName, "grad_weight", grad_weight, rows, experts);
-  require_shape(kName, "weight", weight, rows, experts);
-  require_shape(kName, "probability", probability, rows, experts);
-  if (weight.size() == 0) return;
-  launch(kName, tiles_for(rows, experts * kBackwardOperations), stream,
-         gumbel_softmax_backward_kernel, grad_logits, grad_weight, weight, probability,
-         call.rows.batch, call.epoch);
+  int64_t entities = 0;
+  for (const auto& [grad_logits, grad_weight, weight, probability, call] : passes) {
+    const int64_t rows = call.rows.capacity;
+    const int64_t experts = weight.cols;
+    require_shape(kName, "grad_logits", grad_logits, rows, experts);
+    require_shape(kName, "grad_weight", grad_weight, rows, experts);
+    require_shape(kName, "weight", weight, rows, experts);
+    require_shape(kName, "probability", probability, rows, experts);
+    entities += rows;
+  }
+  if (entities == 0) return;
+  launch(kName, tiles_for(entities, passes[0].weight.cols * kBackwardOperations), stream,
+         gumbel_softmax_backward_kernel, passes);
 }
 
 }  // namespace derrd

@@ -15,24 +15,25 @@
 
 #include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
 
 namespace {
 
-__global__ void reconstruction_loss_kernel(Vector<float> loss, Matrix<float> grad_reconstruction,
-                                           ReconstructionCall call) {
+__global__ void reconstruction_loss_kernel(
+    const __grid_constant__ CallList<ReconstructionCall> calls) {
   const WarpTile tile = warp_tile();
-  const ReconstructionOptions& options = call.options;
-  const int64_t active = call.active.of(loss.size);
-  const int64_t width = call.reconstruction.cols;
-  for (const int64_t n : units_of(tile, call.reconstruction.rows)) {
-    float* __restrict__ grad = grad_reconstruction.row(n);
-    if (n >= active) {
+  const auto units = [](const ReconstructionCall& call) { return call.loss.size; };
+  for_each_unit(tile, calls, units, [&](const ReconstructionCall& call, int64_t n) {
+    const ReconstructionOptions& options = call.options;
+    const int64_t width = call.reconstruction.cols;
+    float* __restrict__ grad = call.grad_reconstruction.row(n);
+    if (n >= call.active.of(call.loss.size)) {
       fill_row(tile, grad, width, 0.0f);
-      if (tile.thread_rank() == 0) loss[n] = 0;
-      continue;
+      if (tile.thread_rank() == 0) call.loss[n] = 0;
+      return;
     }
     const float* __restrict__ r = call.reconstruction.row(n);
     const float* __restrict__ t = call.teacher.row(n);
@@ -48,23 +49,26 @@ __global__ void reconstruction_loss_kernel(Vector<float> loss, Matrix<float> gra
     for (int64_t k = tile.thread_rank(); k < width; k += tile.size()) {
       grad[k] = factor * (r[k] - t[k]);
     }
-    if (tile.thread_rank() == 0) loss[n] = options.loss_weight * distance;
-  }
+    if (tile.thread_rank() == 0) call.loss[n] = options.loss_weight * distance;
+  });
 }
 
 }  // namespace
 
-void reconstruction_loss(Vector<float> loss, Matrix<float> grad_reconstruction,
-                         const ReconstructionCall& call, const Stream& stream) {
+void reconstruction_loss(const CallList<ReconstructionCall>& calls, const Stream& stream) {
   constexpr const char* kName = "reconstruction_loss";
-  const int64_t rows = call.reconstruction.rows;
-  const int64_t cols = call.reconstruction.cols;
-  require_size(kName, "loss", loss, rows);
-  require_shape(kName, "grad_reconstruction", grad_reconstruction, rows, cols);
-  require_shape(kName, "teacher", call.teacher, rows, cols);
-  if (loss.size == 0) return;
-  launch(kName, tiles_for(rows, 2 * cols), stream, reconstruction_loss_kernel, loss,
-         grad_reconstruction, call);
+  int64_t entities = 0;
+  for (const ReconstructionCall& call : calls) {
+    const int64_t rows = call.reconstruction.rows;
+    const int64_t cols = call.reconstruction.cols;
+    require_size(kName, "loss", call.loss, rows);
+    require_shape(kName, "grad_reconstruction", call.grad_reconstruction, rows, cols);
+    require_shape(kName, "teacher", call.teacher, rows, cols);
+    entities += rows;
+  }
+  if (entities == 0) return;
+  launch(kName, tiles_for(entities, 2 * calls[0].reconstruction.cols), stream,
+         reconstruction_loss_kernel, calls);
 }
 
 }  // namespace derrd

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
 
@@ -21,6 +22,9 @@ struct ReconstructionOptions {
 
 /// Arguments of the reconstruction loss. A view.
 struct ReconstructionCall {
+  Vector<float> loss;  ///< [N] overwritten, cleared
+  Matrix<float>
+      grad_reconstruction;  ///< [N, T] gradient_scale * dloss_n/dR_n, overwritten, cleared
   Matrix<const float> reconstruction;  ///< R [N, T]
   Matrix<const float> teacher;         ///< t [N, T]
   ReconstructionOptions options = {};
@@ -29,10 +33,7 @@ struct ReconstructionCall {
 
 /// Reconstruction loss of Distillation Experts (DE-RRD, equations 6 and 7):
 ///   loss_n = loss_weight * |t_n - R_n|^2, or loss_weight * |t_n - R_n|.
-/// @param loss [N] overwritten, cleared
-/// @param grad_reconstruction [N, T] gradient_scale * dloss_n/dR_n, overwritten, cleared
 /// @throws std::invalid_argument if the shapes do not fit.
-void reconstruction_loss(Vector<float> loss, Matrix<float> grad_reconstruction,
-                         const ReconstructionCall& call, const Stream& stream);
+void reconstruction_loss(const CallList<ReconstructionCall>& calls, const Stream& stream);
 
 }  // namespace derrd

@@ -14,43 +14,72 @@
 // sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
 // computed to speak of: the limit is memory bandwidth, or, for tables that fit, the cache's.
 //
+// One launch gathers from, or adds to, the tables of several calls. A row that occurs in two calls
+// on one table belongs to the first of them, which looks it up in the other's ascending rows.
+//
 // Trap: float atomics would be shorter, but they make the sum depend on the schedule and collide on
 // popular items. The occurrences are sorted once an epoch instead (segments.cu).
 
 #include "kernels/models/embedding.h"
 
 #include "kernels/common/row_lanes.h"
+#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 
 namespace derrd {
 
 namespace {
 
-__global__ void gather_rows_kernel(Matrix<float> out, int64_t first_column,
-                                   Matrix<const float> table, RowSegments rows) {
+__global__ void gather_rows_kernel(const __grid_constant__ CallList<RowGathering> calls) {
   const WarpTile tile = warp_tile();
-  const BatchCursor batch = *rows.batch;
-  for (const int64_t i : units_of(tile, out.rows)) {
-    float* __restrict__ to = out.row(i) + first_column;
+  const auto units = [](const RowGathering& call) { return call.out.rows; };
+  for_each_unit(tile, calls, units, [&](const RowGathering& call, int64_t i) {
+    const Matrix<const float> table = call.table;
+    const BatchCursor batch = *call.rows.batch;
+    float* to = call.out.row(i) + call.first_column;
     if (i < batch.count) {
-      const float* __restrict__ from = table.row(rows.rows[batch.begin + i]);
-      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = from[k];
+      copy_row(tile, to, table.row(call.rows.rows[batch.begin + i]), table.cols);
     } else {
-      for (int64_t k = tile.thread_rank(); k < table.cols; k += tile.size()) to[k] = 0.0f;
+      fill_row(tile, to, table.cols, 0.0f);
     }
-  }
+  });
 }
 
-__global__ void add_rows_kernel(Matrix<float> grad_table, Matrix<const float> grad_rows,
-                                int64_t first_column, RowSegments rows) {
-  const WarpTile tile = warp_tile();
+/// Index of `row` among the batch's rows, which ascend; -1 if it is none of them.
+__device__ __forceinline__ int64_t find_row(const RowSegments& rows, int32_t row) {
   const BatchCursor batch = *rows.batch;
-  for (const int64_t i : units_of(tile, batch.count)) {
-    float* __restrict__ grad = grad_table.row(rows.rows[batch.begin + i]);
-    const float* __restrict__ from = grad_rows.row(i) + first_column;
-    for (int64_t k = tile.thread_rank(); k < grad_table.cols; k += tile.size()) grad[k] += from[k];
+  int64_t begin = 0, end = batch.count;
+  while (begin < end) {
+    const int64_t middle = (begin + end) / 2;
+    if (rows.rows[batch.begin + middle] < row) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
   }
+  return begin < batch.count && rows.rows[batch.begin + begin] == row ? begin : -1;
+}
+
+__global__ void add_rows_kernel(const __grid_constant__ CallList<RowAddition> calls) {
+  const WarpTile tile = warp_tile();
+  const auto units = [](const RowAddition& call) -> int64_t { return call.rows.batch->count; };
+  for_each_unit(tile, calls, units, [&](const RowAddition& call, int64_t i) {
+    const int32_t row = call.rows.rows[call.rows.batch->begin + i];
+    float* __restrict__ grad = call.grad_table.row(row);
+    // The first call that adds to a row adds those of the others.
+    for (const RowAddition& other : calls) {
+      if (other.grad_table.data != call.grad_table.data) continue;
+      const int64_t position = &other == &call ? i : find_row(other.rows, row);
+      if (position < 0) continue;
+      if (&other < &call) return;
+      const float* __restrict__ from = other.grad_rows.row(position) + other.first_column;
+      for (int64_t k = tile.thread_rank(); k < call.grad_table.cols; k += tile.size()) {
+        grad[k] += from[k];
+      }
+    }
+  });
 }
 
 template <class Element>
@@ -79,22 +108,36 @@ __global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms ter
 
 }  // namespace
 
+void gather_rows(const CallList<RowGathering>& calls, const Stream& stream) {
+  int64_t rows = 0;
+  for (const auto& [out, first_column, table, batch_rows] : calls) {
+    require_shape("gather_rows", "out", out, batch_rows.capacity, out.cols);
+    require_columns("gather_rows", "out", out, first_column, table.cols);
+    rows += out.rows;
+  }
+  if (rows == 0) return;
+  launch("gather_rows", tiles_for(rows, calls[0].table.cols), stream, gather_rows_kernel, calls);
+}
+
 void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> table,
                  RowSegments rows, const Stream& stream) {
-  require_shape("gather_rows", "out", out, rows.capacity, out.cols);
-  require_columns("gather_rows", "out", out, first_column, table.cols);
-  if (out.rows * table.cols == 0) return;
-  launch("gather_rows", tiles_for(out.rows, table.cols), stream, gather_rows_kernel, out,
-         first_column, table, rows);
+  gather_rows(RowGathering{out, first_column, table, rows}, stream);
+}
+
+void add_rows(const CallList<RowAddition>& calls, const Stream& stream) {
+  int64_t rows = 0;
+  for (const auto& [grad_table, grad_rows, first_column, batch_rows] : calls) {
+    require_shape("add_rows", "grad_rows", grad_rows, batch_rows.capacity, grad_rows.cols);
+    require_columns("add_rows", "grad_rows", grad_rows, first_column, grad_table.cols);
+    rows += grad_rows.rows;
+  }
+  if (rows == 0) return;
+  launch("add_rows", tiles_for(rows, calls[0].grad_table.cols), stream, add_rows_kernel, calls);
 }
 
 void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
               RowSegments rows, const Stream& stream) {
-  require_shape("add_rows", "grad_rows", grad_rows, rows.capacity, grad_rows.cols);
-  require_columns("add_rows", "grad_rows", grad_rows, first_column, grad_table.cols);
-  if (grad_rows.rows * grad_table.cols == 0) return;
-  launch("add_rows", tiles_for(grad_rows.rows, grad_table.cols), stream, add_rows_kernel,
-         grad_table, grad_rows, first_column, rows);
+  add_rows(RowAddition{grad_table, grad_rows, first_column, rows}, stream);
 }
 
 void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegments rows,

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/epoch/segments.h"
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
 
@@ -28,6 +29,27 @@ void gather_rows(Matrix<float> out, int64_t first_column, Matrix<const float> ta
 /// @throws std::invalid_argument if the shapes do not fit.
 void add_rows(Matrix<float> grad_table, Matrix<const float> grad_rows, int64_t first_column,
               RowSegments rows, const Stream& stream);
+
+/// Arguments of gather_rows. A view.
+struct RowGathering {
+  Matrix<float> out;
+  int64_t first_column;
+  Matrix<const float> table;
+  RowSegments rows;
+};
+/// Gathers rows of several tables in one launch.
+void gather_rows(const CallList<RowGathering>& calls, const Stream& stream);
+
+/// Arguments of add_rows. A view.
+struct RowAddition {
+  Matrix<float> grad_table;
+  Matrix<const float> grad_rows;
+  int64_t first_column;
+  RowSegments rows;
+};
+/// Adds to several tables in one launch. Where calls add to one row of a table, they do so in the
+/// order of the list.
+void add_rows(const CallList<RowAddition>& calls, const Stream& stream);
 
 /// Term that each sample s of a batch adds to the gradient of a row:
 /// scale * coefficient[s - batch->begin] * source[source_rows[s]]. A view.

@@ -20,6 +20,8 @@
 #include <string>
 
 #include "kernels/common/column_sums.h"
+#include "kernels/common/shapes.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
 
@@ -64,14 +66,20 @@ __global__ void linear_backward_mask_kernel(Matrix<float> grad_out, Matrix<const
   }
 }
 
-__global__ void linear_backward_bias_kernel(Vector<float> grad_bias, Matrix<const float> grad_out,
-                                            ActiveRows active_rows) {
+__global__ void accumulate_bias_kernel(const __grid_constant__ CallList<BiasGradient> calls) {
   __shared__ ColumnPartials partials;
-  const int64_t active = active_rows.of(grad_out.rows);
-  for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_column_sums(partials, grad_bias, grad_out, {0, active}, strip,
-                           [](int64_t) { return 1.0f; });
-  }
+  const auto target = [](const BiasGradient& call) { return call.bias.data; };
+  const auto units = [&](const BiasGradient& call) {
+    return begins_sum(calls, call, target) ? sum_strips(call.bias.size) : int64_t{0};
+  };
+  for_each_unit(cg::this_thread_block(), calls, units,
+                [&](const BiasGradient& first, int64_t strip) {
+                  for_each_summand(calls, first, target, [&](const BiasGradient& call) {
+                    accumulate_column_sums(partials, call.bias, call.grad_out,
+                                           {0, call.active.of(call.grad_out.rows)}, strip,
+                                           [](int64_t) { return 1.0f; });
+                  });
+                });
 }
 
 void check_shapes(const char* operation, Matrix<const float> out, Matrix<const float> in,
@@ -88,6 +96,17 @@ void check_shapes(const char* operation, Matrix<const float> out, Matrix<const f
 }
 
 }  // namespace
+
+void accumulate_bias(const CallList<BiasGradient>& calls, const Stream& stream) {
+  for (const auto& [bias, grad_out, active] : calls) {
+    require_size("accumulate_bias", "bias", bias, grad_out.cols);
+  }
+  const int64_t strips =
+      total_units(calls, [](const BiasGradient& call) { return sum_strips(call.bias.size); });
+  if (strips == 0) return;
+  launch("accumulate_bias", blocks_for(strips, calls[0].grad_out.rows * kSumColumns), stream,
+         accumulate_bias_kernel, calls);
+}
 
 void linear_forward(Matrix<float> out, const LinearCall& call, const Stream& stream) {
   check_shapes("linear_forward", out, call.in, call.weight, call.bias.size);
@@ -113,8 +132,7 @@ void linear_backward(const LinearGradients& gradients, Matrix<float> grad_out,
   }
   launch("linear_backward_mask", tiles_for(grad_out.rows, grad_out.cols), stream,
          linear_backward_mask_kernel, grad_out, out, call.activation, call.active);
-  launch("linear_backward_bias", blocks_for(sum_strips(grad_out.cols), grad_out.rows * kSumColumns),
-         stream, linear_backward_bias_kernel, grad_bias, grad_out, call.active);
+  accumulate_bias(BiasGradient{grad_bias, grad_out, call.active}, stream);
   gemm(grad_weight, transpose(grad_out), call.in, {.beta = 1.0f, .active = call.active}, stream);
   if (grad_in.size() != 0) {
     gemm(grad_in, grad_out, call.weight, {.active = call.active}, stream);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
 
@@ -24,6 +25,16 @@ struct LinearGradients {
   Matrix<float> weight;   ///< [n, k] accumulated
   Vector<float> bias;     ///< [n] accumulated
 };
+
+/// Gradient of a bias: bias += column sums of `grad_out`. A view.
+struct BiasGradient {
+  Vector<float> bias;            ///< [n] accumulated
+  Matrix<const float> grad_out;  ///< [N, n]
+  ActiveRows active = {};
+};
+/// Adds up the gradients of biases. Calls of one bias are adjacent and add up in their order.
+/// @throws std::invalid_argument if the shapes do not fit.
+void accumulate_bias(const CallList<BiasGradient>& calls, const Stream& stream);
 
 /// Linear layer: out = activation(in weight^T + bias).
 /// @param out [N, n] overwritten, cleared

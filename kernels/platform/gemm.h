@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
 
@@ -9,6 +10,7 @@ namespace derrd {
 
 /// A factor of a product: a matrix or its transpose. Converts from a matrix. A view.
 struct Operand {
+  Operand() = default;
   template <class T>
   Operand(Matrix<T> values, bool is_transposed = false)
       : matrix(values), transposed(is_transposed) {}
@@ -17,7 +19,7 @@ struct Operand {
   int64_t cols() const { return transposed ? matrix.rows : matrix.cols; }
 
   Matrix<const float> matrix;
-  bool transposed;
+  bool transposed = false;
 };
 
 /// The transpose of `matrix` as a factor.
@@ -38,22 +40,36 @@ struct GemmOptions {
 /// @throws std::invalid_argument if the shapes do not fit.
 void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stream& stream);
 
+/// Arguments of a product. A view.
+struct Product {
+  Matrix<float> c;
+  Operand a, b;
+  GemmOptions options = {};
+};
+/// Products in the order of the list. On a GPU those that are parts of a larger one, as their rows
+/// lie behind one another in memory, are one launch, and so are small ones.
+void gemm(const CallList<Product>& products, const Stream& stream);
+
 /// One product per group over rows sorted by group: rows [offsets[g], offsets[g + 1]) of `a` and
-/// `c` belong to group g.
-///   c[p] = a[p] b_g + beta c[p]
-/// Rows from offsets[groups] on are not touched.
-/// @param c [*, n]
-/// @param a [*, k]
-/// @param b its matrix is [groups * k, n]; [groups * n, k] if each b_g is transposed
-/// @param offsets [groups + 1]
+/// `c` belong to group g. A view.
+struct GroupedProduct {
+  Matrix<float> c;                     ///< [*, n]
+  Matrix<const float> a;               ///< [*, k]
+  Operand b;                           ///< its matrix is [groups * k, n]; [groups * n, k] if each
+                                       ///< b_g is transposed
+  Vector<const int32_t> offsets = {};  ///< [groups + 1]; empty: all rows are a group
+};
+
+/// Products of the rows of each group: c[p] = a[p] b_g. Rows from offsets[groups] on are not
+/// touched.
 /// @throws std::invalid_argument if the shapes do not fit.
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
-                  float beta, const Stream& stream);
+void grouped_gemm(const CallList<GroupedProduct>& products, const Stream& stream);
 
 /// Gradient of grouped_gemm by its matrices: c_g [k, n] += sum over the rows p of group g of
-/// a[p]^T b[p]. c is [groups * k, n]; a [*, k]; b [*, n]. An empty group leaves its c as it is.
+/// a[p]^T b[p]. Here c is [groups * k, n]; a [*, k]; b [*, n], not transposed. An empty group
+/// leaves its c as it is.
+/// @param products those that add to the same c are adjacent
 /// @throws std::invalid_argument if the shapes do not fit.
-void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             Vector<const int32_t> offsets, const Stream& stream);
+void grouped_gemm_accumulate(const CallList<GroupedProduct>& products, const Stream& stream);
 
 }  // namespace derrd

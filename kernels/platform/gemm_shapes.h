@@ -26,29 +26,43 @@ inline GemmShape gemm_shape(Matrix<float> c, Operand a, Operand b) {
   return s;
 }
 
-/// Number of groups.
-/// @throws std::invalid_argument unless the shapes fit.
-inline int64_t grouped_gemm_groups(Matrix<float> c, Matrix<const float> a, Operand b,
-                                   Vector<const int32_t> offsets) {
-  const int64_t groups = offsets.size - 1;
-  const Matrix<const float> matrix = b.matrix;
-  if (groups < 0 || c.rows != a.rows || matrix.rows != groups * (b.transposed ? c.cols : a.cols) ||
-      matrix.cols != (b.transposed ? a.cols : c.cols)) {
-    throw std::invalid_argument("grouped_gemm: shapes do not fit");
-  }
-  return groups;
+/// Rows of group `g`, for kernels.
+struct GroupRows {
+  int64_t begin, count;
+};
+DERRD_HOST_DEVICE inline GroupRows rows_of(const GroupedProduct& product, int64_t g) {
+  if (product.offsets.size == 0) return {0, product.a.rows};
+  return {product.offsets[g], product.offsets[g + 1] - product.offsets[g]};
 }
 
 /// Number of groups.
-/// @throws std::invalid_argument unless the shapes fit.
-inline int64_t grouped_gemm_accumulate_groups(Matrix<float> c, Matrix<const float> a,
-                                              Matrix<const float> b,
-                                              Vector<const int32_t> offsets) {
-  const int64_t groups = offsets.size - 1;
-  if (groups < 0 || a.rows != b.rows || c.rows != groups * a.cols || c.cols != b.cols) {
-    throw std::invalid_argument("grouped_gemm_accumulate: shapes do not fit");
+DERRD_HOST_DEVICE inline int64_t groups_of(const GroupedProduct& product) {
+  return product.offsets.size == 0 ? 1 : product.offsets.size - 1;
+}
+
+/// @throws std::invalid_argument unless the shapes of grouped_gemm fit.
+inline void check_grouped_gemm(const CallList<GroupedProduct>& products) {
+  for (const GroupedProduct& product : products) {
+    const auto& [c, a, b, offsets] = product;
+    const int64_t groups = groups_of(product);
+    if (c.rows != a.rows || b.matrix.rows != groups * (b.transposed ? c.cols : a.cols) ||
+        b.matrix.cols != (b.transposed ? a.cols : c.cols) ||
+        b.transposed != products[0].b.transposed) {
+      throw std::invalid_argument("grouped_gemm: shapes do not fit");
+    }
   }
-  return groups;
+}
+
+/// @throws std::invalid_argument unless the shapes of grouped_gemm_accumulate fit.
+inline void check_grouped_gemm_accumulate(const CallList<GroupedProduct>& products) {
+  for (const GroupedProduct& product : products) {
+    const auto& [c, a, b, offsets] = product;
+    const int64_t groups = groups_of(product);
+    if (b.transposed || a.rows != b.matrix.rows || c.rows != groups * a.cols ||
+        c.cols != b.matrix.cols) {
+      throw std::invalid_argument("grouped_gemm_accumulate: shapes do not fit");
+    }
+  }
 }
 
 }  // namespace derrd

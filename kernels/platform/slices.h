@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/platform/call_list.h"
+
 #if defined(DERRD_BACKEND_CUDA)
 #include "kernels/platform/cuda/slices.h"
 #else
@@ -47,6 +49,18 @@ class Slices {
 template <class Function>
 void for_each_slice(const Slices& slices, const Function& f) {
   run_slices(slices.count(), f);
+}
+
+/// Calls f(calls): on a GPU once, with all of them, whose work then fills the launches; on the CPU
+/// with one after the other, so that what a call's operations hand on stays in the caches. Memory
+/// is needed for calls_at_once(number of calls) of them.
+template <class Call, class Function>
+void run_calls(const CallList<Call>& calls, const Function& f) {
+  if (calls_at_once(calls.count) == calls.count) {
+    f(calls);
+  } else {
+    for (const Call& call : calls) f(CallList<Call>(call));
+  }
 }
 
 }  // namespace derrd

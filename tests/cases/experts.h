@@ -58,12 +58,14 @@ struct ExpertsCase {
             .parameters = {weight1.matrix(hidden(), shape.student), bias1.view(),
                            weight2.matrix(hidden(), shape.teacher),
                            bias2.matrix(shape.experts, shape.teacher)},
-            .workspace = make_experts_workspace(shape, floats.view(), integers.view()),
+            .workspace = make_experts_workspaces(shape, floats.view(), integers.view())[0],
             .path = path,
             .active = device_count.data()};
   }
   ReconstructionCall reconstruction_call(const ReconstructionOptions& options = {}) const {
-    return {.reconstruction = rows(reconstruction, shape.teacher),
+    return {.loss = loss.view(),
+            .grad_reconstruction = rows(grad_reconstruction, shape.teacher),
+            .reconstruction = rows(reconstruction, shape.teacher),
             .teacher = rows(teacher, shape.teacher),
             .options = options,
             .active = device_count.data()};
@@ -78,10 +80,10 @@ struct ExpertsCase {
   /// Forward pass, loss and backward pass.
   void step(ExpertPath path, const ReconstructionOptions& options = {}) const {
     const ExpertsCall pass = call(path);
-    const Matrix<float> grad = rows(grad_reconstruction, shape.teacher);
-    experts_forward(rows(reconstruction, shape.teacher), pass, stream());
-    reconstruction_loss(loss.view(), grad, reconstruction_call(options), stream());
-    experts_backward(gradients(), grad, pass, stream());
+    experts_forward(ExpertsForward{rows(reconstruction, shape.teacher), pass}, stream());
+    reconstruction_loss(reconstruction_call(options), stream());
+    experts_backward(ExpertsBackward{gradients(), rows(grad_reconstruction, shape.teacher), pass},
+                     stream());
   }
   /// Work of the products alone, three of each layer, over `pairs` pairs.
   Work work(int64_t pairs) const {

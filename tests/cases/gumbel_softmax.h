@@ -35,11 +35,13 @@ struct GumbelSoftmaxCase {
             .epoch = epoch.data()};
   }
   void forward(const GumbelOptions& options = {}) const {
-    gumbel_softmax_forward(matrix(weight), matrix(probability), call(options), stream());
+    gumbel_softmax_forward(GumbelSoftmaxForward{matrix(weight), matrix(probability), call(options)},
+                           stream());
   }
   void backward(const DeviceArray<float>& grad_weight) const {
-    gumbel_softmax_backward(matrix(grad_logits), matrix(grad_weight), matrix(weight),
-                            matrix(probability), call(), stream());
+    gumbel_softmax_backward(GumbelSoftmaxBackward{matrix(grad_logits), matrix(grad_weight),
+                                                  matrix(weight), matrix(probability), call()},
+                            stream());
   }
   template <class AnyArray>
   Matrix<float> matrix(const AnyArray& array) const {

@@ -14,10 +14,11 @@ void loss(benchmark::State& state) {
   const DeviceArray<int32_t> active_rows =
       to_device(std::vector<int32_t>{static_cast<int32_t>(rows)});
   measure(state, {.bytes = static_cast<double>(rows * (12 * width + 4))}, [&] {
-    reconstruction_loss(losses.view(), gradient.matrix(rows, width),
-                        {.reconstruction = reconstruction.matrix(rows, width),
-                         .teacher = teacher.matrix(rows, width),
-                         .active = active_rows.data()},
+    reconstruction_loss(ReconstructionCall{.loss = losses.view(),
+                                           .grad_reconstruction = gradient.matrix(rows, width),
+                                           .reconstruction = reconstruction.matrix(rows, width),
+                                           .teacher = teacher.matrix(rows, width),
+                                           .active = active_rows.data()},
                         stream());
   });
 }

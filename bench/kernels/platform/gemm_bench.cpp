@@ -49,7 +49,8 @@ void grouped(benchmark::State& state) {
   const Matrix<const float> a = g.a.matrix(g.rows, g.k);
   const double rate = gemm_rate(c, a, g.b.matrix(g.k, g.n));
   measure(state, {.flops = g.flops(), .gemm_rate = rate}, [&] {
-    grouped_gemm(c, a, g.b.matrix(Groups::kGroups * g.k, g.n), g.offsets.view(), 0.0f, stream());
+    grouped_gemm(GroupedProduct{c, a, g.b.matrix(Groups::kGroups * g.k, g.n), g.offsets.view()},
+                 stream());
   });
 }
 
@@ -59,8 +60,8 @@ void grouped_accumulate(benchmark::State& state) {
   const Matrix<const float> c = g.c.matrix(g.rows, g.n);
   const double rate = gemm_rate(g.b.matrix(g.k, g.n), transpose(a), c);
   measure(state, {.flops = g.flops(), .gemm_rate = rate}, [&] {
-    grouped_gemm_accumulate(g.b.matrix(Groups::kGroups * g.k, g.n), a, c, g.offsets.view(),
-                            stream());
+    grouped_gemm_accumulate(
+        GroupedProduct{g.b.matrix(Groups::kGroups * g.k, g.n), a, c, g.offsets.view()}, stream());
   });
 }
 

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "kernels/models/embedding.h"
+#include "kernels/platform/slices.h"
 
 namespace derrd {
 
 namespace {
+
+constexpr int64_t kPasses = 3;  ///< users, positive items, negative items
 
 int64_t width(const std::vector<VectorTable>& tables) {
   int64_t cols = 0;
@@ -33,52 +36,62 @@ DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectors
              teacher.item, teacher.has_item} {
   const ExpertShape& user = users_.experts.shape();
   const ExpertShape& item = items_.experts.shape();
-  student_ = DeviceArray<float>(capacity * std::max(user.student, item.student));
+  CallList<ExpertShape> together(user);
+  for (int64_t i = 1; i < calls_at_once(kPasses); ++i) together.add(item);
+  reserve(together);
+  reserve(item);
+  const int64_t rows = capacity * calls_at_once(kPasses);
+  student_ = DeviceArray<float>(rows * std::max(user.student, item.student));
   grad_student_ = DeviceArray<float>(student_.size());
-  teacher_ = DeviceArray<float>(capacity * std::max(user.teacher, item.teacher));
+  teacher_ = DeviceArray<float>(rows * std::max(user.teacher, item.teacher));
 }
 
 void DeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const Representations vectors = student.representations();
-  add_gradients(users_, vectors.user, {plan.distinct_users(), RandomPurpose::kGumbelUsers, 1.0f},
-                plan, loss, stream);
-  add_gradients(items_, vectors.item,
-                {plan.distinct_positives(), RandomPurpose::kGumbelPositives, 0.5f}, plan, loss,
-                stream);
-  add_gradients(items_, vectors.item,
-                {plan.distinct_negatives(), RandomPurpose::kGumbelNegatives, 0.5f}, plan, loss,
-                stream);
+  CallList<Rows> passes;
+  passes.add({&users_, vectors.user, plan.distinct_users(), RandomPurpose::kGumbelUsers, 1.0f});
+  passes.add(
+      {&items_, vectors.item, plan.distinct_positives(), RandomPurpose::kGumbelPositives, 0.5f});
+  passes.add(
+      {&items_, vectors.item, plan.distinct_negatives(), RandomPurpose::kGumbelNegatives, 0.5f});
+  run_calls(passes,
+            [&](const CallList<Rows>& together) { rebuild_rows(together, plan, loss, stream); });
 }
 
-void DeLoss::add_gradients(const Side& side, const std::vector<VectorTable>& student,
-                           const Pass& pass, const EpochPlan& plan, LossSum loss,
-                           const Stream& stream) {
-  const int64_t n = pass.rows.capacity;
-  const ExpertShape& shape = side.experts.shape();
-  const Matrix<float> h_s = student_.matrix(n, shape.student);
-  const Matrix<float> h_t = teacher_.matrix(n, shape.teacher);
-  const Matrix<float> grad_h_s = grad_student_.matrix(n, shape.student);
+void DeLoss::rebuild_rows(const CallList<Rows>& passes, const EpochPlan& plan, LossSum loss,
+                          const Stream& stream) {
+  CallList<RowGathering> gathered;
+  CallList<RowAddition> added;
+  CallList<Pass> rebuilt;
+  int64_t by_student = 0, by_teacher = 0;
+  for (const Rows& pass : passes) {
+    const int64_t n = pass.rows.capacity;
+    const ExpertShape& shape = pass.side->experts.shape();
+    const Matrix<float> h_s = {student_.data() + by_student, n, shape.student};
+    const Matrix<float> grad_h_s = {grad_student_.data() + by_student, n, shape.student};
+    const Matrix<float> h_t = {teacher_.data() + by_teacher, n, shape.teacher};
+    by_student += h_s.size();
+    by_teacher += h_t.size();
 
-  int64_t column = 0;
-  for (const VectorTable& table : student) {
-    gather_rows(h_s, column, table.value, pass.rows, stream);
-    column += table.value.cols;
+    int64_t column = 0;
+    for (const VectorTable& table : pass.student) {
+      gathered.add({h_s, column, table.value, pass.rows});
+      added.add({table.grad, grad_h_s, column, pass.rows});
+      column += table.value.cols;
+    }
+    column = 0;
+    for (const Matrix<const float>& table : pass.side->teacher) {
+      gathered.add({h_t, column, table, pass.rows});
+      column += table.cols;
+    }
+    rebuilt.add({&pass.side->experts,
+                 {h_s, h_t, grad_h_s, pass.rows, pass.noise, pass.entity_weight,
+                  static_cast<float>(weight()), pass.side->included}});
   }
-  column = 0;
-  for (const Matrix<const float>& table : side.teacher) {
-    gather_rows(h_t, column, table, pass.rows, stream);
-    column += table.cols;
-  }
-  side.experts.add_gradients(grad_h_s,
-                             {h_s, h_t, pass.rows, pass.noise, pass.entity_weight,
-                              static_cast<float>(weight()), side.included},
-                             plan, loss, stream);
-  column = 0;
-  for (const VectorTable& table : student) {
-    add_rows(table.grad, grad_h_s, column, pass.rows, stream);
-    column += table.grad.cols;
-  }
+  gather_rows(gathered, stream);
+  rebuild(rebuilt, plan, loss, stream);
+  add_rows(added, stream);
 }
 
 }  // namespace derrd

@@ -40,18 +40,20 @@ class DeLoss final : public ExpertsLoss {
     EmbeddingTables teacher;
     Vector<const uint8_t> included;  // [rows] whether the teacher has the vector; empty: all
   };
-  /// Distinct rows of a batch that are rebuilt together.
-  struct Pass {
+  /// Distinct rows of a batch that are rebuilt.
+  struct Rows {
+    const Side* side = nullptr;
+    std::vector<VectorTable> student;
     RowSegments rows;
-    RandomPurpose noise;
-    float entity_weight;
+    RandomPurpose noise = RandomPurpose::kGumbelUsers;
+    float entity_weight = 1.0f;
   };
 
-  void add_gradients(const Side& side, const std::vector<VectorTable>& student, const Pass& pass,
-                     const EpochPlan& plan, LossSum loss, const Stream& stream);
+  void rebuild_rows(const CallList<Rows>& passes, const EpochPlan& plan, LossSum loss,
+                    const Stream& stream);
 
   Side users_, items_;
-  // One pass at a time uses these, [capacity, ...].
+  // Passes that run together lie behind one another, [capacity, ...] each.
   DeviceArray<float> student_, grad_student_;  // D
   DeviceArray<float> teacher_;                 // T
 };

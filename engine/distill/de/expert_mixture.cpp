@@ -4,9 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <utility>
-
-#include "kernels/common/sum.h"
-
 namespace derrd {
 
 namespace {
@@ -39,30 +36,59 @@ ExpertPath expert_path(double active_share) {
   return active_share < kRoutingPays ? ExpertPath::kRouted : ExpertPath::kStacked;
 }
 
-void ExpertBuffers::reserve(const ExpertShape& shape) {
+void ExpertBuffers::reserve(const CallList<ExpertShape>& shapes) {
+  const auto entities_by = [&](auto width) {
+    return total_units(shapes, [&](const ExpertShape& s) { return s.capacity * width(s); });
+  };
   for (auto* array : {&reconstruction_, &grad_reconstruction_}) {
-    grow(*array, shape.capacity * shape.teacher);
+    grow(*array, entities_by([](const ExpertShape& s) { return s.teacher; }));
   }
   for (auto* array : {&logits_, &probability_, &selection_, &grad_selection_, &grad_logits_}) {
-    grow(*array, shape.capacity * shape.experts);
+    grow(*array, entities_by([](const ExpertShape& s) { return s.experts; }));
   }
-  grow(loss_terms_, shape.capacity);
-  grow(workspace_floats_, experts_workspace_floats(shape));
-  grow(workspace_integers_, experts_workspace_integers(shape));
+  grow(loss_terms_, entities_by([](const ExpertShape&) { return 1; }));
+  grow(workspace_floats_, total_units(shapes, experts_workspace_floats));
+  grow(workspace_integers_, total_units(shapes, experts_workspace_integers));
+}
+
+CallList<ExpertMemory> ExpertBuffers::deal(const CallList<ExpertShape>& shapes) const {
+  const CallList<ExpertsWorkspace> workspaces =
+      make_experts_workspaces(shapes, workspace_floats_.view(), workspace_integers_.view());
+  CallList<ExpertMemory> dealt;
+  int64_t entities = 0, by_teacher = 0, by_experts = 0;
+  for (const ExpertsWorkspace& workspace : workspaces) {
+    const ExpertShape& s = workspace.shape;
+    const auto teacher = [&](const DeviceArray<float>& array) {
+      return Matrix<float>{array.data() + by_teacher, s.capacity, s.teacher};
+    };
+    const auto experts = [&](const DeviceArray<float>& array) {
+      return Matrix<float>{array.data() + by_experts, s.capacity, s.experts};
+    };
+    dealt.add({.reconstruction = teacher(reconstruction_),
+               .grad_reconstruction = teacher(grad_reconstruction_),
+               .logits = experts(logits_),
+               .probability = experts(probability_),
+               .selection = experts(selection_),
+               .grad_selection = experts(grad_selection_),
+               .grad_logits = experts(grad_logits_),
+               .loss_terms = loss_terms_.view().slice(entities, s.capacity),
+               .workspace = workspace});
+    entities += s.capacity;
+    by_teacher += s.capacity * s.teacher;
+    by_experts += s.capacity * s.experts;
+  }
+  return dealt;
 }
 
 ExpertMixture::ExpertMixture(const std::string& name, ExpertOptions options, int64_t student_dim,
-                             int64_t teacher_dim, int64_t capacity, ExpertBuffers& buffers,
-                             Parameters& parameters)
+                             int64_t teacher_dim, int64_t capacity, Parameters& parameters)
     : options_(options),
       shape_{options.experts, student_dim, expert_hidden_size(student_dim, teacher_dim),
              teacher_dim, capacity},
-      buffers_(buffers),
       parameters_(parameters),
       epoch_(1),
       pairs_(1) {
   const auto [experts, student, hidden, teacher, entities] = shape_;
-  buffers.reserve(shape_);
   if (options.gate != Gate::kMean) {
     gate_weight_ =
         parameters.declare(name + ".gate.weight", experts, teacher, linear_initial(teacher));
@@ -93,84 +119,56 @@ void ExpertMixture::end_epoch(const Stream& stream) {
   active_share_ = pairs_.to_host(stream)[0].active_share();
 }
 
-LinearCall ExpertMixture::gate_call(const Pass& pass) const {
-  return {.in = pass.teacher,
-          .weight = parameters_.value(gate_weight_),
-          .bias = as_vector(parameters_.value(gate_bias_)),
-          .active = pass.rows.active()};
-}
-
-GumbelSoftmaxCall ExpertMixture::softmax_call(const Pass& pass, const EpochPlan& plan) const {
-  return {.logits = buffers_.logits_.matrix(pass.rows.capacity, shape_.experts),
-          .rows = pass.rows,
-          .options = {plan.seed(), pass.noise, static_cast<float>(options_.floor),
-                      options_.gate == Gate::kGumbel, pass.included},
-          .epoch = epoch_.data()};
-}
-
-void ExpertMixture::select(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
-  const int64_t n = pass.rows.capacity;
-  const Matrix<float> logits = buffers_.logits_.matrix(n, shape_.experts);
-  if (options_.gate == Gate::kMean) {
-    fill_zero(logits.data, logits.size() * static_cast<int64_t>(sizeof(float)), stream);
-  } else {
-    linear_forward(logits, gate_call(pass), stream);
-  }
-  gumbel_softmax_forward(buffers_.selection_.matrix(n, shape_.experts),
-                         buffers_.probability_.matrix(n, shape_.experts), softmax_call(pass, plan),
-                         stream);
-}
-
-void ExpertMixture::select_backward(const Pass& pass, const EpochPlan& plan, const Stream& stream) {
-  if (options_.gate == Gate::kMean) return;
-  const int64_t n = pass.rows.capacity;
-  const Matrix<float> grad_logits = buffers_.grad_logits_.matrix(n, shape_.experts);
-  gumbel_softmax_backward(grad_logits, buffers_.grad_selection_.matrix(n, shape_.experts),
-                          buffers_.selection_.matrix(n, shape_.experts),
-                          buffers_.probability_.matrix(n, shape_.experts), softmax_call(pass, plan),
-                          stream);
-  linear_backward({.weight = parameters_.gradient(gate_weight_),
-                   .bias = as_vector(parameters_.gradient(gate_bias_))},
-                  grad_logits, buffers_.logits_.matrix(n, shape_.experts), gate_call(pass), stream);
-}
-
-void ExpertMixture::add_gradients(Matrix<float> grad_student, const Pass& pass,
-                                  const EpochPlan& plan, LossSum loss, const Stream& stream) {
-  const int64_t n = pass.rows.capacity;
-  ExpertShape shape = shape_;
-  shape.capacity = n;
-  const Matrix<float> s = buffers_.selection_.matrix(n, shape.experts);
-  const ExpertsCall call = {
+ExpertStep ExpertMixture::step(const ExpertPass& pass, const ExpertMemory& memory,
+                               const EpochPlan& plan) const {
+  const bool has_gate = options_.gate != Gate::kMean;
+  const ActiveRows active = pass.rows.active();
+  const GumbelSoftmaxCall select = {
+      .logits = memory.logits,
+      .bias = has_gate ? as_vector(parameters_.value(gate_bias_)) : Vector<float>{},
+      .rows = pass.rows,
+      .options = {plan.seed(), pass.noise, static_cast<float>(options_.floor),
+                  options_.gate == Gate::kGumbel, pass.included},
+      .epoch = epoch_.data(),
+      .pairs = pairs_.data()};
+  const ExpertsCall experts = {
       .student = pass.student,
-      .selection = s,
+      .selection = memory.selection,
       .parameters = {parameters_.value(weight1_), as_vector(parameters_.value(bias1_)),
                      parameters_.value(weight2_), parameters_.value(bias2_)},
-      .workspace = make_experts_workspace(shape, buffers_.workspace_floats_.view(),
-                                          buffers_.workspace_integers_.view()),
+      .workspace = memory.workspace,
       .path = path_,
-      .active = pass.rows.active()};
-  const Matrix<float> reconstruction = buffers_.reconstruction_.matrix(n, shape.teacher);
-  const Matrix<float> grad_reconstruction = buffers_.grad_reconstruction_.matrix(n, shape.teacher);
-  const Vector<float> loss_terms = buffers_.loss_terms_.view().slice(0, n);
-
-  select(pass, plan, stream);
-  count_pairs(pairs_.data(), s, call.active, stream);
-  experts_forward(reconstruction, call, stream);
-  reconstruction_loss(loss_terms, grad_reconstruction,
-                      {.reconstruction = reconstruction,
-                       .teacher = pass.teacher,
-                       .options = {options_.norm, pass.entity_weight, pass.weight},
-                       .active = call.active},
-                      stream);
-  accumulate_sum(loss.total(), loss_terms, stream);
-
-  experts_backward(
-      {.student = grad_student,
-       .selection = buffers_.grad_selection_.matrix(n, shape.experts),
-       .parameters = {parameters_.gradient(weight1_), as_vector(parameters_.gradient(bias1_)),
-                      parameters_.gradient(weight2_), parameters_.gradient(bias2_)}},
-      grad_reconstruction, call, stream);
-  select_backward(pass, plan, stream);
+      .active = active};
+  ExpertStep step = {.select = {memory.selection, memory.probability, select},
+                     .rebuild = {memory.reconstruction, experts},
+                     .compare = {.loss = memory.loss_terms,
+                                 .grad_reconstruction = memory.grad_reconstruction,
+                                 .reconstruction = memory.reconstruction,
+                                 .teacher = pass.teacher,
+                                 .options = {options_.norm, pass.entity_weight, pass.weight},
+                                 .active = active},
+                     .rebuild_backward = {{.student = pass.grad_student,
+                                           .selection = memory.grad_selection,
+                                           .parameters = {parameters_.gradient(weight1_),
+                                                          as_vector(parameters_.gradient(bias1_)),
+                                                          parameters_.gradient(weight2_),
+                                                          parameters_.gradient(bias2_)}},
+                                          memory.grad_reconstruction,
+                                          experts},
+                     .select_backward = {memory.grad_logits, memory.grad_selection,
+                                         memory.selection, memory.probability, select}};
+  if (has_gate) {
+    step.gate = {memory.logits,
+                 pass.teacher,
+                 transpose(parameters_.value(gate_weight_)),
+                 {.active = active}};
+    step.gate_bias = {as_vector(parameters_.gradient(gate_bias_)), memory.grad_logits, active};
+    step.gate_weight = {parameters_.gradient(gate_weight_),
+                        transpose(memory.grad_logits),
+                        pass.teacher,
+                        {.beta = 1.0f, .active = active}};
+  }
+  return step;
 }
 
 }  // namespace derrd

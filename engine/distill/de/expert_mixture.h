@@ -6,13 +6,13 @@
 
 #include "engine/distill/temperature.h"
 #include "engine/epoch_plan.h"
-#include "engine/loss_sums.h"
 #include "engine/parameters.h"
 #include "kernels/common/random_key.h"
 #include "kernels/distill/experts.h"
 #include "kernels/distill/gumbel_softmax.h"
 #include "kernels/distill/reconstruction.h"
 #include "kernels/models/linear.h"
+#include "kernels/platform/gemm.h"
 #include "kernels/platform/memory.h"
 
 namespace derrd {
@@ -47,20 +47,54 @@ double expected_active_share(float temperature, float floor, int64_t experts);
 /// Chooses the way to compute the experts when this part of the pairs (entity, expert) is active.
 ExpertPath expert_path(double active_share);
 
-/// Device memory that mixtures use one after the other, sized for the largest of them.
+/// Matrices of one pass of a mixture over a batch's entities.
+struct ExpertMemory {
+  Matrix<float> reconstruction, grad_reconstruction;                          // [N, T]
+  Matrix<float> logits, probability, selection, grad_selection, grad_logits;  // [N, E]
+  Vector<float> loss_terms;                                                   // [N]
+  ExpertsWorkspace workspace;
+};
+
+/// Device memory that mixtures share, sized for the largest of their passes that run together.
 class ExpertBuffers {
  public:
-  /// Makes room for a mixture of this shape. Call it while losses are made.
-  void reserve(const ExpertShape& shape);
+  /// Makes room for passes of these shapes. Call it while losses are made.
+  void reserve(const CallList<ExpertShape>& shapes);
+  /// The memory of passes of these shapes: rows of one pass behind those of the pass before.
+  CallList<ExpertMemory> deal(const CallList<ExpertShape>& shapes) const;
 
  private:
-  friend class ExpertMixture;
-  DeviceArray<float> reconstruction_, grad_reconstruction_;  // [N, T]
-  DeviceArray<float> logits_, probability_, selection_;      // [N, E]
-  DeviceArray<float> grad_selection_, grad_logits_;          // [N, E]
-  DeviceArray<float> loss_terms_;                            // [N]
+  DeviceArray<float> reconstruction_, grad_reconstruction_;
+  DeviceArray<float> logits_, probability_, selection_, grad_selection_, grad_logits_;
+  DeviceArray<float> loss_terms_;
   DeviceArray<float> workspace_floats_;
   DeviceArray<int32_t> workspace_integers_;
+};
+
+/// Entities of a batch that a mixture rebuilds.
+struct ExpertPass {
+  Matrix<const float> student;  ///< [N, D], finite also behind the batch's entities
+  Matrix<const float> teacher;  ///< [N, T], finite also behind the batch's entities
+  Matrix<float> grad_student;   ///< [N, D] overwritten; rows behind the entities hold no result
+  RowSegments rows;             ///< the entities; their numbers select their noise
+  RandomPurpose noise = RandomPurpose::kGumbelUsers;
+  float entity_weight = 1.0f;  ///< factor of each entity's loss and gradient
+  float weight = 1.0f;         ///< DistillationLoss::weight(): in the gradient alone
+  /// Flags by row of the entities' table; empty: all are included. An entity with 0 has neither
+  /// loss nor gradients, and its teacher row must be 0.
+  Vector<const uint8_t> included = {};
+};
+
+/// The operations of a pass, in the order of a training step.
+struct ExpertStep {
+  Product gate = {};  ///< without a gate empty, as are the gate's gradients
+  GumbelSoftmaxForward select;
+  ExpertsForward rebuild;
+  ReconstructionCall compare;
+  ExpertsBackward rebuild_backward;
+  GumbelSoftmaxBackward select_backward;
+  BiasGradient gate_bias = {};
+  Product gate_weight = {};
 };
 
 /// A gate with its M experts: rebuilds the teacher's vectors of one kind of entity from the
@@ -70,25 +104,10 @@ class ExpertMixture {
   /// Declares "<name>.gate.weight", ..., "<name>.expert.bias2".
   /// @param capacity no batch has more entities
   ExpertMixture(const std::string& name, ExpertOptions options, int64_t student_dim,
-                int64_t teacher_dim, int64_t capacity, ExpertBuffers& buffers,
-                Parameters& parameters);
+                int64_t teacher_dim, int64_t capacity, Parameters& parameters);
 
-  /// Entities of a batch that are rebuilt together.
-  struct Pass {
-    Matrix<const float> student;  ///< [N, D], finite also behind the batch's entities
-    Matrix<const float> teacher;  ///< [N, T], finite also behind the batch's entities
-    RowSegments rows;             ///< the entities; their numbers select their noise
-    RandomPurpose noise;
-    float entity_weight = 1.0f;  ///< factor of each entity's loss and gradient
-    float weight = 1.0f;         ///< DistillationLoss::weight(): in the gradient alone
-    /// Flags by row of the entities' table; empty: all are included. An entity with 0 has neither
-    /// loss nor gradients, and its teacher row must be 0.
-    Vector<const uint8_t> included = {};
-  };
-  /// Queues forward and backward: gradients of gate and experts accumulate, `loss` grows.
-  /// @param grad_student [N, D] overwritten; rows behind the batch's entities hold no result
-  void add_gradients(Matrix<float> grad_student, const Pass& pass, const EpochPlan& plan,
-                     LossSum loss, const Stream& stream);
+  /// The operations of a pass: gradients of gate and experts accumulate.
+  ExpertStep step(const ExpertPass& pass, const ExpertMemory& memory, const EpochPlan& plan) const;
 
   /// Sets the epoch's temperature. Chooses the experts' path by the active share of the last epoch;
   /// in the first epoch by an estimate of it.
@@ -96,7 +115,14 @@ class ExpertMixture {
   /// Reads the active share; waits for it.
   void end_epoch(const Stream& stream);
 
+  /// Shape of a pass over up to `capacity` entities.
+  ExpertShape shape(int64_t capacity) const {
+    ExpertShape shape = shape_;
+    shape.capacity = capacity;
+    return shape;
+  }
   const ExpertShape& shape() const { return shape_; }
+  const ExpertOptions& options() const { return options_; }
   /// Part of the pairs (entity, expert) that were active in the last epoch; none before the first.
   std::optional<double> active_share() const { return active_share_; }
   void set_active_share(std::optional<double> part) { active_share_ = part; }
@@ -104,14 +130,9 @@ class ExpertMixture {
  private:
   /// Temperature of an epoch; 1 for attention and mean, which have none.
   float temperature(int epoch) const;
-  LinearCall gate_call(const Pass& pass) const;
-  GumbelSoftmaxCall softmax_call(const Pass& pass, const EpochPlan& plan) const;
-  void select(const Pass& pass, const EpochPlan& plan, const Stream& stream);
-  void select_backward(const Pass& pass, const EpochPlan& plan, const Stream& stream);
 
   ExpertOptions options_;
   ExpertShape shape_;
-  ExpertBuffers& buffers_;
   const Parameters& parameters_;
   ParameterId gate_weight_, gate_bias_;            // [E, T], [1, E]; not with Gate::kMean
   ParameterId weight1_, bias1_, weight2_, bias2_;  // stacked: kernels/distill/experts.h

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "data/error.h"
+#include "kernels/common/sum.h"
 
 namespace derrd {
 
@@ -12,8 +13,49 @@ ExpertMixture& ExpertsLoss::add_mixture(const std::string& entity, const ExpertO
                                         int64_t student_dim, int64_t teacher_dim, int64_t capacity,
                                         Parameters& parameters) {
   mixtures_.push_back({entity, ExpertMixture("de." + entity, options, student_dim, teacher_dim,
-                                             capacity, buffers_, parameters)});
+                                             capacity, parameters)});
   return mixtures_.back().experts;
+}
+
+void ExpertsLoss::rebuild(const CallList<Pass>& passes, const EpochPlan& plan, LossSum loss,
+                          const Stream& stream) const {
+  const CallList<ExpertMemory> memory = buffers_.deal(
+      passes.map([](const Pass& pass) { return pass.experts->shape(pass.entities.student.rows); }));
+  CallList<ExpertStep> steps;
+  for (int32_t i = 0; i < passes.count; ++i) {
+    steps.add(passes[i].experts->step(passes[i].entities, memory[i], plan));
+  }
+  // One operation of all steps, and of the steps on one path.
+  const auto all = [&](auto operation) {
+    return steps.map([&](const ExpertStep& step) { return step.*operation; });
+  };
+  const auto on = [&](ExpertPath path, auto operation) {
+    return all(operation).filter([&](const auto& pass) { return pass.call.path == path; });
+  };
+  const bool has_gate = passes[0].experts->options().gate != Gate::kMean;
+  constexpr ExpertPath kPaths[] = {ExpertPath::kStacked, ExpertPath::kRouted};
+
+  if (has_gate) {
+    gemm(all(&ExpertStep::gate), stream);
+  } else {
+    for (const ExpertMemory& m : memory) {
+      fill_zero(m.logits.data, m.logits.size() * static_cast<int64_t>(sizeof(float)), stream);
+    }
+  }
+  gumbel_softmax_forward(all(&ExpertStep::select), stream);
+  for (const ExpertPath path : kPaths) experts_forward(on(path, &ExpertStep::rebuild), stream);
+  reconstruction_loss(all(&ExpertStep::compare), stream);
+  const int64_t entities =
+      total_units(memory, [](const ExpertMemory& m) { return m.loss_terms.size; });
+  accumulate_sum(loss.total(), {memory[0].loss_terms.data, entities}, stream);
+
+  for (const ExpertPath path : kPaths) {
+    experts_backward(on(path, &ExpertStep::rebuild_backward), stream);
+  }
+  if (!has_gate) return;
+  gumbel_softmax_backward(all(&ExpertStep::select_backward), stream);
+  accumulate_bias(all(&ExpertStep::gate_bias), stream);
+  gemm(all(&ExpertStep::gate_weight), stream);
 }
 
 void ExpertsLoss::begin_epoch(const EpochPlan& plan, const Stream& stream) {

@@ -35,6 +35,17 @@ class ExpertsLoss : public DistillationLoss {
   ExpertMixture& add_mixture(const std::string& entity, const ExpertOptions& options,
                              int64_t student_dim, int64_t teacher_dim, int64_t capacity,
                              Parameters& parameters);
+  /// Entities of a batch, and the mixture that rebuilds them.
+  struct Pass {
+    const ExpertMixture* experts = nullptr;
+    ExpertPass entities;
+  };
+  /// Makes room for passes that run together, one of each shape.
+  void reserve(const CallList<ExpertShape>& shapes) { buffers_.reserve(shapes); }
+  /// Queues forward and backward passes that run together: gradients of gates and experts
+  /// accumulate, `loss` grows. Passes of one mixture are adjacent.
+  void rebuild(const CallList<Pass>& passes, const EpochPlan& plan, LossSum loss,
+               const Stream& stream) const;
 
  private:
   struct Mixture {

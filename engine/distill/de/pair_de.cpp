@@ -18,6 +18,7 @@ PairDeLoss::PairDeLoss(double weight, const ExpertOptions& options, JointVectors
       grad_student_(student_.size()),
       teacher_joint_(capacity_ * teacher.joint_dim()),
       teacher_part_(capacity_ * teacher_columns.count) {
+  reserve(experts_.shape());
   teacher.reserve_pairs(capacity_);
 }
 
@@ -35,10 +36,10 @@ void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum lo
   teacher_.joint_vectors(joint, pairs.rows, stream);
   copy_columns(h_t, joint, teacher_columns_.first, stream);
   copy_columns(h_s, pairs.vectors.value, student_columns_.first, stream);
-  experts_.add_gradients(
-      grad_h_s,
-      {h_s, h_t, entities, RandomPurpose::kGumbelPairs, 1.0f, static_cast<float>(weight())}, plan,
-      loss, stream);
+  rebuild(Pass{&experts_,
+               {h_s, h_t, grad_h_s, entities, RandomPurpose::kGumbelPairs, 1.0f,
+                static_cast<float>(weight())}},
+          plan, loss, stream);
   add_columns(pairs.vectors.grad, grad_h_s, student_columns_.first, &pairs.batch->count, stream);
 }
 

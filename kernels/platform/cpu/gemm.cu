@@ -27,7 +27,7 @@ int64_t strip_size(int64_t length) {
 
 CBLAS_TRANSPOSE blas_transpose(Operand x) { return x.transposed ? CblasTrans : CblasNoTrans; }
 
-struct Product {
+struct BlasProduct {
   Matrix<float> c;
   Operand a, b;
   GemmShape shape;
@@ -41,7 +41,8 @@ int leading_dimension(Matrix<T> m) {
 }
 
 /// c[row .. row + rows, column .. column + columns].
-void product_part(const Product& p, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+void product_part(const BlasProduct& p, int64_t row, int64_t rows, int64_t column,
+                  int64_t columns) {
   const Matrix<const float> a = p.a.matrix, b = p.b.matrix;
   const float* first_a = a.data + (p.a.transposed ? row : row * a.cols);
   const float* first_b = b.data + (p.b.transposed ? column * b.cols : column);
@@ -61,7 +62,7 @@ void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stre
     limited = std::clamp<int64_t>(*options.active.count - options.first_row, 0, limited);
   }
   if (shape.m == 0 || shape.n == 0) return;
-  const Product product = {c, a, b, shape, options.beta};
+  const BlasProduct product = {c, a, b, shape, options.beta};
   const bool by_rows = shape.m >= shape.n;
   const int64_t length = by_rows ? shape.m : shape.n;
   const int64_t size = strip_size(length);
@@ -77,39 +78,48 @@ void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stre
   });
 }
 
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
-                  float beta, const Stream& stream) {
-  if (cpu::record([=, &stream] { grouped_gemm(c, a, b, offsets, beta, stream); })) return;
-  const int64_t groups = grouped_gemm_groups(c, a, b, offsets);
-  if (groups == 0 || c.size() == 0) return;
-  cpu::parallel_for(groups, c.rows / groups * c.cols * a.cols, [&](int64_t g) {
-    const int64_t begin = offsets[g];
-    const int64_t rows = offsets[g + 1] - begin;
-    if (rows == 0) return;
-    const int64_t rows_of_b = b.matrix.rows / groups;
-    const Operand b_g = {b.matrix.slice(g * rows_of_b, rows_of_b), b.transposed};
-    const Product p = {
-        c.slice(begin, rows), a.slice(begin, rows), b_g, {rows, c.cols, a.cols}, beta};
-    product_part(p, 0, rows, 0, c.cols);
-  });
+void gemm(const CallList<Product>& products, const Stream& stream) {
+  for (const auto& [c, a, b, options] : products) gemm(c, a, b, options, stream);
 }
 
-void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             Vector<const int32_t> offsets, const Stream& stream) {
-  if (cpu::record([=, &stream] { grouped_gemm_accumulate(c, a, b, offsets, stream); })) return;
-  const int64_t groups = grouped_gemm_accumulate_groups(c, a, b, offsets);
-  if (groups == 0 || c.size() == 0) return;
-  cpu::parallel_for(groups, a.rows / groups * b.cols * a.cols, [&](int64_t g) {
-    const int64_t begin = offsets[g];
-    const int64_t rows = offsets[g + 1] - begin;
-    if (rows == 0) return;
-    const Product p = {c.slice(g * a.cols, a.cols),
-                       transpose(a.slice(begin, rows)),
-                       b.slice(begin, rows),
-                       {a.cols, b.cols, rows},
-                       1.0f};
-    product_part(p, 0, a.cols, 0, b.cols);
-  });
+void grouped_gemm(const CallList<GroupedProduct>& products, const Stream& stream) {
+  if (cpu::record([=, &stream] { grouped_gemm(products, stream); })) return;
+  check_grouped_gemm(products);
+  for (const GroupedProduct& product : products) {
+    const int64_t groups = groups_of(product);
+    const Matrix<float> c = product.c;
+    const Matrix<const float> a = product.a, b = product.b.matrix;
+    if (groups == 0 || c.size() == 0) continue;
+    cpu::parallel_for(groups, c.rows / groups * c.cols * a.cols, [&](int64_t g) {
+      const auto [begin, rows] = rows_of(product, g);
+      if (rows == 0) return;
+      const int64_t rows_of_b = b.rows / groups;
+      const Operand b_g = {b.slice(g * rows_of_b, rows_of_b), product.b.transposed};
+      const BlasProduct p = {
+          c.slice(begin, rows), a.slice(begin, rows), b_g, {rows, c.cols, a.cols}, 0.0f};
+      product_part(p, 0, rows, 0, c.cols);
+    });
+  }
+}
+
+void grouped_gemm_accumulate(const CallList<GroupedProduct>& products, const Stream& stream) {
+  if (cpu::record([=, &stream] { grouped_gemm_accumulate(products, stream); })) return;
+  check_grouped_gemm_accumulate(products);
+  for (const GroupedProduct& product : products) {
+    const int64_t groups = groups_of(product);
+    const Matrix<const float> a = product.a, b = product.b.matrix;
+    if (groups == 0 || product.c.size() == 0) continue;
+    cpu::parallel_for(groups, a.rows / groups * b.cols * a.cols, [&](int64_t g) {
+      const auto [begin, rows] = rows_of(product, g);
+      if (rows == 0) return;
+      const BlasProduct p = {product.c.slice(g * a.cols, a.cols),
+                             transpose(a.slice(begin, rows)),
+                             b.slice(begin, rows),
+                             {a.cols, b.cols, rows},
+                             1.0f};
+      product_part(p, 0, a.cols, 0, b.cols);
+    });
+  }
 }
 
 }  // namespace derrd

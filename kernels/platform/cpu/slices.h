@@ -16,6 +16,8 @@ inline int64_t slice_count(int64_t active, int64_t preferred) {
   return cpu::strict_as_gpu() ? 1 : (active + preferred - 1) / preferred;
 }
 
+inline int64_t calls_at_once(int64_t calls) { return cpu::strict_as_gpu() ? calls : 1; }
+
 /// A slice is a chunk of its own: it is worth a thread, and what it calls runs inline.
 template <class Function>
 void run_slices(int64_t count, const Function& f) {

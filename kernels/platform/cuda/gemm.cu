@@ -1,7 +1,7 @@
 // Dense products by cuBLAS, and products per group of rows by a tiled kernel of our own, because
 // the groups' sizes are known only to the device (cuBLAS wants them, and pointers, on the host).
 //
-//   grouped_gemm             c[p] = a[p] b_g + beta c[p]        for the rows p of group g
+//   grouped_gemm             c[p] = a[p] b_g        for the rows p of group g
 //   grouped_gemm_accumulate  c_g += sum over the rows p of group g of a[p]^T b[p]
 //
 // A block owns a 32 x 64 tile of c and walks the depth (k, or the rows of the group) in steps of 16
@@ -29,6 +29,7 @@
 
 #include <algorithm>
 
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/cuda/check.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/gemm.h"
@@ -188,97 +189,141 @@ class TileProduct {
   int thread_, warp_row_, warp_column_, row_, column_;
 };
 
-/// Up to kRows rows of a group, from `begin` on; none behind the last tile.
+/// Up to kRows rows of a group of a product, from `begin` on; none behind the last tile.
 struct RowTile {
-  int32_t group, begin, rows;
+  int32_t product, group, begin, rows;
 };
 
-/// Finds the tile `number` of all groups' row tiles. Called by one warp.
-__device__ __forceinline__ void find_row_tile(RowTile& found, Vector<const int32_t> offsets,
-                                              int64_t number, const WarpTile& tile) {
-  const auto groups = static_cast<int32_t>(offsets.size - 1);
-  int32_t end = 0;  // tiles of the groups up to the lane's
-  for (int32_t first = 0; first < groups; first += 32) {
-    const int32_t g = first + static_cast<int32_t>(tile.thread_rank());
-    const int32_t begin = g < groups ? offsets[g] : 0;
-    const int32_t rows = g < groups ? offsets[g + 1] - begin : 0;
-    const int32_t tiles = (rows + kRows - 1) / kRows;
-    const int32_t before = tile.shfl(end, 31);
-    end = before + cg::inclusive_scan(tile, tiles, cg::plus<int32_t>());
-    const int64_t own = number - (end - tiles);
-    if (own >= 0 && number < end) {
-      const auto row = static_cast<int32_t>(own) * kRows;
-      found = {g, begin + row, min(rows - row, kRows)};
+/// Finds the tile `number` of all products' row tiles. Called by one warp.
+__device__ __forceinline__ void find_row_tile(RowTile& found,
+                                              const CallList<GroupedProduct>& products,
+                                              int32_t number, const WarpTile& tile) {
+  int32_t before = 0;  // tiles of the groups before
+  for (int32_t i = 0; i < products.count; ++i) {
+    const auto groups = static_cast<int32_t>(groups_of(products[i]));
+    for (int32_t first = 0; first < groups; first += 32) {
+      const int32_t g = first + static_cast<int32_t>(tile.thread_rank());
+      const GroupRows own = g < groups ? rows_of(products[i], g) : GroupRows{0, 0};
+      const auto begin = static_cast<int32_t>(own.begin);
+      const auto rows = static_cast<int32_t>(own.count);
+      const int32_t tiles = (rows + kRows - 1) / kRows;
+      const int32_t end = before + cg::inclusive_scan(tile, tiles, cg::plus<int32_t>());
+      if (number >= end - tiles && number < end) {
+        const int32_t row = (number - (end - tiles)) * kRows;
+        found = {i, g, begin + row, min(rows - row, kRows)};
+      }
+      before = tile.shfl(end, 31);
+      if (number < before) return;
     }
-    if (number < tile.shfl(end, 31)) return;
   }
-  if (tile.thread_rank() == 0) found = {0, 0, 0};
+  if (tile.thread_rank() == 0) found = {};
 }
 
 template <bool kTransposed>
 __global__ void __launch_bounds__(cuda::kBlockThreads)
-    grouped_gemm_kernel(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                        Vector<const int32_t> offsets, float beta, int64_t row_tiles) {
+    grouped_gemm_kernel(const __grid_constant__ CallList<GroupedProduct> products, int64_t tiles,
+                        int32_t column_tiles) {
   constexpr Adjacent kAdjacentB = kTransposed ? Adjacent::kDepth : Adjacent::kAcross;
-  using Product = TileProduct<Adjacent::kDepth, kAdjacentB>;
-  __shared__ typename Product::Shared shared;
+  using Sums = TileProduct<Adjacent::kDepth, kAdjacentB>;
+  __shared__ typename Sums::Shared shared;
   __shared__ RowTile found;
   const auto block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
-  const auto depth = static_cast<int>(a.cols);
-  const int64_t group_rows = kTransposed ? c.cols : a.cols;
-  const int64_t column_tiles = (c.cols + kColumns - 1) / kColumns;
-  for (const int64_t unit : units_of(block, row_tiles * column_tiles)) {
+  for (const int64_t unit : units_of(block, tiles)) {
+    const auto number = static_cast<int32_t>(unit);
     block.sync();  // the last tile's readers are done
-    if (tile.meta_group_rank() == 0) find_row_tile(found, offsets, unit / column_tiles, tile);
+    if (tile.meta_group_rank() == 0) find_row_tile(found, products, number / column_tiles, tile);
     block.sync();
     const RowTile rows = found;
     if (rows.rows == 0) break;
-    const int64_t column = unit % column_tiles * kColumns;
-    const auto columns = static_cast<int>(c.cols - column);
-    const float* matrix = b.data + rows.group * group_rows * b.cols;
-    Product product(block);
-    product.add(shared, {a.data + rows.begin * a.cols, depth, rows.rows},
-                {matrix + column * (kTransposed ? depth : 1), static_cast<int>(b.cols), columns},
-                depth, block);
-    float* out = c.data + rows.begin * c.cols + column;
+    const auto& [c, a, b, offsets] = products[rows.product];
+    const auto depth = static_cast<int>(a.cols);
     const auto pitch = static_cast<int>(c.cols);
-    product.for_each(rows.rows, columns, [&](int row, int x, float sum) {
-      float& element = out[row * pitch + x];
-      element = beta == 0.0f ? sum : sum + beta * element;
-    });
+    const int column = number % column_tiles * kColumns;
+    const int columns = pitch - column;
+    if (columns <= 0) continue;
+    const float* matrix = b.matrix.data + rows.group * a.cols * c.cols;
+    Sums sums(block);
+    sums.add(shared, {a.data + rows.begin * a.cols, depth, rows.rows},
+             {matrix + column * (kTransposed ? depth : 1), kTransposed ? depth : pitch, columns},
+             depth, block);
+    float* out = c.data + rows.begin * c.cols + column;
+    sums.for_each(rows.rows, columns,
+                  [&](int row, int x, float sum) { out[row * pitch + x] = sum; });
   }
 }
 
+/// Tiles of the sums c of all groups.
+DERRD_HOST_DEVICE inline int64_t tiles_of_sums(const GroupedProduct& product) {
+  return groups_of(product) * ((product.a.cols + kRows - 1) / kRows) *
+         ((product.c.cols + kColumns - 1) / kColumns);
+}
+
 __global__ void __launch_bounds__(cuda::kBlockThreads)
-    grouped_gemm_accumulate_kernel(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                                   int64_t groups, Vector<const int32_t> offsets) {
-  using Product = TileProduct<Adjacent::kAcross, Adjacent::kAcross>;
-  __shared__ typename Product::Shared shared;
+    grouped_gemm_accumulate_kernel(const __grid_constant__ CallList<GroupedProduct> products) {
+  using Sums = TileProduct<Adjacent::kAcross, Adjacent::kAcross>;
+  __shared__ typename Sums::Shared shared;
   const auto block = cg::this_thread_block();
-  const auto width = static_cast<int>(a.cols);
-  const auto pitch = static_cast<int>(b.cols);
-  const int64_t column_tiles = (b.cols + kColumns - 1) / kColumns;
-  const int64_t tiles = (a.cols + kRows - 1) / kRows * column_tiles;
-  for (const int64_t unit : units_of(block, groups * tiles)) {
-    const int64_t g = unit / tiles;
-    const int row = static_cast<int>(unit % tiles / column_tiles) * kRows;
-    const int column = static_cast<int>(unit % column_tiles) * kColumns;
-    const int64_t begin = offsets[g];
-    const auto depth = static_cast<int>(offsets[g + 1] - begin);
-    if (depth == 0) continue;
-    Product product(block);
-    product.add(shared, {a.data + begin * a.cols + row, width, width - row},
-                {b.data + begin * b.cols + column, pitch, pitch - column}, depth, block);
-    float* out = c.data + (g * a.cols + row) * b.cols + column;
-    product.for_each(width - row, pitch - column,
-                     [&](int r, int x, float sum) { out[r * pitch + x] += sum; });
-  }
+  const auto target = [](const GroupedProduct& product) { return product.c.data; };
+  const auto units = [&](const GroupedProduct& product) {
+    return begins_sum(products, product, target) ? tiles_of_sums(product) : int64_t{0};
+  };
+  for_each_unit(block, products, units, [&](const GroupedProduct& first, int64_t unit) {
+    const auto width = static_cast<int>(first.a.cols);
+    const auto pitch = static_cast<int>(first.c.cols);
+    const int column_tiles = (pitch + kColumns - 1) / kColumns;
+    const int tiles = (width + kRows - 1) / kRows * column_tiles;
+    const int g = static_cast<int>(unit) / tiles;
+    const int row = static_cast<int>(unit) % tiles / column_tiles * kRows;
+    const int column = static_cast<int>(unit) % column_tiles * kColumns;
+    Sums sums(block);
+    for_each_summand(products, first, target, [&](const GroupedProduct& p) {
+      const auto [begin, rows] = rows_of(p, g);
+      const auto depth = static_cast<int>(rows);
+      sums.add(shared, {p.a.data + begin * width + row, width, width - row},
+               {p.b.matrix.data + begin * pitch + column, pitch, pitch - column}, depth, block);
+    });
+    float* out = first.c.data + (static_cast<int64_t>(g) * width + row) * pitch + column;
+    sums.for_each(width - row, pitch - column,
+                  [&](int r, int x, float sum) { out[r * pitch + x] += sum; });
+  });
 }
 
 /// At most the blocks that a device holds at once: a block behind the last tile only costs.
 Geometry resident_blocks(int64_t tiles) {
   return blocks_for(std::min(tiles, cuda::max_blocks() / 4), kRows * kColumns);
+}
+
+/// Whether the rows of `next` lie behind those of `matrix`.
+template <class T>
+bool follows(Matrix<T> next, Matrix<T> matrix) {
+  return next.cols == matrix.cols && next.data == matrix.data + matrix.size();
+}
+
+/// Makes `next` part of `product`, if both are parts of a product of more rows, or of longer sums.
+bool join(Product& product, const Product& next) {
+  if (next.a.transposed != product.a.transposed || next.b.transposed != product.b.transposed ||
+      next.options.beta != product.options.beta || !follows(next.a.matrix, product.a.matrix)) {
+    return false;
+  }
+  if (!product.a.transposed && next.b.matrix.data == product.b.matrix.data &&
+      follows(next.c, product.c)) {
+    product.c.rows += next.c.rows;
+  } else if (product.a.transposed && next.options.beta == 1.0f && next.c.data == product.c.data &&
+             !product.b.transposed && follows(next.b.matrix, product.b.matrix)) {
+    product.b.matrix.rows += next.b.matrix.rows;
+  } else {
+    return false;
+  }
+  product.a.matrix.rows += next.a.matrix.rows;
+  return true;
+}
+
+/// Whether a product takes less time than its launch.
+bool is_small(const Product& product) {
+  constexpr int64_t kSmall = int64_t{1} << 28;  // multiply-adds
+  return !product.a.transposed && product.options.beta == 0.0f &&
+         product.c.size() * product.a.cols() <= kSmall;
 }
 
 cublasOperation_t blas_transpose(Operand x) { return x.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
@@ -309,24 +354,47 @@ void gemm(Matrix<float> c, Operand a, Operand b, GemmOptions options, const Stre
   cuda::count_launch();
 }
 
-void grouped_gemm(Matrix<float> c, Matrix<const float> a, Operand b, Vector<const int32_t> offsets,
-                  float beta, const Stream& stream) {
-  const int64_t groups = grouped_gemm_groups(c, a, b, offsets);
-  if (groups == 0 || c.size() == 0) return;
-  const int64_t row_tiles = groups + c.rows / kRows;
-  const int64_t column_tiles = (c.cols + kColumns - 1) / kColumns;
-  const auto kernel = b.transposed ? grouped_gemm_kernel<true> : grouped_gemm_kernel<false>;
-  launch("grouped_gemm", resident_blocks(row_tiles * column_tiles), stream, kernel, c, a, b.matrix,
-         offsets, beta, row_tiles);
+void gemm(const CallList<Product>& products, const Stream& stream) {
+  CallList<Product> joined;
+  for (const Product& product : products) {
+    gemm_shape(product.c, product.a, product.b);
+    if (joined.count == 0 || !join(joined.calls[joined.count - 1], product)) joined.add(product);
+  }
+  const auto alike = [&](const Product& product) {
+    return is_small(product) && product.b.transposed == joined[0].b.transposed;
+  };
+  if (joined.count > 1 && std::all_of(joined.begin(), joined.end(), alike)) {
+    grouped_gemm(joined.map([](const Product& product) {
+      return GroupedProduct{product.c, product.a.matrix, product.b};
+    }),
+                 stream);
+    return;
+  }
+  for (const auto& [c, a, b, options] : joined) gemm(c, a, b, options, stream);
 }
 
-void grouped_gemm_accumulate(Matrix<float> c, Matrix<const float> a, Matrix<const float> b,
-                             Vector<const int32_t> offsets, const Stream& stream) {
-  const int64_t groups = grouped_gemm_accumulate_groups(c, a, b, offsets);
-  if (c.size() == 0) return;
-  const int64_t tiles = ((a.cols + kRows - 1) / kRows) * ((b.cols + kColumns - 1) / kColumns);
-  launch("grouped_gemm_accumulate", resident_blocks(groups * tiles), stream,
-         grouped_gemm_accumulate_kernel, c, a, b, groups, offsets);
+void grouped_gemm(const CallList<GroupedProduct>& products, const Stream& stream) {
+  check_grouped_gemm(products);
+  int64_t row_tiles = 0;
+  int64_t columns = 0;
+  for (const GroupedProduct& product : products) {
+    if (groups_of(product) > 0) row_tiles += groups_of(product) + product.c.rows / kRows;
+    columns = std::max(columns, product.c.cols);
+  }
+  const int64_t column_tiles = (columns + kColumns - 1) / kColumns;
+  const int64_t tiles = row_tiles * column_tiles;
+  if (tiles == 0) return;
+  launch("grouped_gemm", resident_blocks(tiles), stream,
+         products[0].b.transposed ? grouped_gemm_kernel<true> : grouped_gemm_kernel<false>,
+         products, tiles, column_tiles);
+}
+
+void grouped_gemm_accumulate(const CallList<GroupedProduct>& products, const Stream& stream) {
+  check_grouped_gemm_accumulate(products);
+  const int64_t tiles = total_units(products, tiles_of_sums);
+  if (tiles == 0) return;
+  launch("grouped_gemm_accumulate", resident_blocks(tiles), stream, grouped_gemm_accumulate_kernel,
+         products);
 }
 
 }  // namespace derrd

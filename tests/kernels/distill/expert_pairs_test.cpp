@@ -5,27 +5,6 @@
 namespace derrd::test::expert_pairs_test {
 namespace {
 
-TEST(ExpertPairs, CountsThePairsOfTheActiveEntities) {
-  for (const auto& [active, experts] :
-       std::vector<std::pair<int32_t, int64_t>>{{0, 7}, {1, 7}, {33, 7}, {40, 7}, {33, 70}}) {
-    std::vector<float> weights(static_cast<size_t>(40 * experts));
-    PairCount expected = {5, 8};  // it accumulates
-    for (size_t i = 0; i < weights.size(); ++i) {
-      weights[i] = i % 3 == 0 ? 0.0f : 0.25f;
-      if (i < static_cast<size_t>(active * experts)) {
-        ++expected.all;
-        expected.active += i % 3 != 0;
-      }
-    }
-    const Guarded<float> selection(weights);
-    const Guarded<int32_t> count{active};
-    const Guarded<PairCount> pairs{PairCount{5, 8}};
-    count_pairs(pairs.data(), selection.matrix(40, experts), count.data(), stream());
-    EXPECT_EQ(pairs.host()[0].active, expected.active) << active;
-    EXPECT_EQ(pairs.host()[0].all, expected.all) << active;
-  }
-}
-
 TEST(ExpertPairs, ThePairListIsSortedByExpertAndEntity) {
   const Mixture mixture({5, 2, 3, 4, 70}, 66, 0.3);
   mixture.step(ExpertPath::kRouted);

@@ -42,10 +42,12 @@ struct WholeLoss {
     const Matrix<float> probability = softmax.matrix(softmax.probability);
     const Matrix<float> grad_logits = softmax.matrix(softmax.grad_logits);
     linear_forward(softmax.matrix(softmax.logits), gate, stream());
-    gumbel_softmax_forward(selection, probability, call, stream());
+    gumbel_softmax_forward(GumbelSoftmaxForward{selection, probability, call}, stream());
     mixture.step(path, {euclidean ? ReconstructionNorm::kEuclidean : ReconstructionNorm::kSquared});
-    gumbel_softmax_backward(grad_logits, softmax.matrix(mixture.grad_selection), selection,
-                            probability, call, stream());
+    gumbel_softmax_backward(
+        GumbelSoftmaxBackward{grad_logits, softmax.matrix(mixture.grad_selection), selection,
+                              probability, call},
+        stream());
     linear_backward({.weight = grad_gate_weight.matrix(shape.experts, shape.teacher),
                      .bias = grad_gate_bias.view()},
                     grad_logits, {}, gate, stream());

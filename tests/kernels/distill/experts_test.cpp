@@ -121,6 +121,48 @@ TEST(Experts, GradientOfTinyWeights) {
   }
 }
 
+// Three passes in the same launches, two of them through one mixture, whose gradients add up.
+TEST(Experts, SeveralPassesEqualOneAfterTheOther) {
+  const ExpertShape shape = {7, 20, 11, 33, 40};
+  for (const ExpertPath path : kPaths) {
+    const Mixture other({3, 4, 5, 6, 9}, 7, 0.5), other_alone({3, 4, 5, 6, 9}, 7, 0.5);
+    const Mixture first(shape, 38, 0.3), second(shape, 30, 0.4);
+    const Mixture first_alone(shape, 38, 0.3), second_alone(shape, 30, 0.4);
+    const auto in_parameters_of = [&](const Mixture& target, const Mixture& pass) {
+      ExpertsGradients gradients = pass.gradients();
+      gradients.parameters = target.gradients().parameters;
+      return gradients;
+    };
+    CallList<ExpertsForward> forward;
+    CallList<ReconstructionCall> loss;
+    CallList<ExpertsBackward> backward;
+    for (const Mixture* pass : {&other, &first, &second}) {
+      const int64_t teacher = pass->shape.teacher;
+      forward.add({pass->rows(pass->reconstruction, teacher), pass->call(path)});
+      loss.add(pass->reconstruction_call());
+      backward.add({in_parameters_of(pass == &other ? other : first, *pass),
+                    pass->rows(pass->grad_reconstruction, teacher), pass->call(path)});
+    }
+    experts_forward(forward, stream());
+    reconstruction_loss(loss, stream());
+    experts_backward(backward, stream());
+    for (const Mixture* pass : {&other_alone, &first_alone, &second_alone}) pass->step(path);
+
+    const auto expected_first = first_alone.results(), expected_second = second_alone.results();
+    for (size_t i = 0; i < std::size(Mixture::kResults); ++i) {
+      SCOPED_TRACE(Mixture::kResults[i]);
+      std::vector<double> expected = to_double(expected_first[i]);
+      if (i < Mixture::kFirstParameter) {
+        EXPECT_TRUE(agree(second.results()[i], to_double(expected_second[i])));
+      } else {
+        for (size_t j = 0; j < expected.size(); ++j) expected[j] += expected_second[i][j];
+      }
+      EXPECT_TRUE(agree(first.results()[i], expected));
+      EXPECT_TRUE(agree(other.results()[i], to_double(other_alone.results()[i])));
+    }
+  }
+}
+
 TEST(Experts, SameBitsAtAnyNumberOfThreads) {
   for (const ExpertPath path : kPaths) {
     std::vector<std::vector<std::vector<float>>> results;
@@ -138,23 +180,28 @@ TEST(Experts, SameBitsAtAnyNumberOfThreads) {
 
 TEST(Experts, RejectsBadShapes) {
   const Mixture mixture({3, 4, 5, 6, 8}, 8, 1.0);
-  EXPECT_THROW(make_experts_workspace(mixture.shape,
-                                      mixture.floats.view().slice(0, mixture.floats.size() - 1),
-                                      mixture.integers.view()),
+  const auto workspace = [&](int64_t floats, int64_t integers) {
+    make_experts_workspaces(mixture.shape, mixture.floats.view().slice(0, floats),
+                            mixture.integers.view().slice(0, integers));
+  };
+  EXPECT_THROW(workspace(mixture.floats.size() - 1, mixture.integers.size()),
                std::invalid_argument);
-  EXPECT_THROW(
-      make_experts_workspace(mixture.shape, mixture.floats.view(),
-                             mixture.integers.view().slice(0, mixture.integers.size() - 1)),
-      std::invalid_argument);
+  EXPECT_THROW(workspace(mixture.floats.size(), mixture.integers.size() - 1),
+               std::invalid_argument);
   ExpertsCall wrong_student = mixture.call(ExpertPath::kStacked);
   wrong_student.student = mixture.student.matrix(4, 8);
-  EXPECT_THROW(experts_forward(mixture.reconstruction.matrix(8, 6), wrong_student, stream()),
-               std::invalid_argument);
+  const ExpertsForward forward = {mixture.reconstruction.matrix(8, 6), wrong_student};
+  EXPECT_THROW(experts_forward(forward, stream()), std::invalid_argument);
   ExpertsGradients gradients = mixture.gradients();
   gradients.parameters.bias2.rows = 2;
-  EXPECT_THROW(experts_backward(gradients, mixture.grad_reconstruction.matrix(8, 6),
-                                mixture.call(ExpertPath::kRouted), stream()),
-               std::invalid_argument);
+  const ExpertsBackward backward = {gradients, mixture.grad_reconstruction.matrix(8, 6),
+                                    mixture.call(ExpertPath::kRouted)};
+  EXPECT_THROW(experts_backward(backward, stream()), std::invalid_argument);
+  CallList<ExpertsForward> both;
+  for (const ExpertPath path : kPaths) {
+    both.add({mixture.reconstruction.matrix(8, 6), mixture.call(path)});
+  }
+  EXPECT_THROW(experts_forward(both, stream()), std::invalid_argument);
 }
 
 }  // namespace

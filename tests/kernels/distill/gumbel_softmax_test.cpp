@@ -225,7 +225,9 @@ TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
   const Guarded<uint8_t> part(included);
   GumbelSoftmaxCall call = gate.call({kSeed, kPurpose, 0, true, part.view()});
   call.rows.rows = rows.view();
-  gumbel_softmax_forward(gate.matrix(gate.weight), gate.matrix(gate.probability), call, stream());
+  gumbel_softmax_forward(
+      GumbelSoftmaxForward{gate.matrix(gate.weight), gate.matrix(gate.probability), call},
+      stream());
   const std::vector<float> part_grad = gate.backward(grad_weight);
   size_t left_out = 0;
   for (size_t i = 0; i < weight.size(); ++i) {
@@ -237,6 +239,58 @@ TEST(GumbelSoftmax, EntitiesThatAreLeftOutHaveNoWeightsAndNoGradient) {
     EXPECT_EQ(part_grad[i], in ? grad[i] : 0.0f) << i;
   }
   EXPECT_GT(left_out, 5u * kExperts);
+}
+
+TEST(GumbelSoftmax, AddsTheBiasToTheLogits) {
+  const std::vector<float> logits = random_normal(20 * 7, 1), bias = random_normal(7, 2);
+  std::vector<float> sums = logits;
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += bias[i % 7];
+  const Gate plain(20, 20, 7, 0.5f, sums), biased(20, 20, 7, 0.5f, logits);
+  const Guarded<float> device_bias(bias);
+  GumbelSoftmaxCall call = biased.call({kSeed, kPurpose});
+  call.bias = device_bias.view();
+  plain.forward();
+  gumbel_softmax_forward(
+      GumbelSoftmaxForward{biased.matrix(biased.weight), biased.matrix(biased.probability), call},
+      stream());
+  EXPECT_EQ(biased.weight.host(), plain.weight.host());
+  EXPECT_EQ(biased.probability.host(), plain.probability.host());
+}
+
+TEST(GumbelSoftmax, CountsThePairsOfTheActiveEntities) {
+  for (const auto& [active, experts] :
+       std::vector<std::pair<int32_t, int64_t>>{{0, 7}, {1, 7}, {33, 7}, {40, 7}, {33, 70}}) {
+    const Gate gate(40, active, experts, 0.2f);
+    const Guarded<PairCount> pairs{PairCount{5, 8}};  // it accumulates
+    GumbelSoftmaxCall call = gate.call({kSeed, kPurpose, 1e-3f});
+    call.pairs = pairs.data();
+    gumbel_softmax_forward(
+        GumbelSoftmaxForward{gate.matrix(gate.weight), gate.matrix(gate.probability), call},
+        stream());
+    const std::vector<float> weight = gate.weight.host();
+    const int64_t zeros = std::count(weight.begin(), weight.end(), 0.0f);
+    EXPECT_EQ(pairs.host()[0].active, 5 + 40 * experts - zeros) << active;
+    EXPECT_EQ(pairs.host()[0].all, 8 + active * experts) << active;
+  }
+}
+
+// Two gates in one launch are those of two launches.
+TEST(GumbelSoftmax, SeveralPassesAreIndependent) {
+  const Gate a(20, 19, 7, 0.5f), b(33, 31, 4, 1.0f), a_alone(20, 19, 7, 0.5f),
+      b_alone(33, 31, 4, 1.0f);
+  a_alone.forward();
+  b_alone.forward();
+  const Guarded<PairCount> pairs{PairCount{}};
+  CallList<GumbelSoftmaxForward> passes;
+  for (const Gate* gate : {&a, &b}) {
+    GumbelSoftmaxCall call = gate->call({kSeed, kPurpose});
+    call.pairs = pairs.data();
+    passes.add({gate->matrix(gate->weight), gate->matrix(gate->probability), call});
+  }
+  gumbel_softmax_forward(passes, stream());
+  EXPECT_EQ(a.weight.host(), a_alone.weight.host());
+  EXPECT_EQ(b.weight.host(), b_alone.weight.host());
+  EXPECT_EQ(pairs.host()[0].all, 19 * 7 + 31 * 4);
 }
 
 TEST(GumbelSoftmax, NoiseBelongsToTheRowOfTheEpoch) {
@@ -263,17 +317,20 @@ TEST(GumbelSoftmax, RejectsBadShapes) {
   const auto forward = [&](int64_t weights, int64_t probabilities, int64_t logits) {
     GumbelSoftmaxCall call = gate.call();
     call.logits.rows = logits;
-    gumbel_softmax_forward(gate.weight.matrix(4, weights),
-                           gate.probability.matrix(probabilities, 6), call, stream());
+    gumbel_softmax_forward(GumbelSoftmaxForward{gate.weight.matrix(4, weights),
+                                                gate.probability.matrix(probabilities, 6), call},
+                           stream());
   };
   EXPECT_NO_THROW(forward(6, 4, 4));
   EXPECT_THROW(forward(5, 4, 4), std::invalid_argument);
   EXPECT_THROW(forward(6, 3, 4), std::invalid_argument);
   EXPECT_THROW(forward(6, 4, 3), std::invalid_argument);
   const auto backward = [&](int64_t grad_logits, int64_t grad_weights, int64_t probabilities) {
-    gumbel_softmax_backward(gate.grad_logits.matrix(4, grad_logits),
-                            gate.logits.matrix(grad_weights, 6), gate.weight.matrix(4, 6),
-                            gate.probability.matrix(4, probabilities), gate.call(), stream());
+    gumbel_softmax_backward(
+        GumbelSoftmaxBackward{gate.grad_logits.matrix(4, grad_logits),
+                              gate.logits.matrix(grad_weights, 6), gate.weight.matrix(4, 6),
+                              gate.probability.matrix(4, probabilities), gate.call()},
+        stream());
   };
   EXPECT_NO_THROW(backward(6, 4, 6));
   EXPECT_THROW(backward(5, 4, 6), std::invalid_argument);

@@ -13,11 +13,12 @@ TEST(ReconstructionLoss, EuclideanDistanceZeroHasNoGradient) {
   const Guarded<float> loss(1);
   const Guarded<float> grad(5);
   const Guarded<int32_t> active({1});
-  reconstruction_loss(loss.view(), grad.matrix(1, 5),
-                      {.reconstruction = vector.matrix(1, 5),
-                       .teacher = vector.matrix(1, 5),
-                       .options = {ReconstructionNorm::kEuclidean},
-                       .active = active.data()},
+  reconstruction_loss(ReconstructionCall{.loss = loss.view(),
+                                         .grad_reconstruction = grad.matrix(1, 5),
+                                         .reconstruction = vector.matrix(1, 5),
+                                         .teacher = vector.matrix(1, 5),
+                                         .options = {ReconstructionNorm::kEuclidean},
+                                         .active = active.data()},
                       stream());
   EXPECT_EQ(loss.host()[0], 0.0f);
   EXPECT_EQ(grad.host(), std::vector<float>(5, 0.0f));
@@ -31,10 +32,11 @@ TEST(ReconstructionLoss, KeepsNanOfTheTeacher) {
   const Guarded<float> loss(2);
   const Guarded<float> grad(10);
   const Guarded<int32_t> active({2});
-  reconstruction_loss(loss.view(), grad.matrix(2, 5),
-                      {.reconstruction = reconstruction.matrix(2, 5),
-                       .teacher = teacher.matrix(2, 5),
-                       .active = active.data()},
+  reconstruction_loss(ReconstructionCall{.loss = loss.view(),
+                                         .grad_reconstruction = grad.matrix(2, 5),
+                                         .reconstruction = reconstruction.matrix(2, 5),
+                                         .teacher = teacher.matrix(2, 5),
+                                         .active = active.data()},
                       stream());
   EXPECT_TRUE(std::isnan(loss.host()[0]));
   EXPECT_FALSE(std::isnan(loss.host()[1]));
@@ -43,8 +45,10 @@ TEST(ReconstructionLoss, KeepsNanOfTheTeacher) {
 TEST(ReconstructionLoss, RejectsBadShapes) {
   const Guarded<float> memory(100);
   const auto call = [&](int64_t losses, int64_t rows, int64_t cols) {
-    reconstruction_loss(memory.view().slice(0, losses), memory.matrix(8, cols),
-                        {.reconstruction = memory.matrix(8, 6), .teacher = memory.matrix(rows, 6)},
+    reconstruction_loss(ReconstructionCall{.loss = memory.view().slice(0, losses),
+                                           .grad_reconstruction = memory.matrix(8, cols),
+                                           .reconstruction = memory.matrix(8, 6),
+                                           .teacher = memory.matrix(rows, 6)},
                         stream());
   };
   EXPECT_THROW(call(7, 8, 6), std::invalid_argument);

@@ -110,6 +110,30 @@ TEST(AddRows, MatchesOracle) {
   }
 }
 
+// Two batches with common rows add to one table, another to a second one.
+TEST(AddRows, SeveralCallsAddToARowInTheirOrder) {
+  constexpr int64_t kTableRows = 40, kCols = 33;
+  const Epoch first(50, kTableRows, 3), second(60, kTableRows, 4);
+  const std::vector<float> start = random_normal(kTableRows * kCols, 5, 1e3f);
+  const Guarded<float> together(start), one_by_one(start), other(start), other_alone(start);
+  const Guarded<float> grad_rows(random_normal(60 * kCols, 6));
+  const auto addition = [&](const Guarded<float>& grad, const Epoch& epoch) {
+    const RowSegments rows = epoch.segments.view(0);
+    return RowAddition{grad.matrix(kTableRows, kCols), grad_rows.matrix(rows.capacity, kCols), 0,
+                       rows};
+  };
+  CallList<RowAddition> calls;
+  calls.add(addition(together, first));
+  calls.add(addition(other, second));
+  calls.add(addition(together, second));
+  add_rows(calls, stream());
+  add_rows(addition(one_by_one, first), stream());
+  add_rows(addition(one_by_one, second), stream());
+  add_rows(addition(other_alone, second), stream());
+  EXPECT_EQ(together.host(), one_by_one.host());
+  EXPECT_EQ(other.host(), other_alone.host());
+}
+
 // gather is linear, so <g, gather(x)> = <add(g), x> says that add is its derivative.
 TEST(AddRows, IsTheAdjointOfGatherRows) {
   constexpr int64_t kTableRows = 50, kCols = 20;

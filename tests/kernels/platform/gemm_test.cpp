@@ -143,38 +143,117 @@ TEST(GroupedGemm, MatchesOracle) {
   for (const Groups& g : group_cases()) {
     const std::vector<float> a = random_normal(g.rows() * g.k, 1);
     const std::vector<float> b = random_normal(g.groups() * g.k * g.n, 2);
-    const std::vector<float> before = random_normal(g.rows() * g.n, 3);
+    std::vector<float> start = random_normal(g.rows() * g.n, 3);
+    std::vector<double> expected = to_double(start);  // the spare rows stay
+    std::fill(start.begin(), start.begin() + g.offsets.back() * g.n, kNaN);
     const Guarded<float> device_a(a);
     const Guarded<float> device_b(b);
     const Guarded<int32_t> offsets(g.offsets);
     for (const bool tb : {false, true}) {
-      for (const float beta : {0.0f, 1.0f}) {
-        std::vector<float> start = before;
-        if (beta == 0) std::fill(start.begin(), start.begin() + g.offsets.back() * g.n, kNaN);
-        const Guarded<float> c(start);
-        std::vector<double> expected = to_double(before);  // the spare rows stay
-        for (int64_t group = 0; group < g.groups(); ++group) {
-          for (int64_t p = g.offsets[group]; p < g.offsets[group + 1]; ++p) {
-            for (int64_t j = 0; j < g.n; ++j) {
-              double sum = beta * before[p * g.n + j];
-              for (int64_t l = 0; l < g.k; ++l) {
-                const int64_t in_group = tb ? j * g.k + l : l * g.n + j;
-                sum += static_cast<double>(a[p * g.k + l]) * b[group * g.k * g.n + in_group];
-              }
-              expected[p * g.n + j] = sum;
+      const Guarded<float> c(start);
+      for (int64_t group = 0; group < g.groups(); ++group) {
+        for (int64_t p = g.offsets[group]; p < g.offsets[group + 1]; ++p) {
+          for (int64_t j = 0; j < g.n; ++j) {
+            double sum = 0;
+            for (int64_t l = 0; l < g.k; ++l) {
+              const int64_t in_group = tb ? j * g.k + l : l * g.n + j;
+              sum += static_cast<double>(a[p * g.k + l]) * b[group * g.k * g.n + in_group];
             }
+            expected[p * g.n + j] = sum;
           }
         }
-        grouped_gemm(
-            c.matrix(g.rows(), g.n), device_a.matrix(g.rows(), g.k),
-            {tb ? device_b.matrix(g.groups() * g.n, g.k) : device_b.matrix(g.groups() * g.k, g.n),
-             tb},
-            offsets.view(), beta, stream());
-        EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance))
-            << "n " << g.n << " k " << g.k << " tb " << tb << " beta " << beta;
       }
+      grouped_gemm(GroupedProduct{c.matrix(g.rows(), g.n),
+                                  device_a.matrix(g.rows(), g.k),
+                                  {tb ? device_b.matrix(g.groups() * g.n, g.k)
+                                      : device_b.matrix(g.groups() * g.k, g.n),
+                                   tb},
+                                  offsets.view()},
+                   stream());
+      EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance))
+          << "n " << g.n << " k " << g.k << " tb " << tb;
     }
   }
+}
+
+// All cases at once: groups of several sizes, numbers and shapes. The sums of the first and the
+// last add to one matrix.
+TEST(GroupedGemm, SeveralProductsAreIndependent) {
+  struct Memory {
+    Guarded<float> a, b, together, alone;
+    Guarded<int32_t> offsets;
+  };
+  std::vector<Memory> memory;
+  for (const Groups& g : group_cases()) {
+    const std::vector<float> c(static_cast<size_t>(g.rows() * g.n));
+    memory.push_back({Guarded<float>(random_normal(g.rows() * g.k, 1)),
+                      Guarded<float>(random_normal(g.groups() * g.k * g.n, 2)), Guarded<float>(c),
+                      Guarded<float>(c), Guarded<int32_t>(g.offsets)});
+  }
+  CallList<GroupedProduct> products;
+  for (size_t i = 0; i < memory.size(); ++i) {
+    const Groups& g = group_cases()[i];
+    const auto product = [&](const Guarded<float>& c) {
+      return GroupedProduct{c.matrix(g.rows(), g.n), memory[i].a.matrix(g.rows(), g.k),
+                            memory[i].b.matrix(g.groups() * g.k, g.n), memory[i].offsets.view()};
+    };
+    products.add(product(memory[i].together));
+    grouped_gemm(product(memory[i].alone), stream());
+  }
+  grouped_gemm(products, stream());
+  for (const Memory& m : memory) EXPECT_EQ(m.together.host(), m.alone.host());
+}
+
+TEST(GroupedGemm, AccumulatesProductsOfOneSumInTheirOrder) {
+  constexpr int64_t kRows = 70, kWidth = 33, kColumns = 65;
+  const Guarded<int32_t> offsets({0, 37, 37, 70}), later({0, 1, 40, 69});
+  const Guarded<float> a(random_normal(kRows * kWidth, 1)), b(random_normal(kRows * kColumns, 2));
+  const std::vector<float> before = random_normal(3 * kWidth * kColumns, 3);
+  const Guarded<float> together(before), one_by_one(before), other(before), other_alone(before);
+  const auto product = [&](const Guarded<float>& c, const Guarded<int32_t>& groups) {
+    return GroupedProduct{c.matrix(3 * kWidth, kColumns), a.matrix(kRows, kWidth),
+                          b.matrix(kRows, kColumns), groups.view()};
+  };
+  CallList<GroupedProduct> products;
+  products.add(product(other, later));
+  products.add(product(together, offsets));
+  products.add(product(together, later));
+  grouped_gemm_accumulate(products, stream());
+  grouped_gemm_accumulate(product(other_alone, later), stream());
+  grouped_gemm_accumulate(product(one_by_one, offsets), stream());
+  grouped_gemm_accumulate(product(one_by_one, later), stream());
+  EXPECT_EQ(other.host(), other_alone.host());
+  EXPECT_TRUE(close(together.host(), to_double(one_by_one.host()), kTolerance, kTolerance));
+}
+
+// Products of one matrix whose rows lie behind one another, of another matrix, and small ones.
+TEST(Gemm, SeveralProductsAreIndependent) {
+  constexpr int64_t kRows = 40, kWidth = 7, kColumns = 5;
+  const Guarded<float> a(random_normal(3 * kRows * kWidth, 1));
+  const Guarded<float> b(random_normal(2 * kWidth * kColumns, 2));
+  const Guarded<float> right(random_normal(3 * kRows * kColumns, 3));
+  const Guarded<float> together(3 * kRows * kColumns), alone(3 * kRows * kColumns);
+  const std::vector<float> before = random_normal(2 * kWidth * kColumns, 4);
+  const Guarded<float> sums(before), sums_alone(before);
+  CallList<Product> products, gradients;
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto rows = [&](const auto& array, int64_t cols) {
+      return array.matrix(3 * kRows, cols).slice(i * kRows, kRows);
+    };
+    const auto factor = [&](const auto& array) {
+      return array.matrix(2 * kWidth, kColumns).slice(i == 0 ? 0 : kWidth, kWidth);
+    };
+    products.add({rows(together, kColumns), rows(a, kWidth), factor(b)});
+    gemm(rows(alone, kColumns), rows(a, kWidth), factor(b), {}, stream());
+    gradients.add(
+        {factor(sums), transpose(rows(a, kWidth)), rows(right, kColumns), {.beta = 1.0f}});
+    gemm(factor(sums_alone), transpose(rows(a, kWidth)), rows(right, kColumns), {.beta = 1.0f},
+         stream());
+  }
+  gemm(products, stream());
+  gemm(gradients, stream());
+  EXPECT_TRUE(close(together.host(), to_double(alone.host()), kTolerance, kTolerance));
+  EXPECT_TRUE(close(sums.host(), to_double(sums_alone.host()), kTolerance, kTolerance));
 }
 
 TEST(GroupedGemm, AccumulatesGradientsOfTheMatrices) {
@@ -197,8 +276,10 @@ TEST(GroupedGemm, AccumulatesGradientsOfTheMatrices) {
         }
       }
     }
-    grouped_gemm_accumulate(c.matrix(g.groups() * g.k, g.n), device_a.matrix(g.rows(), g.k),
-                            device_b.matrix(g.rows(), g.n), offsets.view(), stream());
+    grouped_gemm_accumulate(
+        GroupedProduct{c.matrix(g.groups() * g.k, g.n), device_a.matrix(g.rows(), g.k),
+                       device_b.matrix(g.rows(), g.n), offsets.view()},
+        stream());
     EXPECT_TRUE(close(c.host(), expected, kTolerance, kTolerance)) << "n " << g.n << " k " << g.k;
   }
 }
@@ -206,12 +287,11 @@ TEST(GroupedGemm, AccumulatesGradientsOfTheMatrices) {
 TEST(GroupedGemm, RejectsBadShapes) {
   const Guarded<float> x(64);
   const Guarded<int32_t> offsets({0, 1, 2});
-  EXPECT_THROW(grouped_gemm(x.matrix(2, 3), x.matrix(2, 4), transpose(x.matrix(8, 3)),
-                            offsets.view(), 0.0f, stream()),
-               std::invalid_argument);
-  EXPECT_THROW(grouped_gemm_accumulate(x.matrix(7, 3), x.matrix(2, 4), x.matrix(2, 3),
-                                       offsets.view(), stream()),
-               std::invalid_argument);
+  const GroupedProduct product = {x.matrix(2, 3), x.matrix(2, 4), transpose(x.matrix(8, 3)),
+                                  offsets.view()};
+  EXPECT_THROW(grouped_gemm(product, stream()), std::invalid_argument);
+  const GroupedProduct sums = {x.matrix(7, 3), x.matrix(2, 4), x.matrix(2, 3), offsets.view()};
+  EXPECT_THROW(grouped_gemm_accumulate(sums, stream()), std::invalid_argument);
 }
 
 }  // namespace

@@ -153,6 +153,7 @@ TEST_P(PairDe, NeitherAllocatesNorWaits) {
   plan.begin_epoch(0, stream());
   losses_[0]->begin_epoch(plan, stream());
   LossSums losses(2);
+  losses.zero(stream());
   expect_no_allocation_or_wait([&] {
     plan.next(stream());
     student_->forward(plan, losses[0], stream());
@@ -168,6 +169,7 @@ TEST_P(PairDe, KeepsItsActiveShareInACheckpoint) {
   EXPECT_TRUE(de.state().empty());
   de.begin_epoch(plan, stream());
   LossSums losses(2);
+  losses.zero(stream());
   plan.next(stream());
   student_->forward(plan, losses[0], stream());
   de.add_gradients(plan, *student_, losses[1], stream());
