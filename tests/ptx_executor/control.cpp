@@ -56,18 +56,6 @@ void assign(Mask& p, Mask value, Mask m) { p = (p & ~m) | (value & m); }
 
 void bra(Warp& w, const Instruction& i, Mask lanes) { w.branch(lanes, i.target); }
 
-void brx(Warp& w, const Instruction& i, Mask lanes) {
-  const auto* index = w.cells<uint32_t>(i.a);
-  const int first = std::countr_zero(lanes);
-  const uint32_t n = index[first];
-  if (n >= static_cast<uint32_t>(i.value))
-    w.fault(i, first, kIllegalInstruction, "brx.idx beyond its targets");
-  Mask same = 0;
-  each_lane(lanes, [&](int l) { same |= Mask{index[l] == n} << l; });
-  if (same != lanes) --w.pc;  // the others take this branch again
-  w.branch(same, static_cast<int>(i.list[n]));
-}
-
 void exit(Warp& w, const Instruction&, Mask lanes) { w.exit(lanes); }
 
 void trap(Warp& w, const Instruction& i, Mask lanes) {

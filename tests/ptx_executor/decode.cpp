@@ -129,9 +129,6 @@ class Decoder {
     inline_body(scope, 0);
     emit({.run = control::exit});
     for (const auto& [from, to] : branches_) kernel_->code[from].target = labels_[to];
-    for (const auto& [list, targets] : tables_)
-      std::transform(targets.begin(), targets.end(), list->begin(),
-                     [&](size_t label) { return static_cast<uint32_t>(labels_[label]); });
     kernel_->local_bytes = round_up(kernel_->local_bytes, 16);
     lay_out_constants();
     return std::move(kernel_);
@@ -259,9 +256,9 @@ class Decoder {
     kernel_->origins.push_back(
         statement_ == nullptr ? Origin{} : Origin{statement_->line, statement_->location});
   }
-  void emit_branch(size_t label, bool opposite = false) {
+  void emit_branch(size_t label) {
     branches_.emplace_back(kernel_->code.size(), label);
-    emit({.run = control::bra, .guard_negated = opposite});
+    emit({.run = control::bra});
   }
   const uint32_t* keep(std::vector<uint32_t> list) {
     kernel_->lists.push_back(std::make_unique<std::vector<uint32_t>>(std::move(list)));
@@ -538,18 +535,6 @@ class Decoder {
     return scope_->first_label + static_cast<size_t>(found->second);
   }
 
-  void branch_table(const Statement& s) {
-    const auto found = scope_->body->branch_targets.find(s.operands[1].name);
-    if (found == scope_->body->branch_targets.end()) fail("unknown table");
-    std::vector<size_t> targets;
-    for (const std::string& name : found->second) targets.push_back(label(name));
-    const uint32_t a = source(s.operands[0], Type::u32);
-    const uint32_t* list = keep(std::vector<uint32_t>(targets.size()));
-    emit(
-        {.run = control::brx, .a = a, .value = static_cast<int64_t>(targets.size()), .list = list});
-    tables_.emplace_back(kernel_->lists.back().get(), std::move(targets));
-  }
-
   void barrier(const Statement& s) {
     if (s.has("warp")) {
       const uint32_t a = source(s.operands[0], Type::u32);
@@ -765,7 +750,6 @@ class Decoder {
     if (op == "st") return load_or_store(s, false);
     if (op == "atom" || op == "red") return atomic_op(s, op == "atom");
     if (op == "bra") return emit_branch(label(s.operands[0].name));
-    if (op == "brx") return branch_table(s);
     if (op == "bar" || op == "barrier") return barrier(s);
     if (op == "shfl") return shuffle(s);
     if (op == "vote") return vote(s);
@@ -810,7 +794,6 @@ class Decoder {
   std::set<std::string> lain_out_;
   std::vector<int> labels_;                          ///< instruction numbers
   std::vector<std::pair<size_t, size_t>> branches_;  ///< instruction and label
-  std::vector<std::pair<std::vector<uint32_t>*, std::vector<size_t>>> tables_;  ///< of labels
 };
 
 }  // namespace

@@ -311,7 +311,7 @@ void test_warps() {
   }
 }
 
-/// A table of branches, which nvcc makes of a switch (brx.idx).
+/// Branches that lanes take differently.
 __device__ uint32_t of_switch(uint32_t x) {
   switch (x) {
     case 0:

@@ -396,7 +396,6 @@ Handler async_copy(int size);
 
 namespace control {
 void bra(Warp& warp, const Instruction& i, Mask lanes);
-void brx(Warp& warp, const Instruction& i, Mask lanes);
 void exit(Warp& warp, const Instruction& i, Mask lanes);
 void trap(Warp& warp, const Instruction& i, Mask lanes);
 void nothing(Warp& warp, const Instruction& i, Mask lanes);

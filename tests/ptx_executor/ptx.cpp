@@ -494,15 +494,7 @@ class Parser {
       ahead.take();
       if (ahead.accept(":")) {
         lexer = ahead;
-        if (lexer.is(".branchtargets")) {
-          lexer.take();
-          auto& targets = body_->branch_targets[std::string(token.text)];
-          while (!lexer.accept(";")) {
-            if (!lexer.accept(",")) targets.emplace_back(lexer.take().text);
-          }
-          return;
-        }
-        if (lexer.is(".callprototype")) {
+        if (lexer.is(".branchtargets") || lexer.is(".callprototype")) {
           while (!lexer.accept(";")) lexer.take();
           return;
         }
@@ -642,7 +634,7 @@ class Parser {
     }
     if (made.parts[0] == "call") {
       call(lexer, made);
-    } else if (made.parts[0] == "bra" || made.parts[0] == "brx") {
+    } else if (made.parts[0] == "bra") {
       while (!lexer.accept(";")) {
         if (lexer.accept(",")) continue;
         if (lexer.peek().text.starts_with("%")) {
@@ -650,8 +642,7 @@ class Parser {
         } else {
           Operand label;
           label.kind = Operand::Kind::symbol;
-          label.name = made.parts[0] == "bra" ? label_name(lexer.take().text, false)
-                                              : std::string(lexer.take().text);
+          label.name = label_name(lexer.take().text, false);
           made.operands.push_back(std::move(label));
         }
       }

@@ -98,7 +98,6 @@ struct Body {
   std::unordered_map<std::string, int> labels;  ///< statement index
   std::unordered_map<std::string, Type> registers;
   std::vector<Variable> variables;  ///< .local, .shared and .param of the body
-  std::unordered_map<std::string, std::vector<std::string>> branch_targets;  ///< .branchtargets
 };
 
 struct Function {
