@@ -18,6 +18,10 @@ constexpr int64_t kSumColumns = kTileLanes > 1 ? kTileLanes : 256;
 DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
   return (columns + kSumColumns - 1) / kSumColumns;
 }
+/// Columns of the strip that begins at column `first`.
+DERRD_HOST_DEVICE inline int64_t strip_width(int64_t first, int64_t columns) {
+  return columns - first < kSumColumns ? columns - first : kSumColumns;
+}
 
 /// The partial sums of a block's tiles.
 using ColumnPartials = SharedArray<float, kBlockTiles * kSumColumns>;
@@ -36,8 +40,7 @@ __device__ __forceinline__ void accumulate_columns(ColumnPartials& partials, Vec
   const auto block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
   const int64_t first = strip * kSumColumns;
-  const int64_t left = sums.size - first;
-  const int64_t width = left < kSumColumns ? left : int64_t{kSumColumns};
+  const int64_t width = strip_width(first, sums.size);
   block.sync();  // the partial sums of the block's last strip have been read
   const int64_t own = tile.meta_group_rank() * kSumColumns;
   if constexpr (kTileLanes > 1) {

@@ -7,9 +7,10 @@
 //              dL/dh_p = (dL/dx_p)[D:]
 //
 // Shapes: u [U, D], i [I, D], h [N, H], x [N, D + H].
-// Mapping: a tile per pair (forward, dL/dh), or per distinct row, which adds its pairs in order.
-// Lanes stride over the columns. Items take two launches, positives and negatives, because an item
-// may be both and only one tile at a time may add to its row.
+// Mapping: a tile per pair (forward, dL/dh), whose lanes stride over the columns, or per distinct
+// row and strip of columns (column_sums.h), which adds the row's pairs in order. Items take two
+// launches, positives and negatives, because an item may be both and only one tile at a time may
+// add to its row.
 // Bytes: per pair 12 D + 8 H forward, 16 D + 8 H backward, and 8 D per distinct row: bandwidth, the
 // cache's for the pairs, the table's memory for the rows.
 //
@@ -18,6 +19,7 @@
 
 #include "kernels/models/neumf_joint.h"
 
+#include "kernels/common/column_sums.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -70,17 +72,20 @@ __global__ void neumf_joint_backward_rows_kernel(Matrix<float> grad_table,
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *segments.rows.batch;
   const int64_t first_sample = segments.samples->begin;
-  const int64_t dims = grad_table.cols;
-  for (const int64_t i : units_of(tile, batch.count)) {
-    float* __restrict__ grad = grad_table.row(segments.rows.rows[batch.begin + i]);
+  const int64_t strips = sum_strips(grad_table.cols);
+  for (const int64_t unit : units_of(tile, batch.count * strips)) {
+    const int64_t i = unit / strips;
+    const int64_t first = unit % strips * kSumColumns;
+    const int64_t cols = strip_width(first, grad_table.cols);
+    float* __restrict__ grad = grad_table.row(segments.rows.rows[batch.begin + i]) + first;
     const int64_t end = segments.rows.offsets[batch.begin + i + 1];
     for (int64_t o = segments.rows.offsets[batch.begin + i]; o < end; ++o) {
       const int64_t sample = segments.rows.occurrences[o] - first_sample;
       for (int64_t j = segments.first; j < segments.last; ++j) {
         const int64_t pair = 2 * sample + j;
-        const float* __restrict__ grad_x = grad_joint.row(pair);
-        const float* __restrict__ row = other.row(other_rows[pair]);
-        for (int64_t k = tile.thread_rank(); k < dims; k += tile.size()) {
+        const float* __restrict__ grad_x = grad_joint.row(pair) + first;
+        const float* __restrict__ row = other.row(other_rows[pair]) + first;
+        for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
           grad[k] += grad_x[k] * row[k];
         }
       }
@@ -153,7 +158,9 @@ void neumf_joint_backward(const NeumfJointGradients& gradients, Matrix<const flo
     launch("neumf_joint_backward_hidden", tiles_for(hidden.rows, hidden.cols), stream,
            neumf_joint_backward_hidden_kernel, hidden, grad_joint, call.pairs.active);
   }
-  const Geometry geometry = tiles_for(grad_joint.rows, users.cols);
+  if (users.cols == 0) return;
+  const int64_t strips = sum_strips(users.cols);
+  const Geometry geometry = tiles_for(grad_joint.rows * strips, users.cols / strips);
   launch("neumf_joint_backward_users", geometry, stream, neumf_joint_backward_rows_kernel,
          gradients.user, grad_joint, items, call.pairs.items, batch.users());
   for (const PairSegments& segments : {batch.positives(), batch.negatives()}) {
