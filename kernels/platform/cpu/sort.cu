@@ -43,29 +43,45 @@ void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scrat
 
 int64_t sort_segments_scratch_bytes(int64_t) { return kScratchBytes; }
 
+namespace {
+struct Pair {
+  uint64_t key;
+  uint32_t value;
+};
+}  // namespace
+
 void sort_segments(SortBuffers pairs, int value_bits, Vector<uint8_t> scratch,
                    const Stream& stream) {
   if (cpu::record([=, &stream] { sort_segments(pairs, value_bits, scratch, stream); })) return;
   const int64_t n = pairs.keys.size;
   if (n == 0) return;
   require_scratch("sort_segments", scratch);
-  // Parts of whole segments that fit a processor's cache.
-  constexpr int64_t kPartPairs = 16'384;
+  // Parts of whole segments, few pairs each, that are merged in a processor's nearest cache.
+  constexpr int64_t kPartPairs = 512;
   constexpr int64_t kOperationsPerPair = 10;
   uint64_t* const keys = pairs.keys.data;
+  uint32_t* const values = pairs.values.data;
   std::vector<int64_t> begin = {0};
-  for (int64_t next = kPartPairs; next < n; next += kPartPairs) {
+  while (begin.back() < n) {
+    const int64_t next = std::min(n, begin.back() + kPartPairs);
     const uint64_t segment = keys[next - 1] >> value_bits;
     const auto within = [=](uint64_t key) { return key >> value_bits <= segment; };
     begin.push_back(std::partition_point(keys + next, keys + n, within) - keys);
   }
-  begin.push_back(n);
   const auto parts = static_cast<int64_t>(begin.size()) - 1;
-  cpu::parallel_for(parts, kPartPairs * kOperationsPerPair, [&](int64_t part) {
+  cpu::parallel_for(parts, n / parts * kOperationsPerPair, [&](int64_t part) {
     const int64_t first = begin[static_cast<size_t>(part)];
     const int64_t last = begin[static_cast<size_t>(part) + 1];
     if (std::is_sorted(keys + first, keys + last)) return;
-    thrust::stable_sort_by_key(thrust::seq, keys + first, keys + last, pairs.values.data + first);
+    thread_local std::vector<Pair> sorted;  // kept for the thread's next part
+    sorted.clear();
+    for (int64_t i = first; i < last; ++i) sorted.push_back({keys[i], values[i]});
+    thrust::stable_sort(thrust::seq, sorted.data(), sorted.data() + sorted.size(),
+                        [](const Pair& a, const Pair& b) { return a.key < b.key; });
+    for (int64_t i = first; i < last; ++i) {
+      keys[i] = sorted[static_cast<size_t>(i - first)].key;
+      values[i] = sorted[static_cast<size_t>(i - first)].value;
+    }
   });
 }
 
