@@ -319,10 +319,12 @@ bool join(Product& product, const Product& next) {
   return true;
 }
 
-/// Whether a product takes less time than its launch.
+/// Whether a product of our own takes little time: of few multiply-adds, and of short sums, which
+/// cuBLAS cuts into parts that run side by side.
 bool is_small(const Product& product) {
-  constexpr int64_t kSmall = int64_t{1} << 28;  // multiply-adds
-  return !product.a.transposed && product.options.beta == 0.0f &&
+  constexpr int64_t kSmall = int64_t{1} << 28;
+  constexpr int64_t kShort = 256;
+  return !product.a.transposed && product.options.beta == 0.0f && product.a.cols() <= kShort &&
          product.c.size() * product.a.cols() <= kSmall;
 }
 
