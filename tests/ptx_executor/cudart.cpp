@@ -52,9 +52,11 @@ int64_t waits = 0, allocations = 0;
 
 /// A call that waits, or may: listed for those who count such calls, refused while a capture
 /// forbids it.
+/// @param calls counts it, refused or not
 template <class F>
-cudaError_t waiting_call(const char* name, F f) {
+cudaError_t waiting_call(const char* name, F f, int64_t* calls = nullptr) {
   return with_device([&] {
+    if (calls != nullptr) ++*calls;
     if (Options::get().trace) say(std::string(name));
     const cudaError_t forbidden = context().unsafe_call(name);
     return forbidden != cudaSuccess ? forbidden : f();
@@ -370,11 +372,11 @@ cudaError_t cudaDriverGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-  return waiting_call("cudaDeviceSynchronize", [] {
-    ++waits;
+  const auto finish = [] {
     context().finish_all();
     return context().sticky;
-  });
+  };
+  return waiting_call("cudaDeviceSynchronize", finish, &waits);
 }
 
 // ---------------------------------------------------------------- errors
@@ -394,13 +396,13 @@ cudaError_t cudaPeekAtLastError() { return last_error; }
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   if (pointer == nullptr) return note(cudaErrorInvalidValue);
   *pointer = nullptr;
-  return waiting_call("cudaMalloc", [&] {
-    ++allocations;
+  const auto allocate = [&] {
     if (context().sticky != cudaSuccess) return context().sticky;
     if (bytes == 0) return cudaSuccess;
     *pointer = reinterpret_cast<void*>(DeviceMemory::instance().allocate(bytes));
     return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
-  });
+  };
+  return waiting_call("cudaMalloc", allocate, &allocations);
 }
 cudaError_t cudaFree(void* pointer) {
   if (pointer == nullptr) return cudaSuccess;
@@ -438,12 +440,12 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   return with_stream(stream, [&](CUstream_st& s) { return copy_async(to, from, bytes, kind, s); });
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-  return waiting_call("cudaMemcpy", [&] {
-    ++waits;
+  const auto copy = [&] {
     CUstream_st& s = *context().stream(nullptr);
     const cudaError_t status = copy_async(to, from, bytes, kind, s);
     return status != cudaSuccess ? status : wait_for(s);
-  });
+  };
+  return waiting_call("cudaMemcpy", copy, &waits);
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
   return with_stream(stream, [&](CUstream_st& s) { return set_async(to, value, bytes, s); });
@@ -472,11 +474,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return with_stream(stream, [&](CUstream_st& s) {
+    ++waits;
     if (const cudaError_t status = context().captured(s, "cudaStreamSynchronize");
         status != cudaSuccess)
       return status;
     return waiting_call("cudaStreamSynchronize", [&] {
-      ++waits;
       const cudaError_t status = wait_for(s);
       context().profile("\"wait\": \"cudaStreamSynchronize\"");
       return status;

@@ -86,11 +86,11 @@ TEST_F(Reproduce, FinishedRunsAreKeptAndOnlyTheChangedOnesRunAgain) {
 }
 
 TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {
-  set_epochs(60);
+  set_epochs(30);
   succeed(reproduce("--table 2", "@whole"));
   const Arguments torn = reproduce("--table 2", "@torn", "@torn-report");
   for (const auto& [signal, epochs] :
-       std::vector<std::pair<int, size_t>>{{SIGKILL, 20}, {SIGINT, 150}, {SIGTERM, 300}}) {
+       std::vector<std::pair<int, size_t>>{{SIGKILL, 10}, {SIGINT, 75}, {SIGTERM, 150}}) {
     Process process(torn);
     wait_for_epochs(process, "torn", epochs);
     process.send(signal);
@@ -251,11 +251,11 @@ TEST_F(Reproduce, LeftoversOfKilledAttemptsDoNoHarm) {
 
 // The log is a part of the result: without its beginning a training starts anew.
 TEST_F(Reproduce, ATrainingWithoutItsLogStartsAnew) {
-  set_epochs(60);
+  set_epochs(30);
   const Arguments all = reproduce();
   succeed(reproduce("--table 2", "@whole", "@whole-report"));
   Process process(all);
-  wait_for_epochs(process, "work", 40);
+  wait_for_epochs(process, "work", 20);
   process.send(SIGINT);
   process.wait();
   for (const auto& entry : fs::directory_iterator(path("work"))) {
