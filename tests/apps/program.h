@@ -90,6 +90,13 @@ std::vector<float> user_vectors(const std::string& path);
 /// The figures that `derrd evaluate` gives for a model.
 nlohmann::json evaluated(const std::string& data, const std::string& model);
 
+/// Epochs of a small training that takes long enough to be killed in its midst.
+#ifdef DERRD_PTX_EXECUTOR  // takes ten times the time
+constexpr int kLongTraining = 30;
+#else
+constexpr int kLongTraining = 300;
+#endif
+
 struct DatasetSize {
   int64_t users, items, interactions, candidates;
 };

@@ -420,11 +420,11 @@ TEST_F(Training, StopsEarlyAfterItsPatience) {
 class KilledTraining : public Training {};
 
 TEST_F(KilledTraining, ResumedGivesTheSameBits) {
-  expect_same_bits_when_killed(run_of("de-rrd", 300), 24);
+  expect_same_bits_when_killed(run_of("de-rrd", kLongTraining), 24);
 }
 
 TEST_F(KilledTraining, ResumedGivesTheSameBitsForTheOtherLosses) {
-  expect_same_bits_when_killed(run_of("rrd+ir+rd+cd", 300), 8);
+  expect_same_bits_when_killed(run_of("rrd+ir+rd+cd", kLongTraining), 8);
 }
 
 // Options that enter no result may change when a run goes on.
