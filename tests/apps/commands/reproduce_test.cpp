@@ -86,11 +86,12 @@ TEST_F(Reproduce, FinishedRunsAreKeptAndOnlyTheChangedOnesRunAgain) {
 }
 
 TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {
-  set_epochs(30);
+  constexpr int kEpochs = kLongTraining / 5;
+  set_epochs(kEpochs);
   succeed(reproduce("--table 2", "@whole"));
   const Arguments torn = reproduce("--table 2", "@torn", "@torn-report");
   for (const auto& [signal, epochs] :
-       std::vector<std::pair<int, size_t>>{{SIGKILL, 10}, {SIGINT, 75}, {SIGTERM, 150}}) {
+       {std::pair{SIGKILL, kEpochs / 3}, {SIGINT, 5 * kEpochs / 2}, {SIGTERM, 5 * kEpochs}}) {
     Process process(torn);
     wait_for_epochs(process, "torn", epochs);
     process.send(signal);
@@ -251,11 +252,12 @@ TEST_F(Reproduce, LeftoversOfKilledAttemptsDoNoHarm) {
 
 // The log is a part of the result: without its beginning a training starts anew.
 TEST_F(Reproduce, ATrainingWithoutItsLogStartsAnew) {
-  set_epochs(30);
+  constexpr int kEpochs = kLongTraining / 5;
+  set_epochs(kEpochs);
   const Arguments all = reproduce();
   succeed(reproduce("--table 2", "@whole", "@whole-report"));
   Process process(all);
-  wait_for_epochs(process, "work", 20);
+  wait_for_epochs(process, "work", 2 * kEpochs / 3);
   process.send(SIGINT);
   process.wait();
   for (const auto& entry : fs::directory_iterator(path("work"))) {

@@ -143,10 +143,13 @@ bool kill_a_point(const std::string& work) {
 
 // A point that the system killed may be the best one.
 TEST_F(Search, AKilledPointIsNotCountedOut) {
-  set_epochs(200);
+  constexpr int kEpochs = 2 * kLongTraining / 3;
+  set_epochs(kEpochs);
   const auto search = [&](const std::string& work) {
-    return with_data("search", "--method rrd --first-epochs 100 --factor 2 --finalists 1 --work @" +
-                                   work + " -o @" + work + "-points " + kGrid);
+    return with_data("search",
+                     fmt::format("--method rrd --first-epochs {} --factor 2 --finalists 1 "
+                                 "--work @{} -o @{}-points {}",
+                                 kEpochs / 2, work, work, kGrid));
   };
   succeed(search("whole"));
   const Arguments all = search("work");

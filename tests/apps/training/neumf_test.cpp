@@ -82,7 +82,8 @@ TEST_F(Neumf, WeightsCanBeChosenByTheSharesOfSectionFivePointFour) {
 
 TEST_F(Neumf, KilledAndResumedGivesTheSameBits) {
   succeed(teacher("2"));
-  expect_same_bits_when_killed(student("de-rrd", "60") + words("--size 0.5"), 6);
+  expect_same_bits_when_killed(
+      student("de-rrd", std::to_string(kLongTraining / 5)) + words("--size 0.5"), 6);
 }
 
 // Full ranking, lists and leave-one-out ranks come from three different kernels.

@@ -86,7 +86,7 @@ class LargeTraining : public CommandTest {
   std::string trained(const std::string& options, const char* threads) const {
     succeed(
         words("distill --data @data --teacher @teacher --dim 32 --experts 30 --batch 1024 "
-              "--epochs 2 --quiet -o @model --threads",
+              "--epochs 1 --quiet -o @model --threads",
               threads, options));
     return read_text(path("model"));
   }
@@ -95,8 +95,8 @@ class LargeTraining : public CommandTest {
 // Cases: all experts are mixed; each user and item has few left; the other losses.
 TEST_F(LargeTraining, SameBitsAtAnyNumberOfThreads) {
   for (const char* options : {"--method de-rrd --tau-epoch 0", "--method de-rrd --tau-epoch 200",
-                              "--method rrd+ir+rd+cd --rd-warmup 1 --ir-items batch",
-                              "--method rrd+ir+rd+cd --rd-warmup 1 --ir-items sampled"}) {
+                              "--method rrd+ir+rd+cd --rd-warmup 0 --ir-items batch",
+                              "--method rrd+ir+rd+cd --rd-warmup 0 --ir-items sampled"}) {
     const std::string one = trained(options, "1");
     ASSERT_FALSE(one.empty());
     EXPECT_EQ(one, trained(options, "2")) << options;
