@@ -36,7 +36,7 @@ int main() {
   const DeviceDataset data(dataset, stream);
   TrainOptions options;
   options.adam.learning_rate = 1e-2;
-  options.epochs = 20;
+  options.epochs = 10;
 
   // Second step: teach. A model declares its parameters in an arena, which the optimizer updates.
   Parameters large;

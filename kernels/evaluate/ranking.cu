@@ -69,7 +69,7 @@ __device__ __forceinline__ float score_of(uint32_t key) {
 
 using Total = SharedArray<uint32_t, 1>;
 
-/// Sum of the threads' values in thread 0, 0 in the others; all threads of the block call it.
+/// Sum of the threads' values; all threads of the block call it.
 __device__ __forceinline__ uint32_t block_sum(const cg::thread_block& block, const WarpTile& tile,
                                               Total& total, uint32_t value) {
   if (block.thread_rank() == 0) total[0] = 0;
@@ -77,7 +77,9 @@ __device__ __forceinline__ uint32_t block_sum(const cg::thread_block& block, con
   value = cg::reduce(tile, value, cg::plus<uint32_t>());
   if (tile.thread_rank() == 0) atomic_add(total[0], value);
   block.sync();
-  return block.thread_rank() == 0 ? total[0] : 0;
+  const uint32_t sum = total[0];
+  block.sync();  // before the next sum
+  return sum;
 }
 
 __global__ void finite_rows_kernel(Vector<int32_t> finite, Matrix<const float> scores) {

@@ -91,8 +91,8 @@ std::vector<float> user_vectors(const std::string& path);
 nlohmann::json evaluated(const std::string& data, const std::string& model);
 
 /// Epochs of a small training that takes long enough to be killed in its midst.
-#ifdef DERRD_PTX_EXECUTOR  // takes ten times the time
-constexpr int kLongTraining = 30;
+#ifdef DERRD_PTX_EXECUTOR  // takes twenty times the time
+constexpr int kLongTraining = 15;
 #else
 constexpr int kLongTraining = 300;
 #endif
