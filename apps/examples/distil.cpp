@@ -29,14 +29,14 @@ static double train(Model& model, Parameters& parameters,
 int main() {
   // First step: prepare. Make up interactions, hold out two items per user, draw candidates.
   Dataset dataset = split_leave_one_out(
-      synthesize({.users = 300, .items = 500, .interactions = 9000, .latent_dimension = 4}),
+      synthesize({.users = 100, .items = 150, .interactions = 3000, .latent_dimension = 4}),
       /*seed=*/0);
   draw_candidates(dataset, /*count=*/99, /*seed=*/0);
   const Stream stream;
   const DeviceDataset data(dataset, stream);
   TrainOptions options;
   options.adam.learning_rate = 1e-2;
-  options.epochs = 10;
+  options.epochs = 20;
 
   // Second step: teach. A model declares its parameters in an arena, which the optimizer updates.
   Parameters large;
