@@ -16,8 +16,6 @@ class LossSum {
 
   /// Adds a batch's terms when the step ends; until then they stay as they are. Launches nothing.
   void add(Vector<const float> terms) const { step_->push_back({total_, terms}); }
-  /// Returns the total in device memory, for terms that are added at once (accumulate_sum).
-  double* total() const { return total_; }
 
  private:
   double* total_;

@@ -35,6 +35,7 @@ RowSegments IrLoss::items(const EpochPlan& plan, const Stream& stream) const {
 }
 
 void IrLoss::add_gradients(const EpochPlan&, Model& student, LossSum loss, const Stream& stream) {
+  if (sampled_items_) samples_.slots().forget_positions(stream);
   const SlotLosses::Scored s = slots_.forward(items_, student, stream);
   relaxed_ranking(s.loss, s.grad_score,
                   {.score = s.score,

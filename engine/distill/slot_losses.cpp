@@ -20,7 +20,7 @@ void SlotSamples::invert(const SortSpace& space, const Stream& stream) const {
   sort_pairs({space.sorted(n).keys, occurrences_.view()}, space.unsorted(n), kRowBits,
              space.scratch(), stream);
   row_offsets(offsets_.view(), space.sorted(n).keys, stream);
-  position_.zero(stream);
+  forget_positions(stream);
 }
 
 SlotLosses::SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student)

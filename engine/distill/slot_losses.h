@@ -24,6 +24,9 @@ class SlotSamples {
   /// Positions of the batch's anchors [anchor rows], as locate_rows() and scores of slots leave
   /// them.
   Vector<int32_t> position() const { return position_.view(); }
+  /// Forgets the positions of earlier batches, before a batch whose list of anchors takes the place
+  /// of the last one's.
+  void forget_positions(const Stream& stream) const { position_.zero(stream); }
   /// Returns the index, for the batch whose anchors have been located last.
   SlotIndex index() const { return {offsets_.view(), occurrences_.view(), position_.view()}; }
 

@@ -72,15 +72,12 @@ void Optimizer::catch_up_all(const Stream& stream) {
   since_catch_up_ = 0;
 }
 
-void Optimizer::step(const Stream& stream) {
-  adam_advance(history(), options_, stream);
-  update(stream);
-}
-
-void Optimizer::update(const Stream& stream) {
+void Optimizer::step(std::span<const LossTerms> losses, const BatchCursors& batch,
+                     const Stream& stream) {
   if (lazy() && ++since_catch_up_ > window_) {
     throw std::logic_error("optimizer: more steps than its window without catch_up_all()");
   }
+  end_step(losses, batch, history(), options_, stream);
   for (const auto [begin, size] : every_step_) {
     const auto part = [&](Vector<float> arena) { return arena.slice(begin, size); };
     adam_update({part(parameters_.values()), part(parameters_.first_moments()),

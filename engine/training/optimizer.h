@@ -9,6 +9,7 @@
 #include "kernels/platform/memory.h"
 #include "kernels/update/adam.h"
 #include "kernels/update/adam_rows.h"
+#include "kernels/update/end_step.h"
 
 namespace derrd {
 
@@ -36,14 +37,11 @@ class Optimizer {
   void catch_up(std::span<const RowsRead> reads, const Stream& stream) const;
   /// Brings all rows up to date: the arena is as after the last step.
   void catch_up_all(const Stream& stream);
-  /// Updates the parameters by the accumulated gradients. These are zero afterwards, except those
-  /// of lazy rows. Neither allocates nor waits.
+  /// Ends a step: adds the losses' terms and moves the cursors, as end_step() does, and updates the
+  /// parameters by the accumulated gradients. These are zero afterwards, except those of lazy rows.
+  /// Neither allocates nor waits.
   /// @throws std::logic_error beyond the window; steps that a graph repeats are not counted.
-  void step(const Stream& stream);
-  /// Does what step() does after end_step(), which has advanced history() already.
-  void update(const Stream& stream);
-  /// Returns Adam's counter and factors in device memory.
-  AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
+  void step(std::span<const LossTerms> losses, const BatchCursors& batch, const Stream& stream);
 
   /// Returns the number of steps taken. Waits for the stream.
   int64_t steps(const Stream& stream) const;
@@ -56,6 +54,7 @@ class Optimizer {
     AdamRows rows;
   };
   void make_lazy_tables();
+  AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
   bool lazy() const { return row_updates_ == RowUpdates::kLazy; }
 
   const Parameters& parameters_;

@@ -86,8 +86,7 @@ void Trainer::step() {
   }
   model_.backward(plan_, stream_);
   unread_rows_.restore(stream_);
-  end_step(loss_sums_.take_terms(), plan_.cursors(), optimizer_.history(), options_.adam, stream_);
-  optimizer_.update(stream_);
+  optimizer_.step(loss_sums_.take_terms(), plan_.cursors(), stream_);
 }
 
 void Trainer::end_epoch() { optimizer_.catch_up_all(stream_); }

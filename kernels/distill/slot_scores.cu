@@ -58,8 +58,9 @@ __device__ __forceinline__ void score_short_rows(const WarpTile& tile, float* __
   }
 }
 
-/// The same scores for rows of any length. Four slots share the loads of the anchor's row, and
-/// their rows are fetched together.
+/// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none: a tile per slot,
+/// for rows of any length. Four slots share the loads of the anchor's row, and their rows are
+/// fetched together.
 __device__ __forceinline__ void score_long_rows(const WarpTile& tile, float* __restrict__ score,
                                                 const float* __restrict__ anchor,
                                                 Matrix<const float> other_embedding,
@@ -111,7 +112,7 @@ __global__ void slot_scores_forward_kernel(Matrix<float> score, SlotScoresCall c
   for (const int64_t n : units_of(tile, batch.anchors.batch->count)) {
     const int64_t row = batch.anchors.rows[begin + n];
     if (batch.position.size > 0 && tile.thread_rank() == 0) {
-      batch.position[row] = static_cast<int32_t>(begin + n);
+      batch.position[row] = static_cast<int32_t>(begin + n + 1);
     }
     score_row<kShort>(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
                       batch.samples.row(row), batch.samples.cols);
@@ -212,9 +213,10 @@ __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<fl
   const SlotBatch& batch = call.batch;
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
+  const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
   for (const int64_t unit : units_of(tile, anchors + grad_other.rows)) {
     if (unit < anchors) {
-      const int64_t row = occurrences.anchors[unit];
+      const int64_t row = anchor_rows[unit];
       const int32_t* __restrict__ samples = batch.samples.row(row);
       const float* __restrict__ weights = grad_score.row(unit);
       walk_slots(tile, collected, samples, batch.samples.cols, [&](int64_t contributions) {
@@ -241,7 +243,7 @@ __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<fl
 /// Occurrences from which on the tiles of a block share a row.
 constexpr int64_t kSharedOccurrences = 512;
 
-/// The same for short rows. A block takes as many anchors, or rows of the other table, as it has
+/// Gradients of short rows: a block takes as many anchors, or rows of the other table, as it has
 /// tiles.
 __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
                                                   Matrix<float> grad_other,
@@ -258,6 +260,7 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
   const int64_t cols = grad_anchor.cols;
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
+  const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
   const int64_t anchor_groups = (anchors + tiles - 1) / tiles;
   const int64_t other_groups = (grad_other.rows + tiles - 1) / tiles;
 
@@ -279,7 +282,7 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
     if (group < anchor_groups) {
       const int64_t n = group * tiles + rank;
       if (n >= anchors) continue;
-      const int64_t row = occurrences.anchors[n];
+      const int64_t row = anchor_rows[n];
       const int32_t* __restrict__ samples = batch.samples.row(row);
       const float* __restrict__ weights = grad_score.row(n);
       RowSum sum(tile, cols);

@@ -23,8 +23,8 @@ struct SlotIndex {
   /// [other rows + 1]: row r is held by the slots occurrences[offsets[r] .. offsets[r + 1]).
   Vector<const int32_t> offsets;
   Vector<const uint32_t> occurrences;  ///< [anchor rows * S] slot_code(S) of anchor and slot
-  /// [anchor rows] of locate_rows: position of each anchor in anchors.rows, if the batch has it;
-  /// any number for the others.
+  /// [anchor rows] of locate_rows: 1 + position in anchors.rows for the batch's anchors; outside
+  /// the batch for the others.
   Vector<const int32_t> position;
 };
 

@@ -59,27 +59,20 @@ __device__ __forceinline__ void walk_slots(const WarpTile& tile, Contributions c
 struct BatchOccurrences {
   SlotIndex index;
   SlotCode code;
-  const int32_t* anchors;  ///< rows of the batch's anchors; anything to read if there are none
-  int32_t begin;           ///< position of the first of them
-  uint32_t count;          ///< number of them
+  int32_t begin;   ///< index.position of the batch's first anchor
+  uint32_t count;  ///< number of the batch's anchors
 
-  /// Position of an occurrence's anchor among the batch's anchors, if the batch has it.
+  /// Number of an occurrence's anchor among the batch's anchors; `count` or more if the batch does
+  /// not have it.
   __device__ uint32_t position(uint32_t occurrence) const {
     return static_cast<uint32_t>(index.position[code.anchor(occurrence)] - begin);
   }
-  /// True if the batch has an occurrence's anchor. Its position may be left over from another
-  /// batch: it counts if the anchor stands there.
-  __device__ bool in_batch(uint32_t occurrence) const {
-    const uint32_t n = position(occurrence);
-    const bool inside = n < count;  // no branch, which a CPU could not predict
-    return inside & (anchors[inside ? n : 0] == code.anchor(occurrence));
-  }
+  __device__ bool in_batch(uint32_t occurrence) const { return position(occurrence) < count; }
 };
 __device__ __forceinline__ BatchOccurrences batch_occurrences(SlotIndex index, SlotCode code,
                                                               RowSegments anchors) {
   const BatchCursor batch = *anchors.batch;
-  const int32_t* rows = batch.count > 0 ? anchors.rows.data + batch.begin : index.position.data;
-  return {index, code, rows, batch.begin, static_cast<uint32_t>(batch.count)};
+  return {index, code, batch.begin + 1, static_cast<uint32_t>(batch.count)};
 }
 
 /// Occurrences [first, last) of an index. A row's are offsets[row] .. offsets[row + 1].

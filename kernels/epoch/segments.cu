@@ -102,7 +102,7 @@ __global__ void set_epoch_kernel(EpochState* state, EpochState value) {
 __global__ void locate_rows_kernel(Vector<int32_t> position, RowSegments rows) {
   const BatchCursor batch = *rows.batch;
   for (const int64_t i : units_of(SingleThread{}, batch.count)) {
-    position[rows.rows[batch.begin + i]] = static_cast<int32_t>(batch.begin + i);
+    position[rows.rows[batch.begin + i]] = static_cast<int32_t>(batch.begin + i + 1);
   }
 }
 

@@ -107,9 +107,9 @@ void rewind_batches(const BatchCursors& cursors, const Stream& stream);
 /// @param state device memory, overwritten
 void set_epoch(EpochState* state, EpochState value, const Stream& stream);
 
-/// Records where the current batch's rows are: position[rows[i]] = i for the i that the batch owns.
-/// Other rows keep what earlier batches left, so a position counts only if rows[position] is the
-/// row again (a sparse set: Briggs and Torczon, 1993).
+/// Records where the current batch's rows are: position[rows[i]] = i + 1 for the i that the batch
+/// owns. Other rows keep what they have: 0, or the position in another batch of the epoch's list,
+/// which lies outside this one. A list that is written anew for each batch needs zeros first.
 /// @param position [table rows], those of the batch's rows overwritten
 void locate_rows(Vector<int32_t> position, RowSegments rows, const Stream& stream);
 

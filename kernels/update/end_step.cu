@@ -1,8 +1,8 @@
 // The end of a step: what is left to do once for a batch when its gradients are there.
 //
 //   total_l += sum over i of terms_l,i        for each loss l
-//   t       += 1                              Adam's number, and the corrections that follow from
-//   it batch   += 1                              cursors of the samples and of the distinct rows
+//   t       += 1                              number of the update, and Adam's corrections
+//   batch   += 1                              cursors of the samples and of the distinct rows
 //
 // Each of these is a few numbers, so a launch costs more than its work: one launch does them all.
 //

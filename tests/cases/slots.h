@@ -83,9 +83,9 @@ struct IndexedSlots : SlotsCase {
       const auto at = static_cast<size_t>(next[row_of(samples[static_cast<size_t>(i)])]++);
       occurrences[at] = code.pack(i / slots, i % slots);
     }
-    std::vector<int32_t> position(static_cast<size_t>(anchors), -1);
+    std::vector<int32_t> position(static_cast<size_t>(anchors));
     for (size_t n = 0; n < batch_rows.rows.size(); ++n) {
-      position[static_cast<size_t>(anchor(n))] = static_cast<int32_t>(n);
+      position[static_cast<size_t>(anchor(n))] = static_cast<int32_t>(n + 1);
     }
     device_offsets = to_device(offsets);
     device_occurrences = to_device(occurrences);

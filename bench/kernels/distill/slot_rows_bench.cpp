@@ -31,7 +31,7 @@ void slot_rows(benchmark::State& state) {
     const auto begin = data.occurrences.begin() + data.offsets[row];
     const auto end = data.occurrences.begin() + data.offsets[row + 1];
     const auto first = std::find_if(begin, end, [&](uint32_t slot) {
-      return position[static_cast<size_t>(slot_code(kSlots).anchor(slot))] >= 0;
+      return position[static_cast<size_t>(slot_code(kSlots).anchor(slot))] > 0;
     });
     walked += first - begin + (first == end ? 0 : 1);
   }

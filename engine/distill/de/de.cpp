@@ -44,17 +44,23 @@ DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectors
   student_ = DeviceArray<float>(rows * std::max(user.student, item.student));
   grad_student_ = DeviceArray<float>(student_.size());
   teacher_ = DeviceArray<float>(rows * std::max(user.teacher, item.teacher));
+  loss_terms_ = DeviceArray<float>(capacity * kPasses);
 }
 
 void DeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const Representations vectors = student.representations();
   CallList<Rows> passes;
-  passes.add({&users_, vectors.user, plan.distinct_users(), RandomPurpose::kGumbelUsers, 1.0f});
-  passes.add(
-      {&items_, vectors.item, plan.distinct_positives(), RandomPurpose::kGumbelPositives, 0.5f});
-  passes.add(
-      {&items_, vectors.item, plan.distinct_negatives(), RandomPurpose::kGumbelNegatives, 0.5f});
+  int64_t by_entity = 0;
+  const auto add = [&](const Side& side, const std::vector<VectorTable>& tables, RowSegments rows,
+                       RandomPurpose noise, float entity_weight) {
+    const Vector<float> loss_terms = loss_terms_.view().slice(by_entity, rows.capacity);
+    by_entity += rows.capacity;
+    passes.add({&side, &tables, rows, loss_terms, noise, entity_weight});
+  };
+  add(users_, vectors.user, plan.distinct_users(), RandomPurpose::kGumbelUsers, 1.0f);
+  add(items_, vectors.item, plan.distinct_positives(), RandomPurpose::kGumbelPositives, 0.5f);
+  add(items_, vectors.item, plan.distinct_negatives(), RandomPurpose::kGumbelNegatives, 0.5f);
   run_calls(passes,
             [&](const CallList<Rows>& together) { rebuild_rows(together, plan, loss, stream); });
 }
@@ -75,7 +81,7 @@ void DeLoss::rebuild_rows(const CallList<Rows>& passes, const EpochPlan& plan, L
     by_teacher += h_t.size();
 
     int64_t column = 0;
-    for (const VectorTable& table : pass.student) {
+    for (const VectorTable& table : *pass.student) {
       gathered.add({h_s, column, table.value, pass.rows});
       added.add({table.grad, grad_h_s, column, pass.rows});
       column += table.value.cols;
@@ -86,7 +92,7 @@ void DeLoss::rebuild_rows(const CallList<Rows>& passes, const EpochPlan& plan, L
       column += table.cols;
     }
     rebuilt.add({&pass.side->experts,
-                 {h_s, h_t, grad_h_s, pass.rows, pass.noise, pass.entity_weight,
+                 {h_s, h_t, grad_h_s, pass.loss, pass.rows, pass.noise, pass.entity_weight,
                   static_cast<float>(weight()), pass.side->included}});
   }
   gather_rows(gathered, stream);

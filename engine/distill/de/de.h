@@ -43,8 +43,9 @@ class DeLoss final : public ExpertsLoss {
   /// Distinct rows of a batch that are rebuilt.
   struct Rows {
     const Side* side = nullptr;
-    std::vector<VectorTable> student;
+    const std::vector<VectorTable>* student = nullptr;
     RowSegments rows;
+    Vector<float> loss;
     RandomPurpose noise = RandomPurpose::kGumbelUsers;
     float entity_weight = 1.0f;
   };
@@ -56,6 +57,7 @@ class DeLoss final : public ExpertsLoss {
   // Passes that run together lie behind one another, [capacity, ...] each.
   DeviceArray<float> student_, grad_student_;  // D
   DeviceArray<float> teacher_;                 // T
+  DeviceArray<float> loss_terms_;              // of all passes
 };
 
 }  // namespace derrd

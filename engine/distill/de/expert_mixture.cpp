@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <utility>
+
 namespace derrd {
 
 namespace {
@@ -46,7 +47,6 @@ void ExpertBuffers::reserve(const CallList<ExpertShape>& shapes) {
   for (auto* array : {&logits_, &probability_, &selection_, &grad_selection_, &grad_logits_}) {
     grow(*array, entities_by([](const ExpertShape& s) { return s.experts; }));
   }
-  grow(loss_terms_, entities_by([](const ExpertShape&) { return 1; }));
   grow(workspace_floats_, total_units(shapes, experts_workspace_floats));
   grow(workspace_integers_, total_units(shapes, experts_workspace_integers));
 }
@@ -55,7 +55,7 @@ CallList<ExpertMemory> ExpertBuffers::deal(const CallList<ExpertShape>& shapes) 
   const CallList<ExpertsWorkspace> workspaces =
       make_experts_workspaces(shapes, workspace_floats_.view(), workspace_integers_.view());
   CallList<ExpertMemory> dealt;
-  int64_t entities = 0, by_teacher = 0, by_experts = 0;
+  int64_t by_teacher = 0, by_experts = 0;
   for (const ExpertsWorkspace& workspace : workspaces) {
     const ExpertShape& s = workspace.shape;
     const auto teacher = [&](const DeviceArray<float>& array) {
@@ -71,9 +71,7 @@ CallList<ExpertMemory> ExpertBuffers::deal(const CallList<ExpertShape>& shapes) 
                .selection = experts(selection_),
                .grad_selection = experts(grad_selection_),
                .grad_logits = experts(grad_logits_),
-               .loss_terms = loss_terms_.view().slice(entities, s.capacity),
                .workspace = workspace});
-    entities += s.capacity;
     by_teacher += s.capacity * s.teacher;
     by_experts += s.capacity * s.experts;
   }
@@ -141,7 +139,7 @@ ExpertStep ExpertMixture::step(const ExpertPass& pass, const ExpertMemory& memor
       .active = active};
   ExpertStep step = {.select = {memory.selection, memory.probability, select},
                      .rebuild = {memory.reconstruction, experts},
-                     .compare = {.loss = memory.loss_terms,
+                     .compare = {.loss = pass.loss,
                                  .grad_reconstruction = memory.grad_reconstruction,
                                  .reconstruction = memory.reconstruction,
                                  .teacher = pass.teacher,

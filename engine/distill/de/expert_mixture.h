@@ -51,7 +51,6 @@ ExpertPath expert_path(double active_share);
 struct ExpertMemory {
   Matrix<float> reconstruction, grad_reconstruction;                          // [N, T]
   Matrix<float> logits, probability, selection, grad_selection, grad_logits;  // [N, E]
-  Vector<float> loss_terms;                                                   // [N]
   ExpertsWorkspace workspace;
 };
 
@@ -66,7 +65,6 @@ class ExpertBuffers {
  private:
   DeviceArray<float> reconstruction_, grad_reconstruction_;
   DeviceArray<float> logits_, probability_, selection_, grad_selection_, grad_logits_;
-  DeviceArray<float> loss_terms_;
   DeviceArray<float> workspace_floats_;
   DeviceArray<int32_t> workspace_integers_;
 };
@@ -76,6 +74,7 @@ struct ExpertPass {
   Matrix<const float> student;  ///< [N, D], finite also behind the batch's entities
   Matrix<const float> teacher;  ///< [N, T], finite also behind the batch's entities
   Matrix<float> grad_student;   ///< [N, D] overwritten; rows behind the entities hold no result
+  Vector<float> loss;           ///< [N] overwritten; as it is until the step ends
   RowSegments rows;             ///< the entities; their numbers select their noise
   RandomPurpose noise = RandomPurpose::kGumbelUsers;
   float entity_weight = 1.0f;  ///< factor of each entity's loss and gradient

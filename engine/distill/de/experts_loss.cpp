@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "data/error.h"
-#include "kernels/common/sum.h"
 
 namespace derrd {
 
@@ -45,9 +44,7 @@ void ExpertsLoss::rebuild(const CallList<Pass>& passes, const EpochPlan& plan, L
   gumbel_softmax_forward(all(&ExpertStep::select), stream);
   for (const ExpertPath path : kPaths) experts_forward(on(path, &ExpertStep::rebuild), stream);
   reconstruction_loss(all(&ExpertStep::compare), stream);
-  const int64_t entities =
-      total_units(memory, [](const ExpertMemory& m) { return m.loss_terms.size; });
-  accumulate_sum(loss.total(), {memory[0].loss_terms.data, entities}, stream);
+  for (const Pass& pass : passes) loss.add(pass.entities.loss);
 
   for (const ExpertPath path : kPaths) {
     experts_backward(on(path, &ExpertStep::rebuild_backward), stream);

@@ -17,7 +17,8 @@ PairDeLoss::PairDeLoss(double weight, const ExpertOptions& options, JointVectors
       student_(capacity_ * student_columns.count),
       grad_student_(student_.size()),
       teacher_joint_(capacity_ * teacher.joint_dim()),
-      teacher_part_(capacity_ * teacher_columns.count) {
+      teacher_part_(capacity_ * teacher_columns.count),
+      loss_terms_(capacity_) {
   reserve(experts_.shape());
   teacher.reserve_pairs(capacity_);
 }
@@ -37,7 +38,7 @@ void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum lo
   copy_columns(h_t, joint, teacher_columns_.first, stream);
   copy_columns(h_s, pairs.vectors.value, student_columns_.first, stream);
   rebuild(Pass{&experts_,
-               {h_s, h_t, grad_h_s, entities, RandomPurpose::kGumbelPairs, 1.0f,
+               {h_s, h_t, grad_h_s, loss_terms_.view(), entities, RandomPurpose::kGumbelPairs, 1.0f,
                 static_cast<float>(weight())}},
           plan, loss, stream);
   add_columns(pairs.vectors.grad, grad_h_s, student_columns_.first, &pairs.batch->count, stream);

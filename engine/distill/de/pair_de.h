@@ -43,6 +43,7 @@ class PairDeLoss final : public ExpertsLoss {
   int64_t capacity_;                                 // N, pairs of a batch at most
   DeviceArray<float> student_, grad_student_;        // [N, student columns]
   DeviceArray<float> teacher_joint_, teacher_part_;  // [N, joint], [N, teacher columns]
+  DeviceArray<float> loss_terms_;                    // [N]
 };
 
 }  // namespace derrd

@@ -50,8 +50,8 @@ TEST(Optimizer, LazyRowsEndInTheBitsOfEveryStep) {
     every.set_gradients(epoch);
     waiting.set_gradients(epoch);
     for (int step = 0; step < 3; ++step) {
-      at_once.step(stream());
-      lazy.step(stream());
+      at_once.step({}, {}, stream());
+      lazy.step({}, {}, stream());
     }
     EXPECT_NE(waiting.state(), every.state());
     lazy.catch_up_all(stream());
@@ -64,7 +64,7 @@ TEST(Optimizer, LazyRowsEndInTheBitsOfEveryStep) {
 TEST(Optimizer, GoesOnFromACheckpoint) {
   Declared whole, resumed;
   Optimizer first(whole.parameters, kOptions, RowUpdates::kLazy, 4, stream());
-  for (int step = 0; step < 2; ++step) first.step(stream());
+  for (int step = 0; step < 2; ++step) first.step({}, {}, stream());
   first.catch_up_all(stream());
   const auto state = whole.state();
   const std::vector<Vector<float>> arenas = {
@@ -76,7 +76,7 @@ TEST(Optimizer, GoesOnFromACheckpoint) {
   Optimizer second(resumed.parameters, kOptions, RowUpdates::kLazy, 4, stream());
   second.set_steps(2, stream());
   for (Optimizer* optimizer : {&first, &second}) {
-    optimizer->step(stream());
+    optimizer->step({}, {}, stream());
     optimizer->catch_up_all(stream());
     EXPECT_EQ(optimizer->steps(stream()), 3);
   }
@@ -87,13 +87,13 @@ TEST(Optimizer, RejectsMoreStepsThanItsWindow) {
   Declared d;
   Optimizer optimizer(d.parameters, kOptions, RowUpdates::kLazy, 3, stream());
   for (int epoch = 0; epoch < 2; ++epoch) {
-    for (int step = 0; step < 3; ++step) optimizer.step(stream());
+    for (int step = 0; step < 3; ++step) optimizer.step({}, {}, stream());
     optimizer.catch_up_all(stream());
   }
-  for (int step = 0; step < 3; ++step) optimizer.step(stream());
+  for (int step = 0; step < 3; ++step) optimizer.step({}, {}, stream());
   optimizer.set_steps(6, stream());
-  for (int step = 0; step < 3; ++step) optimizer.step(stream());
-  EXPECT_THROW(optimizer.step(stream()), std::logic_error);
+  for (int step = 0; step < 3; ++step) optimizer.step({}, {}, stream());
+  EXPECT_THROW(optimizer.step({}, {}, stream()), std::logic_error);
 }
 
 TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
@@ -109,8 +109,8 @@ TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
   Optimizer at_once(every, kOptions, RowUpdates::kEveryStep, 1, stream());
   Optimizer optimizer(lazy, kOptions, RowUpdates::kLazy, 2, stream());
   for (int step = 0; step < 2; ++step) {
-    at_once.step(stream());
-    optimizer.step(stream());
+    at_once.step({}, {}, stream());
+    optimizer.step({}, {}, stream());
   }
   const DeviceArray<int32_t> rows(std::vector<int32_t>{4, 1}, stream());
   const DeviceArray<BatchCursor> cursor(std::vector<BatchCursor>{{0, 0, 2}}, stream());
@@ -139,7 +139,7 @@ TEST(Optimizer, ChoosesByTheCache) {
     Optimizer optimizer(parameters, kOptions, RowUpdates::kAuto, 2, stream());
     const float one = 1.0f;
     copy_to_device(parameters.gradients().data, &one, sizeof one, stream());
-    optimizer.step(stream());
+    optimizer.step({}, {}, stream());
     const float gradient = to_host(parameters.gradients().slice(0, 1))[0];
     EXPECT_EQ(gradient, rows > fits ? 1.0f : 0.0f);  // it waits, or it was taken
   }

@@ -99,23 +99,26 @@ TEST(SlotScores, PopularRows) {
   }
 }
 
-// All anchors outside the batch have a position within it.
-TEST(SlotScores, PositionsLeftOverFromOtherBatchesDoNotCount) {
+// The second of an epoch's batches finds the positions that the first one has left.
+TEST(SlotScores, AnchorsOfAnEarlierBatchTakeNoPart) {
   for (const int64_t cols : {5, 20}) {
-    const Problem p(90, 6, cols, 4, ascending(33, 20));
-    const Guarded<int32_t> position(std::vector<int32_t>(90, 7));
+    const Problem p(90, 6, cols, 4, ascending(66, 20));
+    const Guarded<int32_t> position(std::vector<int32_t>(90));
     SlotScoresCall call = p.call();
     call.batch.position = position.view();
     call.index.position = position.const_view();
-    slot_scores_forward(p.score.matrix(p.capacity, p.slots), call, stream());
+    for (const BatchCursor batch : {BatchCursor{0, 0, 33}, {1, 33, 33}}) {
+      copy_to_device(p.cursor.data(), &batch, sizeof batch, stream());
+      slot_scores_forward(p.score.matrix(p.capacity, p.slots), call, stream());
+    }
     const Guarded<float> grad(p.grad_score);
     slot_scores_backward(p.grad_anchor.matrix(p.anchors, cols), p.grad_other.matrix(p.others, cols),
                          grad.matrix(p.capacity, p.slots), call, stream());
     const Plain expected(p);
     EXPECT_TRUE(close(p.grad_other.host(), expected.grad_other, bound(33 * 4), 1e-6));
-    EXPECT_EQ(position.host()[20], 0);
-    EXPECT_EQ(position.host()[52], 32);
-    EXPECT_EQ(position.host()[19], 7);
+    EXPECT_EQ(position.host()[19], 0);
+    EXPECT_EQ(position.host()[20], 1);
+    EXPECT_EQ(position.host()[85], 66);
   }
 }
 

@@ -205,11 +205,11 @@ TEST(LocateRows, InvertsEveryBatchAndLeavesTheOthers) {
   for (const int32_t table_rows : {1, 33, 257}) {
     const std::vector<int32_t> row_of_sample = random_below(100, table_rows, 4);
     const cases::BatchRows segments(row_of_sample, 37);
-    std::vector<int32_t> expected(static_cast<size_t>(table_rows), -1);
+    std::vector<int32_t> expected(static_cast<size_t>(table_rows));
     const Guarded<int32_t> position(expected);
     for (const BatchCursor& batch : segments.batches) {
       for (int32_t i = batch.begin; i < batch.begin + batch.count; ++i) {
-        expected[static_cast<size_t>(segments.rows[static_cast<size_t>(i)])] = i;
+        expected[static_cast<size_t>(segments.rows[static_cast<size_t>(i)])] = i + 1;
       }
       locate_rows(position.view(), segments.view(batch.number), stream());
       EXPECT_EQ(position.host(), expected) << "batch " << batch.number;
