@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "data/error.h"
 #include "kernels/epoch/negatives.h"
@@ -24,7 +26,8 @@ int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
   return samples;
 }
 
-constexpr int kKeyBits = 64;
+/// Lists that are built together: all of an epoch, unless their sort fills any device alone.
+int64_t lists_together(int64_t samples) { return samples <= int64_t{1} << 22 ? 3 : 1; }
 
 }  // namespace
 
@@ -38,8 +41,8 @@ EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options)
       positives_(samples_),
       negatives_(samples_),
       cursors_(4),
-      space_(samples_),
-      heads_(samples_) {
+      space_(lists_together(samples_) * samples_),
+      heads_(lists_together(samples_) * samples_) {
   users_plan_ = make_plan(data.users(), cursors_.data() + 1);
   positives_plan_ = make_plan(data.items(), cursors_.data() + 2);
   negatives_plan_ = make_plan(data.items(), cursors_.data() + 3);
@@ -64,30 +67,32 @@ void EpochPlan::begin_epoch(int epoch, const Stream& stream) {
 
   sample_negatives(pair_negatives_.view(), data_.pair_users(), data_.train(), data_.items(),
                    {options_.seed, RandomPurpose::kNegative, number}, stream);
-  const SortBuffers unsorted = space_.unsorted(samples_);
   const SortBuffers sorted = space_.sorted(samples_);
-  shuffle_keys(unsorted, {options_.seed, RandomPurpose::kShuffle, number}, stream);
-  sort_pairs(sorted, unsorted, kKeyBits, space_.scratch(), stream);
+  shuffle(sorted, space_.unsorted(samples_), {options_.seed, RandomPurpose::kShuffle, number},
+          space_.scratch(), stream);
   const Vector<const uint32_t> order = sorted.values;
-  gather_values(users_.view(), data_.pair_users(), order, options_.negatives, stream);
-  gather_values(positives_.view(), data_.pair_items(), order, options_.negatives, stream);
-  gather_values(negatives_.view(), pair_negatives_.view(), order, 1, stream);
+  CallList<Gathering> samples;
+  samples.add({users_.view(), data_.pair_users(), order, options_.negatives});
+  samples.add({positives_.view(), data_.pair_items(), order, options_.negatives});
+  samples.add({negatives_.view(), pair_negatives_.view(), order, 1});
+  gather_values(samples, stream);
 
-  build(users_plan_, users_.view(), stream);
-  build(positives_plan_, positives_.view(), stream);
-  build(negatives_plan_, negatives_.view(), stream);
+  const std::array lists = {segment_list(users_plan_, users_),
+                            segment_list(positives_plan_, positives_),
+                            segment_list(negatives_plan_, negatives_)};
+  const int64_t together = lists_together(samples_);
+  for (size_t first = 0; first < lists.size(); first += static_cast<size_t>(together)) {
+    const auto part = std::span(lists).subspan(first, static_cast<size_t>(together));
+    const int64_t pairs = together * samples_;
+    build_segments(part,
+                   {space_.unsorted(pairs), space_.sorted(pairs), heads_.view(), space_.scratch()},
+                   options_.batch_size, stream);
+  }
 }
 
-void EpochPlan::build(Plan& plan, Vector<const int32_t> row_of_sample, const Stream& stream) {
-  const SegmentBuffers buffers = {plan.rows.view(),
-                                  plan.offsets.view(),
-                                  plan.occurrences.view(),
-                                  plan.batch_offsets.view(),
-                                  space_.unsorted(samples_),
-                                  space_.sorted(samples_),
-                                  heads_.view(),
-                                  space_.scratch()};
-  build_segments(buffers, row_of_sample, options_.batch_size, plan.table_rows, stream);
+SegmentList EpochPlan::segment_list(const Plan& plan, const DeviceArray<int32_t>& row_of_sample) {
+  return {row_of_sample.view(), plan.table_rows,         plan.rows.view(),
+          plan.offsets.view(),  plan.occurrences.view(), plan.batch_offsets.view()};
 }
 
 BatchCursors EpochPlan::cursors() const {

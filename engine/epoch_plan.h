@@ -57,7 +57,7 @@ class EpochPlan {
     int64_t table_rows = 0;
   };
   Plan make_plan(int64_t table_rows, const BatchCursor* cursor) const;
-  void build(Plan& plan, Vector<const int32_t> row_of_sample, const Stream& stream);
+  static SegmentList segment_list(const Plan& plan, const DeviceArray<int32_t>& row_of_sample);
 
   const DeviceDataset& data_;
   BatchOptions options_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/platform/device.h"
 #include "kernels/platform/sort.h"
@@ -39,40 +40,49 @@ struct RowSegments {
   ActiveRows active() const { return {&batch->count}; }
 };
 
-/// Memory that build_segments writes, for n samples in `batches` = ceil(n / batch_size)
-/// batches.
-struct SegmentBuffers {
+/// Rows of an epoch's samples, and the lists that build_segments makes of them, for n samples in
+/// `batches` = ceil(n / batch_size) batches. A view.
+struct SegmentList {
+  Vector<const int32_t> row_of_sample;  ///< [n], each in [0, table_rows)
+  int64_t table_rows = 0;
   Vector<int32_t> rows;           ///< [n]
   Vector<int32_t> offsets;        ///< [n + 1]
   Vector<int32_t> occurrences;    ///< [n]
   Vector<int32_t> batch_offsets;  ///< [batches + 1]: batch b owns rows [batch_offsets[b],
                                   ///< batch_offsets[b + 1])
-  SortBuffers unsorted, sorted;   ///< [n], scratch
-  Vector<int32_t> heads;          ///< [n] at least, scratch
-  Vector<uint8_t> scratch;        ///< [segments_scratch_bytes(n)] at least
 };
 
-/// Bytes of SegmentBuffers::scratch for n samples.
-int64_t segments_scratch_bytes(int64_t n);
+/// Most lists of a call of build_segments.
+constexpr int64_t kMaxSegmentLists = 3;
 
-/// Groups the samples of every batch by their row. An epoch:
+/// Scratch memory of build_segments for `pairs` = lists x samples.
+struct SegmentWorkspace {
+  SortBuffers unsorted, sorted;  ///< [pairs]
+  Vector<int32_t> heads;         ///< [pairs]
+  Vector<uint8_t> scratch;       ///< [segments_scratch_bytes(pairs)] at least
+};
+
+/// Bytes of SegmentWorkspace::scratch for `pairs` = lists x samples.
+int64_t segments_scratch_bytes(int64_t pairs);
+
+/// Groups the samples of every batch by their rows, for several lists at once. An epoch:
 ///
-///   build_segments(buffers, users, batch_size, table_rows, stream);
-///   const RowSegments rows = {..., cursor, capacity};  // the lists of `buffers`
-///   const BatchCursors cursors = {samples, {cursor, buffers.batch_offsets}, {}, {}};
+///   build_segments(std::array{user_list, item_list}, workspace, batch_size, stream);
+///   const RowSegments users = {..., cursor, capacity};  // the lists of `user_list`
+///   const BatchCursors cursors = {samples, {cursor, user_list.batch_offsets}, ...};
 ///   rewind_batches(cursors, stream);
 ///   for (int64_t b = 0; b < batches; ++b) {
 ///     advance_batch(cursors, stream);
-///     gather_rows(vectors, 0, table, rows, stream);  // or whatever reads the batch's rows
+///     gather_rows(vectors, 0, table, users, stream);  // or whatever reads the batch's rows
 ///   }
 ///
-/// Sample i belongs to batch i / batch_size and to
-/// row row_of_sample[i] of a table of `table_rows` rows. Everything in `out` is overwritten; of
-/// `rows` and `offsets` the part that the distinct rows need.
-/// @param row_of_sample [n], each in [0, table_rows).
-/// @throws std::invalid_argument if the shapes do not fit, or n or table_rows exceeds 2^31 - 1.
-void build_segments(SegmentBuffers out, Vector<const int32_t> row_of_sample, int64_t batch_size,
-                    int64_t table_rows, const Stream& stream);
+/// Sample i belongs to batch i / batch_size, and in each list to row row_of_sample[i]. The lists'
+/// outputs are overwritten; of `rows` and `offsets` the part that the distinct rows need.
+/// @param lists with equal numbers of samples
+/// @throws std::invalid_argument if the shapes do not fit, there are more than kMaxSegmentLists
+/// lists, or the pairs or table_rows exceed 2^31 - 1.
+void build_segments(std::span<const SegmentList> lists, SegmentWorkspace space, int64_t batch_size,
+                    const Stream& stream);
 
 /// Cursor over an epoch's `n` samples.
 struct SampleCursor {

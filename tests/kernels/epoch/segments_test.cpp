@@ -1,43 +1,46 @@
 #include "kernels/epoch/segments.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <stdexcept>
 
 #include "tests/cases/batch_rows.h"
+#include "tests/cases/sort_arrays.h"
 #include "tests/kernels/support.h"
 
 namespace derrd::test::segments_test {
 namespace {
 
-/// The buffers of build_segments for n samples, each guarded.
-struct Buffers {
-  Buffers(int64_t n, int64_t batch_size)
-      : rows(n),
+/// A list of build_segments for these rows of samples, guarded.
+struct List {
+  List(const std::vector<int32_t>& rows_of_samples, int64_t batch_size, int64_t table)
+      : n(static_cast<int64_t>(rows_of_samples.size())),
+        table_rows(table),
+        row_of_sample(rows_of_samples),
+        rows(n),
         offsets(n + 1),
         occurrences(n),
-        batch_offsets((n + batch_size - 1) / batch_size + 1),
-        unsorted_keys(n),
-        sorted_keys(n),
-        unsorted_values(n),
-        sorted_values(n),
-        heads(n),
-        scratch(segments_scratch_bytes(n)) {}
+        batch_offsets((n + batch_size - 1) / batch_size + 1) {}
 
-  SegmentBuffers view() const {
-    return {rows.view(),
-            offsets.view(),
-            occurrences.view(),
-            batch_offsets.view(),
-            {unsorted_keys.view(), unsorted_values.view()},
-            {sorted_keys.view(), sorted_values.view()},
-            heads.view(),
-            scratch.view()};
+  SegmentList view() const {
+    return {row_of_sample.const_view(), table_rows,          rows.view(), offsets.view(),
+            occurrences.view(),         batch_offsets.view()};
   }
 
-  Guarded<int32_t> rows, offsets, occurrences, batch_offsets;
-  Guarded<uint64_t> unsorted_keys, sorted_keys;
-  Guarded<uint32_t> unsorted_values, sorted_values;
+  int64_t n, table_rows;
+  Guarded<int32_t> row_of_sample, rows, offsets, occurrences, batch_offsets;
+};
+
+/// Scratch of build_segments.
+struct Workspace {
+  explicit Workspace(int64_t pairs)
+      : sort(pairs), heads(pairs), scratch(segments_scratch_bytes(pairs)) {}
+  SegmentWorkspace view() const {
+    return {sort.unsorted(), sort.sorted(), heads.view(), scratch.view()};
+  }
+
+  cases::SortArrays<Guarded> sort;
   Guarded<int32_t> heads;
   Guarded<uint8_t> scratch;
 };
@@ -48,22 +51,37 @@ std::vector<T> first(std::vector<T> values, size_t count) {
   return values;
 }
 
+struct Rows {
+  std::vector<int32_t> of_sample;
+  int64_t table;
+};
+
+void expect_segments(const std::vector<Rows>& lists, int64_t batch_size) {
+  const size_t n = lists[0].of_sample.size();
+  SCOPED_TRACE(std::to_string(lists.size()) + " lists of " + std::to_string(n) +
+               " samples, batches of " + std::to_string(batch_size));
+  std::vector<List> built;
+  std::vector<SegmentList> views;
+  for (const Rows& rows : lists) built.emplace_back(rows.of_sample, batch_size, rows.table);
+  for (const List& list : built) views.push_back(list.view());
+  const Workspace workspace(static_cast<int64_t>(lists.size() * n));
+  build_segments(views, workspace.view(), batch_size, stream());
+
+  for (size_t l = 0; l < lists.size(); ++l) {
+    SCOPED_TRACE("list " + std::to_string(l));
+    const cases::BatchRows expected(lists[l].of_sample, batch_size);
+    std::vector<int32_t> batch_offsets = {0};
+    for (const BatchCursor& b : expected.batches) batch_offsets.push_back(b.begin + b.count);
+    EXPECT_EQ(built[l].batch_offsets.host(), batch_offsets);
+    EXPECT_EQ(first(built[l].rows.host(), expected.rows.size()), expected.rows);
+    EXPECT_EQ(first(built[l].offsets.host(), expected.offsets.size()), expected.offsets);
+    EXPECT_EQ(built[l].occurrences.host(), expected.occurrences);
+  }
+}
+
 void expect_segments(const std::vector<int32_t>& row_of_sample, int64_t batch_size,
                      int64_t table_rows) {
-  SCOPED_TRACE(std::to_string(row_of_sample.size()) + " samples, batches of " +
-               std::to_string(batch_size) + ", " + std::to_string(table_rows) + " rows");
-  const auto n = static_cast<int64_t>(row_of_sample.size());
-  const Guarded<int32_t> samples(row_of_sample);
-  const Buffers buffers(n, batch_size);
-  build_segments(buffers.view(), samples.const_view(), batch_size, table_rows, stream());
-
-  const cases::BatchRows expected(row_of_sample, batch_size);
-  std::vector<int32_t> batch_offsets = {0};
-  for (const BatchCursor& b : expected.batches) batch_offsets.push_back(b.begin + b.count);
-  EXPECT_EQ(buffers.batch_offsets.host(), batch_offsets);
-  EXPECT_EQ(first(buffers.rows.host(), expected.rows.size()), expected.rows);
-  EXPECT_EQ(first(buffers.offsets.host(), expected.offsets.size()), expected.offsets);
-  EXPECT_EQ(buffers.occurrences.host(), expected.occurrences);
+  expect_segments({{row_of_sample, table_rows}}, batch_size);
 }
 
 TEST(Segments, MatchesOracleOnEdgeSizes) {
@@ -96,19 +114,36 @@ TEST(Segments, KeysMayNeedMoreThan32Bits) {
   expect_segments(rows, 2, kRows);
 }
 
+TEST(Segments, ListsOfACallDoNotMix) {
+  for (const int64_t n : {0, 1, 33, 300}) {
+    expect_segments({{random_below(n, 9, 1), 9}, {random_below(n, 200, 2), 200}}, 32);
+    expect_segments({{std::vector<int32_t>(static_cast<size_t>(n), 4), 5},
+                     {std::vector<int32_t>(static_cast<size_t>(n), 4), 70},
+                     {random_below(n, 5, 3), 5}},
+                    32);
+  }
+}
+
 TEST(Segments, RejectsBadShapes) {
-  const Guarded<int32_t> samples(std::vector<int32_t>(10, 0));
-  const Buffers buffers(10, 4);
-  const auto build = [&](SegmentBuffers out, int64_t batch_size, int64_t table_rows) {
-    build_segments(out, samples.const_view(), batch_size, table_rows, stream());
+  const List list(std::vector<int32_t>(10, 0), 4, 1);
+  const Workspace workspace(10);
+  const auto build = [&](SegmentList out, int64_t batch_size) {
+    build_segments(std::array{out}, workspace.view(), batch_size, stream());
   };
-  build(buffers.view(), 4, 1);
-  EXPECT_THROW(build(buffers.view(), 0, 1), std::invalid_argument);
-  EXPECT_THROW(build(buffers.view(), 3, 1), std::invalid_argument);  // four batches, not three
-  EXPECT_THROW(build(buffers.view(), 4, int64_t{1} << 31), std::invalid_argument);
-  SegmentBuffers out = buffers.view();
+  build(list.view(), 4);
+  EXPECT_THROW(build(list.view(), 0), std::invalid_argument);
+  EXPECT_THROW(build(list.view(), 3), std::invalid_argument);  // four batches, not three
+  SegmentList out = list.view();
+  out.table_rows = int64_t{1} << 31;
+  EXPECT_THROW(build(out, 4), std::invalid_argument);
+  out = list.view();
   out.offsets.size = 10;
-  EXPECT_THROW(build(out, 4, 1), std::invalid_argument);
+  EXPECT_THROW(build(out, 4), std::invalid_argument);
+  const std::vector<SegmentList> two(2, list.view());  // the workspace is for one
+  EXPECT_THROW(build_segments(two, workspace.view(), 4, stream()), std::invalid_argument);
+  const std::vector<SegmentList> four(4, list.view());
+  const Workspace for_four(40);
+  EXPECT_THROW(build_segments(four, for_four.view(), 4, stream()), std::invalid_argument);
 }
 
 /// The cursors of the samples and of three lists of rows.
