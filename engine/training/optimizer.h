@@ -32,7 +32,8 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Brings up to date the rows that a step is going to read; others may remain out of date.
+  /// Brings up to date the rows that a step is going to read, and some others in turn where
+  /// adam_turns() says so; the rest may remain out of date.
   /// Neither allocates nor waits.
   void catch_up(std::span<const RowsRead> reads, const Stream& stream) const;
   /// Brings all rows up to date: the arena is as after the last step.

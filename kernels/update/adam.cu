@@ -10,7 +10,8 @@
 // Shapes: p, m, v, gradient [n], a part of the parameters' arena. t and the two corrections lie in
 // device memory (AdamHistory), so that a step's launches are the same every time.
 //
-// Mapping: a thread per element; on the CPU a loop over the vectors of a chunk.
+// Mapping: a tile takes four times its lanes' elements, so that what a lane does once is shared by
+// four; on the CPU a loop over the vectors of a chunk.
 //
 // Bytes: 16 read and 12 written per element, and 4 more where there was a gradient to clear. About
 // 12 flops: the limit is memory bandwidth (divider throughput when all of it sits in the CPU's
@@ -38,26 +39,34 @@ __global__ void adam_advance_kernel(AdamHistory history, AdamOptions options) {
   }
 }
 
+constexpr int64_t kPart = int64_t{kTileLanes} * kLaneWidth;  // elements of a tile at a time
+constexpr int kParts = kTileLanes > 1 ? 4 : 1;
+
+int64_t units_in(int64_t elements) { return (elements + kParts * kPart - 1) / (kParts * kPart); }
+
 __global__ void adam_update_kernel(AdamParameters parameters, AdamFactors factors,
-                                   AdamHistory history) {
+                                   AdamHistory history, int64_t units) {
+  const WarpTile tile = warp_tile();
   const AdamCorrections corrections = history.corrections[history.position_of(*history.steps)];
   float* __restrict__ p = parameters.value.data;
   float* __restrict__ m = parameters.first_moment.data;
   float* __restrict__ v = parameters.second_moment.data;
   float* __restrict__ grad = parameters.gradient.data;
-  const int64_t parts = (parameters.value.size + kLaneWidth - 1) / kLaneWidth;
-  for (const int64_t part : units_of(SingleThread{}, parts)) {
-    const int64_t i = part * kLaneWidth;
-    const int64_t count = parameters.value.size - i;
-    LaneFloats p_i = load_lanes(p + i, count);
-    LaneFloats m_i = load_lanes(m + i, count);
-    LaneFloats v_i = load_lanes(v + i, count);
-    const LaneFloats grad_i = load_lanes(grad + i, count);
-    adam_update(p_i, m_i, v_i, grad_i, factors, corrections);
-    store_lanes(p + i, p_i, count);
-    store_lanes(m + i, m_i, count);
-    store_lanes(v + i, v_i, count);
-    clear_lanes(grad + i, grad_i, count);
+  for (const int64_t unit : units_of(tile, units)) {
+    for (int j = 0; j < kParts; ++j) {
+      const int64_t i = (unit * kParts + j) * kPart + tile.thread_rank() * kLaneWidth;
+      const int64_t count = parameters.value.size - i;
+      if (count <= 0) break;
+      LaneFloats p_i = load_lanes(p + i, count);
+      LaneFloats m_i = load_lanes(m + i, count);
+      LaneFloats v_i = load_lanes(v + i, count);
+      const LaneFloats grad_i = load_lanes(grad + i, count);
+      adam_update(p_i, m_i, v_i, grad_i, factors, corrections);
+      store_lanes(p + i, p_i, count);
+      store_lanes(m + i, m_i, count);
+      store_lanes(v + i, v_i, count);
+      clear_lanes(grad + i, grad_i, count);
+    }
   }
 }
 
@@ -75,9 +84,8 @@ void adam_update(const AdamParameters& parameters, AdamOptions options, AdamHist
   require_size("adam_update", "second_moment", parameters.second_moment, n);
   require_size("adam_update", "gradient", parameters.gradient, n);
   if (n == 0) return;
-  const int64_t parts = (n + kLaneWidth - 1) / kLaneWidth;
-  launch("adam_update", threads_for(parts, kLaneWidth), stream, adam_update_kernel, parameters,
-         adam_factors(options), history);
+  launch("adam_update", tiles_for(units_in(n), kParts * kPart), stream, adam_update_kernel,
+         parameters, adam_factors(options), history, units_in(n));
 }
 
 }  // namespace derrd

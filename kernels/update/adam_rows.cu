@@ -15,19 +15,23 @@
 // device memory. An epoch's end brings all rows up to date, so those of the latest updates are
 // enough.
 //
-// Mapping: a tile owns a row, its lanes stride over the columns, up to four at a time in registers,
-// which share the loop over the updates and the fetch of their corrections. A launch takes the
-// batch's distinct rows of several tables; a second list of the same table (items as positive, then
-// as negative ones) is the next launch's. Rows of slots are not distinct: of the tiles that meet at
+// Mapping: a tile owns a row, its lanes stride over the columns, several at a time in registers,
+// which share the loop over the updates and the fetch of their corrections. A launch takes all
+// lists of a step. A row may be in several of them, or in several slots: of the tiles that meet at
 // one, that which replaces `applied` does the work.
 //
 // Bytes: 32 per element of a row that has missed something, instead of per element of the table
 // and step: at CiteULike's teacher (d = 200) 19 MB a step instead of 195. The arithmetic stays, at
-// about 35 instructions per element and missed update it is the new limit.
+// about 16 instructions per element and missed update it is the new limit.
+//
+// Trap: missed updates of an element follow one another. On a GPU a row that has missed a hundred
+// keeps its tile busy when all others have finished. So each step also takes every twelfth row of a
+// table in turn: no row misses more than twelve, for two thirds more bytes.
 
 #include "kernels/update/adam_rows.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
@@ -39,13 +43,15 @@ namespace derrd {
 
 namespace {
 
-constexpr int kMaxReads = 4;
+constexpr int kMaxReads = 12;
+constexpr int kMaxParts = kTileLanes > 1 ? 8 : 4;               // of a row, in registers
+constexpr int64_t kRowPart = int64_t{kTileLanes} * kLaneWidth;  // columns that a tile takes at once
 
-/// Rows that one launch brings up to date: lists of different tables. By value: the host's list is
-/// gone when the kernel runs.
+/// Rows that one launch brings up to date. By value: the host's list is gone when the kernel runs.
 struct AdamReads {
   AdamRead list[kMaxReads];
   int64_t units[kMaxReads];  ///< rows, or slots, at most
+  bool shared[kMaxReads];    ///< several tiles may meet at a row
   int count;
   int64_t total;
 };
@@ -56,12 +62,12 @@ struct MissedUpdates {
 };
 
 /// Claims the row's missed updates for this tile; none if another tile already has.
-__device__ __forceinline__ MissedUpdates claim(const WarpTile& tile, uint32_t& applied,
-                                               bool several_tiles, int64_t now) {
+__device__ __forceinline__ MissedUpdates claim(const WarpTile& tile, uint32_t& applied, bool shared,
+                                               int64_t now) {
   const auto latest = static_cast<uint32_t>(now);
   uint32_t before = latest;
   if (tile.thread_rank() == 0) {
-    if (several_tiles) {
+    if (shared) {
       before = atomic_load(applied);
       if (before != latest) before = atomic_exchange(applied, latest);
     } else {
@@ -73,27 +79,30 @@ __device__ __forceinline__ MissedUpdates claim(const WarpTile& tile, uint32_t& a
   return {now - missed + 1, now};
 }
 
-/// The missed updates of kParts * kLaneWidth columns a lane, from `first` on.
+/// The missed updates of kParts * kLaneWidth columns a lane, from `first` on. The row has columns
+/// in each part.
 template <int kParts>
 __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const AdamRows& table,
                                                  int64_t row, int64_t first, MissedUpdates missed,
                                                  const AdamFactors& factors,
                                                  const AdamHistory& history) {
   const int64_t column = first + tile.thread_rank() * kLaneWidth;
-  const int64_t part = tile.size() * kLaneWidth;  // from a lane's columns to its next ones
   const int64_t count = table.value.cols - column;
   float* __restrict__ value = table.value.row(row) + column;
   float* __restrict__ first_moment = table.first_moment.row(row) + column;
   float* __restrict__ second_moment = table.second_moment.row(row) + column;
   float* __restrict__ gradient = table.gradient.row(row) + column;
 
+  // Only the last part may be shorter than the lanes.
+  const auto in_part = [&](int j) { return j + 1 < kParts ? kLaneWidth : count - j * kRowPart; };
+
   LaneFloats p[kParts], m[kParts], v[kParts];
   const AdamCorrections corrections = history.corrections[history.position_of(missed.first)];
   for (int j = 0; j < kParts; ++j) {
-    p[j] = load_lanes(value + j * part, count - j * part);
-    m[j] = load_lanes(first_moment + j * part, count - j * part);
-    v[j] = load_lanes(second_moment + j * part, count - j * part);
-    const LaneFloats g = load_lanes(gradient + j * part, count - j * part);
+    p[j] = load_lanes(value + j * kRowPart, in_part(j));
+    m[j] = load_lanes(first_moment + j * kRowPart, in_part(j));
+    v[j] = load_lanes(second_moment + j * kRowPart, in_part(j));
+    const LaneFloats g = load_lanes(gradient + j * kRowPart, in_part(j));
     adam_update(p[j], m[j], v[j], g, factors, corrections);
   }
   for (int64_t t = missed.first + 1; t <= missed.last; ++t) {
@@ -103,49 +112,67 @@ __device__ __forceinline__ void catch_up_columns(const WarpTile& tile, const Ada
     }
   }
   for (int j = 0; j < kParts; ++j) {
-    store_lanes(value + j * part, p[j], count - j * part);
-    store_lanes(first_moment + j * part, m[j], count - j * part);
-    store_lanes(second_moment + j * part, v[j], count - j * part);
-    store_lanes(gradient + j * part, spread(0.0f), count - j * part);
+    store_lanes(value + j * kRowPart, p[j], in_part(j));
+    store_lanes(first_moment + j * kRowPart, m[j], in_part(j));
+    store_lanes(second_moment + j * kRowPart, v[j], in_part(j));
+    store_lanes(gradient + j * kRowPart, spread(0.0f), in_part(j));
   }
+}
+
+/// The missed updates of up to kParts parts of a row, from column `first` on.
+template <int kParts = kMaxParts>
+__device__ __forceinline__ void catch_up_parts(int64_t parts, const WarpTile& tile,
+                                               const AdamRows& table, int64_t row, int64_t first,
+                                               MissedUpdates missed, const AdamFactors& factors,
+                                               const AdamHistory& history) {
+  if constexpr (kParts > 1) {
+    if (parts < kParts) {
+      return catch_up_parts<kParts - 1>(parts, tile, table, row, first, missed, factors, history);
+    }
+  }
+  catch_up_columns<kParts>(tile, table, row, first, missed, factors, history);
+}
+
+/// Row that unit i of a list stands for, or -1.
+__device__ __forceinline__ int64_t row_to_read(const AdamRead& read, int64_t i, int64_t now) {
+  if (read.turns == 0) return row_of_unit(read.rows, read.samples, i);
+  const int64_t row = i * read.turns + now % read.turns;
+  return row < read.table.value.rows ? row : -1;
 }
 
 __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, AdamFactors factors,
                                      AdamHistory history) {
   const WarpTile tile = warp_tile();
-  const int64_t part = tile.size() * kLaneWidth;
   const int64_t now = *history.steps;
   for (const int64_t unit : units_of(tile, reads.total)) {
     int r = 0;
     int64_t i = unit;
     while (i >= reads.units[r]) i -= reads.units[r++];
     const AdamRead& read = reads.list[r];
-    const int64_t row = row_of_unit(read.rows, read.samples, i);
+    const int64_t row = row_to_read(read, i, now);
     if (row < 0) continue;
-    const bool several_tiles = read.samples.data != nullptr;
-    const MissedUpdates missed = claim(tile, read.table.applied[row], several_tiles, now);
+    const MissedUpdates missed = claim(tile, read.table.applied[row], reads.shared[r], now);
     if (missed.first > missed.last) continue;
     const int64_t cols = read.table.value.cols;
-    for (int64_t first = 0; first < cols;) {
-      const int64_t parts = (cols - first + part - 1) / part;
-      if (parts >= 4) {
-        catch_up_columns<4>(tile, read.table, row, first, missed, factors, history);
-        first += 4 * part;
-      } else if (parts >= 2) {
-        catch_up_columns<2>(tile, read.table, row, first, missed, factors, history);
-        first += 2 * part;
-      } else {
-        catch_up_columns<1>(tile, read.table, row, first, missed, factors, history);
-        first += part;
-      }
+    for (int64_t first = 0; first < cols; first += kMaxParts * kRowPart) {
+      catch_up_parts((cols - first + kRowPart - 1) / kRowPart, tile, read.table, row, first, missed,
+                     factors, history);
     }
   }
 }
+
+bool same_table(const AdamRead& a, const AdamRead& b) {
+  return a.table.applied.data == b.table.applied.data;
+}
+
+/// True for all rows of the table.
+bool is_whole(const AdamRead& read) { return read.turns == 0 && read.rows.batch == nullptr; }
 
 /// Rows or slots of a list, at most. One that is longer than the table becomes all rows of the
 /// table: in order, and a row that is not needed now only catches up early.
 int64_t shorten(AdamRead& read) {
   const int64_t table_rows = read.table.value.rows;
+  if (read.turns > 0) return (table_rows + read.turns - 1) / read.turns;
   const int64_t units = row_list_units(read.rows, read.samples, table_rows);
   if (units < table_rows) return units;
   read.rows.batch = nullptr;
@@ -165,35 +192,39 @@ void check_table(const AdamRows& table) {
 
 }  // namespace
 
+int64_t adam_turns() { return kTileLanes > 1 ? 12 : 0; }
+
 void adam_catch_up(std::span<const AdamRead> reads, AdamOptions options, AdamHistory history,
                    const Stream& stream) {
   constexpr int64_t kOperations = 16;
   require_ring("adam_catch_up", history);
-  AdamReads together{};
-  int64_t cols = 0;
-  const auto launch_together = [&] {
-    if (together.total == 0) return;
-    launch("adam_catch_up", tiles_for(together.total, kOperations * cols), stream,
-           adam_catch_up_kernel, together, adam_factors(options), history);
-    together = {};
-    cols = 0;
-  };
+  std::vector<AdamRead> lists;
   for (AdamRead read : reads) {
     check_table(read.table);
-    const int64_t units = shorten(read);
-    if (units == 0) continue;
-    const auto* begin = together.list;
-    const auto* end = begin + together.count;
-    const bool same_table = std::any_of(begin, end, [&](const AdamRead& other) {
-      return other.table.applied.data == read.table.applied.data;
-    });
-    if (same_table || together.count == kMaxReads) launch_together();
-    together.list[together.count] = read;
-    together.units[together.count++] = units;
-    together.total += units;
-    cols = std::max(cols, read.table.value.cols);
+    if (shorten(read) == 0) continue;
+    const auto of_table = [&](const AdamRead& other) { return same_table(other, read); };
+    const auto covers = [&](const AdamRead& other) { return of_table(other) && is_whole(other); };
+    if (std::any_of(lists.begin(), lists.end(), covers)) continue;
+    if (is_whole(read)) std::erase_if(lists, of_table);
+    lists.push_back(read);
   }
-  launch_together();
+  for (size_t first = 0; first < lists.size(); first += kMaxReads) {
+    AdamReads together{};
+    int64_t cols = 0;
+    for (size_t l = first; l < std::min(lists.size(), first + kMaxReads); ++l) {
+      AdamRead& read = lists[l];
+      const auto of_table = [&](const AdamRead& other) { return same_table(other, read); };
+      const int r = together.count++;
+      together.list[r] = read;
+      together.units[r] = shorten(read);
+      together.shared[r] =
+          read.samples.data != nullptr || std::count_if(lists.begin(), lists.end(), of_table) > 1;
+      together.total += together.units[r];
+      cols = std::max(cols, read.table.value.cols);
+    }
+    launch("adam_catch_up", tiles_for(together.total, kOperations * cols), stream,
+           adam_catch_up_kernel, together, adam_factors(options), history);
+  }
 }
 
 }  // namespace derrd

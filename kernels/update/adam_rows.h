@@ -28,11 +28,18 @@ struct AdamRows {
 struct AdamRead {
   AdamRows table;
   /// All rows of the table, where `rows.batch` is null; else the batch's distinct rows, or ...
-  RowSegments rows;
+  RowSegments rows = {};
   /// ... with samples [anchor rows, S] the rows that the slots of the anchors `rows` hold; -1:
   /// none.
-  Matrix<const int32_t> samples;
+  Matrix<const int32_t> samples = {};
+  /// With a positive number, instead of `rows`: every turns-th row of the table, those with
+  /// row % turns == *history.steps % turns.
+  int64_t turns = 0;
 };
+
+/// Returns the `turns` that a step should give each table, so that no row misses many updates; 0:
+/// none. On a GPU the row that has missed most decides when the launch ends.
+int64_t adam_turns();
 
 /// Brings rows up to date. A step that reads the batch's users and the slots of the anchors:
 ///
@@ -44,8 +51,9 @@ struct AdamRead {
 ///
 /// Applies the updates that rows have missed, those after row.applied up to *history.steps: the
 /// first with the row's gradient, which is zero afterwards, the others with a gradient of zero,
-/// each as adam_update does it, to the bit. Rows may occur in several lists. A step reads a row
-/// only after this, and adds nothing but zeros to the gradients of others.
+/// each as adam_update does it, to the bit. Rows may occur in several lists. One launch for twelve
+/// lists. A step reads a row only after this, and adds nothing but zeros to the gradients of
+/// others.
 /// @param history advanced by adam_advance; no row has missed more updates than it has corrections
 /// for
 /// @throws std::invalid_argument if the shapes do not fit, or as adam_advance does.

@@ -120,7 +120,8 @@ TEST(Optimizer, RowsThatAreReadAreUpToDateInAllTablesOfTheirKind) {
     const auto actual = rows_of(lazy.value({table}));
     for (size_t row = 0; row < actual.size(); ++row) {
       const bool read = table != 1 && (row == 1 || row == 4);
-      EXPECT_EQ(actual[row], rows_of((read ? every : untouched).value({table}))[row])
+      const bool turn = adam_turns() > 0 && row % static_cast<size_t>(adam_turns()) == 2;
+      EXPECT_EQ(actual[row], rows_of((read || turn ? every : untouched).value({table}))[row])
           << table << ", " << row;
     }
   }

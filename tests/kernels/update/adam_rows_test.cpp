@@ -59,7 +59,7 @@ void update_all(const Table& table, const History& history) {
 TEST(AdamRows, EndInTheBitsOfDenseUpdates) {
   constexpr int64_t kRows = 37;
   constexpr int kSteps = 8;
-  for (const int64_t dim : {1, 3, 20, 31, 32, 33, 64, 127, 200, 257}) {
+  for (const int64_t dim : {1, 3, 20, 31, 32, 33, 64, 127, 200, 257, 300}) {
     SCOPED_TRACE(dim);
     Table waiting(kRows, dim), dense(kRows, dim);
     const History history;
@@ -130,11 +130,13 @@ TEST(AdamRows, RowsInSeveralListsAreUpdatedOnce) {
   slots[1 * kSlots + 1] = 250;  // of a user who is not in the batch
   const Guarded<int32_t> samples(slots);
   const Matrix<const int32_t> of_users = {samples.data(), kUsers, kSlots};
+  const int64_t launches = counters().launches;
   catch_up({{users.view(), batch.view(3), {}},
             {items.view(), positives.view(3), {}},
             {items.view(), negatives.view(3), {}},
             {items.view(), batch.view(3), of_users}},
            history);
+  EXPECT_EQ(counters().launches, launches + 1);
   const std::vector<uint32_t> applied = items.applied.host();
   EXPECT_EQ(applied[7], 3u);
   EXPECT_EQ(applied[9], 3u);
@@ -153,6 +155,27 @@ TEST(AdamRows, AListLongerThanTheTableIsTheWholeTable) {
   const Guarded<int32_t> samples(std::vector<int32_t>(6, 1));
   catch_up({{table.view(), batch.view(2), {samples.data(), 3, 2}}}, history);
   EXPECT_EQ(table.applied.host(), (std::vector<uint32_t>{1, 1, 1}));
+}
+
+// Rows that take turns: after as many steps as there are turns every row has been up to date.
+TEST(AdamRows, RowsTakeTurns) {
+  constexpr int64_t kRows = 14, kDim = 33, kTurns = 4;
+  Table waiting(kRows, kDim), dense(kRows, kDim);
+  const History history;
+  for (uint32_t step = 1; step <= 7; ++step) {
+    adam_advance(history.view(), kOptions, stream());
+    update_all(dense, history);
+    const RowList read({5});
+    catch_up({{waiting.view(), {}, {}, kTurns}, {waiting.view(), read.view(2), {}}}, history);
+    const std::vector<uint32_t> applied = waiting.applied.host();
+    for (uint32_t row = 0; row < kRows; ++row) {
+      const uint32_t since = (step + kTurns - row % kTurns) % kTurns;  // steps since its last turn
+      const uint32_t expected = row == 5 ? step : step - std::min(step, since);
+      EXPECT_EQ(applied[row], expected) << "row " << row << ", step " << step;
+    }
+  }
+  catch_up({{waiting.view(), {}, {}}}, history);
+  expect_same_bits(waiting, dense);
 }
 
 // 2^32 updates and more: a row's count is kept modulo that.
@@ -185,7 +208,7 @@ TEST(AdamRows, AnyNumberOfTables) {
   const History history;
   adam_advance(history.view(), kOptions, stream());
   std::vector<Table> tables;
-  for (int64_t i = 0; i < 11; ++i) tables.emplace_back(i % 2 == 0 ? 0 : i, 3);
+  for (int64_t i = 0; i < 27; ++i) tables.emplace_back(i % 2 == 0 ? 0 : i, 3);
   std::vector<AdamRead> reads;
   for (const Table& table : tables) {
     for (int twice = 0; twice < 2; ++twice) reads.push_back({table.view(), {}, {}});
