@@ -9,10 +9,10 @@
 //
 // Shapes: u [U, D], v [I, D]; loss, c [B]; samples [n], of which a batch is an adjacent part.
 //
-// Mapping: forward, the lanes of a row (row_lanes.h) per sample; backward, per distinct row, whose
-// samples they add in order. They stride over the D columns. Users and positive items share a
-// launch, the negative items take the next one (embedding.cu's accumulate_rows), because an item
-// may be positive in one sample and negative in another.
+// Mapping: forward, the lanes of a row (row_lanes.h) per sample, striding over the D columns;
+// backward, a tile per part of a distinct row, whose samples it adds in order. Users and positive
+// items share a launch, the negative items take the next one (embedding.cu's accumulate_rows),
+// because an item may be positive in one sample and negative in another.
 //
 // Bytes: forward 12 D + 20 per sample; backward 16 D + 40 per sample and 8 D per distinct row. With
 // 3 flops per sample and column forward and 7 backward the limit is memory bandwidth, the cache's
@@ -67,52 +67,37 @@ __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient
   }
 }
 
-/// Adds to the gradient of distinct row i the terms of its samples, in order: term_of(s) gives
-/// sample s's as a function of the element.
-template <class Element, class TermOf>
-__device__ __forceinline__ void add_samples(const RowLanes<Element>& lanes,
-                                            Matrix<float> grad_table, const RowSegments& rows,
-                                            int64_t i, TermOf&& term_of) {
-  const int64_t segment = rows.batch->begin + i;
-  const int32_t* __restrict__ occurrences = rows.occurrences.data;
-  Element* __restrict__ grad = elements_of<Element>(grad_table.row(rows.rows[segment]));
-  const int elements = elements_in<Element>(grad_table.cols);
-  const int end = rows.offsets[segment + 1];
-  for (int o = rows.offsets[segment]; o < end; ++o) {
-    const auto term = term_of(occurrences[o]);
-    for (int k = lanes.rank; k < elements; k += lanes.kLanes) grad[k] += term(k);
-  }
-}
-
-/// The lanes of a row for each distinct user, then for each distinct positive item.
+/// A tile for each part of a distinct user, then of a distinct positive item.
 template <class Element>
 __global__ void bpr_backward_kernel(Matrix<float> grad_user, Matrix<float> grad_item,
                                     Vector<const float> coefficient, BprCall call) {
-  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
-  const Lanes lanes(tile);
   const BprSamples& samples = call.samples;
   const int64_t first = samples.batch->begin;
-  const int64_t users = call.users.batch->count;
-  const int64_t rows = users + call.positives.batch->count;
-  const auto row = [](Matrix<const float> table, int32_t r) {
-    return elements_of<Element>(table.row(r));
-  };
-  for (const int64_t group : units_of(tile, Lanes::tiles(rows))) {
-    const int64_t unit = group * Lanes::kRows + lanes.row;
-    if (unit < users) {
-      add_samples(lanes, grad_user, call.users, unit, [&](int64_t sample) {
-        const float c = coefficient[sample - first];
-        const Element* __restrict__ positive = row(call.item_embedding, samples.positives[sample]);
-        const Element* __restrict__ negative = row(call.item_embedding, samples.negatives[sample]);
-        return [=](int k) { return c * (positive[k] - negative[k]); };
-      });
-    } else if (unit < rows) {
-      add_samples(lanes, grad_item, call.positives, unit - users, [&](int64_t sample) {
-        const float c = coefficient[sample - first];
-        const Element* __restrict__ user = row(call.user_embedding, samples.users[sample]);
-        return [=](int k) { return c * user[k]; };
-      });
+  const int parts = row_parts<Element>(grad_user.cols);
+  const int users = call.users.batch->count;
+  const int rows = users + call.positives.batch->count;
+  for (const int64_t unit : units_of(tile, int64_t{rows} * parts)) {
+    const int i = static_cast<int>(unit) / parts;
+    const int part = static_cast<int>(unit) - i * parts;
+    if (i < users) {
+      const RowSegments& list = call.users;
+      const int64_t segment = list.batch->begin + i;
+      const auto term_of = [&](int o) -> RowTerm {
+        const int64_t sample = list.occurrences[o];
+        return {coefficient[sample - first], samples.positives[sample], samples.negatives[sample]};
+      };
+      add_terms<Element, true>(tile, grad_user.row(list.rows[segment]), part, call.item_embedding,
+                               list.offsets[segment], list.offsets[segment + 1], term_of);
+    } else {
+      const RowSegments& list = call.positives;
+      const int64_t segment = list.batch->begin + i - users;
+      const auto term_of = [&](int o) -> RowTerm {
+        const int64_t sample = list.occurrences[o];
+        return {coefficient[sample - first], samples.users[sample], 0};
+      };
+      add_terms<Element, false>(tile, grad_item.row(list.rows[segment]), part, call.user_embedding,
+                                list.offsets[segment], list.offsets[segment + 1], term_of);
     }
   }
 }
@@ -157,8 +142,10 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
   }
   if (samples.capacity == 0 || grad_user.cols == 0) return;
   const bool quads =
+      grad_user.cols > kTileLanes &&
       are_quads(grad_user.cols, {users.data, items.data, grad_user.data, grad_item.data});
-  launch(kName, tiles_for(row_tiles(2 * samples.capacity, quads), grad_user.cols), stream,
+  const int64_t units = 2 * samples.capacity * row_parts(grad_user.cols, quads);
+  launch(kName, tiles_for(units, grad_user.cols), stream,
          quads ? bpr_backward_kernel<Quad> : bpr_backward_kernel<float>, grad_user, grad_item,
          coefficient, call);
   accumulate_rows(grad_item, {users, samples.users, coefficient, samples.batch, -1.0f},

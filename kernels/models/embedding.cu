@@ -6,9 +6,10 @@
 //
 // Shapes: table and grad [rows, D], out [capacity, D], c [B]; row_i are the batch's distinct rows.
 //
-// Mapping: a tile owns a distinct row, its lanes stride over the D columns; of accumulate, the
-// lanes of a row (row_lanes.h). Because nobody else writes that row, no atomics are needed, and
-// because the samples come in ascending order the sum is the same on every run.
+// Mapping: a tile owns a distinct row, its lanes stride over the D columns; of accumulate,
+// a part of a row (row_lanes.h), a lane's sum in a register. Because nobody else writes that row,
+// no atomics are needed, and because the samples come in ascending order the sum is the same on
+// every run.
 //
 // Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row (a row's
 // sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
@@ -85,24 +86,20 @@ __global__ void add_rows_kernel(const __grid_constant__ CallList<RowAddition> ca
 template <class Element>
 __global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms terms,
                                        RowSegments rows) {
-  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
-  const Lanes lanes(tile);
   const BatchCursor batch = *rows.batch;
   const int64_t first_sample = terms.batch->begin;
-  const int elements = elements_in<Element>(grad_table.cols);
-  for (const int64_t group : units_of(tile, Lanes::tiles(batch.count))) {
-    const int64_t i = group * Lanes::kRows + lanes.row;
-    if (i >= batch.count) continue;
-    Element* __restrict__ grad = elements_of<Element>(grad_table.row(rows.rows[batch.begin + i]));
-    const int end = rows.offsets[batch.begin + i + 1];
-    for (int o = rows.offsets[batch.begin + i]; o < end; ++o) {
+  const int parts = row_parts<Element>(grad_table.cols);
+  for (const int64_t unit : units_of(tile, int64_t{batch.count} * parts)) {
+    const int i = static_cast<int>(unit) / parts;
+    const int64_t segment = batch.begin + i;
+    const auto term_of = [&](int o) -> RowTerm {
       const int64_t sample = rows.occurrences[o];
-      const float c = terms.scale * terms.coefficient[sample - first_sample];
-      const Element* __restrict__ from =
-          elements_of<Element>(terms.source.row(terms.source_rows[sample]));
-      for (int k = lanes.rank; k < elements; k += Lanes::kLanes) grad[k] += c * from[k];
-    }
+      return {terms.scale * terms.coefficient[sample - first_sample], terms.source_rows[sample], 0};
+    };
+    add_terms<Element, false>(tile, grad_table.row(rows.rows[segment]),
+                              static_cast<int>(unit) - i * parts, terms.source,
+                              rows.offsets[segment], rows.offsets[segment + 1], term_of);
   }
 }
 
@@ -145,8 +142,10 @@ void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegm
   require_shape("accumulate_rows", "source", terms.source, terms.source.rows, grad_table.cols);
   require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
-  const bool quads = are_quads(grad_table.cols, {grad_table.data, terms.source.data});
-  launch("accumulate_rows", tiles_for(row_tiles(rows.capacity, quads), grad_table.cols), stream,
+  const bool quads = grad_table.cols > kTileLanes &&
+                     are_quads(grad_table.cols, {grad_table.data, terms.source.data});
+  const int64_t units = rows.capacity * row_parts(grad_table.cols, quads);
+  launch("accumulate_rows", tiles_for(units, grad_table.cols), stream,
          quads ? accumulate_rows_kernel<Quad> : accumulate_rows_kernel<float>, grad_table, terms,
          rows);
 }

@@ -46,9 +46,9 @@ __device__ __forceinline__ int count_bits(unsigned bits) { return __popc(bits); 
 /// a * b + c in one rounding.
 __device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
 
-__device__ __forceinline__ StridedRange units_of(const WarpTile& tile, int64_t count) {
-  const int64_t tiles = tile.meta_group_size();
-  return {blockIdx.x * tiles + tile.meta_group_rank(), gridDim.x * tiles, count};
+__device__ __forceinline__ StridedRange units_of(const WarpTile&, int64_t count) {
+  constexpr int64_t kTiles = kBlockTiles;
+  return {blockIdx.x * kTiles + threadIdx.x / 32, gridDim.x * kTiles, count};
 }
 __device__ __forceinline__ StridedRange units_of(const cg::thread_block&, int64_t count) {
   return {blockIdx.x, gridDim.x, count};
