@@ -161,7 +161,7 @@ class Epochs:
 
 def cut(rows):
     """Cuts the profile of two epochs. An epoch is a plan, a step launch by launch, the recorded
-    steps, and the evaluation, whose launches are those behind the last recorded step."""
+    steps, lazy rows brought up to date, and the evaluation. The lazy rows count to the plan."""
     is_step = ["replay" in row or "skipped" in row for row in rows]
     if not any(is_step):
         raise SystemExit(
@@ -191,7 +191,11 @@ def cut(rows):
     if names[0][: len(names[1])] != names[1] or names[0][-len(names[2]) :] != names[2]:
         raise SystemExit("Between the epochs' steps there is no evaluation, plan and step.")
     steps = (len(replays) + skipped) // 2 + 1
-    return Epochs(replays, steps, between[len(evaluation) : -len(step)], evaluation)
+    end = 0  # launches of the epoch's end
+    while end < len(evaluation) and evaluation[end]["name"] == "adam_catch_up":
+        end += 1
+    plan = between[len(evaluation) : -len(step)] + evaluation[:end]
+    return Epochs(replays, steps, plan, evaluation[end:])
 
 
 # ---------------------------------------------------------------- tables

@@ -106,7 +106,7 @@ class Reading(unittest.TestCase):
             path.write_text("".join(json.dumps(line) + "\n" for line in lines))
             return profile.read_profile(path, GPU, {"_Z10add_kernelPf": 40})
 
-    def epochs(self, count, skipped=0):
+    def epochs(self, count, skipped=0, end=()):
         """Two kernels a step, one of the plan, two of the evaluation, four recorded steps."""
         step = [launch("_Z3onev"), launch("_Z3twov")]
         lines = [launch("_Z5setupv"), {"copy": 4}, {"wait": "cudaStreamSynchronize"}]
@@ -120,7 +120,7 @@ class Reading(unittest.TestCase):
                     r | {"replay": replay, "node": n, "after": a} for n, (r, a) in enumerate(nodes)
                 ]
             lines += [{"skipped": "replay"}] * skipped
-            lines += [launch("_Z6scoresv"), {"copy": 8}, launch("_Z5ranksv")]
+            lines += [*end, launch("_Z6scoresv"), {"copy": 8}, launch("_Z5ranksv")]
         return profile.cut(self.profile_of(*lines, {"copy": 100}))
 
     def test_a_profile_of_two_epochs_is_cut_into_their_parts(self):
@@ -133,6 +133,11 @@ class Reading(unittest.TestCase):
         for count in (1, 3):
             with self.assertRaisesRegex(SystemExit, "it takes two"):
                 self.epochs(count)
+
+    def test_rows_brought_up_to_date_count_to_the_plan(self):
+        epochs = self.epochs(2, end=[launch("_Z20adam_catch_up_kernelv")])
+        self.assertEqual([row["name"] for row in epochs.plan], ["plan", "fill", "adam_catch_up"])
+        self.assertEqual([row["name"] for row in epochs.evaluation], ["scores", "ranks"])
 
     def test_summary_of_a_case(self):
         row, text = profile.report_epochs("title", self.epochs(2), {"one": 7.0})
