@@ -26,8 +26,8 @@ int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
   return samples;
 }
 
-/// Lists that are built together: all of an epoch, unless their sort fills any device alone.
-int64_t lists_together(int64_t samples) { return samples <= int64_t{1} << 22 ? 3 : 1; }
+/// Lists that are built together: all of an epoch, unless one sort fills any device by itself.
+int64_t lists_together(int64_t samples) { return samples <= int64_t{1} << 20 ? 3 : 1; }
 
 }  // namespace
 
