@@ -131,11 +131,28 @@ struct Groups {
   int64_t rows() const { return offsets.back() + spare; }
 };
 
+/// Offsets of groups of 0 to 4 rows.
+std::vector<int32_t> many_groups(int32_t groups) {
+  std::vector<int32_t> offsets = {0};
+  for (int32_t g = 0; g < groups; ++g) offsets.push_back(offsets.back() + g * 7 % 5);
+  return offsets;
+}
+
 const std::vector<Groups>& group_cases() {
   static const std::vector<Groups> cases = {
-      {5, 7, {0, 0, 0}, 3},           {1, 1, {0, 1}, 0},
-      {33, 31, {0, 1, 1, 34, 36}, 5}, {65, 17, {0, 63, 127, 192, 192, 193}, 70},
-      {3, 130, {0, 0, 200, 200}, 0},  {4, 0, {0, 2, 3}, 1}};
+      {5, 7, {0, 0, 0}, 3},
+      {1, 1, {0, 1}, 0},
+      {33, 31, {0, 1, 1, 34, 36}, 5},
+      {65, 17, {0, 63, 127, 192, 192, 193}, 70},
+      {3, 130, {0, 0, 200, 200}, 0},
+      {4, 0, {0, 2, 3}, 1},
+      // Rows of whole vectors on a GPU: the layers of an expert, and their transposes.
+      {20, 110, {0, 3, 3, 50}, 2},
+      {110, 20, {0, 43, 44}, 0},
+      {200, 110, {0, 1, 38}, 1},
+      {110, 200, {0, 38, 41}, 0},
+      {8, 6, {0, 0, 9, 10, 10}, 2},
+      {4, 4, many_groups(70), 1}};
   return cases;
 }
 
