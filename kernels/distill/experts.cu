@@ -75,7 +75,8 @@ int64_t aligned(int64_t floats) {
 
 int64_t experts_workspace_floats(const ExpertShape& s) {
   const int64_t pairs = s.capacity * s.experts;
-  return 2 * aligned(pairs * s.hidden) + aligned(pairs * s.student) + aligned(pairs * s.teacher);
+  return 2 * aligned(pairs * s.hidden) + aligned(pairs * s.student) + aligned(pairs * s.teacher) +
+         aligned(pairs);
 }
 
 int64_t experts_workspace_integers(const ExpertShape& s) {
@@ -116,7 +117,8 @@ CallList<ExpertsWorkspace> make_experts_workspaces(const CallList<ExpertShape>& 
     w.pairs.counts = take_integers(s.experts * ExpertPairs::kParts);
     w.pairs.entity = take_integers(s.capacity * s.experts);
     w.pairs.expert = take_integers(s.capacity * s.experts);
-    w.pairs.of = {take_integers(s.capacity * s.experts).data, s.experts, s.capacity};
+    w.pairs.weight = take(floats, s.capacity * s.experts, aligned(s.capacity * s.experts));
+    w.pairs.of = {take_integers(s.capacity * s.experts).data, s.capacity, s.experts};
   }
   return workspaces;
 }

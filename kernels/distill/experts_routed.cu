@@ -9,8 +9,8 @@
 //   backward   Q_p,  W2 Q_p -> Z_p,  W1^T Z_p -> in_p     dL/dh_n = sum over n's pairs of in_p
 //
 // Shapes: P pairs of N entities and E experts; h and in [P, D], S and Z [P, H], Q and out [P, T].
-// Mapping: a tile per pair (gathering, activation), per entity (sums over its pairs), and a block
-// per strip of an expert's columns (biases, column_sums.h).
+// Mapping: a tile per pair (gathering, activation), per entity (sums over its pairs), and per strip
+// of an expert's columns (biases, column_sums.h); h is gathered by the tiles that list the pairs.
 // Bytes: 12 (D + T) P gathered and summed, beside the 6 P H (D + T) flops of the products, which
 // are the limit. So a routed pair costs about a fifth more than a stacked one.
 //
@@ -19,7 +19,10 @@
 
 #include "kernels/distill/experts_routed.h"
 
+#include <algorithm>
+
 #include "kernels/common/column_sums.h"
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/rows.h"
 #include "kernels/distill/expert_activation.h"
 #include "kernels/platform/call_units.h"
@@ -84,35 +87,53 @@ __global__ void routed_forward_kernel(const __grid_constant__ CallList<ExpertsFo
     const ExpertsCall& call = pass.call;
     const Matrix<float> weighted = pair_matrices(call.workspace).weighted;
     const int64_t m = call.workspace.pairs.expert[p];
-    const float s = call.selection.row(call.workspace.pairs.entity[p])[m];
-    activate_pair(tile, weighted.row(p), call.parameters.bias1.data + m * weighted.cols, s,
-                  weighted.cols);
+    activate_pair(tile, weighted.row(p), call.parameters.bias1.data + m * weighted.cols,
+                  call.workspace.pairs.weight[p], weighted.cols);
   });
 }
 
-/// R_n = sum over its pairs, by expert, of pair_out[p] + s b2_m.
+/// Calls f(m, p) in all lanes of the tile for each active pair of an entity, in order of the
+/// experts m, and clear(m) in one lane for each expert of an inactive one.
+template <class Function, class Clear>
+__device__ __forceinline__ void for_each_pair(const WarpTile& tile, const ExpertPairs& pairs,
+                                              int64_t entity, Function f, Clear clear) {
+  const int64_t experts = pairs.of.cols;
+  const int32_t* __restrict__ of_entity = pairs.of.row(entity);
+  for (int64_t first = 0; first < experts; first += tile.size()) {
+    const int64_t m = first + tile.thread_rank();
+    const int32_t own = m < experts ? of_entity[m] : -1;
+    if (own < 0 && m < experts) clear(m);
+    for (unsigned left = tile.ballot(own >= 0); left != 0; left &= left - 1) {
+      const auto lane = static_cast<unsigned>(count_bits(~left & (left - 1)));  // its lowest bit
+      f(first + lane, tile.shfl(own, lane));
+    }
+  }
+}
+
+/// R_n = sum over its pairs, by expert, of pair_out[p] + s b2_m. An element of a row is a float or
+/// a quad.
+template <class Element>
 __global__ void combine_pairs_kernel(const __grid_constant__ CallList<ExpertsForward> passes) {
   const WarpTile tile = warp_tile();
   for_each_unit(tile, passes, EntitiesOf{}, [&](const ExpertsForward& pass, int64_t n) {
     const auto& [reconstruction, call] = pass;
-    float* __restrict__ sum = reconstruction.row(n);
-    fill_row(tile, sum, reconstruction.cols, 0.0f);
+    Element* __restrict__ sum = elements_of<Element>(reconstruction.row(n));
+    const int cols = elements_in<Element>(reconstruction.cols);
+    for (int k = tile.thread_rank(); k < cols; k += tile.size()) sum[k] = Element{};
     if (n >= call.active.of(reconstruction.rows)) return;
     const Matrix<const float> pair_out = pair_matrices(call.workspace).out;
-    for (int64_t m = 0; m < call.selection.cols; ++m) {
-      const int64_t p = call.workspace.pairs.of.row(m)[n];
-      if (p < 0) continue;
-      const float s = call.selection.row(n)[m];
-      const float* __restrict__ out = pair_out.row(p);
-      const float* __restrict__ bias = call.parameters.bias2.row(m);
-      for (int64_t k = tile.thread_rank(); k < reconstruction.cols; k += tile.size()) {
-        sum[k] += out[k] + s * bias[k];
-      }
-    }
+    const auto add = [&](int64_t m, int64_t p) {
+      const float s = call.workspace.pairs.weight[p];
+      const Element* __restrict__ out = elements_of<Element>(pair_out.row(p));
+      const Element* __restrict__ bias = elements_of<Element>(call.parameters.bias2.row(m));
+      for (int k = tile.thread_rank(); k < cols; k += tile.size()) sum[k] += out[k] + s * bias[k];
+    };
+    for_each_pair(tile, call.workspace.pairs, n, add, [](int64_t) {});
   });
 }
 
 /// G becomes Z, beside the pairs' Q in `pair_out`. Writes the entries of dL/ds at active pairs.
+template <class Element>
 __global__ void routed_backward_kernel(const __grid_constant__ CallList<ExpertsBackward> passes) {
   const WarpTile tile = warp_tile();
   for_each_unit(tile, passes, PairsOf{}, [&](const ExpertsBackward& pass, int64_t p) {
@@ -120,16 +141,15 @@ __global__ void routed_backward_kernel(const __grid_constant__ CallList<ExpertsB
     const PairMatrices of_pairs = pair_matrices(call.workspace);
     const int64_t n = call.workspace.pairs.entity[p];
     const int64_t m = call.workspace.pairs.expert[p];
-    float dot = activate_pair_backward(tile, of_pairs.grad_hidden.row(p), of_pairs.weighted.row(p),
-                                       call.selection.row(n)[m], of_pairs.weighted.cols);
-    const float* __restrict__ q = of_pairs.out.row(p);
-    const float* __restrict__ bias = call.parameters.bias2.row(m);
+    float sum = activate_pair_backward(tile, of_pairs.grad_hidden.row(p), of_pairs.weighted.row(p),
+                                       call.workspace.pairs.weight[p], of_pairs.weighted.cols);
+    const Element* __restrict__ q = elements_of<Element>(of_pairs.out.row(p));
+    const Element* __restrict__ bias = elements_of<Element>(call.parameters.bias2.row(m));
+    const int cols = elements_in<Element>(of_pairs.out.cols);
     float bias_dot = 0;
-    for (int64_t k = tile.thread_rank(); k < of_pairs.out.cols; k += tile.size()) {
-      bias_dot += q[k] * bias[k];
-    }
-    dot += cg::reduce(tile, bias_dot, cg::plus<float>());
-    if (tile.thread_rank() == 0) pass.gradients.selection.row(n)[m] = dot;
+    for (int k = tile.thread_rank(); k < cols; k += tile.size()) bias_dot += dot(q[k], bias[k]);
+    sum += cg::reduce(tile, bias_dot, cg::plus<float>());
+    if (tile.thread_rank() == 0) pass.gradients.selection.row(n)[m] = sum;
   });
 }
 
@@ -141,31 +161,30 @@ __global__ void routed_bias_kernel(const __grid_constant__ CallList<ExpertsBackw
   const auto units = [&](const ExpertsBackward& pass) {
     const ExpertShape& s = pass.call.workspace.shape;
     return begins_sum(passes, pass, target)
-               ? s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher))
+               ? s.experts * (column_strips(s.hidden) + column_strips(s.teacher))
                : int64_t{0};
   };
-  for_each_unit(
-      cg::this_thread_block(), passes, units, [&](const ExpertsBackward& first, int64_t unit) {
-        const ExpertShape& s = first.call.workspace.shape;
-        const int64_t strips1 = sum_strips(s.hidden);
-        const int64_t strips = strips1 + sum_strips(s.teacher);
-        const int64_t m = unit / strips;
-        const int64_t strip = unit % strips;
-        for_each_summand(passes, first, target, [&](const ExpertsBackward& pass) {
-          const ExpertParameterGradients& grad = pass.gradients.parameters;
-          const ExpertPairs& pairs = pass.call.workspace.pairs;
-          const PairMatrices of_pairs = pair_matrices(pass.call.workspace);
-          const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
-          if (strip < strips1) {
-            accumulate_column_sums(partials, grad.bias1.slice(m * s.hidden, s.hidden),
-                                   of_pairs.grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
-          } else {
-            accumulate_column_sums(
-                partials, {grad.bias2.row(m), s.teacher}, of_pairs.out, rows, strip - strips1,
-                [&](int64_t p) { return pass.call.selection.row(pairs.entity[p])[m]; });
-          }
-        });
-      });
+  const WarpTile tile = warp_tile();
+  for_each_unit(tile, passes, units, [&](const ExpertsBackward& first, int64_t unit) {
+    const ExpertShape& s = first.call.workspace.shape;
+    const int64_t strips1 = column_strips(s.hidden);
+    const int64_t strips = strips1 + column_strips(s.teacher);
+    const int64_t m = unit / strips;
+    const int64_t strip = unit % strips;
+    for_each_summand(passes, first, target, [&](const ExpertsBackward& pass) {
+      const ExpertParameterGradients& grad = pass.gradients.parameters;
+      const ExpertPairs& pairs = pass.call.workspace.pairs;
+      const PairMatrices of_pairs = pair_matrices(pass.call.workspace);
+      const RowRange rows = {pairs.offsets[m], pairs.offsets[m + 1]};
+      if (strip < strips1) {
+        accumulate_column_sums(tile, partials, grad.bias1.slice(m * s.hidden, s.hidden),
+                               of_pairs.grad_hidden, rows, strip, [](int64_t) { return 1.0f; });
+      } else {
+        accumulate_column_sums(tile, partials, {grad.bias2.row(m), s.teacher}, of_pairs.out, rows,
+                               strip - strips1, [&](int64_t p) { return pairs.weight[p]; });
+      }
+    });
+  });
 }
 
 /// dL/dh_n = sum over its pairs, by expert, of pair_in[p]. Clears dL/ds at other pairs.
@@ -183,18 +202,15 @@ __global__ void combine_pairs_backward_kernel(
       fill_row(tile, grad_selection.row(n), experts, 0.0f);
       return;
     }
-    for (int64_t m = tile.thread_rank(); m < experts; m += tile.size()) {
-      if (pairs.of.row(m)[n] < 0) grad_selection.row(n)[m] = 0;
-    }
     const Matrix<const float> pair_in = pair_matrices(pass.call.workspace).in;
-    for (int64_t m = 0; m < experts; ++m) {
-      const int64_t p = pairs.of.row(m)[n];
-      if (p < 0) continue;
+    float* __restrict__ grad_s = grad_selection.row(n);
+    const auto add = [&](int64_t, int64_t p) {
       const float* __restrict__ part = pair_in.row(p);
       for (int64_t k = tile.thread_rank(); k < grad_student.cols; k += tile.size()) {
         sum[k] += part[k];
       }
-    }
+    };
+    for_each_pair(tile, pairs, n, add, [&](int64_t m) { grad_s[m] = 0; });
   });
 }
 
@@ -203,6 +219,12 @@ template <class Pass, class Units>
 Geometry tiles_of(const CallList<Pass>& passes, Units units, int64_t elements) {
   const auto of_pass = [&](const Pass& pass) { return units(pass.call.workspace.shape); };
   return tiles_for(total_units(passes, of_pass), elements);
+}
+
+/// Whether the rows of a pass's outputs, and of `outputs`, are quads.
+bool outputs_are_quads(const ExpertsCall& call, Matrix<const float> outputs) {
+  return are_quads(outputs.cols,
+                   {outputs.data, call.workspace.pair_out.data, call.parameters.bias2.data});
 }
 
 /// Late in training; more pairs than that are dealt out to the same tiles.
@@ -214,14 +236,11 @@ int64_t entities_of(const ExpertShape& s) { return s.capacity; }
 void routed_experts_forward(const CallList<ExpertsForward>& passes, const Stream& stream) {
   const ExpertShape& s = passes[0].call.workspace.shape;
   list_pairs(passes.map([](const ExpertsForward& pass) {
-    return PairListing{pass.call.workspace.pairs, pass.call.selection, pass.call.active};
+    const ExpertsCall& call = pass.call;
+    return PairListing{call.workspace.pairs, pair_matrices(call.workspace).in, call.student,
+                       call.selection, call.active};
   }),
              stream);
-  launch("experts_gather_pairs", tiles_of(passes, pairs_of, s.student), stream, gather_pairs_kernel,
-         passes.map([](const ExpertsForward& pass) {
-           const ExpertsWorkspace& w = pass.call.workspace;
-           return PairGathering{pair_matrices(w).in, pass.call.student, w.pairs};
-         }));
   grouped_gemm(passes.map([](const ExpertsForward& pass) {
     const ExpertsWorkspace& w = pass.call.workspace;
     return GroupedProduct{pair_matrices(w).weighted, pair_matrices(w).in,
@@ -236,8 +255,11 @@ void routed_experts_forward(const CallList<ExpertsForward>& passes, const Stream
                           pass.call.parameters.weight2, w.pairs.offsets};
   }),
                stream);
+  const bool quads = std::all_of(passes.begin(), passes.end(), [](const ExpertsForward& pass) {
+    return outputs_are_quads(pass.call, pass.reconstruction);
+  });
   launch("experts_combine_pairs", tiles_of(passes, entities_of, 2 * s.teacher), stream,
-         combine_pairs_kernel, passes);
+         quads ? combine_pairs_kernel<Quad> : combine_pairs_kernel<float>, passes);
 }
 
 void routed_experts_backward(const CallList<ExpertsBackward>& passes, const Stream& stream) {
@@ -269,11 +291,14 @@ void routed_experts_backward(const CallList<ExpertsBackward>& passes, const Stre
                  return GroupedProduct{of.grad_hidden, of.out, transpose(p.weight2)};
                }),
                stream);
+  const bool quads = std::all_of(passes.begin(), passes.end(), [](const ExpertsBackward& pass) {
+    return outputs_are_quads(pass.call, pass.grad_reconstruction);
+  });
   launch("experts_routed_backward", tiles_of(passes, pairs_of, s.hidden + s.teacher), stream,
-         routed_backward_kernel, passes);
-  const int64_t strips = s.experts * (sum_strips(s.hidden) + sum_strips(s.teacher));
+         quads ? routed_backward_kernel<Quad> : routed_backward_kernel<float>, passes);
+  const int64_t strips = s.experts * (column_strips(s.hidden) + column_strips(s.teacher));
   launch("experts_routed_bias",
-         blocks_for(passes.count * strips, (s.capacity / s.experts + 1) * kSumColumns), stream,
+         tiles_for(passes.count * strips, (s.capacity / s.experts + 1) * kStripColumns), stream,
          routed_bias_kernel, passes);
   grouped_gemm_accumulate(products([](const Of& of, const Parameters&, const Gradients& grad) {
                             return GroupedProduct{grad.weight1, of.grad_hidden, of.in};

@@ -98,16 +98,17 @@ __global__ void slot_output_backward_weights_kernel(Vector<float> grad_weight,
                                                     Vector<float> grad_bias,
                                                     Matrix<const float> sums, SlotBatch batch) {
   __shared__ ColumnPartials partials;
+  const auto block = cg::this_thread_block();
   const int64_t count = batch.anchors.batch->count;
   const int64_t cols = grad_weight.size;
   const auto accumulate = [&](Vector<float> target, int64_t first, int64_t strip) {
-    accumulate_columns(partials, target, {0, count}, strip, [&](int64_t n) {
+    accumulate_columns(block, partials, target, {0, count}, strip, [&](int64_t n) {
       const float* __restrict__ row = sums.row(n) + first;
       return [=](int64_t c) { return row[c]; };
     });
   };
-  const int64_t strips = sum_strips(cols);
-  for (const int64_t unit : units_of(cg::this_thread_block(), strips + 1)) {
+  const int64_t strips = column_strips(cols);
+  for (const int64_t unit : units_of(block, strips + 1)) {
     if (unit < strips) {
       accumulate(grad_weight, 0, unit);
     } else {
@@ -201,9 +202,10 @@ void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const flo
   if (grad_score.size() == 0) return;
   launch(kName, tiles_for(anchors, grad_score.cols * (cols + 1)), stream,
          slot_output_backward_kernel, gradients.hidden, gradients.sums, grad_score, call);
-  launch("slot_output_backward_weights", blocks_for(sum_strips(cols) + 1, anchors * kSumColumns),
-         stream, slot_output_backward_weights_kernel, gradients.weight, gradients.bias,
-         gradients.sums, call.batch);
+  launch("slot_output_backward_weights",
+         blocks_for(column_strips(cols) + 1, anchors * kStripColumns), stream,
+         slot_output_backward_weights_kernel, gradients.weight, gradients.bias, gradients.sums,
+         call.batch);
 }
 
 void slot_hidden_backward(Matrix<float> grad_anchor_part, Matrix<float> grad_other_part,

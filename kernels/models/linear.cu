@@ -70,16 +70,16 @@ __global__ void accumulate_bias_kernel(const __grid_constant__ CallList<BiasGrad
   __shared__ ColumnPartials partials;
   const auto target = [](const BiasGradient& call) { return call.bias.data; };
   const auto units = [&](const BiasGradient& call) {
-    return begins_sum(calls, call, target) ? sum_strips(call.bias.size) : int64_t{0};
+    return begins_sum(calls, call, target) ? column_strips(call.bias.size) : int64_t{0};
   };
-  for_each_unit(cg::this_thread_block(), calls, units,
-                [&](const BiasGradient& first, int64_t strip) {
-                  for_each_summand(calls, first, target, [&](const BiasGradient& call) {
-                    accumulate_column_sums(partials, call.bias, call.grad_out,
-                                           {0, call.active.of(call.grad_out.rows)}, strip,
-                                           [](int64_t) { return 1.0f; });
-                  });
-                });
+  const auto block = cg::this_thread_block();
+  for_each_unit(block, calls, units, [&](const BiasGradient& first, int64_t strip) {
+    for_each_summand(calls, first, target, [&](const BiasGradient& call) {
+      accumulate_column_sums(block, partials, call.bias, call.grad_out,
+                             {0, call.active.of(call.grad_out.rows)}, strip,
+                             [](int64_t) { return 1.0f; });
+    });
+  });
 }
 
 void check_shapes(const char* operation, Matrix<const float> out, Matrix<const float> in,
@@ -102,9 +102,9 @@ void accumulate_bias(const CallList<BiasGradient>& calls, const Stream& stream) 
     require_size("accumulate_bias", "bias", bias, grad_out.cols);
   }
   const int64_t strips =
-      total_units(calls, [](const BiasGradient& call) { return sum_strips(call.bias.size); });
+      total_units(calls, [](const BiasGradient& call) { return column_strips(call.bias.size); });
   if (strips == 0) return;
-  launch("accumulate_bias", blocks_for(strips, calls[0].grad_out.rows * kSumColumns), stream,
+  launch("accumulate_bias", blocks_for(strips, calls[0].grad_out.rows * kStripColumns), stream,
          accumulate_bias_kernel, calls);
 }
 

@@ -53,8 +53,9 @@ __global__ void scale_columns_backward_scale_kernel(Vector<float> grad_scale,
   __shared__ ColumnPartials partials;
   const BatchCursor batch = *rows.batch;
   const int64_t end = int64_t{batch.begin} + batch.count;
-  for (const int64_t strip : units_of(cg::this_thread_block(), sum_strips(grad_out.cols))) {
-    accumulate_columns(partials, grad_scale, {batch.begin, end}, strip, [&](int64_t i) {
+  const auto block = cg::this_thread_block();
+  for (const int64_t strip : units_of(block, column_strips(grad_out.cols))) {
+    accumulate_columns(block, partials, grad_scale, {batch.begin, end}, strip, [&](int64_t i) {
       const float* __restrict__ grad_y = grad_out.row(rows.rows[i]);
       const float* __restrict__ x = in.row(rows.rows[i]);
       return [=](int64_t c) { return grad_y[c] * x[c]; };
@@ -86,7 +87,7 @@ void scale_columns_backward(Matrix<float> grad_in, Vector<float> grad_scale,
   launch(kName, tiles_for(batch.capacity, in.cols), stream, scale_columns_backward_rows_kernel,
          grad_in, grad_out, scale, batch);
   launch("scale_columns_backward_scale",
-         blocks_for(sum_strips(in.cols), batch.capacity * kSumColumns), stream,
+         blocks_for(column_strips(in.cols), batch.capacity * kStripColumns), stream,
          scale_columns_backward_scale_kernel, grad_scale, grad_out, in, batch);
 }
 

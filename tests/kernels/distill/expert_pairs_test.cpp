@@ -10,6 +10,7 @@ TEST(ExpertPairs, ThePairListIsSortedByExpertAndEntity) {
   mixture.step(ExpertPath::kRouted);
   const ExpertPairs pairs = mixture.call(ExpertPath::kRouted).workspace.pairs;
   const std::vector<int32_t> integers = mixture.integers.host();
+  const std::vector<float> floats = mixture.floats.host();
   const auto at = [&](Vector<int32_t> part, int64_t i) {
     return integers[static_cast<size_t>(part.data - mixture.integers.data() + i)];
   };
@@ -19,10 +20,12 @@ TEST(ExpertPairs, ThePairListIsSortedByExpertAndEntity) {
     EXPECT_EQ(at(pairs.offsets, m), pair);
     for (int32_t n = 0; n < 66; ++n) {
       const bool active = s[static_cast<size_t>(n * 5 + m)] != 0;
-      EXPECT_EQ(at(pairs.of.flat(), m * 70 + n), active ? pair : -1);
+      EXPECT_EQ(at(pairs.of.flat(), n * 5 + m), active ? pair : -1);
       if (!active) continue;
       EXPECT_EQ(at(pairs.entity, pair), n);
       EXPECT_EQ(at(pairs.expert, pair), m);
+      EXPECT_EQ(floats[static_cast<size_t>(pairs.weight.data - mixture.floats.data() + pair)],
+                s[static_cast<size_t>(n * 5 + m)]);
       ++pair;
     }
   }
