@@ -40,15 +40,14 @@ int main() {
 
   // Second step: teach. A model declares its parameters in an arena, which the optimizer updates.
   Parameters large;
-  const auto teacher_model =
-      make_model("bpr", data.users(), data.items(), {.dim = 64}, large, stream);
+  const auto teacher_model = make_model("bpr", data.users(), data.items(), {.dim = 64}, large);
   const double teacher_hit = train(*teacher_model, large, {}, data, options, stream);
 
   // Third step: distil. DE rebuilds the teacher's vectors, RRD learns its rankings of items.
   save_model("teacher.safetensors", *teacher_model, ModelFacts(), stream);
   Teacher teacher(load_model_file("teacher.safetensors", data.users(), data.items()), data);
   Parameters small;
-  const auto student = make_model("bpr", data.users(), data.items(), {.dim = 8}, small, stream);
+  const auto student = make_model("bpr", data.users(), data.items(), {.dim = 8}, small);
   const auto factories = loss_factories();
   DistillContext context = {.teacher = teacher,
                             .data = data,

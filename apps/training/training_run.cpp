@@ -257,9 +257,8 @@ void TrainingRun::train(TrainingTask task) {
   Parameters parameters;
   TrainOptions train = train_options();
   const int64_t batch = train.plan.batch_size;
-  const std::unique_ptr<Model> model =
-      make_model(task.model, data_.users(), data_.items(), {task.dim, task.layers, batch},
-                 parameters, stream_);
+  const std::unique_ptr<Model> model = make_model(task.model, data_.users(), data_.items(),
+                                                  {task.dim, task.layers, batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<DistillationLoss>> losses;
   std::optional<Teacher> teacher;

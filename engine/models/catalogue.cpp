@@ -20,8 +20,7 @@ using Tensors = std::map<std::string, HostMatrix, std::less<>>;
 /// Properties and functions of a kind of model that the rest of the program needs.
 struct Kind {
   std::string_view name;
-  std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&,
-                                 const Stream&);
+  std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&);
   std::unique_ptr<Scorer> (*scorer)(const SavedModel&, const Stream&);
   int64_t (*dim)(const SavedModel&);
   int64_t (*layers)(const SavedModel&);  ///< null: it has none
@@ -47,7 +46,7 @@ void select_rows(SavedModel& model, const std::vector<std::string_view>& names,
 }
 
 std::unique_ptr<Model> make_bpr(int64_t users, int64_t items, const ModelOptions& options,
-                                Parameters& parameters, const Stream&) {
+                                Parameters& parameters) {
   return std::make_unique<BprModel>(users, items, options.dim, options.batch_size, parameters);
 }
 
@@ -73,9 +72,9 @@ Tensors read_bpr(const TensorReader& reader, int64_t users, int64_t items) {
 }
 
 std::unique_ptr<Model> make_neumf(int64_t users, int64_t items, const ModelOptions& options,
-                                  Parameters& parameters, const Stream& stream) {
+                                  Parameters& parameters) {
   return std::make_unique<NeumfModel>(NeumfShape{users, items, options.dim, options.layers},
-                                      options.batch_size, parameters, stream);
+                                      options.batch_size, parameters);
 }
 
 int64_t neumf_dim(const SavedModel& model) { return model.tensor("user_gmf").cols; }
@@ -120,9 +119,8 @@ std::vector<std::string_view> model_kinds() {
 }
 
 std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t items,
-                                  const ModelOptions& options, Parameters& parameters,
-                                  const Stream& stream) {
-  return kind_of(kind).make(users, items, options, parameters, stream);
+                                  const ModelOptions& options, Parameters& parameters) {
+  return kind_of(kind).make(users, items, options, parameters);
 }
 
 std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& stream) {

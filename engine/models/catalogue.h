@@ -32,8 +32,7 @@ std::vector<std::string_view> model_kinds();
 /// Makes a model to train, which declares its parameters. Call it before Parameters::allocate().
 /// @throws Error if there is no such kind, or a hidden layer would have no unit.
 std::unique_ptr<Model> make_model(std::string_view kind, int64_t users, int64_t items,
-                                  const ModelOptions& options, Parameters& parameters,
-                                  const Stream& stream);
+                                  const ModelOptions& options, Parameters& parameters);
 
 /// Makes a scorer of a copy of a finished model in device memory.
 /// @throws Error if there is no such kind.

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/models/bce.h"
+#include "kernels/models/columns.h"
 #include "kernels/models/embedding.h"
 #include "kernels/models/linear.h"
 #include "kernels/models/neumf_first_layer.h"
-#include "kernels/models/neumf_joint.h"
+#include "kernels/models/neumf_row_gradients.h"
 #include "kernels/platform/gemm.h"
 
 namespace derrd {
@@ -36,8 +36,7 @@ PairBatch pair_batch(const EpochPlan& plan) {
 
 }  // namespace
 
-NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters,
-                       const Stream& stream)
+NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters)
     : parameters_(parameters),
       shape_(shape),
       widths_(hidden_widths(shape.dim, shape.layers)),
@@ -79,12 +78,8 @@ NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& paramet
   hidden_ = HiddenRows(pairs, widths_, HiddenRows::Purpose::kTrain);
   joint_ = DeviceArray<float>(pairs * joint);
   grad_joint_ = DeviceArray<float>(pairs * joint);
-  score_ = DeviceArray<float>(pairs);
   grad_score_ = DeviceArray<float>(pairs);
   loss_terms_ = DeviceArray<float>(pairs);
-  std::vector<float> targets(static_cast<size_t>(pairs));
-  for (size_t p = 0; p < targets.size(); p += 2) targets[p] = 1.0f;  // the sample's positive pair
-  target_ = DeviceArray<float>(targets, stream);
 }
 
 TrainedNeumf NeumfModel::trained() const {
@@ -104,109 +99,105 @@ PairBuffers NeumfModel::pairs() const {
   return {part(0), part(1), part(2), part(3), pair_cursor_.data()};
 }
 
+NeumfJointCall NeumfModel::joint_call(const TrainedNeumf& model) const {
+  return {.user_table = model.user.gmf.value,
+          .item_table = model.item.gmf.value,
+          .hidden = hidden_.last(2 * batch_size_),
+          .pairs = pairs().rows(),
+          .weight = model.output_weight.value.flat(),
+          .bias = model.output_bias.value.flat()};
+}
+
 void NeumfModel::forward(const EpochPlan& plan, LossSum loss, const Stream& stream) {
   const TrainedNeumf model = trained();
   const PairBatch batch = pair_batch(plan);
   const PairBuffers buffers = pairs();
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
-  const int64_t hidden = widths_.front();
-  const ActiveRows active = &pair_cursor_.data()->count;
-  locate_pairs(buffers, batch, stream);
-
   const int64_t users = batch.distinct_users.capacity;
-  const int64_t positives = batch.distinct_positives.capacity;
-  const int64_t negatives = batch.distinct_negatives.capacity;
+  const int64_t items = batch.distinct_positives.capacity + batch.distinct_negatives.capacity;
   const Matrix<float> user_vectors = user_vectors_.matrix(users, dim);
-  const Matrix<float> item_vectors = item_vectors_.matrix(positives + negatives, dim);
-  const Matrix<float> user_part = user_part_.matrix(users, hidden);
-  const Matrix<float> item_part = item_part_.matrix(positives + negatives, hidden);
-  gather_rows(user_vectors, 0, model.user.mlp.value, batch.distinct_users, stream);
-  gather_rows(item_vectors.slice(0, positives), 0, model.item.mlp.value, batch.distinct_positives,
-              stream);
-  gather_rows(item_vectors.slice(positives, negatives), 0, model.item.mlp.value,
-              batch.distinct_negatives, stream);
-  linear_forward(user_part,
-                 {.in = user_vectors,
-                  .weight = model.user.weight.value,
-                  .bias = model.first_bias.value.flat(),
-                  .active = batch.distinct_users.active()},
-                 stream);
+  const Matrix<float> item_vectors = item_vectors_.matrix(items, dim);
+  locate_pairs(buffers,
+               {.users = user_vectors,
+                .items = item_vectors,
+                .user_table = model.user.mlp.value,
+                .item_table = model.item.mlp.value},
+               batch, stream);
+  const Matrix<float> user_part = user_part_.matrix(users, widths_.front());
+  const Matrix<float> item_part = item_part_.matrix(items, widths_.front());
+  gemm(user_part, user_vectors, transpose(model.user.weight.value),
+       {.active = batch.distinct_users.active()}, stream);
   gemm(item_part, item_vectors, transpose(model.item.weight.value), {}, stream);
-
+  neumf_first_layer_forward(hidden_.first(n),
+                            {.user_part = user_part,
+                             .item_part = item_part,
+                             .bias = model.first_bias.value.flat(),
+                             .pairs = buffers.positions()},
+                            stream);
+  hidden_.forward(model.layers, n, active(), stream);
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
-  neumf_first_layer_forward(hidden_.first(n), user_part, item_part, buffers.positions(), stream);
-  hidden_.forward(model.layers, n, active, stream);
-  neumf_joint_forward(joint,
-                      {.user_table = model.user.gmf.value,
-                       .item_table = model.item.gmf.value,
-                       .hidden = hidden_.last(n),
-                       .pairs = buffers.rows()},
-                      stream);
-  neumf_joint_score(score_.view(), joint, model.output_weight.value.flat(),
-                    model.output_bias.value.flat(), buffers.rows(), stream);
-  binary_cross_entropy(loss_terms_.view(), grad_score_.view(), score_.view(), target_.view(),
-                       active, stream);
+  const Matrix<float> grad_score = grad_score_.matrix(n, 1);
+  neumf_joint_loss({.loss = loss_terms_.view(),
+                    .grad_score = grad_score.flat(),
+                    .joint = joint,
+                    .grad_joint = grad_joint_.matrix(n, joint.cols)},
+                   joint_call(model), stream);
   loss.add(loss_terms_.view());
   // Already here, so that losses can add to the joint vectors' gradient.
-  linear_backward({.in = grad_joint_.matrix(n, joint.cols),
-                   .weight = model.output_weight.grad,
-                   .bias = model.output_bias.grad.flat()},
-                  grad_score_.matrix(n, 1), {},
-                  {.in = joint,
-                   .weight = model.output_weight.value,
-                   .bias = model.output_bias.value.flat(),
-                   .active = active},
-                  stream);
+  accumulate_bias(BiasGradient{model.output_bias.grad.flat(), grad_score, active()}, stream);
+  gemm(model.output_weight.grad, transpose(grad_score), joint, {.beta = 1.0f, .active = active()},
+       stream);
 }
 
 void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
   const TrainedNeumf model = trained();
   const PairBatch batch = pair_batch(plan);
-  const PairBuffers buffers = pairs();
   const int64_t n = 2 * batch_size_;
   const int64_t dim = shape_.dim;
-  const int64_t hidden = widths_.front();
-  neumf_joint_backward(
-      {.user = model.user.gmf.grad, .item = model.item.gmf.grad, .hidden = hidden_.grad_last(n)},
-      grad_joint_.matrix(n, dim + widths_.back()),
-      {.user_table = model.user.gmf.value,
-       .item_table = model.item.gmf.value,
-       .hidden = hidden_.last(n),
-       .pairs = buffers.rows()},
-      batch, stream);
-  hidden_.backward(model.layers, n, &pair_cursor_.data()->count, stream);
+  const Matrix<float> grad_joint = grad_joint_.matrix(n, dim + widths_.back());
+  if (!layers_.empty()) {
+    copy_columns(hidden_.grad_last(n), grad_joint, dim, stream);
+    hidden_.backward(model.layers, n, active(), stream);
+  }
 
+  const int64_t hidden = widths_.front();
   const int64_t users = batch.distinct_users.capacity;
   const int64_t positives = batch.distinct_positives.capacity;
   const int64_t negatives = batch.distinct_negatives.capacity;
   const Matrix<float> grad_user_part = grad_user_part_.matrix(users, hidden);
   const Matrix<float> grad_item_part = grad_item_part_.matrix(positives + negatives, hidden);
-  const auto reduce = [&](Matrix<float> grad_part, const PairSegments& segments) {
-    neumf_first_layer_backward(grad_part, hidden_.grad_first(n), hidden_.first(n), segments,
-                               stream);
-  };
-  reduce(grad_user_part, batch.users());
-  reduce(grad_item_part.slice(0, positives), batch.positives());
-  reduce(grad_item_part.slice(positives, negatives), batch.negatives());
+  neumf_row_gradients({.user = model.user.gmf.grad,
+                       .item = model.item.gmf.grad,
+                       .user_part = grad_user_part,
+                       .item_part = grad_item_part},
+                      {.user_table = model.user.gmf.value,
+                       .item_table = model.item.gmf.value,
+                       .grad_joint = grad_joint,
+                       .grad_hidden = layers_.empty() ? grad_joint : hidden_.grad_first(n),
+                       .first_column = layers_.empty() ? dim : 0,
+                       .hidden = hidden_.first(n),
+                       .pairs = pairs().rows(),
+                       .batch = batch},
+                      stream);
 
+  const ActiveRows active_users = batch.distinct_users.active();
+  accumulate_bias(BiasGradient{model.first_bias.grad.flat(), grad_user_part, active_users}, stream);
+  const Matrix<float> user_vectors = user_vectors_.matrix(users, dim);
+  const Matrix<float> item_vectors = item_vectors_.matrix(positives + negatives, dim);
   const Matrix<float> grad_user = grad_user_vectors_.matrix(users, dim);
   const Matrix<float> grad_item = grad_item_vectors_.matrix(positives + negatives, dim);
-  linear_backward(
-      {.in = grad_user, .weight = model.user.weight.grad, .bias = model.first_bias.grad.flat()},
-      grad_user_part, {},
-      {.in = user_vectors_.matrix(users, dim),
-       .weight = model.user.weight.value,
-       .bias = model.first_bias.value.flat(),
-       .active = batch.distinct_users.active()},
-      stream);
-  gemm(model.item.weight.grad, transpose(grad_item_part),
-       item_vectors_.matrix(positives + negatives, dim), {.beta = 1.0f}, stream);
+  gemm(model.user.weight.grad, transpose(grad_user_part), user_vectors,
+       {.beta = 1.0f, .active = active_users}, stream);
+  gemm(grad_user, grad_user_part, model.user.weight.value, {.active = active_users}, stream);
+  gemm(model.item.weight.grad, transpose(grad_item_part), item_vectors, {.beta = 1.0f}, stream);
   gemm(grad_item, grad_item_part, model.item.weight.value, {}, stream);
-  add_rows(model.user.mlp.grad, grad_user, 0, batch.distinct_users, stream);
-  add_rows(model.item.mlp.grad, grad_item.slice(0, positives), 0, batch.distinct_positives, stream);
-  add_rows(model.item.mlp.grad, grad_item.slice(positives, negatives), 0, batch.distinct_negatives,
-           stream);
+  CallList<RowAddition> additions =
+      RowAddition{model.user.mlp.grad, grad_user, 0, batch.distinct_users};
+  additions.add({model.item.mlp.grad, grad_item.slice(0, positives), 0, batch.distinct_positives});
+  additions.add(
+      {model.item.mlp.grad, grad_item.slice(positives, negatives), 0, batch.distinct_negatives});
+  add_rows(additions, stream);
 }
 
 Representations NeumfModel::representations() const {

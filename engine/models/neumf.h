@@ -10,6 +10,7 @@
 #include "engine/models/neumf_slots.h"
 #include "engine/models/perceptron.h"
 #include "engine/parameters.h"
+#include "kernels/models/neumf_joint.h"
 #include "kernels/models/neumf_pairs.h"
 
 namespace derrd {
@@ -29,7 +30,7 @@ class NeumfModel final : public Model {
  public:
   /// Declares the tables and layers in `parameters`, and allocates the memory of a batch.
   /// @throws Error if a hidden layer has no unit.
-  NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters, const Stream& stream);
+  NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters);
 
   std::string_view kind() const override { return "neumf"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
@@ -59,6 +60,8 @@ class NeumfModel final : public Model {
   }
   TrainedNeumf trained() const;
   PairBuffers pairs() const;
+  ActiveRows active() const { return {&pair_cursor_.data()->count}; }
+  NeumfJointCall joint_call(const TrainedNeumf& model) const;
 
   const Parameters& parameters_;
   NeumfShape shape_;
@@ -76,9 +79,9 @@ class NeumfModel final : public Model {
   // [N, ...] for items, the positive ones followed by the negative ones.
   DeviceArray<float> user_vectors_, grad_user_vectors_, user_part_, grad_user_part_;
   DeviceArray<float> item_vectors_, grad_item_vectors_, item_part_, grad_item_part_;
-  HiddenRows hidden_;                                            // of the pairs
-  DeviceArray<float> joint_, grad_joint_;                        // [N, D + H]
-  DeviceArray<float> score_, grad_score_, target_, loss_terms_;  // [N]
+  HiddenRows hidden_;                           // of the pairs
+  DeviceArray<float> joint_, grad_joint_;       // [N, D + H]
+  DeviceArray<float> grad_score_, loss_terms_;  // [N]
 
   NeumfSlots slots_;
   std::unique_ptr<NeumfScorer> scorer_;

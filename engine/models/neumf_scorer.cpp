@@ -6,7 +6,6 @@
 #include "kernels/evaluate/leave_one_out.h"
 #include "kernels/models/linear.h"
 #include "kernels/models/neumf_first_layer.h"
-#include "kernels/models/neumf_joint.h"
 #include "kernels/models/scale_columns.h"
 #include "kernels/platform/gemm.h"
 
@@ -71,6 +70,22 @@ void NeumfScorer::pack(const Stream& stream) {
   is_packed_ = true;
 }
 
+NeumfJointCall NeumfScorer::through_layers(const HiddenRows& hidden, int64_t n,
+                                           const PairRows& pairs, const Stream& stream) const {
+  neumf_first_layer_forward(hidden.first(n),
+                            {.user_part = user_part_.matrix(users(), widths_.front()),
+                             .item_part = item_part_.matrix(items(), widths_.front()),
+                             .pairs = pairs},
+                            stream);
+  hidden.forward(tensors_.layers, n, pairs.active, stream);
+  return {.user_table = tensors_.user.gmf,
+          .item_table = tensors_.item.gmf,
+          .hidden = hidden.last(n),
+          .pairs = pairs,
+          .weight = tensors_.output_weight,
+          .bias = tensors_.output_bias};
+}
+
 void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> listed,
                                   int64_t first_user, const Stream& stream) {
   const int64_t capacity = std::min(kPairsAtOnce, scores.size());
@@ -86,19 +101,8 @@ void NeumfScorer::score_by_layers(Matrix<float> scores, Vector<const int32_t> li
     const Vector<int32_t> items = layer_items_.view().slice(0, n);
     const PairRows pairs = {users, items};
     enumerate_pairs(users, items, {first_user, scores.cols, listed}, begin, stream);
-    neumf_first_layer_forward(layer_rows_.first(n),
-                              user_part_.matrix(this->users(), widths_.front()),
-                              item_part_.matrix(this->items(), widths_.front()), pairs, stream);
-    layer_rows_.forward(tensors_.layers, n, {}, stream);
-    const Matrix<float> x = layer_joint_.matrix(n, joint_dim());
-    neumf_joint_forward(x,
-                        {.user_table = tensors_.user.gmf,
-                         .item_table = tensors_.item.gmf,
-                         .hidden = layer_rows_.last(n),
-                         .pairs = pairs},
-                        stream);
-    neumf_joint_score(scores.flat().slice(begin, n), x, tensors_.output_weight,
-                      tensors_.output_bias, pairs, stream);
+    neumf_joint_score(scores.flat().slice(begin, n), layer_joint_.matrix(n, joint_dim()),
+                      through_layers(layer_rows_, n, pairs, stream), stream);
   }
 }
 
@@ -152,16 +156,7 @@ void NeumfScorer::reserve_pairs(int64_t pairs) {
 }
 
 void NeumfScorer::joint_vectors(Matrix<float> joint, PairRows pairs, const Stream& stream) const {
-  const int64_t n = joint.rows;
-  neumf_first_layer_forward(hidden_.first(n), user_part_.matrix(users(), widths_.front()),
-                            item_part_.matrix(items(), widths_.front()), pairs, stream);
-  hidden_.forward(tensors_.layers, n, pairs.active, stream);
-  neumf_joint_forward(joint,
-                      {.user_table = tensors_.user.gmf,
-                       .item_table = tensors_.item.gmf,
-                       .hidden = hidden_.last(n),
-                       .pairs = pairs},
-                      stream);
+  neumf_joint_forward(joint, through_layers(hidden_, joint.rows, pairs, stream), stream);
 }
 
 }  // namespace derrd

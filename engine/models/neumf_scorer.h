@@ -7,6 +7,7 @@
 #include "engine/models/perceptron.h"
 #include "engine/models/scorer.h"
 #include "kernels/models/neumf_frozen_scores.h"
+#include "kernels/models/neumf_joint.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/views.h"
@@ -71,6 +72,9 @@ class NeumfScorer final : public Scorer, public JointVectors {
   PairScorer pair_scorer(int64_t first_user, int64_t count) const;
   /// Makes the further arrays that score_users() reads, once after each update().
   void pack(const Stream& stream);
+  /// Puts pairs through the hidden layers; the call that makes joint vectors and scores of them.
+  NeumfJointCall through_layers(const HiddenRows& hidden, int64_t n, const PairRows& pairs,
+                                const Stream& stream) const;
   /// Scores users from first_user on through all layers, with their `listed` items or with all.
   void score_by_layers(Matrix<float> scores, Vector<const int32_t> listed, int64_t first_user,
                        const Stream& stream);

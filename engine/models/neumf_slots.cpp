@@ -66,18 +66,19 @@ void NeumfSlots::forward(Matrix<float> score, const TrainedNeumf& model, const T
   const Matrix<float> anchor_part = anchor_part_.matrix(anchors, widths_.front());
   const Matrix<float> other_part = other_part_.matrix(other.mlp.value.rows, widths_.front());
   gather_rows(vectors, 0, anchor.mlp.value, batch.anchors, stream);
-  linear_forward(anchor_part,
-                 {.in = vectors,
-                  .weight = anchor.weight.value,
-                  .bias = model.first_bias.value.flat(),
-                  .active = batch.anchors.active()},
-                 stream);
+  gemm(anchor_part, vectors, transpose(anchor.weight.value), {.active = batch.anchors.active()},
+       stream);
   gemm(other_part, other.mlp.value, transpose(other.weight.value), {}, stream);
 
   const SlotPairs slots = pairs(batch);
   const int64_t rows = slots.anchor_positions.size;
   locate_slots(slots, batch, stream);
-  neumf_first_layer_forward(hidden_.first(rows), anchor_part, other_part, slots.rows(), stream);
+  neumf_first_layer_forward(hidden_.first(rows),
+                            {.user_part = anchor_part,
+                             .item_part = other_part,
+                             .bias = model.first_bias.value.flat(),
+                             .pairs = slots.rows()},
+                            stream);
   hidden_.forward(model.layers, rows, slots.active, stream);
   slot_output_forward(score, output_call(model, batch), stream);
 }

@@ -4,14 +4,14 @@
 //   pair 2s + 1 = (user, negative)
 //
 // A row that occurs in many pairs is computed on once: what a model makes of it lies in a matrix of
-// the batch's distinct rows (gather_rows), where the pair finds it at its *position*. The segments
-// hold the inverse, the samples of every distinct row; locate_pairs inverts it.
+// the batch's distinct rows, where the pair finds it at its *position*. The segments hold the
+// inverse, the samples of every distinct row; locate_pairs inverts it, and copies the rows' vectors
+// to their positions on the way.
 //
 // Shapes: N = 2 B pairs; B samples, of which the batch has `count`.
-// Threads: one per distinct row, which writes its samples' pairs, and one per sample that a partial
-// batch lacks. Every pair is written by one thread.
-// Bytes: 16 per pair written, 4 per occurrence and 8 per distinct row read: little compared
-// with the pairs' vectors.
+// Mapping: a tile per distinct row, whose lanes stride over the vector and over the samples, whose
+// pairs they write; a thread per sample that a partial batch lacks. One lane writes a pair.
+// Bytes: 8 D + 8 per distinct row, 4 per occurrence, 16 per pair: bandwidth.
 // Trap: an item may be positive in one sample and negative in another. It is two distinct rows
 // then.
 
@@ -20,6 +20,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -27,45 +28,59 @@ namespace derrd {
 
 namespace {
 
-/// Writes the position and the row of distinct row i into its pairs.
-__device__ __forceinline__ void write_pairs(Vector<int32_t> rows, Vector<int32_t> positions,
-                                            const PairSegments& segments, int64_t i,
-                                            int64_t first_position) {
+/// What locate_pairs writes and reads for users, or for items.
+struct PairSide {
+  Vector<int32_t> rows, positions;
+  Matrix<float> vectors;
+  Matrix<const float> table;
+};
+
+/// Copies the vector of distinct row i, and writes its row and position into its pairs.
+__device__ __forceinline__ void place_row(const WarpTile& tile, const PairSide& side,
+                                          const PairSegments& segments, int64_t i,
+                                          int64_t first_position) {
   const BatchCursor batch = *segments.rows.batch;
-  if (i >= batch.count) return;
+  const auto position = static_cast<int32_t>(first_position + i);
+  float* vector = side.vectors.row(position);
+  if (i >= batch.count) return fill_row(tile, vector, side.vectors.cols, 0.0f);
   const int64_t segment = batch.begin + i;
   const int32_t row = segments.rows.rows[segment];
+  copy_row(tile, vector, side.table.row(row), side.table.cols);
+  const int64_t first = segments.rows.offsets[segment] + tile.thread_rank();
   const int64_t end = segments.rows.offsets[segment + 1];
-  for (int64_t o = segments.rows.offsets[segment]; o < end; ++o) {
+  for (int64_t o = first; o < end; o += tile.size()) {
     const int64_t sample = segments.rows.occurrences[o] - segments.samples->begin;
     for (int64_t j = segments.first; j < segments.last; ++j) {
-      rows[2 * sample + j] = row;
-      positions[2 * sample + j] = static_cast<int32_t>(first_position + i);
+      side.rows[2 * sample + j] = row;
+      side.positions[2 * sample + j] = position;
     }
   }
 }
 
-__global__ void locate_pairs_kernel(PairBuffers out, PairBatch batch) {
+__global__ void locate_pairs_kernel(PairBuffers out, PositionVectors vectors, PairBatch batch) {
+  const WarpTile tile = warp_tile();
+  const PairSide user = {out.user_rows, out.user_positions, vectors.users, vectors.user_table};
+  const PairSide item = {out.item_rows, out.item_positions, vectors.items, vectors.item_table};
   const int64_t users = batch.distinct_users.capacity;
   const int64_t positives = batch.distinct_positives.capacity;
-  const int64_t negatives = batch.distinct_negatives.capacity;
-  const int64_t rows = users + positives + negatives;
-  const BatchCursor samples = *batch.samples;
-  for (const int64_t unit : units_of(SingleThread{}, rows + out.user_rows.size / 2)) {
+  const int64_t items = positives + batch.distinct_negatives.capacity;
+  for (const int64_t unit : units_of(tile, users + items)) {
     if (unit < users) {
-      write_pairs(out.user_rows, out.user_positions, batch.users(), unit, 0);
+      place_row(tile, user, batch.users(), unit, 0);
     } else if (unit < users + positives) {
-      write_pairs(out.item_rows, out.item_positions, batch.positives(), unit - users, 0);
-    } else if (unit < rows) {
-      write_pairs(out.item_rows, out.item_positions, batch.negatives(), unit - users - positives,
-                  positives);
-    } else if (const int64_t sample = unit - rows; sample >= samples.count) {
-      for (const int64_t pair : {2 * sample, 2 * sample + 1}) {
-        out.user_rows[pair] = out.item_rows[pair] = 0;
-        out.user_positions[pair] = out.item_positions[pair] = 0;
-      }
+      place_row(tile, item, batch.positives(), unit - users, 0);
+    } else {
+      place_row(tile, item, batch.negatives(), unit - users - positives, positives);
     }
-    if (unit == 0) *out.cursor = {samples.number, 2 * samples.begin, 2 * samples.count};
+  }
+  const BatchCursor samples = *batch.samples;
+  for (const int64_t sample : units_of(SingleThread{}, out.user_rows.size / 2)) {
+    if (sample == 0) *out.cursor = {samples.number, 2 * samples.begin, 2 * samples.count};
+    if (sample < samples.count) continue;
+    for (const int64_t pair : {2 * sample, 2 * sample + 1}) {
+      out.user_rows[pair] = out.item_rows[pair] = 0;
+      out.user_positions[pair] = out.item_positions[pair] = 0;
+    }
   }
 }
 
@@ -80,21 +95,28 @@ __global__ void enumerate_pairs_kernel(Vector<int32_t> users, Vector<int32_t> it
 
 }  // namespace
 
-void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream) {
+void locate_pairs(PairBuffers out, const PositionVectors& vectors, PairBatch batch,
+                  const Stream& stream) {
+  constexpr const char* kName = "locate_pairs";
   const int64_t pairs = out.user_rows.size;
-  require_size("locate_pairs", "item_rows", out.item_rows, pairs);
-  require_size("locate_pairs", "user_positions", out.user_positions, pairs);
-  require_size("locate_pairs", "item_positions", out.item_positions, pairs);
+  const int64_t users = batch.distinct_users.capacity;
+  const int64_t items = batch.distinct_positives.capacity + batch.distinct_negatives.capacity;
+  require_size(kName, "item_rows", out.item_rows, pairs);
+  require_size(kName, "user_positions", out.user_positions, pairs);
+  require_size(kName, "item_positions", out.item_positions, pairs);
   if (pairs % 2 != 0) {
     throw std::invalid_argument("locate_pairs: room for " + std::to_string(pairs) +
                                 " pairs; a sample has two");
   }
-  const int64_t units = batch.distinct_users.capacity + batch.distinct_positives.capacity +
-                        batch.distinct_negatives.capacity + pairs / 2;
-  if (units == 0) return;
+  const int64_t cols = vectors.users.cols;
+  require_shape(kName, "users", vectors.users, users, cols);
+  require_shape(kName, "items", vectors.items, items, cols);
+  require_shape(kName, "user_table", vectors.user_table, vectors.user_table.rows, cols);
+  require_shape(kName, "item_table", vectors.item_table, vectors.item_table.rows, cols);
+  if (pairs == 0) return;
   constexpr int64_t kOperationsPerRow = 16;
-  launch("locate_pairs", threads_for(units, kOperationsPerRow), stream, locate_pairs_kernel, out,
-         batch);
+  launch(kName, tiles_for(users + items, kOperationsPerRow + cols), stream, locate_pairs_kernel,
+         out, vectors, batch);
 }
 
 void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, const UserLists& lists,

@@ -51,10 +51,21 @@ struct PairBuffers {
   PairRows positions() const { return {user_positions, item_positions, {&cursor->count}}; }
 };
 
-/// Finds the rows of the current batch's pairs. Inactive pairs point to row 0.
+/// Vectors of the batch's distinct rows, by position, which locate_pairs copies from tables; zero
+/// at the other positions. A view.
+struct PositionVectors {
+  Matrix<float> users;  ///< [distinct_users.capacity, D]
+  Matrix<float> items;  ///< [distinct_positives.capacity + distinct_negatives.capacity, D]
+  Matrix<const float> user_table, item_table;  ///< [table rows, D]
+};
+
+/// Finds the rows of the current batch's pairs, and copies the rows' vectors. Inactive pairs point
+/// to row 0.
 /// @param out overwritten; N is even and no batch has more than N / 2 samples.
+/// @param vectors overwritten; D may be 0
 /// @throws std::invalid_argument if the shapes do not fit.
-void locate_pairs(PairBuffers out, PairBatch batch, const Stream& stream);
+void locate_pairs(PairBuffers out, const PositionVectors& vectors, PairBatch batch,
+                  const Stream& stream);
 
 /// Adjacent users, each with all items or with a list of them. A view.
 struct UserLists {

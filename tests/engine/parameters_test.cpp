@@ -21,7 +21,7 @@ namespace {
 TEST(Parameters, CountsOfModels) {
   const auto count = [](std::string_view kind, int64_t users, int64_t items, int64_t dim) {
     Parameters parameters;
-    make_model(kind, users, items, {.dim = dim, .batch_size = 1}, parameters, stream());
+    make_model(kind, users, items, {.dim = dim, .batch_size = 1}, parameters);
     return parameters.count();
   };
   EXPECT_EQ(count("bpr", 5220, 25182, 200), 6'080'400);
@@ -88,7 +88,7 @@ TEST(Parameters, BprAndExpertsStartAsThePapers) {
 
 TEST(Parameters, NeumfStartsAsThePapers) {
   Parameters parameters;
-  const NeumfModel model({300, 400, 40, 2}, 4, parameters, stream());
+  const NeumfModel model({300, 400, 40, 2}, 4, parameters);
   parameters.allocate(5, stream());
   for (const NamedMatrix& tensor : model.tensors()) {
     const std::vector<float> values = to_host(tensor.value);

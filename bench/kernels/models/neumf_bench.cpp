@@ -2,10 +2,10 @@
 
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
-#include "kernels/models/bce.h"
 #include "kernels/models/neumf_first_layer.h"
 #include "kernels/models/neumf_joint.h"
 #include "kernels/models/neumf_pairs.h"
+#include "kernels/models/neumf_row_gradients.h"
 #include "kernels/models/scale_columns.h"
 #include "tests/cases/batch_rows.h"
 
@@ -34,16 +34,17 @@ struct Step {
         user_part(random_array(user_rows.capacity * cols, 6)),
         item_part(random_array((positive_rows.capacity + negative_rows.capacity) * cols, 7)),
         hidden(random_array(pairs * cols, 8)),
-        grad_hidden(random_array(pairs * cols, 9)),
         joint(random_array(pairs * 2 * cols, 10)),
+        grad_joint(random_array(pairs * 2 * cols, 12)),
         weight(random_array(2 * cols, 11)),
         grad_weight(zero_array<float>(cols)),
-        score(pairs) {
+        loss(pairs),
+        grad_score(pairs) {
     locate();
   }
   static int64_t bytes(const Arguments& shape) {
     const int64_t users = shape[0], items = shape[1], samples = shape[2], cols = shape[3];
-    return 4 * cols * (3 * users + 2 * items + 11 * samples) +
+    return 4 * cols * (3 * users + 2 * items + 13 * samples) +
            (3 * cases::BatchRows::kSampleBytes + 60) * samples;
   }
 
@@ -51,7 +52,9 @@ struct Step {
     return {.user_table = user_table.matrix(users, cols),
             .item_table = item_table.matrix(items, cols),
             .hidden = hidden.matrix(pairs, cols),
-            .pairs = buffers().rows()};
+            .pairs = buffers().rows(),
+            .weight = weight.view(),
+            .bias = weight.view().slice(0, 1)};
   }
   ScaleColumnsCall scale_call() const {
     return {user_table.matrix(users, cols), weight.view().slice(0, cols)};
@@ -63,7 +66,18 @@ struct Step {
     const auto part = [&](int64_t i) { return numbers.view().slice(i * pairs, pairs); };
     return {part(0), part(1), part(2), part(3), pair_cursor.data()};
   }
-  void locate() const { locate_pairs(buffers(), batch(), stream()); }
+  Matrix<float> user_positions() const { return user_part.matrix(user_rows.capacity, cols); }
+  Matrix<float> item_positions() const {
+    return item_part.matrix(positive_rows.capacity + negative_rows.capacity, cols);
+  }
+  void locate() const {
+    locate_pairs(buffers(),
+                 {.users = user_positions(),
+                  .items = item_positions(),
+                  .user_table = user_table.matrix(users, cols),
+                  .item_table = item_table.matrix(items, cols)},
+                 batch(), stream());
+  }
   double distinct() const {
     return static_cast<double>(user_rows.capacity + positive_rows.capacity +
                                negative_rows.capacity);
@@ -77,34 +91,23 @@ struct Step {
   DeviceArray<int32_t> numbers;
   DeviceArray<BatchCursor> pair_cursor;
   DeviceArray<float> user_table, item_table, grad_user, grad_item, user_part, item_part;
-  DeviceArray<float> hidden, grad_hidden, joint, weight, grad_weight, score;
+  DeviceArray<float> hidden, joint, grad_joint, weight, grad_weight, loss, grad_score;
 };
 
 void locate(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  measure(state, {.bytes = 16 * s.count() + 4 * 1.5 * s.count() + 8 * s.distinct()},
-          [&] { s.locate(); });
+  const double bytes = (16 + 4 * 1.5) * s.count() + (8 + 2 * s.row_bytes()) * s.distinct();
+  measure(state, {.bytes = bytes}, [&] { s.locate(); });
 }
 
-void hidden_forward(benchmark::State& state) {
+void first_layer(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const PairRows positions = s.buffers().positions();
-  measure(state, {(3 * s.row_bytes() + 8) * s.count(), 0.5 * s.row_bytes() * s.count()}, [&] {
-    neumf_first_layer_forward(
-        s.hidden.matrix(s.pairs, s.cols), s.user_part.matrix(s.user_rows.capacity, s.cols),
-        s.item_part.matrix(s.item_part.size() / s.cols, s.cols), positions, stream());
-  });
-}
-
-void hidden_backward(benchmark::State& state) {
-  const Step& s = kept_data<Step, 4>(state);
-  const PairSegments users = s.batch().users();
-  const Matrix<float> grad_part = s.user_part.matrix(users.rows.capacity, s.cols);
-  const double rows = static_cast<double>(users.rows.capacity);
-  measure(state, {s.row_bytes() * (2 * s.count() + rows), 0.25 * s.row_bytes() * s.count()}, [&] {
-    neumf_first_layer_backward(grad_part, s.grad_hidden.matrix(s.pairs, s.cols),
-                               s.hidden.matrix(s.pairs, s.cols), users, stream());
-  });
+  const NeumfFirstLayerCall call = {.user_part = s.user_positions(),
+                                    .item_part = s.item_positions(),
+                                    .bias = s.weight.view().slice(0, s.cols),
+                                    .pairs = s.buffers().positions()};
+  measure(state, {(3 * s.row_bytes() + 8) * s.count(), 0.5 * s.row_bytes() * s.count()},
+          [&] { neumf_first_layer_forward(s.hidden.matrix(s.pairs, s.cols), call, stream()); });
 }
 
 void forward(benchmark::State& state) {
@@ -114,24 +117,35 @@ void forward(benchmark::State& state) {
   });
 }
 
-void score(benchmark::State& state) {
+void loss(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const PairRows rows = s.buffers().rows();
-  const Vector<const float> bias = s.weight.view().slice(0, 1);
-  measure(state, {(2 * s.row_bytes() + 12) * s.count(), s.row_bytes() * s.count()}, [&] {
-    neumf_joint_score(s.score.view(), s.joint.matrix(s.pairs, 2 * s.cols), s.weight.view(), bias,
-                      rows, stream());
+  measure(state, {(7 * s.row_bytes() + 16) * s.count(), 1.75 * s.row_bytes() * s.count()}, [&] {
+    neumf_joint_loss({.loss = s.loss.view(),
+                      .grad_score = s.grad_score.view(),
+                      .joint = s.joint.matrix(s.pairs, 2 * s.cols),
+                      .grad_joint = s.grad_joint.matrix(s.pairs, 2 * s.cols)},
+                     s.joint_call(), stream());
   });
 }
 
-void backward(benchmark::State& state) {
+void row_gradients(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
-  const double bytes = s.row_bytes() * (6 * s.count() + 2 * s.distinct());
-  measure(state, {bytes, s.row_bytes() * s.count()}, [&] {
-    neumf_joint_backward({.user = s.grad_user.matrix(s.users, s.cols),
-                          .item = s.grad_item.matrix(s.items, s.cols),
-                          .hidden = s.grad_hidden.matrix(s.pairs, s.cols)},
-                         s.joint.matrix(s.pairs, 2 * s.cols), s.joint_call(), s.batch(), stream());
+  const double bytes = s.row_bytes() * (8 * s.count() + 3 * s.distinct());
+  const Matrix<const float> grad_joint = s.grad_joint.matrix(s.pairs, 2 * s.cols);
+  measure(state, {bytes, 1.5 * s.row_bytes() * s.count()}, [&] {
+    neumf_row_gradients({.user = s.grad_user.matrix(s.users, s.cols),
+                         .item = s.grad_item.matrix(s.items, s.cols),
+                         .user_part = s.user_positions(),
+                         .item_part = s.item_positions()},
+                        {.user_table = s.user_table.matrix(s.users, s.cols),
+                         .item_table = s.item_table.matrix(s.items, s.cols),
+                         .grad_joint = grad_joint,
+                         .grad_hidden = grad_joint,
+                         .first_column = s.cols,
+                         .hidden = s.hidden.matrix(s.pairs, s.cols),
+                         .pairs = s.buffers().rows(),
+                         .batch = s.batch()},
+                        stream());
   });
 }
 
@@ -160,11 +174,10 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
   for (const int64_t cols : {25, 125, 250}) benchmark->Args({5'219, 25'181, 1024, cols});
 }
 BENCHMARK(locate)->Name("locate_pairs")->Apply(shapes);
-BENCHMARK(hidden_forward)->Name("neumf_first_layer_forward")->Apply(shapes);
-BENCHMARK(hidden_backward)->Name("neumf_first_layer_backward")->Apply(shapes);
+BENCHMARK(first_layer)->Name("neumf_first_layer_forward")->Apply(shapes);
 BENCHMARK(forward)->Name("neumf_joint_forward")->Apply(shapes);
-BENCHMARK(score)->Name("neumf_joint_score")->Apply(shapes);
-BENCHMARK(backward)->Name("neumf_joint_backward")->Apply(shapes);
+BENCHMARK(loss)->Name("neumf_joint_loss")->Apply(shapes);
+BENCHMARK(row_gradients)->Name("neumf_row_gradients")->Apply(shapes);
 BENCHMARK(scale_forward)->Name("scale_columns_forward")->Apply(shapes);
 BENCHMARK(scale_backward)->Name("scale_columns_backward")->Apply(shapes);
 
@@ -174,32 +187,12 @@ BENCHMARK(scale_backward)->Name("scale_columns_backward")->Apply(shapes);
                                                {10'000'000, 10'000'000, 1'000'000, 64}},
                                               Step::bytes,
                                               {{"locate_pairs", locate},
-                                               {"neumf_first_layer_forward", hidden_forward},
-                                               {"neumf_first_layer_backward", hidden_backward},
+                                               {"neumf_first_layer_forward", first_layer},
                                                {"neumf_joint_forward", forward},
-                                               {"neumf_joint_score", score},
-                                               {"neumf_joint_backward", backward},
+                                               {"neumf_joint_loss", loss},
+                                               {"neumf_row_gradients", row_gradients},
                                                {"scale_columns_forward", scale_forward},
                                                {"scale_columns_backward", scale_backward}});
-
-/// range(0) scores.
-void cross_entropy(benchmark::State& state) {
-  const int64_t n = state.range(0);
-  const DeviceArray<float> scores = normal_array(n, 1), targets = random_array(n, 2);
-  const DeviceArray<float> loss(n), gradient(n);
-  measure(state, {.bytes = 16.0 * static_cast<double>(n)}, [&] {
-    binary_cross_entropy(loss.view(), gradient.view(), scores.view(), targets.view(), nullptr,
-                         stream());
-  });
-}
-BENCHMARK(cross_entropy)
-    ->Name("binary_cross_entropy")
-    ->ArgNames({"N"})
-    ->Arg(2048)
-    ->Apply(wall_clock);
-[[maybe_unused]] const bool large_cross_entropy =
-    add_large({"N"}, {{20'000'000}}, [](const Arguments& shape) { return 16 * shape[0]; },
-              {{"binary_cross_entropy", cross_entropy}});
 
 /// All items for range(0) users, range(1) of them.
 void enumerate(benchmark::State& state) {

@@ -45,8 +45,8 @@ class Neumf : public testing::TestWithParam<Size> {
   void SetUp() override {
     const auto& [dim, layers] = GetParam();
     oracle_ = {kUsers, kItems, dim, layers, {}};
-    model_ = std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, dim, layers}, kBatch,
-                                          parameters_, stream());
+    model_ =
+        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, dim, layers}, kBatch, parameters_);
   }
   /// Allocates the parameters, once everything is declared.
   void allocate() {
@@ -381,8 +381,8 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Neumf,
 
 TEST(NeumfSize, ALayerWithoutUnitsIsAnError) {
   Parameters parameters;
-  EXPECT_NO_THROW(NeumfModel({3, 4, 8, 4}, 2, parameters, stream()));
-  EXPECT_THROW(NeumfModel({3, 4, 7, 4}, 2, parameters, stream()), Error);
+  EXPECT_NO_THROW(NeumfModel({3, 4, 8, 4}, 2, parameters));
+  EXPECT_THROW(NeumfModel({3, 4, 7, 4}, 2, parameters), Error);
 }
 
 }  // namespace

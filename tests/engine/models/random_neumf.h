@@ -18,7 +18,7 @@ struct RandomNeumf {
   RandomNeumf(int64_t users, int64_t items, int64_t dim, int64_t layers, uint64_t seed)
       : oracle{users, items, dim, layers, {}} {
     Parameters parameters;
-    const NeumfModel model({users, items, dim, layers}, 1, parameters, stream());
+    const NeumfModel model({users, items, dim, layers}, 1, parameters);
     parameters.allocate(seed, stream());
     std::mt19937_64 generator(seed);
     std::normal_distribution<float> normal(0.0f, 0.5f);

@@ -141,7 +141,7 @@ TEST_P(CrossBackendRun, HasTheSameLossesAndMetrics) {
   train.epochs = kEpochs;
   Parameters parameters;
   const auto model = make_model(expected.kind, data.users(), data.items(),
-                                {.dim = 8, .batch_size = 256}, parameters, stream());
+                                {.dim = 8, .batch_size = 256}, parameters);
   Teacher teacher(small_teacher(data.users(), data.items(), 16, 5), data);
   // The choice of experts stays soft: a hard one turns a rounding error into another expert.
   const auto losses = make_losses(

@@ -31,7 +31,7 @@ struct TrainingRun {
       : data(dataset, stream()),
         teacher(random_teacher(teacher_kind, data, 2 * dim), data),
         model(make_model(kind, data.users(), data.items(),
-                         {.dim = dim, .batch_size = train.plan.batch_size}, parameters, stream())) {
+                         {.dim = dim, .batch_size = train.plan.batch_size}, parameters)) {
     // At its default weight cd follows the random teacher instead of the data.
     const std::string options =
         "experts=3 k=4 l=4 list=6 ir-k=3 ir-l=3 ir-list=5 rd-k=3 rd-negatives=5 rd-warmup=2 "

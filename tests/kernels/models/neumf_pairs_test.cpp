@@ -44,19 +44,69 @@ TEST(LocatePairs, FindsRowsAndPositions) {
   }
 }
 
+TEST(LocatePairs, CopiesVectorsToTheirPositions) {
+  for (const auto& [samples, batch_size] : pair_sizes()) {
+    const PairFixture f(7, 11, samples, batch_size);
+    const int64_t users = f.user_rows.capacity, positives = f.positive_rows.capacity;
+    const int64_t items = positives + f.negative_rows.capacity;
+    for (const int64_t cols : {1, 32, 33}) {
+      const std::vector<float> user = random_normal(7 * cols, 1),
+                               item = random_normal(11 * cols, 2);
+      const Guarded<float> user_table(user), item_table(item);
+      const Guarded<float> user_vectors(users * cols), item_vectors(items * cols);
+      for (int64_t b = 0; b < f.batches(); ++b) {
+        locate_pairs(f.buffers(),
+                     {.users = user_vectors.matrix(users, cols),
+                      .items = item_vectors.matrix(items, cols),
+                      .user_table = user_table.matrix(7, cols),
+                      .item_table = item_table.matrix(11, cols)},
+                     f.batch(b), stream());
+        const auto at_positions = [&](int64_t rows, const std::vector<float>& table,
+                                      const cases::BatchRows& segments, int64_t first,
+                                      std::vector<float> vectors) {
+          vectors.resize(static_cast<size_t>(rows * cols));
+          for (const int32_t row : distinct_rows(segments, b)) {
+            std::copy_n(table.begin() + row * cols, cols, vectors.begin() + first++ * cols);
+          }
+          return vectors;
+        };
+        EXPECT_EQ(user_vectors.host(), at_positions(users, user, f.user_rows, 0, {}));
+        EXPECT_EQ(item_vectors.host(),
+                  at_positions(items, item, f.negative_rows, positives,
+                               at_positions(items, item, f.positive_rows, 0, {})));
+      }
+    }
+  }
+}
+
 TEST(LocatePairs, RejectsBadShapes) {
   const PairFixture f(3, 4, 6, 6);
+  const Guarded<float> memory(100);
+  const int64_t items = f.positive_rows.capacity + f.negative_rows.capacity;
+  const PositionVectors good = {memory.matrix(f.user_rows.capacity, 2), memory.matrix(items, 2),
+                                memory.matrix(3, 2), memory.matrix(4, 2)};
+  const auto with = [&](Matrix<float> PositionVectors::*part, int64_t rows, int64_t cols) {
+    PositionVectors vectors = good;
+    vectors.*part = memory.matrix(rows, cols);
+    locate_pairs(f.buffers(), vectors, f.batch(0), stream());
+  };
+  EXPECT_THROW(with(&PositionVectors::users, f.user_rows.capacity + 1, 2), std::invalid_argument);
+  EXPECT_THROW(with(&PositionVectors::users, f.user_rows.capacity, 3), std::invalid_argument);
+  EXPECT_THROW(with(&PositionVectors::items, items - 1, 2), std::invalid_argument);
+  PositionVectors narrow = good;
+  narrow.item_table = memory.matrix(4, 1);
+  EXPECT_THROW(locate_pairs(f.buffers(), narrow, f.batch(0), stream()), std::invalid_argument);
   PairBuffers odd = f.buffers();
   for (Vector<int32_t>* v :
        {&odd.user_rows, &odd.item_rows, &odd.user_positions, &odd.item_positions}) {
     v->size = 11;
   }
-  EXPECT_THROW(locate_pairs(odd, f.batch(0), stream()), std::invalid_argument);
+  EXPECT_THROW(locate_pairs(odd, good, f.batch(0), stream()), std::invalid_argument);
   for (Vector<int32_t> PairBuffers::*part :
        {&PairBuffers::item_rows, &PairBuffers::user_positions, &PairBuffers::item_positions}) {
     PairBuffers short_one = f.buffers();
     (short_one.*part).size = 10;
-    EXPECT_THROW(locate_pairs(short_one, f.batch(0), stream()), std::invalid_argument);
+    EXPECT_THROW(locate_pairs(short_one, good, f.batch(0), stream()), std::invalid_argument);
   }
 }
 

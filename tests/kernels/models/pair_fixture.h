@@ -36,7 +36,9 @@ struct PairFixture {
   }
   /// Finds the pairs of a batch on the device.
   PairBuffers locate(int64_t number) const {
-    locate_pairs(buffers(), batch(number), stream());
+    const Matrix<float> none = {nullptr, positive_rows.capacity + negative_rows.capacity, 0};
+    locate_pairs(buffers(), {{nullptr, user_rows.capacity, 0}, none, {}, {}}, batch(number),
+                 stream());
     return buffers();
   }
   int64_t batches() const { return static_cast<int64_t>(cursors.size()); }

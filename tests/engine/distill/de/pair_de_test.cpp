@@ -35,8 +35,8 @@ class NeumfDe {
  protected:
   NeumfDe(const char* tap, Preset preset)
       : teacher_values_(kUsers, kItems, kTeacherDim, 2, 5), teacher_(teacher_values_.saved, data_) {
-    student_ = std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch,
-                                            parameters_, stream());
+    student_ =
+        std::make_unique<NeumfModel>(NeumfShape{kUsers, kItems, kDim, 1}, kBatch, parameters_);
     model_matrices_ = static_cast<int64_t>(student_->tensors().size());
     losses_ = make_losses(
         "de", std::string("lambda-de=0.3 experts=3 tau-start=0.7 tau-end=0.7 tap=") + tap,
@@ -279,7 +279,7 @@ TEST(DeTap, IsWhatStudentAndTeacherBothHave) {
   const auto made = [&](Teacher& teacher, const char* kind, const char* tap) {
     Parameters parameters;
     const auto student =
-        make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters, stream());
+        make_model(kind, kUsers, kItems, {.dim = kDim, .batch_size = kBatch}, parameters);
     const auto de = make_losses(
         "de", std::string("tap=") + tap,
         {teacher, data, *student, parameters, kBatch, conventions_of(Preset::kAuthors), stream()});
