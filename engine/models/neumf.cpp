@@ -11,6 +11,7 @@
 #include "kernels/models/neumf_first_layer.h"
 #include "kernels/models/neumf_row_gradients.h"
 #include "kernels/platform/gemm.h"
+#include "kernels/platform/slices.h"
 
 namespace derrd {
 
@@ -197,7 +198,7 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
   additions.add({model.item.mlp.grad, grad_item.slice(0, positives), 0, batch.distinct_positives});
   additions.add(
       {model.item.mlp.grad, grad_item.slice(positives, negatives), 0, batch.distinct_negatives});
-  add_rows(additions, stream);
+  run_calls(additions, [&](const CallList<RowAddition>& calls) { add_rows(calls, stream); });
 }
 
 Representations NeumfModel::representations() const {

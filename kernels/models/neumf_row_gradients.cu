@@ -142,10 +142,8 @@ __device__ __forceinline__ void sum_row(const WarpTile& tile, const RowSide& sid
       const float* __restrict__ other = side.other.row(side.other_rows[pair]);
       const float* __restrict__ grad_h = pairs.grad_hidden.row(pair) + pairs.first_column;
       const float* __restrict__ h = pairs.hidden.row(pair);
-      for (int k = 0; k < cols; ++k) {
-        grad[k] += grad_x[k] * other[k];
-        part[k] += h[k] > 0.0f ? grad_h[k] : 0.0f;
-      }
+      for (int k = 0; k < cols; ++k) grad[k] += grad_x[k] * other[k];
+      for (int k = 0; k < cols; ++k) part[k] += h[k] > 0.0f ? grad_h[k] : 0.0f;
     }
   }
 }
