@@ -31,6 +31,7 @@ void NeumfSlots::reserve(int64_t anchors, int64_t slots) {
     anchor_part_ = DeviceArray<float>(anchors * widths_.front());
     grad_anchor_part_ = DeviceArray<float>(anchors * widths_.front());
     output_sums_ = DeviceArray<float>(anchors * (widths_.back() + 1));
+    scale_sums_ = DeviceArray<float>(scale_columns_parts(anchors) * dim_);
   }
   if (anchors * slots > hidden_.capacity()) {
     anchor_positions_ = DeviceArray<int32_t>(anchors * slots);
@@ -96,13 +97,15 @@ void NeumfSlots::backward(Matrix<const float> grad_score, const TrainedNeumf& mo
                         .batch = batch,
                         .index = index},
                        stream);
-  scale_columns_backward(anchor.gmf.grad, model.output_weight.grad.flat().slice(0, dim_),
+  const int64_t anchors = batch.anchors.capacity;
+  scale_columns_backward({.in = anchor.gmf.grad,
+                          .scale = model.output_weight.grad.flat().slice(0, dim_),
+                          .partials = scale_sums_.matrix(scale_columns_parts(anchors), dim_)},
                          grad_scaled, {anchor.gmf.value, first_columns(model.output_weight, dim_)},
                          batch.anchors, stream);
 
   const SlotPairs slots = pairs(batch);
   const int64_t rows = slots.anchor_positions.size;
-  const int64_t anchors = batch.anchors.capacity;
   const int64_t last = widths_.back();
   slot_output_backward({.hidden = hidden_.grad_last(rows),
                         .weight = model.output_weight.grad.flat().slice(dim_, last),

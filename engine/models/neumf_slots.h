@@ -69,6 +69,7 @@ class NeumfSlots {
   DeviceArray<float> other_part_, grad_other_part_;
   DeviceArray<int32_t> anchor_positions_, other_rows_, live_;
   DeviceArray<float> output_sums_;  // [anchors, width of the last layer + 1]
+  DeviceArray<float> scale_sums_;   // of scale_columns_backward
   HiddenRows hidden_;
 };
 

@@ -8,10 +8,10 @@
 // then instead of 2 D H.
 //
 // Shapes: a, g [*, D], p, q [*, H], w [H].
-// Mapping: lists, a tile per user, lanes stride over D and H, four items at a time, so that the
-// loads of one row hide behind those of the others. All items, a tile per 64 items and 4 users: the
-// lanes run over the items and keep the 256 sums in registers over both loops. For this the items
-// are packed [blocks, D + H, 64] once, so that lanes load adjacent numbers.
+// Mapping: lists, a tile per 16 items of a user, lanes stride over D and H, four items at a time,
+// so that the loads of one row hide behind those of the others. All items, a tile per 64 items and
+// 4 users: the lanes run over the items and keep the 256 sums in registers over both loops. For
+// this the items are packed [blocks, D + H, 64] once, so that lanes load adjacent numbers.
 // Arithmetic of all items: relu(p + q) = p + max(q, -p), and the first term, summed with w over k,
 // is a number per user: one maximum and one multiply-add per k instead of three operations. Bound
 // by these. Bytes of a list: 4 (D + H) per item, gathered, bound by memory.
@@ -31,19 +31,29 @@ namespace derrd {
 
 namespace {
 
+/// Slots of a list that a tile scores: a list has hundreds.
+constexpr int64_t kListSlots = 16;
+DERRD_HOST_DEVICE inline int64_t list_parts(int64_t slots) {
+  return (slots + kListSlots - 1) / kListSlots;
+}
+
 __global__ void neumf_list_scores_kernel(Matrix<float> score, PairScorer model,
                                          Matrix<const int32_t> item) {
   const WarpTile tile = warp_tile();
   const int64_t dims = model.item_product.cols;
   const int64_t hidden = model.item_part.cols;
   const int64_t slots = item.cols;
+  const int64_t parts = list_parts(slots);
   const float* __restrict__ w = model.weight.data;
-  for (const int64_t r : units_of(tile, score.rows)) {
+  for (const int64_t unit : units_of(tile, score.rows * parts)) {
+    const int64_t r = unit / parts;
+    const int64_t first = unit % parts * kListSlots;
+    const int64_t end = first + kListSlots < slots ? first + kListSlots : slots;
     const float* __restrict__ user = model.user_product.row(r);
     const float* __restrict__ part = model.user_part.row(r);
     const int32_t* __restrict__ items = item.row(r);
     float* __restrict__ out = score.row(r);
-    for (int64_t slot = 0; slot < slots; slot += 4) {
+    for (int64_t slot = first; slot < end; slot += 4) {
       const auto item_at = [&](int64_t s) { return s < slots && items[s] >= 0 ? items[s] : 0; };
       const int64_t item0 = item_at(slot), item1 = item_at(slot + 1);
       const int64_t item2 = item_at(slot + 2), item3 = item_at(slot + 3);
@@ -185,8 +195,8 @@ void neumf_list_scores(Matrix<float> score, const PairScorer& model, Matrix<cons
   require_shape(kName, "item", item, score.rows, score.cols);
   if (score.size() == 0) return;
   const int64_t operations = model.item_product.cols + 2 * model.item_part.cols + 4;
-  launch(kName, tiles_for(score.rows, item.cols * operations), stream, neumf_list_scores_kernel,
-         score, model, item);
+  launch(kName, tiles_for(score.rows * list_parts(item.cols), kListSlots * operations), stream,
+         neumf_list_scores_kernel, score, model, item);
 }
 
 int64_t packed_items_size(int64_t items, int64_t width) {

@@ -5,16 +5,21 @@
 //   backward   dL/dx += dL/dy diag(w)      dL/dw += column sums of dL/dy * x
 //
 // Shapes: x, y [rows, D], w [D]. Backward, only the batch's rows.
-// Threads: a tile per row; a block per strip of columns for dL/dw (column_sums.h), whose tiles
-// interleave the rows and add their partial sums in order. Bytes: 8 D per row forward; 20 D per row
-// of the batch backward: bandwidth. Trap: dL/dw sums over rows that any number of tiles hold;
-// atomics would leave its bits to chance.
+// Mapping: forward, a tile per row. Backward, a tile per part of the rows and strip of columns,
+// whose lanes add to dL/dx and keep the strip's sums for dL/dw in registers; the parts' sums are
+// then added in order (linear.h). Bytes: 8 D per row forward; 16 D per row of the batch backward:
+// bandwidth. Trap: dL/dw sums over rows that any number of tiles hold; atomics would leave its bits
+// to chance.
 
 #include "kernels/models/scale_columns.h"
 
-#include "kernels/common/column_sums.h"
+#include <algorithm>
+
+#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
+#include "kernels/models/linear.h"
 #include "kernels/platform/execution.h"
+#include "kernels/platform/lane_floats.h"
 
 namespace derrd {
 
@@ -31,35 +36,51 @@ __global__ void scale_columns_forward_kernel(Matrix<float> out, Matrix<const flo
   }
 }
 
-__global__ void scale_columns_backward_rows_kernel(Matrix<float> grad_in,
-                                                   Matrix<const float> grad_out,
-                                                   Vector<const float> scale, RowSegments rows) {
+constexpr int kLaneColumns = 4;  ///< of a strip, where a tile has several lanes
+constexpr int kStrip = kTileLanes > 1 ? kTileLanes* kLaneColumns : 64;
+DERRD_HOST_DEVICE inline int64_t strips_of(int64_t cols) { return (cols + kStrip - 1) / kStrip; }
+
+__global__ void scale_columns_backward_kernel(Matrix<float> grad_in, Matrix<float> partials,
+                                              Matrix<const float> grad_out, ScaleColumnsCall call,
+                                              RowSegments rows) {
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
-  const float* __restrict__ w = scale.data;
-  for (const int64_t i : units_of(tile, batch.count)) {
-    const int64_t row = rows.rows[batch.begin + i];
-    float* __restrict__ grad_x = grad_in.row(row);
-    const float* __restrict__ grad_y = grad_out.row(row);
-    for (int64_t k = tile.thread_rank(); k < grad_in.cols; k += tile.size()) {
-      grad_x[k] += grad_y[k] * w[k];
+  const int64_t parts = partials.rows;
+  const int64_t strips = strips_of(partials.cols);
+  for (const int64_t unit : units_of(tile, parts * strips)) {
+    const int64_t part = unit / strips;
+    const int64_t column = unit % strips * kStrip;
+    const int64_t left = partials.cols - column;
+    const int width = left < kStrip ? static_cast<int>(left) : kStrip;
+    const int lane = static_cast<int>(tile.thread_rank());
+    const float* __restrict__ w = call.scale.data + column;
+    float* __restrict__ sums = partials.row(part) + column;
+    float sum[kLaneColumns] = {};
+    if constexpr (kTileLanes == 1) fill_row(tile, sums, width, 0.0f);
+    const int64_t end = batch.begin + batch.count * (part + 1) / parts;
+    for (int64_t i = batch.begin + batch.count * part / parts; i < end; ++i) {
+      const int64_t row = rows.rows[i];
+      const float* __restrict__ x = call.in.row(row) + column;
+      const float* __restrict__ grad_y = grad_out.row(row) + column;
+      float* __restrict__ grad_x = grad_in.row(row) + column;
+      if constexpr (kTileLanes > 1) {
+        for (int j = 0; j < kLaneColumns; ++j) {
+          const int k = lane + j * kTileLanes;
+          if (k >= width) break;
+          const float y = grad_y[k];
+          grad_x[k] += y * w[k];
+          sum[j] += y * x[k];
+        }
+      } else {
+        for (int k = 0; k < width; ++k) grad_x[k] += grad_y[k] * w[k];
+        for (int k = 0; k < width; ++k) sums[k] += grad_y[k] * x[k];
+      }
     }
-  }
-}
-
-__global__ void scale_columns_backward_scale_kernel(Vector<float> grad_scale,
-                                                    Matrix<const float> grad_out,
-                                                    Matrix<const float> in, RowSegments rows) {
-  __shared__ ColumnPartials partials;
-  const BatchCursor batch = *rows.batch;
-  const int64_t end = int64_t{batch.begin} + batch.count;
-  const auto block = cg::this_thread_block();
-  for (const int64_t strip : units_of(block, column_strips(grad_out.cols))) {
-    accumulate_columns(block, partials, grad_scale, {batch.begin, end}, strip, [&](int64_t i) {
-      const float* __restrict__ grad_y = grad_out.row(rows.rows[i]);
-      const float* __restrict__ x = in.row(rows.rows[i]);
-      return [=](int64_t c) { return grad_y[c] * x[c]; };
-    });
+    if constexpr (kTileLanes > 1) {
+      for (int j = 0; j < kLaneColumns; ++j) {
+        if (const int k = lane + j * kTileLanes; k < width) sums[k] = sum[j];
+      }
+    }
   }
 }
 
@@ -74,21 +95,26 @@ void scale_columns_forward(Matrix<float> out, const ScaleColumnsCall& call, cons
          call.scale);
 }
 
-void scale_columns_backward(Matrix<float> grad_in, Vector<float> grad_scale,
-                            Matrix<const float> grad_out, const ScaleColumnsCall& call,
-                            RowSegments batch, const Stream& stream) {
+int64_t scale_columns_parts(int64_t rows) {
+  constexpr int64_t kRows = 32, kMost = 4096;
+  return kTileLanes > 1 ? std::clamp<int64_t>((rows + kRows - 1) / kRows, 1, kMost) : 1;
+}
+
+void scale_columns_backward(const ScaleColumnsGradients& gradients, Matrix<const float> grad_out,
+                            const ScaleColumnsCall& call, RowSegments batch, const Stream& stream) {
   constexpr const char* kName = "scale_columns_backward";
   const auto& [in, scale] = call;
+  const auto& [grad_in, grad_scale, partials] = gradients;
   require_shape(kName, "grad_in", grad_in, in.rows, in.cols);
   require_shape(kName, "grad_out", grad_out, in.rows, in.cols);
   require_size(kName, "scale", scale, in.cols);
   require_size(kName, "grad_scale", grad_scale, in.cols);
+  require_shape(kName, "partials", partials, scale_columns_parts(batch.capacity), in.cols);
   if (batch.capacity == 0 || in.cols == 0) return;
-  launch(kName, tiles_for(batch.capacity, in.cols), stream, scale_columns_backward_rows_kernel,
-         grad_in, grad_out, scale, batch);
-  launch("scale_columns_backward_scale",
-         blocks_for(column_strips(in.cols), batch.capacity * kStripColumns), stream,
-         scale_columns_backward_scale_kernel, grad_scale, grad_out, in, batch);
+  launch(kName,
+         tiles_for(partials.rows * strips_of(in.cols), batch.capacity / partials.rows * kStrip),
+         stream, scale_columns_backward_kernel, grad_in, partials, grad_out, call, batch);
+  accumulate_bias(BiasGradient{grad_scale, partials}, stream);
 }
 
 }  // namespace derrd

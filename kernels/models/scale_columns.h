@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/epoch/segments.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/views.h"
@@ -18,15 +20,23 @@ struct ScaleColumnsCall {
 /// @throws std::invalid_argument if the shapes do not fit.
 void scale_columns_forward(Matrix<float> out, const ScaleColumnsCall& call, const Stream& stream);
 
+/// Rows of the scratch memory that scale_columns_backward takes for batches of `rows` rows at most.
+int64_t scale_columns_parts(int64_t rows);
+
+/// Results of scale_columns_backward. A view.
+struct ScaleColumnsGradients {
+  Matrix<float> in;        ///< [rows, D] accumulated
+  Vector<float> scale;     ///< [D] accumulated
+  Matrix<float> partials;  ///< [scale_columns_parts(batch.capacity), D] scratch
+};
+
 /// Gradients of scale_columns_forward, where only the batch's rows have one:
-///   grad_in[row] += scale * grad_out[row],  grad_scale += sum over these rows of grad_out * in.
-/// @param grad_in [rows, D], accumulated
-/// @param grad_scale [D], accumulated
+///   in[row] += scale * grad_out[row],  scale += sum over these rows of grad_out * in,
+/// the sum in a fixed order.
 /// @param grad_out [rows, D]
 /// @param batch the batch's distinct rows
 /// @throws std::invalid_argument if the shapes do not fit.
-void scale_columns_backward(Matrix<float> grad_in, Vector<float> grad_scale,
-                            Matrix<const float> grad_out, const ScaleColumnsCall& call,
-                            RowSegments batch, const Stream& stream);
+void scale_columns_backward(const ScaleColumnsGradients& gradients, Matrix<const float> grad_out,
+                            const ScaleColumnsCall& call, RowSegments batch, const Stream& stream);
 
 }  // namespace derrd

@@ -161,8 +161,12 @@ void scale_backward(benchmark::State& state) {
   const Step& s = kept_data<Step, 4>(state);
   const double elements = static_cast<double>(s.user_rows.capacity * s.cols);
   const DeviceArray<float> grad_out = random_array(s.users * s.cols, 13);
-  measure(state, {20 * elements, 4 * elements}, [&] {
-    scale_columns_backward(s.grad_user.matrix(s.users, s.cols), s.grad_weight.view(),
+  const int64_t parts = scale_columns_parts(s.user_rows.capacity);
+  const DeviceArray<float> partials(parts * s.cols);
+  measure(state, {16 * elements, 4 * elements}, [&] {
+    scale_columns_backward({.in = s.grad_user.matrix(s.users, s.cols),
+                            .scale = s.grad_weight.view(),
+                            .partials = partials.matrix(parts, s.cols)},
                            grad_out.matrix(s.users, s.cols), s.scale_call(), s.user_rows.view(),
                            stream());
   });

@@ -30,9 +30,11 @@ struct Case {
     RowSegments view = segments.view(0);
     view.batch = cursor.data();
     view.capacity = static_cast<int64_t>(batch.size()) + 1;
-    scale_columns_backward(grad_in.matrix(rows, cols), grad_scale.view(),
-                           grad_out.matrix(rows, cols), {in.matrix(rows, cols), scale.const_view()},
-                           view, stream());
+    const int64_t parts = scale_columns_parts(view.capacity);
+    const Guarded<float> partials(parts * cols);
+    scale_columns_backward(
+        {grad_in.matrix(rows, cols), grad_scale.view(), partials.matrix(parts, cols)},
+        grad_out.matrix(rows, cols), {in.matrix(rows, cols), scale.const_view()}, view, stream());
     std::vector<double> y(x.size()), expected_in(x.size(), 1.0), expected_scale(w.size(), 2.0);
     for (size_t i = 0; i < x.size(); ++i) {
       y[i] = static_cast<double>(x[i]) * w[i % w.size()];
@@ -71,8 +73,10 @@ TEST(ScaleColumns, MatchesFiniteDifferences) {
   const Case c(4, 3, {0, 1, 2, 3});
   const Guarded<float> in(c.x), scale(c.w), grad_out(c.grad);
   const Guarded<float> grad_in(std::vector<float>(12)), grad_scale(std::vector<float>(3));
-  scale_columns_backward(grad_in.matrix(4, 3), grad_scale.view(), grad_out.matrix(4, 3),
-                         {in.matrix(4, 3), scale.const_view()}, c.segments.view(0), stream());
+  const Guarded<float> partials(3);
+  scale_columns_backward({grad_in.matrix(4, 3), grad_scale.view(), partials.matrix(1, 3)},
+                         grad_out.matrix(4, 3), {in.matrix(4, 3), scale.const_view()},
+                         c.segments.view(0), stream());
   std::vector<double> x = to_double(c.x), w = to_double(c.w);
   const auto loss = [&] {
     double sum = 0;
@@ -92,15 +96,18 @@ TEST(ScaleColumns, RejectsBadShapes) {
   };
   EXPECT_THROW(forward(3, 3), std::invalid_argument);
   EXPECT_THROW(forward(4, 4), std::invalid_argument);
-  const auto backward = [&](int64_t in, int64_t out, int64_t scale, int64_t grad_scale) {
+  const auto backward = [&](int64_t in, int64_t out, int64_t scale, int64_t grad_scale,
+                            int64_t parts) {
     scale_columns_backward(
-        memory.matrix(in, 3), memory.view().slice(0, grad_scale), memory.matrix(out, 3),
-        {memory.matrix(4, 3), memory.view().slice(0, scale)}, c.segments.view(0), stream());
+        {memory.matrix(in, 3), memory.view().slice(0, grad_scale), memory.matrix(parts, 3)},
+        memory.matrix(out, 3), {memory.matrix(4, 3), memory.view().slice(0, scale)},
+        c.segments.view(0), stream());
   };
-  EXPECT_THROW(backward(3, 4, 3, 3), std::invalid_argument);
-  EXPECT_THROW(backward(4, 3, 3, 3), std::invalid_argument);
-  EXPECT_THROW(backward(4, 4, 2, 3), std::invalid_argument);
-  EXPECT_THROW(backward(4, 4, 3, 4), std::invalid_argument);
+  EXPECT_THROW(backward(3, 4, 3, 3, 1), std::invalid_argument);
+  EXPECT_THROW(backward(4, 3, 3, 3, 1), std::invalid_argument);
+  EXPECT_THROW(backward(4, 4, 2, 3, 1), std::invalid_argument);
+  EXPECT_THROW(backward(4, 4, 3, 4, 1), std::invalid_argument);
+  EXPECT_THROW(backward(4, 4, 3, 3, 2), std::invalid_argument);
 }
 
 }  // namespace
