@@ -12,8 +12,10 @@ namespace derrd::test {
 
 /// An epoch of samples (user, positive, negative), its segments, and room for a batch's pairs.
 struct PairFixture {
-  PairFixture(int64_t num_users, int64_t num_items, int64_t samples, int64_t samples_of_batch)
-      : users(random_below(samples, static_cast<int32_t>(num_users), 31)),
+  PairFixture(int64_t table_users, int64_t table_items, int64_t samples, int64_t samples_of_batch)
+      : num_users(table_users),
+        num_items(table_items),
+        users(random_below(samples, static_cast<int32_t>(num_users), 31)),
         positives(random_below(samples, static_cast<int32_t>(num_items), 32)),
         negatives(random_below(samples, static_cast<int32_t>(num_items), 33)),
         batch_size(samples_of_batch),
@@ -34,11 +36,15 @@ struct PairFixture {
     return {numbers[0].view(), numbers[1].view(), numbers[2].view(), numbers[3].view(),
             pair_cursor.data()};
   }
-  /// Finds the pairs of a batch on the device.
+  /// Finds the pairs of a batch on the device, without vectors.
   PairBuffers locate(int64_t number) const {
-    const Matrix<float> none = {nullptr, positive_rows.capacity + negative_rows.capacity, 0};
-    locate_pairs(buffers(), {{nullptr, user_rows.capacity, 0}, none, {}, {}}, batch(number),
-                 stream());
+    const int64_t items = positive_rows.capacity + negative_rows.capacity;
+    locate_pairs(buffers(),
+                 {.users = {nullptr, user_rows.capacity, 0},
+                  .items = {nullptr, items, 0},
+                  .user_table = {nullptr, num_users, 0},
+                  .item_table = {nullptr, num_items, 0}},
+                 batch(number), stream());
     return buffers();
   }
   int64_t batches() const { return static_cast<int64_t>(cursors.size()); }
@@ -50,6 +56,7 @@ struct PairFixture {
     return p % 2 == 0 ? positives[sample(number, p)] : negatives[sample(number, p)];
   }
 
+  int64_t num_users, num_items;
   std::vector<int32_t> users, positives, negatives;
   int64_t batch_size;
   std::vector<BatchCursor> cursors;
