@@ -31,8 +31,8 @@ namespace derrd {
 
 namespace {
 
-/// Slots of a list that a tile scores: a list has hundreds.
-constexpr int64_t kListSlots = 16;
+/// Slots of a list that a tile scores. A list has hundreds: work for many tiles of a GPU.
+constexpr int64_t kListSlots = kTileLanes > 1 ? 16 : 512;
 DERRD_HOST_DEVICE inline int64_t list_parts(int64_t slots) {
   return (slots + kListSlots - 1) / kListSlots;
 }

@@ -12,7 +12,7 @@
 // Mapping: a tile per distinct row, whose lanes hold the sums of their columns in registers. On a
 // GPU a popular row (many pairs) would keep its tile busy long after the others: each 16 of its
 // columns have a tile, 4 lanes per pair, whose sums are added at the end. Such a tile looks for
-// popular rows among 32. Users and positive items share a launch, negative items take the next one,
+// popular rows among 8. Users and positive items share a launch, negative items take the next one,
 // because an item may be both and one tile at a time may add to its row.
 // Bytes: 16 D per pair and side, 12 D per distinct row: bandwidth, the cache's for the pairs, the
 // table's memory for the rows.
