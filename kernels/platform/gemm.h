@@ -62,14 +62,14 @@ struct GroupedProduct {
 
 /// Products of the rows of each group: c[p] = a[p] b_g. Rows from offsets[groups] on are not
 /// touched.
-/// @throws std::invalid_argument if the shapes do not fit.
+/// @throws std::invalid_argument if the shapes do not fit, or c has 2^31 elements or more.
 void grouped_gemm(const CallList<GroupedProduct>& products, const Stream& stream);
 
 /// Gradient of grouped_gemm by its matrices: c_g [k, n] += sum over the rows p of group g of
 /// a[p]^T b[p]. Here c is [groups * k, n]; a [*, k]; b [*, n], not transposed. An empty group
 /// leaves its c as it is.
 /// @param products those that add to the same c are adjacent
-/// @throws std::invalid_argument if the shapes do not fit.
+/// @throws std::invalid_argument if the shapes do not fit, or c has 2^31 elements or more.
 void grouped_gemm_accumulate(const CallList<GroupedProduct>& products, const Stream& stream);
 
 }  // namespace derrd

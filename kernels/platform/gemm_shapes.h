@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -40,7 +41,18 @@ DERRD_HOST_DEVICE inline int64_t groups_of(const GroupedProduct& product) {
   return product.offsets.size == 0 ? 1 : product.offsets.size - 1;
 }
 
-/// @throws std::invalid_argument unless the shapes of grouped_gemm fit.
+/// @throws std::invalid_argument if 32 bits do not number the elements of c, its groups' rows
+/// padded to whole patches.
+inline void check_elements(const char* operation, const GroupedProduct& product) {
+  constexpr int64_t kPadding = 4;
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  const Matrix<float>& c = product.c;
+  if ((c.rows + kPadding * groups_of(product)) <= kMax / (c.cols + kPadding)) return;
+  throw std::invalid_argument(std::string(operation) + ": c of [" + std::to_string(c.rows) + ", " +
+                              std::to_string(c.cols) + "] has more elements than 32 bits number");
+}
+
+/// @throws std::invalid_argument unless the shapes of grouped_gemm fit and 32 bits number c.
 inline void check_grouped_gemm(const CallList<GroupedProduct>& products) {
   for (const GroupedProduct& product : products) {
     const auto& [c, a, b, offsets] = product;
@@ -50,10 +62,12 @@ inline void check_grouped_gemm(const CallList<GroupedProduct>& products) {
         b.transposed != products[0].b.transposed) {
       throw std::invalid_argument("grouped_gemm: shapes do not fit");
     }
+    check_elements("grouped_gemm", product);
   }
 }
 
-/// @throws std::invalid_argument unless the shapes of grouped_gemm_accumulate fit.
+/// @throws std::invalid_argument unless the shapes of grouped_gemm_accumulate fit and 32 bits
+/// number c.
 inline void check_grouped_gemm_accumulate(const CallList<GroupedProduct>& products) {
   for (const GroupedProduct& product : products) {
     const auto& [c, a, b, offsets] = product;
@@ -62,6 +76,7 @@ inline void check_grouped_gemm_accumulate(const CallList<GroupedProduct>& produc
         c.cols != b.matrix.cols) {
       throw std::invalid_argument("grouped_gemm_accumulate: shapes do not fit");
     }
+    check_elements("grouped_gemm_accumulate", product);
   }
 }
 

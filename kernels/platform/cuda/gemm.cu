@@ -125,7 +125,8 @@ class AlongDepth {
   __device__ __forceinline__ AlongDepth(const float* data, int pitch, int first, int rows) {
 #pragma unroll
     for (int i = 0; i < kPatch; ++i) {
-      from_[i] = i == 0 ? data + first * pitch : from_[i - 1] + (first + i < rows ? pitch : 0);
+      from_[i] = i == 0 ? data + static_cast<int64_t>(first) * pitch
+                        : from_[i - 1] + (first + i < rows ? pitch : 0);
     }
   }
   /// The next kStep elements of each.
@@ -314,7 +315,7 @@ __global__ void __launch_bounds__(cuda::kBlockThreads)
     const int first = min(depth, sums.part_begin(patches_in(depth)) * kPatch);
     const int last = min(depth, sums.part_begin(patches_in(depth), 1) * kPatch);
     const float* a = call.a + (static_cast<int64_t>(begin) * depth + first);
-    const float* b = call.b + (static_cast<int64_t>(group) * (depth * pitch) +
+    const float* b = call.b + (static_cast<int64_t>(group) * depth * pitch +
                                (kTransposed ? first : first * pitch));
     sums.template add<kStep>(A(a, depth, row, rows),
                              B(b, kTransposed ? depth : pitch, column, pitch),

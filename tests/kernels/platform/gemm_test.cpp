@@ -311,5 +311,16 @@ TEST(GroupedGemm, RejectsBadShapes) {
   EXPECT_THROW(grouped_gemm_accumulate(sums, stream()), std::invalid_argument);
 }
 
+TEST(GroupedGemm, RejectsMoreElementsThan32BitsNumber) {
+  constexpr int64_t kRows = int64_t{1} << 26, kCols = 32;
+  const Guarded<float> x(1);  // no element is read
+  const GroupedProduct product = {
+      x.matrix(kRows, kCols), x.matrix(kRows, 1), {x.matrix(1, kCols)}, {}};
+  EXPECT_THROW(grouped_gemm(product, stream()), std::invalid_argument);
+  const GroupedProduct sums = {
+      x.matrix(kRows, kCols), x.matrix(1, kRows), {x.matrix(1, kCols)}, {}};
+  EXPECT_THROW(grouped_gemm_accumulate(sums, stream()), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace derrd::test::gemm_test
