@@ -64,7 +64,7 @@ void Optimizer::catch_up(std::span<const RowsRead> reads, const Stream& stream) 
       if (table.of == read.of) lists.push_back({table.rows, read.rows, read.samples});
     }
   }
-  if (const int64_t turns = adam_turns(); turns > 0) {
+  if (const int64_t turns = adam_turns(applied_.size()); turns > 0) {
     for (const Table& table : lazy_tables_) lists.push_back({.table = table.rows, .turns = turns});
   }
   adam_catch_up(lists, options_, history(), stream);

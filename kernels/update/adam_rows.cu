@@ -25,12 +25,14 @@
 // about 16 instructions per element and missed update it is the new limit.
 //
 // Trap: missed updates of an element follow one another. On a GPU a row that has missed a hundred
-// keeps its tile busy when all others have finished. So each step also takes every twelfth row of a
-// table in turn: no row misses more than twelve, for two thirds more bytes.
+// keeps its tile busy when all others have finished. So each step also takes some rows of a table
+// in turn: at CiteULike's size every twelfth, for two thirds more bytes, and no row misses more
+// than twelve.
 
 #include "kernels/update/adam_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kernels/common/shapes.h"
@@ -192,7 +194,13 @@ void check_table(const AdamRows& table) {
 
 }  // namespace
 
-int64_t adam_turns() { return kTileLanes > 1 ? 12 : 0; }
+// The longest tile takes time in proportion to turns, the bytes of the rows whose turn it is in
+// proportion to rows / turns. By the rates of an H200 (bench/README.md) both take equally long
+// where turns^2 = rows / 256.
+int64_t adam_turns(int64_t rows) {
+  if (kTileLanes == 1) return 0;
+  return std::max<int64_t>(12, static_cast<int64_t>(std::sqrt(static_cast<double>(rows)) / 16));
+}
 
 void adam_catch_up(std::span<const AdamRead> reads, AdamOptions options, AdamHistory history,
                    const Stream& stream) {

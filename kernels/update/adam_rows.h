@@ -37,9 +37,10 @@ struct AdamRead {
   int64_t turns = 0;
 };
 
-/// Returns the `turns` that a step should give each table, so that no row misses many updates; 0:
-/// none. On a GPU the row that has missed most decides when the launch ends.
-int64_t adam_turns();
+/// Returns the `turns` that a step should give its tables, of `rows` rows in all, so that no row
+/// misses many updates; 0: none. On a GPU the row that has missed most decides when the launch
+/// ends: more turns make it later, fewer make the step read more rows.
+int64_t adam_turns(int64_t rows);
 
 /// Brings rows up to date. A step that reads the batch's users and the slots of the anchors:
 ///

@@ -178,6 +178,13 @@ TEST(AdamRows, RowsTakeTurns) {
   expect_same_bits(waiting, dense);
 }
 
+TEST(AdamRows, TurnsGrowWithTheRowsAndAreNoneWhereATileIsOneLane) {
+  const bool none = adam_turns(1) == 0;
+  EXPECT_EQ(adam_turns(1), none ? 0 : 12);
+  EXPECT_EQ(adam_turns(30'400), none ? 0 : 12);
+  EXPECT_EQ(adam_turns(1'000'000), none ? 0 : 62);
+}
+
 // 2^32 updates and more: a row's count is kept modulo that.
 TEST(AdamRows, CountsUpdatesBeyond32Bits) {
   Table waiting(2, 5), dense(2, 5);
