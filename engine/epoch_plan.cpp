@@ -26,7 +26,8 @@ int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
   return samples;
 }
 
-/// Lists that are built together: all of an epoch, unless one sort fills any device by itself.
+/// Lists that are built together, with the memory of one sort for all: the three of an epoch,
+/// unless the samples of one fill any device.
 int64_t lists_together(int64_t samples) { return samples <= int64_t{1} << 20 ? 3 : 1; }
 
 }  // namespace

@@ -33,8 +33,8 @@ class LossSums {
   void zero(const Stream& stream);
   /// Returns the terms of this step, and forgets them.
   std::vector<LossTerms> take_terms() { return std::exchange(terms_, {}); }
-  /// Returns the sums, terms that wait included. Waits for the stream.
-  std::vector<double> to_host(const Stream& stream);
+  /// Returns the sums of the steps that have ended. Waits for the stream.
+  std::vector<double> to_host(const Stream& stream) const;
 
  private:
   DeviceArray<double> totals_;

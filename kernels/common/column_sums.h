@@ -12,22 +12,10 @@
 
 namespace derrd {
 
-/// Columns of a row that a tile works on where rows are shared by several tiles: one per lane, so
-/// that a sum stays in a register; where a tile has one lane, a number that makes a row's part
-/// whole vectors.
-constexpr int64_t kSumColumns = kTileLanes > 1 ? kTileLanes : 256;
-DERRD_HOST_DEVICE inline int64_t sum_strips(int64_t columns) {
-  return (columns + kSumColumns - 1) / kSumColumns;
-}
-/// Columns of the strip that begins at column `first`.
-DERRD_HOST_DEVICE inline int64_t strip_width(int64_t first, int64_t columns) {
-  return columns - first < kSumColumns ? columns - first : kSumColumns;
-}
-
 /// Columns of a strip, the work unit of accumulate_columns. On a GPU they are the floats of a
 /// sector, so that a tile adds kStripRows rows at once, and few columns are work for several
-/// blocks.
-constexpr int64_t kStripColumns = kTileLanes > 1 ? 8 : kSumColumns;
+/// blocks; where a tile has one lane, a number that makes a row's part whole vectors.
+constexpr int64_t kStripColumns = kTileLanes > 1 ? 8 : 256;
 constexpr int64_t kStripRows = kTileLanes > 1 ? kTileLanes / kStripColumns : 1;
 DERRD_HOST_DEVICE inline int64_t column_strips(int64_t columns) {
   return (columns + kStripColumns - 1) / kStripColumns;

@@ -1,7 +1,7 @@
 // The order of an epoch: sort the elements by 64 random bits each. Two of n elements share a key
 // with probability below n^2 2^-65 (3e-8 for a million); the stable sort then leaves them in order.
 //
-//   key(e) = the first of 64 random bits of element e   sorted; one element in 128 shares its key
+//   key(e) = the first of 64 random bits of element e   sorted; few elements share their keys
 //   ties: insertion sort by all 64 bits                  drawn again: they belong to the element
 //
 // A thread an element; 12 bytes written for an element, 12 moved by a gather: memory bandwidth is

@@ -7,7 +7,7 @@
 // Shapes: table and grad [rows, D], out [capacity, D], c [B]; row_i are the batch's distinct rows.
 //
 // Mapping: a tile owns a distinct row, its lanes stride over the D columns; of accumulate,
-// a part of a row (row_lanes.h), a lane's sum in a register. Because nobody else writes that row,
+// a part of a row (row_terms.h), a lane's sum in a register. Because nobody else writes that row,
 // no atomics are needed, and because the samples come in ascending order the sum is the same on
 // every run.
 //
@@ -23,7 +23,7 @@
 
 #include "kernels/models/embedding.h"
 
-#include "kernels/common/row_lanes.h"
+#include "kernels/common/row_terms.h"
 #include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/call_units.h"
@@ -142,8 +142,7 @@ void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegm
   require_shape("accumulate_rows", "source", terms.source, terms.source.rows, grad_table.cols);
   require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
-  const bool quads = grad_table.cols > kTileLanes &&
-                     are_quads(grad_table.cols, {grad_table.data, terms.source.data});
+  const bool quads = sums_are_quads(grad_table.cols, {grad_table.data, terms.source.data});
   const int64_t units = rows.capacity * row_parts(grad_table.cols, quads);
   launch("accumulate_rows", tiles_for(units, grad_table.cols), stream,
          quads ? accumulate_rows_kernel<Quad> : accumulate_rows_kernel<float>, grad_table, terms,

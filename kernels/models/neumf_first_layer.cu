@@ -40,8 +40,9 @@ __global__ void neumf_first_layer_forward_kernel(Matrix<float> hidden, NeumfFirs
     const float* __restrict__ item = call.item_part.row(pairs.items[p]);
     const float* __restrict__ b = call.bias.data;
     if (call.bias.size == 0) {
-      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size())
+      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
         h[k] = relu(user[k] + item[k]);
+      }
     } else {
       for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
         h[k] = relu((user[k] + b[k]) + item[k]);

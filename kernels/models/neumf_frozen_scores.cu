@@ -8,13 +8,13 @@
 // then instead of 2 D H.
 //
 // Shapes: a, g [*, D], p, q [*, H], w [H].
-// Mapping: lists, a tile per 16 items of a user, lanes stride over D and H, four items at a time,
-// so that the loads of one row hide behind those of the others. All items, a tile per 64 items and
-// 4 users: the lanes run over the items and keep the 256 sums in registers over both loops. For
-// this the items are packed [blocks, D + H, 64] once, so that lanes load adjacent numbers.
-// Arithmetic of all items: relu(p + q) = p + max(q, -p), and the first term, summed with w over k,
-// is a number per user: one maximum and one multiply-add per k instead of three operations. Bound
-// by these. Bytes of a list: 4 (D + H) per item, gathered, bound by memory.
+// Mapping: lists, a tile per part of a user's list, lanes stride over D and H, four items at a
+// time, so that the loads of one row hide behind those of the others. All items, a tile per 64
+// items and 4 users: the lanes run over the items and keep the 256 sums in registers over both
+// loops. For this the items are packed [blocks, D + H, 64] once, so that lanes load adjacent
+// numbers. Arithmetic of all items: relu(p + q) = p + max(q, -p), and the first term, summed with w
+// over k, is a number per user: one maximum and one multiply-add per k instead of three operations.
+// Bound by these. Bytes of a list: 4 (D + H) per item, gathered, bound by memory.
 //
 // Trap: a tie must be one. Equal rows give equal bits because each item's sums are formed by the
 // same operations in the same order, also in the last, partial block, which is filled with zeros.

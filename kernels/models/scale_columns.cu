@@ -37,7 +37,7 @@ __global__ void scale_columns_forward_kernel(Matrix<float> out, Matrix<const flo
 }
 
 constexpr int kLaneColumns = 4;  ///< of a strip, where a tile has several lanes
-constexpr int kStrip = kTileLanes > 1 ? kTileLanes* kLaneColumns : 64;
+constexpr int kStrip = kTileLanes > 1 ? kLaneColumns* kTileLanes : 64;
 DERRD_HOST_DEVICE inline int64_t strips_of(int64_t cols) { return (cols + kStrip - 1) / kStrip; }
 
 __global__ void scale_columns_backward_kernel(Matrix<float> grad_in, Matrix<float> partials,

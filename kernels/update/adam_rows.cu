@@ -22,7 +22,7 @@
 //
 // Bytes: 32 per element of a row that has missed something, instead of per element of the table
 // and step: at CiteULike's teacher (d = 200) 19 MB a step instead of 195. The arithmetic stays, at
-// about 16 instructions per element and missed update it is the new limit.
+// about 12 PTX instructions per element and missed update it is the new limit.
 //
 // Trap: missed updates of an element follow one another. On a GPU a row that has missed a hundred
 // keeps its tile busy when all others have finished. So each step also takes some rows of a table
@@ -49,13 +49,18 @@ constexpr int kMaxReads = 12;
 constexpr int kMaxParts = kTileLanes > 1 ? 8 : 4;               // of a row, in registers
 constexpr int64_t kRowPart = int64_t{kTileLanes} * kLaneWidth;  // columns that a tile takes at once
 
-/// Rows that one launch brings up to date. By value: the host's list is gone when the kernel runs.
+/// A list of rows, as a launch takes it.
+struct ReadList {
+  AdamRead read;
+  int64_t units;  ///< rows, or slots, at most
+  bool shared;    ///< several tiles may meet at a row
+};
+
+/// Rows that one launch brings up to date. By value: the host's lists are gone when the kernel
+/// runs.
 struct AdamReads {
-  AdamRead list[kMaxReads];
-  int64_t units[kMaxReads];  ///< rows, or slots, at most
-  bool shared[kMaxReads];    ///< several tiles may meet at a row
-  int count;
-  int64_t total;
+  ReadList lists[kMaxReads];
+  int64_t units;  ///< of all lists
 };
 
 /// The updates that a row has missed: numbers first .. last, none if first > last.
@@ -146,14 +151,14 @@ __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, Ad
                                      AdamHistory history) {
   const WarpTile tile = warp_tile();
   const int64_t now = *history.steps;
-  for (const int64_t unit : units_of(tile, reads.total)) {
-    int r = 0;
+  for (const int64_t unit : units_of(tile, reads.units)) {
+    const ReadList* list = reads.lists;
     int64_t i = unit;
-    while (i >= reads.units[r]) i -= reads.units[r++];
-    const AdamRead& read = reads.list[r];
+    for (; i >= list->units; ++list) i -= list->units;
+    const AdamRead& read = list->read;
     const int64_t row = row_to_read(read, i, now);
     if (row < 0) continue;
-    const MissedUpdates missed = claim(tile, read.table.applied[row], reads.shared[r], now);
+    const MissedUpdates missed = claim(tile, read.table.applied[row], list->shared, now);
     if (missed.first > missed.last) continue;
     const int64_t cols = read.table.value.cols;
     for (int64_t first = 0; first < cols; first += kMaxParts * kRowPart) {
@@ -163,23 +168,19 @@ __global__ void adam_catch_up_kernel(const __grid_constant__ AdamReads reads, Ad
   }
 }
 
-bool same_table(const AdamRead& a, const AdamRead& b) {
-  return a.table.applied.data == b.table.applied.data;
-}
-
 /// True for all rows of the table.
 bool is_whole(const AdamRead& read) { return read.turns == 0 && read.rows.batch == nullptr; }
 
-/// Rows or slots of a list, at most. One that is longer than the table becomes all rows of the
-/// table: in order, and a row that is not needed now only catches up early.
-int64_t shorten(AdamRead& read) {
-  const int64_t table_rows = read.table.value.rows;
-  if (read.turns > 0) return (table_rows + read.turns - 1) / read.turns;
-  const int64_t units = row_list_units(read.rows, read.samples, table_rows);
-  if (units < table_rows) return units;
+/// A list that is longer than its table becomes all rows of the table: in order, and a row that is
+/// not needed now only catches up early.
+ReadList make_list(AdamRead read) {
+  const int64_t rows = read.table.value.rows;
+  if (read.turns > 0) return {read, (rows + read.turns - 1) / read.turns, false};
+  const int64_t units = row_list_units(read.rows, read.samples, rows);
+  if (units < rows) return {read, units, read.samples.data != nullptr};
   read.rows.batch = nullptr;
   read.samples = {};
-  return table_rows;
+  return {read, rows, false};
 }
 
 void check_table(const AdamRows& table) {
@@ -206,32 +207,36 @@ void adam_catch_up(std::span<const AdamRead> reads, AdamOptions options, AdamHis
                    const Stream& stream) {
   constexpr int64_t kOperations = 16;
   require_ring("adam_catch_up", history);
-  std::vector<AdamRead> lists;
-  for (AdamRead read : reads) {
+  std::vector<ReadList> lists;
+  for (const AdamRead& read : reads) {
     check_table(read.table);
-    if (shorten(read) == 0) continue;
-    const auto of_table = [&](const AdamRead& other) { return same_table(other, read); };
-    const auto covers = [&](const AdamRead& other) { return of_table(other) && is_whole(other); };
+    ReadList list = make_list(read);
+    if (list.units == 0) continue;
+    const auto of_table = [&](const ReadList& other) {
+      return other.read.table.applied.data == read.table.applied.data;
+    };
+    const auto covers = [&](const ReadList& other) {
+      return of_table(other) && is_whole(other.read);
+    };
     if (std::any_of(lists.begin(), lists.end(), covers)) continue;
-    if (is_whole(read)) std::erase_if(lists, of_table);
-    lists.push_back(read);
+    if (is_whole(list.read)) std::erase_if(lists, of_table);
+    for (ReadList& other : lists) {
+      if (of_table(other)) other.shared = list.shared = true;
+    }
+    lists.push_back(list);
   }
   for (size_t first = 0; first < lists.size(); first += kMaxReads) {
-    AdamReads together{};
+    const auto together =
+        std::span(lists).subspan(first).first(std::min<size_t>(kMaxReads, lists.size() - first));
+    AdamReads all{};
     int64_t cols = 0;
-    for (size_t l = first; l < std::min(lists.size(), first + kMaxReads); ++l) {
-      AdamRead& read = lists[l];
-      const auto of_table = [&](const AdamRead& other) { return same_table(other, read); };
-      const int r = together.count++;
-      together.list[r] = read;
-      together.units[r] = shorten(read);
-      together.shared[r] =
-          read.samples.data != nullptr || std::count_if(lists.begin(), lists.end(), of_table) > 1;
-      together.total += together.units[r];
-      cols = std::max(cols, read.table.value.cols);
+    std::copy(together.begin(), together.end(), all.lists);
+    for (const ReadList& list : together) {
+      all.units += list.units;
+      cols = std::max(cols, list.read.table.value.cols);
     }
-    launch("adam_catch_up", tiles_for(together.total, kOperations * cols), stream,
-           adam_catch_up_kernel, together, adam_factors(options), history);
+    launch("adam_catch_up", tiles_for(all.units, kOperations * cols), stream, adam_catch_up_kernel,
+           all, adam_factors(options), history);
   }
 }
 

@@ -7,10 +7,13 @@
 // Each of these is a few numbers, so a launch costs more than its work: one launch does them all.
 //
 // Shapes: terms of loss l [n_l].
-// Mapping: a block per loss, summed as in sum.cu, and one block more, whose first tile serves Adam
-// and whose last one the cursors.
+// Mapping: a block per loss: a thread adds every 256th term, a tile its lanes, the first thread the
+// tiles' sums in their order. One block more, whose first tile serves Adam and whose last one the
+// cursors.
 // Bytes: 4 per term; a matter of latency.
-// Trap: Adam's rows that wait (adam_rows.cu) and all other readers of the batch come before.
+//
+// Traps: a float total stops moving at 2^24 times a term, so it is a double from the first addition
+// on. Adam's rows that wait (adam_rows.cu) and all other readers of the batch come before.
 
 #include "kernels/update/end_step.h"
 

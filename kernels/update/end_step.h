@@ -19,8 +19,9 @@ struct LossTerms {
 constexpr int kMaxLossTerms = 16;
 
 /// Ends a step's forward and backward passes, in one launch:
-/// - adds the losses' terms to their totals, in double and in a fixed order, each list as
-///   accumulate_sum() does; lists with the same total are added in their order;
+/// - adds the losses' terms to their totals, in double and in a fixed order: the same input gives
+///   the same bits. NaN and infinity come through. Lists with the same total are added in their
+///   order;
 /// - begins Adam's next update, as adam_advance() does;
 /// - moves the cursors to the next batch, as advance_batch() does.
 /// What reads the batch's cursors must be queued before, what reads Adam's corrections after.

@@ -10,6 +10,10 @@
 #include <vector>
 
 #include "engine/distill/catalogue.h"
+#include "engine/loss_sums.h"
+#include "kernels/platform/memory.h"
+#include "kernels/update/end_step.h"
+#include "tests/stream.h"
 
 namespace derrd::test {
 
@@ -53,6 +57,14 @@ inline std::vector<std::unique_ptr<DistillationLoss>> make_losses(std::string_vi
     losses.push_back(factory->make(context));
   }
   return losses;
+}
+
+/// Ends a step, of which only the losses matter, and returns their sums.
+inline std::vector<double> sums_of_step(LossSums& losses) {
+  const DeviceArray<int64_t> steps(std::vector<int64_t>{0}, stream());
+  const DeviceArray<AdamCorrections> corrections(1);
+  end_step(losses.take_terms(), {}, {steps.data(), corrections.view()}, {}, stream());
+  return losses.to_host(stream());
 }
 
 }  // namespace derrd::test
