@@ -42,18 +42,17 @@ __global__ void neumf_list_scores_kernel(Matrix<float> score, PairScorer model,
   const WarpTile tile = warp_tile();
   const int64_t dims = model.item_product.cols;
   const int64_t hidden = model.item_part.cols;
-  const int64_t slots = item.cols;
-  const int64_t parts = list_parts(slots);
+  const int64_t parts = list_parts(item.cols);
   const float* __restrict__ w = model.weight.data;
   for (const int64_t unit : units_of(tile, score.rows * parts)) {
     const int64_t r = unit / parts;
     const int64_t first = unit % parts * kListSlots;
-    const int64_t end = first + kListSlots < slots ? first + kListSlots : slots;
+    const int64_t slots = item.cols - first < kListSlots ? item.cols - first : kListSlots;
     const float* __restrict__ user = model.user_product.row(r);
     const float* __restrict__ part = model.user_part.row(r);
-    const int32_t* __restrict__ items = item.row(r);
-    float* __restrict__ out = score.row(r);
-    for (int64_t slot = first; slot < end; slot += 4) {
+    const int32_t* __restrict__ items = item.row(r) + first;
+    float* __restrict__ out = score.row(r) + first;
+    for (int64_t slot = 0; slot < slots; slot += 4) {
       const auto item_at = [&](int64_t s) { return s < slots && items[s] >= 0 ? items[s] : 0; };
       const int64_t item0 = item_at(slot), item1 = item_at(slot + 1);
       const int64_t item2 = item_at(slot + 2), item3 = item_at(slot + 3);

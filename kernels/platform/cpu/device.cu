@@ -1,6 +1,7 @@
 #include "kernels/platform/device.h"
 
 #include <cblas.h>
+#include <sys/mman.h>
 #include <thrust/version.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ std::atomic<int64_t> synchronizations{0};
 std::atomic<int64_t> launches{0};
 
 constexpr size_t kAlignment = 256;
+constexpr size_t kHugePage = size_t{2} << 20;
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -91,11 +93,14 @@ void* device_allocate(int64_t bytes) {
   cpu::refuse_recording("memory is allocated");
   ++allocations;
   const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-  void* pointer = std::aligned_alloc(kAlignment, rounded);
-  if (pointer == nullptr) {
+  const bool is_large = rounded >= kHugePage;
+  void* pointer = nullptr;
+  if (posix_memalign(&pointer, is_large ? kHugePage : kAlignment, rounded) != 0) {
     throw DeviceError("out of memory: asked for " + std::to_string(bytes) +
                       " bytes; a smaller dimension or batch needs less");
   }
+  // Rows that are gathered from all over a table would miss the TLB of small pages.
+  if (is_large) madvise(pointer, rounded, MADV_HUGEPAGE);
   if (cpu::strict_as_gpu()) std::memset(pointer, 0xff, rounded);  // NaN, as float or double
   return pointer;
 }
