@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "kernels/common/row_lanes.h"
 #include "kernels/platform/execution.h"
@@ -81,9 +84,13 @@ __device__ __forceinline__ void add_terms(const WarpTile& tile, float* to, int p
 inline bool sums_are_quads(int64_t cols, std::initializer_list<const float*> matrices) {
   return cols > kTileLanes && are_quads(cols, matrices);
 }
-/// Parts of rows of `cols` floats, of quads or of floats.
-inline int64_t row_parts(int64_t cols, bool quads) {
-  return quads ? row_parts<Quad>(cols) : row_parts<float>(cols);
+/// Parts of `rows` rows of `cols` floats, of quads or of floats.
+/// @throws std::invalid_argument if 32 bits do not number them.
+inline int64_t parts_of_rows(const char* operation, int64_t rows, int64_t cols, bool quads) {
+  const int64_t parts = rows * (quads ? row_parts<Quad>(cols) : row_parts<float>(cols));
+  if (parts <= std::numeric_limits<int32_t>::max()) return parts;
+  throw std::invalid_argument(std::string(operation) + ": " + std::to_string(rows) + " rows of " +
+                              std::to_string(cols) + " columns are too many for 32-bit numbers");
 }
 
 }  // namespace derrd

@@ -144,7 +144,7 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
   if (samples.capacity == 0 || grad_user.cols == 0) return;
   const bool quads =
       sums_are_quads(grad_user.cols, {users.data, items.data, grad_user.data, grad_item.data});
-  const int64_t units = 2 * samples.capacity * row_parts(grad_user.cols, quads);
+  const int64_t units = parts_of_rows(kName, 2 * samples.capacity, grad_user.cols, quads);
   launch(kName, tiles_for(units, grad_user.cols), stream,
          quads ? bpr_backward_kernel<Quad> : bpr_backward_kernel<float>, grad_user, grad_item,
          coefficient, call);

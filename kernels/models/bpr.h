@@ -43,7 +43,8 @@ void bpr_forward(Vector<float> loss, Vector<float> coefficient, const BprCall& c
 /// @param grad_user [U, D], accumulated
 /// @param grad_item [I, D], accumulated
 /// @param coefficient [capacity]
-/// @throws std::invalid_argument if the shapes do not fit.
+/// @throws std::invalid_argument if the shapes do not fit, or a batch's rows are too many for
+/// 32-bit numbers.
 void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const float> coefficient,
                   const BprCall& call, const Stream& stream);
 

@@ -143,7 +143,7 @@ void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegm
   require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
   const bool quads = sums_are_quads(grad_table.cols, {grad_table.data, terms.source.data});
-  const int64_t units = rows.capacity * row_parts(grad_table.cols, quads);
+  const int64_t units = parts_of_rows("accumulate_rows", rows.capacity, grad_table.cols, quads);
   launch("accumulate_rows", tiles_for(units, grad_table.cols), stream,
          quads ? accumulate_rows_kernel<Quad> : accumulate_rows_kernel<float>, grad_table, terms,
          rows);

@@ -65,7 +65,8 @@ struct SampleTerms {
 /// grad_table[row] += the terms of its samples, ascending. The order is fixed, so the same input
 /// gives the same bits.
 /// @param grad_table [table rows, D], accumulated; does not overlap terms.source
-/// @throws std::invalid_argument if the shapes do not fit.
+/// @throws std::invalid_argument if the shapes do not fit, or the batch's rows are too many for
+/// 32-bit numbers.
 void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegments rows,
                      const Stream& stream);
 

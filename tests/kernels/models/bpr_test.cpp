@@ -210,5 +210,15 @@ TEST(Bpr, RejectsBadShapes) {
   EXPECT_THROW(backward(3, 4, 7), std::invalid_argument);
 }
 
+TEST(Bpr, RejectsMoreRowsThan32BitsNumber) {
+  const Problem p({3, 4, 6, 6, 5}, 1.0f);
+  BprCall call = p.call(0);
+  call.samples.capacity = int64_t{1} << 30;  // users and positive items; nothing is read
+  const Vector<const float> coefficient = {p.coefficient.data(), call.samples.capacity};
+  const Guarded<float> users(15), items(20);
+  EXPECT_THROW(bpr_backward(users.matrix(3, 5), items.matrix(4, 5), coefficient, call, stream()),
+               std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace derrd::test::bpr_test

@@ -209,7 +209,7 @@ TEST(AccumulateRows, SameBitsAtAnyNumberOfThreads) {
 
 TEST(Embedding, RejectsBadShapes) {
   const Epoch epoch(9, 4, 18);
-  const RowSegments rows = epoch.segments.view(0);
+  RowSegments rows = epoch.segments.view(0);
   const Guarded<float> memory(1000);
   const Guarded<int32_t> samples(9);
   const auto matrix = [&](int64_t r, int64_t c) { return memory.matrix(r, c); };
@@ -229,6 +229,8 @@ TEST(Embedding, RejectsBadShapes) {
   EXPECT_THROW(accumulate(matrix(4, 5), matrix(7, 6), samples.view()), std::invalid_argument);
   EXPECT_THROW(accumulate(matrix(4, 5), matrix(7, 5), samples.view().slice(0, 8)),
                std::invalid_argument);
+  rows.capacity = int64_t{1} << 31;  // more than 32 bits number; nothing is read
+  EXPECT_THROW(accumulate(matrix(4, 5), matrix(7, 5), samples.view()), std::invalid_argument);
 }
 
 }  // namespace
