@@ -81,12 +81,13 @@ void Optimizer::step(std::span<const LossTerms> losses, const BatchCursors& batc
     throw std::logic_error("optimizer: more steps than its window without catch_up_all()");
   }
   end_step(losses, batch, history(), options_, stream);
+  CallList<AdamParameters> parts;
   for (const auto [begin, size] : every_step_) {
     const auto part = [&](Vector<float> arena) { return arena.slice(begin, size); };
-    adam_update({part(parameters_.values()), part(parameters_.first_moments()),
-                 part(parameters_.second_moments()), part(parameters_.gradients())},
-                options_, history(), stream);
+    parts.add({part(parameters_.values()), part(parameters_.first_moments()),
+               part(parameters_.second_moments()), part(parameters_.gradients())});
   }
+  adam_update(parts, options_, history(), stream);
 }
 
 int64_t Optimizer::steps(const Stream& stream) const { return steps_.to_host(stream)[0]; }

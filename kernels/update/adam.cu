@@ -11,7 +11,7 @@
 // device memory (AdamHistory), so that a step's launches are the same every time.
 //
 // Mapping: a tile takes four times its lanes' elements, so that what a lane does once is shared by
-// four; on the CPU a loop over the vectors of a chunk.
+// four; on the CPU a loop over the vectors of a chunk. A launch takes several parts of the arena.
 //
 // Bytes: 16 read and 12 written per element, and 4 more where there was a gradient to clear. About
 // 12 flops: the limit is memory bandwidth (divider throughput when all of it sits in the CPU's
@@ -24,6 +24,7 @@
 #include "kernels/update/adam.h"
 
 #include "kernels/common/shapes.h"
+#include "kernels/platform/call_units.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/lane_floats.h"
 #include "kernels/update/adam_element.h"
@@ -40,19 +41,21 @@ __global__ void adam_advance_kernel(AdamHistory history, AdamOptions options) {
 }
 
 constexpr int64_t kPart = int64_t{kTileLanes} * kLaneWidth;  // elements of a tile at a time
-constexpr int kParts = kTileLanes > 1 ? 4 : 1;
+constexpr int kParts = kTileLanes > 1 ? 4 : 64;
 
-int64_t units_in(int64_t elements) { return (elements + kParts * kPart - 1) / (kParts * kPart); }
+DERRD_HOST_DEVICE inline int64_t units_in(const AdamParameters& parameters) {
+  return (parameters.value.size + kParts * kPart - 1) / (kParts * kPart);
+}
 
-__global__ void adam_update_kernel(AdamParameters parameters, AdamFactors factors,
-                                   AdamHistory history, int64_t units) {
+__global__ void adam_update_kernel(const __grid_constant__ CallList<AdamParameters> calls,
+                                   AdamFactors factors, AdamHistory history) {
   const WarpTile tile = warp_tile();
   const AdamCorrections corrections = history.corrections[history.position_of(*history.steps)];
-  float* __restrict__ p = parameters.value.data;
-  float* __restrict__ m = parameters.first_moment.data;
-  float* __restrict__ v = parameters.second_moment.data;
-  float* __restrict__ grad = parameters.gradient.data;
-  for (const int64_t unit : units_of(tile, units)) {
+  for_each_unit(tile, calls, units_in, [&](const AdamParameters& parameters, int64_t unit) {
+    float* __restrict__ p = parameters.value.data;
+    float* __restrict__ m = parameters.first_moment.data;
+    float* __restrict__ v = parameters.second_moment.data;
+    float* __restrict__ grad = parameters.gradient.data;
     for (int j = 0; j < kParts; ++j) {
       const int64_t i = (unit * kParts + j) * kPart + tile.thread_rank() * kLaneWidth;
       const int64_t count = parameters.value.size - i;
@@ -67,7 +70,7 @@ __global__ void adam_update_kernel(AdamParameters parameters, AdamFactors factor
       store_lanes(v + i, v_i, count);
       clear_lanes(grad + i, grad_i, count);
     }
-  }
+  });
 }
 
 }  // namespace
@@ -77,15 +80,17 @@ void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream
   launch("adam_advance", tiles_for(1, 1), stream, adam_advance_kernel, history, options);
 }
 
-void adam_update(const AdamParameters& parameters, AdamOptions options, AdamHistory history,
+void adam_update(const CallList<AdamParameters>& calls, AdamOptions options, AdamHistory history,
                  const Stream& stream) {
-  const int64_t n = parameters.value.size;
-  require_size("adam_update", "first_moment", parameters.first_moment, n);
-  require_size("adam_update", "second_moment", parameters.second_moment, n);
-  require_size("adam_update", "gradient", parameters.gradient, n);
-  if (n == 0) return;
-  launch("adam_update", tiles_for(units_in(n), kParts * kPart), stream, adam_update_kernel,
-         parameters, adam_factors(options), history, units_in(n));
+  for (const auto& [value, first_moment, second_moment, gradient] : calls) {
+    require_size("adam_update", "first_moment", first_moment, value.size);
+    require_size("adam_update", "second_moment", second_moment, value.size);
+    require_size("adam_update", "gradient", gradient, value.size);
+  }
+  const int64_t units = total_units(calls, units_in);
+  if (units == 0) return;
+  launch("adam_update", tiles_for(units, kParts * kPart), stream, adam_update_kernel, calls,
+         adam_factors(options), history);
 }
 
 }  // namespace derrd

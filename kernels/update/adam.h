@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/platform/call_list.h"
 #include "kernels/platform/device.h"
 #include "kernels/platform/qualifiers.h"
 #include "kernels/platform/views.h"
@@ -48,11 +49,11 @@ void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream
 /// One update of every parameter, touched by the batch or not; torch.optim.Adam to rounding:
 ///   g = gradient + weight_decay p,  m += (1 - beta1)(g - m),  v = beta2 v + (1 - beta2) g^2,
 ///   p -= step_size m / (sqrt(v) inverse_root_correction + epsilon).
-/// @param parameters values and moments are updated, the gradient is read and then set to zero for
-/// the next step
+/// @param calls of each, values and moments are updated, the gradient is read and then set to zero
+/// for the next step
 /// @param history advanced before
 /// @throws std::invalid_argument if the sizes differ.
-void adam_update(const AdamParameters& parameters, AdamOptions options, AdamHistory history,
+void adam_update(const CallList<AdamParameters>& calls, AdamOptions options, AdamHistory history,
                  const Stream& stream);
 
 }  // namespace derrd

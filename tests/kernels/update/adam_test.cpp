@@ -21,8 +21,10 @@ struct Adam {
   void update(const std::vector<float>& new_gradient, const AdamOptions& options) {
     gradient.set(new_gradient);
     adam_advance(history(), options, stream());
-    adam_update({parameters.view(), first_moment.view(), second_moment.view(), gradient.view()},
-                options, history(), stream());
+    adam_update(view(), options, history(), stream());
+  }
+  AdamParameters view() const {
+    return {parameters.view(), first_moment.view(), second_moment.view(), gradient.view()};
   }
   AdamHistory history() const { return {steps.data(), corrections.view()}; }
 
@@ -97,6 +99,28 @@ TEST(Adam, CorrectionsAreThoseOfDoublePrecision) {
   }
 }
 
+TEST(Adam, UpdatesSeveralPartsInOneLaunch) {
+  std::vector<Adam> together, apart;
+  CallList<AdamParameters> calls;
+  for (const int64_t n : kEdgeSizes) {
+    const auto seed = static_cast<uint64_t>(n);
+    const std::vector<float> gradient = random_normal(n, 100 + seed);
+    for (std::vector<Adam>* parts : {&together, &apart}) {
+      parts->emplace_back(random_normal(n, seed)).gradient.set(gradient);
+    }
+    calls.add(together.back().view());
+    apart.back().update(gradient, {});
+  }
+  adam_advance(together[0].history(), {}, stream());
+  adam_update(calls, {}, together[0].history(), stream());
+  for (size_t i = 0; i < apart.size(); ++i) {
+    EXPECT_EQ(together[i].parameters.host(), apart[i].parameters.host());
+    EXPECT_EQ(together[i].first_moment.host(), apart[i].first_moment.host());
+    EXPECT_EQ(together[i].second_moment.host(), apart[i].second_moment.host());
+    EXPECT_EQ(together[i].gradient.host(), apart[i].gradient.host());
+  }
+}
+
 TEST(Adam, WithoutGradientOrDecayNothingMoves) {
   const std::vector<float> start = random_normal(33, 3);
   Adam adam(start);
@@ -127,8 +151,8 @@ TEST(Adam, RejectsBadShapes) {
   Guarded<AdamCorrections> corrections(1);
   const auto update = [&](const Guarded<float>& m, const Guarded<float>& v,
                           const Guarded<float>& g) {
-    adam_update({four.view(), m.view(), v.view(), g.view()}, {}, {steps.data(), corrections.view()},
-                stream());
+    adam_update(AdamParameters{four.view(), m.view(), v.view(), g.view()}, {},
+                {steps.data(), corrections.view()}, stream());
   };
   EXPECT_THROW(update(three, four, four), std::invalid_argument);
   EXPECT_THROW(update(four, three, four), std::invalid_argument);
