@@ -138,17 +138,14 @@ void NeumfModel::forward(const EpochPlan& plan, LossSum loss, const Stream& stre
                             stream);
   hidden_.forward(model.layers, n, active(), stream);
   const Matrix<float> joint = joint_.matrix(n, dim + widths_.back());
-  const Matrix<float> grad_score = grad_score_.matrix(n, 1);
   neumf_joint_loss({.loss = loss_terms_.view(),
-                    .grad_score = grad_score.flat(),
+                    .grad_score = grad_score_.view(),
                     .joint = joint,
                     .grad_joint = grad_joint_.matrix(n, joint.cols)},
                    joint_call(model), stream);
   loss.add(loss_terms_.view());
-  // Already here, so that losses can add to the joint vectors' gradient.
-  accumulate_bias(BiasGradient{model.output_bias.grad.flat(), grad_score, active()}, stream);
-  gemm(model.output_weight.grad, transpose(grad_score), joint, {.beta = 1.0f, .active = active()},
-       stream);
+  gemm(model.output_weight.grad, transpose(grad_score_.matrix(n, 1)), joint,
+       {.beta = 1.0f, .active = active()}, stream);
 }
 
 void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
@@ -183,7 +180,10 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
                       stream);
 
   const ActiveRows active_users = batch.distinct_users.active();
-  accumulate_bias(BiasGradient{model.first_bias.grad.flat(), grad_user_part, active_users}, stream);
+  CallList<BiasGradient> biases =
+      BiasGradient{model.first_bias.grad.flat(), grad_user_part, active_users};
+  biases.add({model.output_bias.grad.flat(), grad_score_.matrix(n, 1), active()});
+  accumulate_bias(biases, stream);
   const Matrix<float> user_vectors = user_vectors_.matrix(users, dim);
   const Matrix<float> item_vectors = item_vectors_.matrix(positives + negatives, dim);
   const Matrix<float> grad_user = grad_user_vectors_.matrix(users, dim);
