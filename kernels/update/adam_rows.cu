@@ -26,8 +26,8 @@
 //
 // Trap: missed updates of an element follow one another. On a GPU a row that has missed a hundred
 // keeps its tile busy when all others have finished. So each step also takes some rows of a table
-// in turn: at CiteULike's size every twelfth, for two thirds more bytes, and no row misses more
-// than twelve.
+// in turn: at CiteULike's size every fifteenth, for half as many bytes again, and no row misses
+// more than fifteen.
 
 #include "kernels/update/adam_rows.h"
 
@@ -196,11 +196,11 @@ void check_table(const AdamRows& table) {
 }  // namespace
 
 // The longest tile takes time in proportion to turns, the bytes of the rows whose turn it is in
-// proportion to rows / turns. By the rates of an H200 (bench/README.md) both take equally long
-// where turns^2 = rows / 256.
+// proportion to rows / turns. With the bytes of the rows that the batch reads, both take equally
+// long near turns^2 = rows / 128, by the rates of an H200 (bench/README.md).
 int64_t adam_turns(int64_t rows) {
   if (kTileLanes == 1) return 0;
-  return std::max<int64_t>(12, static_cast<int64_t>(std::sqrt(static_cast<double>(rows)) / 16));
+  return std::max<int64_t>(12, static_cast<int64_t>(std::sqrt(static_cast<double>(rows) / 128)));
 }
 
 void adam_catch_up(std::span<const AdamRead> reads, AdamOptions options, AdamHistory history,
