@@ -12,7 +12,8 @@
 // tables of a student fit into the last-level cache, whose bandwidth is the limit.
 //
 // Mapping, forward: a tile owns an anchor. Its lanes stride over D, four slots at a time; where
-// rows are short, a lane takes a slot, so that no lane is idle and no sum goes over lanes.
+// rows are whole quads, eight lanes take a slot; where they are short too, a lane takes a slot, so
+// that no lane is idle and no sum goes over lanes.
 //
 // Mapping, backward: a tile owns a row of either table, anchors and others in one launch. For the
 // other table it walks the occurrences of its row in the samples of all anchors and collects those
@@ -58,14 +59,37 @@ __device__ __forceinline__ void score_short_rows(const WarpTile& tile, float* __
   }
 }
 
+/// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none: a tile takes four
+/// slots at once, eight lanes each.
+__device__ __forceinline__ void score_quad_rows(const WarpTile& tile, float* __restrict__ score,
+                                                const float* __restrict__ anchor,
+                                                Matrix<const float> other_embedding,
+                                                const int32_t* __restrict__ samples, int slots) {
+  using Lanes = RowLanes<Quad>;
+  const Lanes lanes(tile);
+  const int quads = elements_in<Quad>(other_embedding.cols);
+  for (int first = 0; first < slots; first += Lanes::kRows) {
+    const int slot = first + lanes.row;
+    const int32_t sample = slot < slots ? samples[slot] : -1;
+    float sum = 0.0f;
+    if (sample >= 0) {
+      const Quad* __restrict__ row = elements_of<Quad>(other_embedding.row(sample));
+      for (int q = lanes.rank; q < quads; q += Lanes::kLanes) {
+        sum += dot(elements_of<Quad>(anchor)[q], row[q]);
+      }
+    }
+    sum = lanes.sum(tile, sum);
+    if (lanes.rank == 0 && slot < slots) score[slot] = sum;
+  }
+}
+
 /// score[slot] = anchor . other_embedding[samples[slot]], 0 where there is none: a tile per slot,
 /// for rows of any length. Four slots share the loads of the anchor's row, and their rows are
 /// fetched together.
-__device__ __forceinline__ void score_long_rows(const WarpTile& tile, float* __restrict__ score,
-                                                const float* __restrict__ anchor,
-                                                Matrix<const float> other_embedding,
-                                                const int32_t* __restrict__ samples,
-                                                int64_t slots) {
+__device__ __forceinline__ void score_rows(const WarpTile& tile, float* __restrict__ score,
+                                           const float* __restrict__ anchor,
+                                           Matrix<const float> other_embedding,
+                                           const int32_t* __restrict__ samples, int64_t slots) {
   const int64_t cols = other_embedding.cols;
   const auto row_of = [&](int64_t slot) {
     const int32_t sample = slot < slots ? samples[slot] : -1;
@@ -93,18 +117,32 @@ __device__ __forceinline__ void score_long_rows(const WarpTile& tile, float* __r
   }
 }
 
-template <bool kShort>
+/// How a tile takes rows.
+enum class Rows {
+  kShort,  ///< at most kMostColumnsOfALane columns, whole quads
+  kQuads,  ///< whole quads
+  kAny,
+};
+
+Rows rows_of(int64_t cols, std::initializer_list<const float*> matrices) {
+  if (!are_quads(cols, matrices)) return Rows::kAny;
+  return cols <= kMostColumnsOfALane ? Rows::kShort : Rows::kQuads;
+}
+
+template <Rows kRows>
 __device__ __forceinline__ void score_row(const WarpTile& tile, float* score, const float* anchor,
                                           Matrix<const float> other_embedding,
                                           const int32_t* samples, int64_t slots) {
-  if constexpr (kShort) {
+  if constexpr (kRows == Rows::kShort) {
     score_short_rows(tile, score, anchor, other_embedding, samples, static_cast<int>(slots));
+  } else if constexpr (kRows == Rows::kQuads) {
+    score_quad_rows(tile, score, anchor, other_embedding, samples, static_cast<int>(slots));
   } else {
-    score_long_rows(tile, score, anchor, other_embedding, samples, slots);
+    score_rows(tile, score, anchor, other_embedding, samples, slots);
   }
 }
 
-template <bool kShort>
+template <Rows kRows>
 __global__ void slot_scores_forward_kernel(Matrix<float> score, SlotScoresCall call) {
   const WarpTile tile = warp_tile();
   const SlotBatch& batch = call.batch;
@@ -114,17 +152,17 @@ __global__ void slot_scores_forward_kernel(Matrix<float> score, SlotScoresCall c
     if (batch.position.size > 0 && tile.thread_rank() == 0) {
       batch.position[row] = static_cast<int32_t>(begin + n + 1);
     }
-    score_row<kShort>(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
-                      batch.samples.row(row), batch.samples.cols);
+    score_row<kRows>(tile, score.row(n), call.anchor_embedding.row(row), call.other_embedding,
+                     batch.samples.row(row), batch.samples.cols);
   }
 }
 
-template <bool kShort>
+template <Rows kRows>
 __global__ void item_scores_kernel(Matrix<float> score, Matrix<const float> user,
                                    Matrix<const float> item_embedding, Matrix<const int32_t> item) {
   const WarpTile tile = warp_tile();
   for (const int64_t r : units_of(tile, score.rows)) {
-    score_row<kShort>(tile, score.row(r), user.row(r), item_embedding, item.row(r), item.cols);
+    score_row<kRows>(tile, score.row(r), user.row(r), item_embedding, item.row(r), item.cols);
   }
 }
 
@@ -338,11 +376,17 @@ void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const 
     require_size(kName, "position", batch.position, batch.samples.rows);
   }
   if (batch.anchors.capacity == 0) return;
-  const bool is_short = cols <= kMostColumnsOfALane &&
-                        are_quads(cols, {call.anchor_embedding.data, call.other_embedding.data});
-  launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream,
-         is_short ? slot_scores_forward_kernel<true> : slot_scores_forward_kernel<false>, score,
-         call);
+  const auto kernel = [&] {
+    switch (rows_of(cols, {call.anchor_embedding.data, call.other_embedding.data})) {
+      case Rows::kShort:
+        return slot_scores_forward_kernel<Rows::kShort>;
+      case Rows::kQuads:
+        return slot_scores_forward_kernel<Rows::kQuads>;
+      default:
+        return slot_scores_forward_kernel<Rows::kAny>;
+    }
+  }();
+  launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream, kernel, score, call);
 }
 
 void slot_scores_backward(Matrix<float> grad_anchor, Matrix<float> grad_other,
@@ -377,10 +421,17 @@ void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const flo
   require_shape(kName, "item", item, user.rows, item.cols);
   require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, user.cols);
   if (score.size() == 0) return;
-  const bool is_short =
-      user.cols <= kMostColumnsOfALane && are_quads(user.cols, {user.data, item_embedding.data});
-  launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream,
-         is_short ? item_scores_kernel<true> : item_scores_kernel<false>, score, user,
+  const auto kernel = [&] {
+    switch (rows_of(user.cols, {user.data, item_embedding.data})) {
+      case Rows::kShort:
+        return item_scores_kernel<Rows::kShort>;
+      case Rows::kQuads:
+        return item_scores_kernel<Rows::kQuads>;
+      default:
+        return item_scores_kernel<Rows::kAny>;
+    }
+  }();
+  launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream, kernel, score, user,
          item_embedding, item);
 }
 

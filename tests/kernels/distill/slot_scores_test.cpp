@@ -124,6 +124,7 @@ TEST(SlotScores, AnchorsOfAnEarlierBatchTakeNoPart) {
 
 TEST(SlotScores, EmptySlotsTakeNoPart) {
   expect_matches_oracle(Problem(6, 17, 8, 37, {5, 1, 3, 0}, 40));
+  expect_matches_oracle(Problem(6, 17, 36, 37, {5, 1, 3, 0}, 40));
   expect_matches_oracle(Problem(6, 17, 8, 5, {2, 4}, 100));
 }
 
