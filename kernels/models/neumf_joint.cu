@@ -8,8 +8,8 @@
 //              dL/ds_p = -sigmoid(-s_p), or sigmoid(s_p)        dL/dx_p = dL/ds_p w
 //
 // Shapes: u [U, D], i [I, D], h [N, H], x [N, D + H], w [D + H], s [N].
-// Mapping: a tile per pair, whose lanes stride over the columns. One launch makes all of it: a
-// pair's vector is still in the first cache when it is scored.
+// Mapping: a tile per pair, whose lanes stride over the columns. One launch makes all of it, and
+// scores the vector while it is in registers.
 // Bytes: per pair 12 D + 8 H for the vector, 4 (D + H) more for its gradient: bandwidth, the
 // cache's.
 //
@@ -21,6 +21,7 @@
 #include "kernels/models/neumf_joint.h"
 
 #include "kernels/common/elementary.h"
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
@@ -29,37 +30,49 @@ namespace derrd {
 
 namespace {
 
-/// Writes x_p. False if the pair is inactive or has no row: then x_p is 0.
+/// Writes x_p, and calls use(k, x_p[k]) for the elements of each lane, ascending. False if the pair
+/// is inactive or has no row: then x_p is 0.
+template <class Use>
 __device__ __forceinline__ bool make_joint(const WarpTile& tile, float* __restrict__ x, int64_t p,
-                                           const NeumfJointCall& call, int64_t active) {
+                                           const NeumfJointCall& call, int64_t active, Use use) {
+  const RowLanes<float> lanes(tile);
   const PairRows& pairs = call.pairs;
-  const int64_t dims = call.user_table.cols;
+  const auto dims = static_cast<int>(call.user_table.cols);
+  const auto hidden = static_cast<int>(call.hidden.cols);
   if (p >= active || pairs.users[p] < 0 || pairs.items[p] < 0) {
-    fill_row(tile, x, dims + call.hidden.cols, 0.0f);
+    fill_row(tile, x, dims + hidden, 0.0f);
     return false;
   }
   const float* __restrict__ user = call.user_table.row(pairs.users[p]);
   const float* __restrict__ item = call.item_table.row(pairs.items[p]);
-  for (int64_t k = tile.thread_rank(); k < dims; k += tile.size()) x[k] = user[k] * item[k];
-  copy_row(tile, x + dims, call.hidden.row(p), call.hidden.cols);
+  for (int k = lanes.rank; k < dims; k += lanes.kLanes) {
+    x[k] = user[k] * item[k];
+    use(k, x[k]);
+  }
+  const float* __restrict__ h = call.hidden.row(p);
+  for (int k = lanes.rank; k < hidden; k += lanes.kLanes) {
+    x[dims + k] = h[k];
+    use(dims + k, h[k]);
+  }
   return true;
 }
 
-/// w . x + b, of a row that the tile has written.
-__device__ __forceinline__ float score_of(const WarpTile& tile, const float* x,
-                                          const NeumfJointCall& call) {
+/// Writes x_p and its score w . x_p + b. False as make_joint.
+__device__ __forceinline__ bool score_joint(const WarpTile& tile, float& score, float* x, int64_t p,
+                                            const NeumfJointCall& call, int64_t active) {
   const float* __restrict__ w = call.weight.data;
-  tile.sync();  // the lanes read what others wrote
   float sum = 0.0f;
-  for (int64_t k = tile.thread_rank(); k < call.weight.size; k += tile.size()) sum += w[k] * x[k];
-  return cg::reduce(tile, sum, cg::plus<float>()) + call.bias[0];
+  const bool made =
+      make_joint(tile, x, p, call, active, [&](int k, float x_k) { sum += w[k] * x_k; });
+  score = cg::reduce(tile, sum, cg::plus<float>()) + call.bias[0];
+  return made;
 }
 
 __global__ void neumf_joint_forward_kernel(Matrix<float> joint, NeumfJointCall call) {
   const WarpTile tile = warp_tile();
   const int64_t active = call.pairs.active.of(joint.rows);
   for (const int64_t p : units_of(tile, joint.rows)) {
-    make_joint(tile, joint.row(p), p, call, active);
+    make_joint(tile, joint.row(p), p, call, active, [](int, float) {});
   }
 }
 
@@ -68,30 +81,30 @@ __global__ void neumf_joint_score_kernel(Vector<float> score, Matrix<float> join
   const WarpTile tile = warp_tile();
   const int64_t active = call.pairs.active.of(joint.rows);
   for (const int64_t p : units_of(tile, joint.rows)) {
-    const bool counts = make_joint(tile, joint.row(p), p, call, active);
-    const float s = score_of(tile, joint.row(p), call);
+    float s;
+    const bool counts = score_joint(tile, s, joint.row(p), p, call, active);
     if (tile.thread_rank() == 0) score[p] = counts ? s : 0.0f;
   }
 }
 
 __global__ void neumf_joint_loss_kernel(NeumfJointLoss out, NeumfJointCall call) {
   const WarpTile tile = warp_tile();
+  const RowLanes<float> lanes(tile);
   const int64_t active = call.pairs.active.of(out.joint.rows);
   const float* __restrict__ w = call.weight.data;
+  const auto cols = static_cast<int>(call.weight.size);
   for (const int64_t p : units_of(tile, out.joint.rows)) {
     float* __restrict__ grad_x = out.grad_joint.row(p);
-    float loss = 0.0f, grad = 0.0f;
-    if (make_joint(tile, out.joint.row(p), p, call, active)) {
+    float score, loss = 0.0f, grad = 0.0f;
+    if (score_joint(tile, score, out.joint.row(p), p, call, active)) {
       const float sign = p % 2 == 0 ? -1.0f : 1.0f;
-      const float z = sign * score_of(tile, out.joint.row(p), call);
+      const float z = sign * score;
       const float e = expf(-fabsf(z));
       loss = softplus_from(z, e);
       grad = sign * sigmoid_from(z, e);
-      for (int64_t k = tile.thread_rank(); k < call.weight.size; k += tile.size()) {
-        grad_x[k] = grad * w[k];
-      }
+      for (int k = lanes.rank; k < cols; k += lanes.kLanes) grad_x[k] = grad * w[k];
     } else {
-      fill_row(tile, grad_x, call.weight.size, 0.0f);
+      fill_row(tile, grad_x, cols, 0.0f);
     }
     if (tile.thread_rank() == 0) {
       out.loss[p] = loss;
