@@ -46,11 +46,11 @@ __device__ __forceinline__ void place_row(const WarpTile& tile, const PairSide& 
   const int64_t segment = batch.begin + i;
   const int32_t row = segments.rows.rows[segment];
   copy_row(tile, vector, side.table.row(row), side.table.cols);
-  const int64_t first = segments.rows.offsets[segment] + tile.thread_rank();
-  const int64_t end = segments.rows.offsets[segment + 1];
-  for (int64_t o = first; o < end; o += tile.size()) {
-    const int64_t sample = segments.rows.occurrences[o] - segments.samples->begin;
-    for (int64_t j = segments.first; j < segments.last; ++j) {
+  const int32_t end = segments.rows.offsets[segment + 1];
+  int32_t o = segments.rows.offsets[segment] + static_cast<int32_t>(tile.thread_rank());
+  for (; o < end; o += kTileLanes) {
+    const int32_t sample = segments.rows.occurrences[o] - segments.samples->begin;
+    for (int32_t j = segments.first; j < segments.last; ++j) {
       side.rows[2 * sample + j] = row;
       side.positions[2 * sample + j] = position;
     }
