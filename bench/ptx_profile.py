@@ -404,7 +404,7 @@ def registers_of(program):
 # Benchmarks at a million rows of the smallest dimension, 20 million pairs or elements, or 100,000
 # users with 80 slots: what is limited by memory, and takes minutes on the executor.
 LARGE_SHAPES = [
-    "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64",
+    "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64/real",
     "N:1000000/(W:128|T:64|E:30|k:128/n:30)",
     "n:1000000/",
     "B:100000/(n:50|K:10)",
