@@ -32,12 +32,14 @@ __global__ void reconstruction_loss_kernel(
   for_each_unit(tile, calls, units, [&](const ReconstructionCall& call, int64_t unit) {
     const ReconstructionOptions& options = call.options;
     const int64_t n = unit * Lanes::kRows + lanes.row;
+    const bool exists = n < call.loss.size;  // all lanes take part in the sum
     const bool active = n < call.active.of(call.loss.size);
     const int width = elements_in<Element>(call.reconstruction.cols);
     const int read = active ? width : 0;
-    Element* __restrict__ grad = elements_of<Element>(call.grad_reconstruction.row(n));
-    const Element* __restrict__ r = elements_of<Element>(call.reconstruction.row(n));
-    const Element* __restrict__ t = elements_of<Element>(call.teacher.row(n));
+    const int64_t row = exists ? n : 0;
+    Element* __restrict__ grad = elements_of<Element>(call.grad_reconstruction.row(row));
+    const Element* __restrict__ r = elements_of<Element>(call.reconstruction.row(row));
+    const Element* __restrict__ t = elements_of<Element>(call.teacher.row(row));
     float squares = 0;
     for (int k = lanes.rank; k < read; k += Lanes::kLanes) {
       const Element difference = r[k] - t[k];
@@ -49,7 +51,7 @@ __global__ void reconstruction_loss_kernel(
     const float slope = squared ? 2.0f : (distance == 0 ? 0.0f : 1.0f / distance);
     const float factor = options.gradient_scale * options.loss_weight * slope;
     for (int k = lanes.rank; k < read; k += Lanes::kLanes) grad[k] = factor * (r[k] - t[k]);
-    if (n >= call.loss.size) return;
+    if (!exists) return;
     for (int k = read + lanes.rank; k < width; k += Lanes::kLanes) grad[k] = Element{};
     if (lanes.rank == 0) call.loss[n] = active ? options.loss_weight * distance : 0.0f;
   });
