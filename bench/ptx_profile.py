@@ -401,12 +401,11 @@ def registers_of(program):
     return {line[0]: int(line[1]) for line in lines}
 
 
-# Benchmarks at a million rows of the smallest dimension, 20 million pairs or elements, or 100,000
-# users with 80 slots: what is limited by memory, and takes minutes on the executor.
+# Benchmarks at a million rows of the smallest dimension, or 100,000 users with 80 slots: minutes
+# each on the executor.
 LARGE_SHAPES = [
     "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64/real",
     "N:1000000/(W:128|T:64|E:30|k:128/n:30)",
-    "n:1000000/",
     "B:100000/(n:50|K:10)",
     "U:100000/I:1000000/B:100000/K:40/D:64",
 ]
