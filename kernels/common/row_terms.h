@@ -1,7 +1,8 @@
 #pragma once
 
 // Ordered sums of rows of a table, one for each of the batch's distinct rows: the tiles that reduce
-// gradients by a row's samples. Only .cu files include it.
+// gradients by a row's samples. A part of a row is a tile's work, and a popular row its block's.
+// Only .cu files include it.
 
 #include <cstdint>
 #include <initializer_list>
@@ -15,11 +16,18 @@
 
 namespace derrd {
 
+/// n / kSize, rounded up. Unsigned, so that a GPU shifts.
+template <int kSize>
+DERRD_HOST_DEVICE inline uint32_t groups_of(int n) {
+  return (static_cast<uint32_t>(n) + kSize - 1) / kSize;
+}
+
 /// Parts of a row that add_terms takes one by one: an element for each of a tile's lanes, or the
 /// whole row where a tile is one lane.
 template <class Element>
 DERRD_HOST_DEVICE inline int row_parts(int64_t cols) {
-  return kTileLanes == 1 ? 1 : (elements_in<Element>(cols) + kTileLanes - 1) / kTileLanes;
+  if constexpr (kTileLanes == 1) return 1;
+  return static_cast<int>(groups_of<kTileLanes>(elements_in<Element>(cols)));
 }
 
 /// Term of a row's sum: factor source[plus], or factor (source[plus] - source[minus]).
@@ -29,53 +37,135 @@ struct RowTerm {
   int32_t minus = 0;
 };
 
-/// Adds terms begin .. end - 1, in order, to a part of a row: to[k] += each term's element k. A
-/// lane's element stays in a register meanwhile, and each lane fetches another term's factor and
-/// rows, so that a long sum waits for memory once in kTileLanes terms. All lanes of the tile take
-/// part.
+/// A part of a row of `source` for each lane: its own element of the row.
+template <class Element>
+class RowPart {
+ public:
+  __device__ RowPart(const WarpTile& tile, int part, Matrix<const float> source)
+      : element(part * kTileLanes + static_cast<int>(tile.thread_rank())),
+        exists(element < elements_in<Element>(source.cols)),
+        // A lane beyond the row's end reads the rows' first elements, for nothing.
+        from_(reinterpret_cast<const char*>(elements_of<Element>(source.data) +
+                                            (exists ? element : 0))),
+        row_bytes_(static_cast<int>(source.cols * static_cast<int64_t>(sizeof(float)))) {}
+
+  __device__ Element operator()(int32_t row) const {
+    return *reinterpret_cast<const Element*>(from_ + int64_t{row} * row_bytes_);
+  }
+
+  int element;  ///< of the row
+  bool exists;
+
+ private:
+  const char* from_;
+  int row_bytes_;
+};
+
+/// sum + terms begin .. end - 1, in order, of each lane's element. Each lane fetches another term's
+/// factor and rows, so that a long sum waits for memory once in kTileLanes terms. All lanes of the
+/// tile take part.
 /// @tparam kDifference the terms have a second row
 /// @param term_of gives term o, a RowTerm
-template <class Element, bool kDifference, class TermOf>
-__device__ __forceinline__ void add_terms(const WarpTile& tile, float* to, int part,
-                                          Matrix<const float> source, int begin, int end,
-                                          TermOf&& term_of) {
-  const int elements = elements_in<Element>(source.cols);
-  // A lane beyond the row's end reads the first elements of the source's rows, for nothing.
-  const int mine = part * kTileLanes + static_cast<int>(tile.thread_rank());
-  const int first_element = kTileLanes > 1 && mine < elements ? mine : 0;
-  Element* __restrict__ sums = elements_of<Element>(to) + first_element;
-  const char* from =
-      reinterpret_cast<const char*>(elements_of<Element>(source.data) + first_element);
-  const int row_bytes = static_cast<int>(source.cols * static_cast<int64_t>(sizeof(float)));
-  const auto row = [=](int32_t r) {
-    return reinterpret_cast<const Element*>(from + int64_t{r} * row_bytes);
-  };
-  if constexpr (kTileLanes == 1) {
-    for (int o = begin; o < end; ++o) {
-      const RowTerm term = term_of(o);
-      const Element* __restrict__ plus = row(term.plus);
-      const Element* __restrict__ minus = row(term.minus);
-      for (int k = 0; k < elements; ++k) {
-        sums[k] += term.factor * (kDifference ? plus[k] - minus[k] : plus[k]);
+template <bool kDifference, class Element, class TermOf>
+__device__ __forceinline__ Element sum_terms(const WarpTile& tile, Element sum,
+                                             const RowPart<Element>& row, int begin, int end,
+                                             TermOf&& term_of) {
+  for (int first = begin; first < end; first += kTileLanes) {
+    const int o = first + static_cast<int>(tile.thread_rank());
+    const RowTerm fetched = o < end ? term_of(o) : RowTerm{};
+    const int count = end - first < kTileLanes ? end - first : kTileLanes;
+    for (int j = 0; j < count; ++j) {
+      const float factor = tile.shfl(fetched.factor, j);
+      const Element plus = row(tile.shfl(fetched.plus, j));
+      if constexpr (kDifference) {
+        sum += factor * (plus - row(tile.shfl(fetched.minus, j)));
+      } else {
+        sum += factor * plus;
       }
     }
-  } else {
-    Element sum = mine < elements ? *sums : Element{};
-    for (int first = begin; first < end; first += kTileLanes) {
-      const int o = first + static_cast<int>(tile.thread_rank());
-      const RowTerm fetched = o < end ? term_of(o) : RowTerm{};
-      const int count = end - first < kTileLanes ? end - first : kTileLanes;
-      for (int j = 0; j < count; ++j) {
-        const float factor = tile.shfl(fetched.factor, j);
-        const Element plus = *row(tile.shfl(fetched.plus, j));
-        if constexpr (kDifference) {
-          sum += factor * (plus - *row(tile.shfl(fetched.minus, j)));
-        } else {
-          sum += factor * plus;
+  }
+  return sum;
+}
+
+/// Terms from which on the tiles of a block share a row.
+constexpr int kSharedTerms = 128;
+/// True if the tiles of a block should share rows. In a batch of fewer samples such rows are rare,
+/// and looking for them costs more than they do.
+inline bool shares_rows(int64_t samples) { return kTileLanes > 1 && samples >= 64 * kSharedTerms; }
+
+/// Sums of a block's tiles, one for each lane.
+template <class Element>
+using SharedSums = SharedArray<Element, kBlockTiles * kTileLanes>;
+
+/// Blocks' work units for `rows` rows of `parts` parts: each is a part of one row for each of the
+/// block's tiles.
+DERRD_HOST_DEVICE inline int term_blocks(int rows, int parts) {
+  return static_cast<int>(groups_of<kBlockTiles>(rows)) * parts;
+}
+
+/// Adds to each distinct row of a batch the terms of its occurrences: to[row][k] += each term's
+/// element k. Unit `block_unit` of term_blocks, with row_parts<Element>; called by all of the
+/// block. A row's terms add up in order; where they are many, each of the block's tiles adds up a
+/// range of them, and then the ranges' sums add up in order.
+/// @tparam kShare shares_rows of the batch
+/// @param term_of gives the term of occurrence o, a RowTerm
+template <class Element, bool kDifference, bool kShare, class TermOf>
+__device__ __forceinline__ void add_terms(const cg::thread_block& block,
+                                          SharedSums<Element>& shared, Matrix<float> to,
+                                          const RowSegments& rows, int block_unit, int parts,
+                                          Matrix<const float> source, TermOf&& term_of) {
+  const WarpTile tile = warp_tile();
+  constexpr int kTiles = kBlockTiles;
+  const auto rank = static_cast<int>(tile.meta_group_rank());
+  const BatchCursor batch = *rows.batch;
+  const int group = block_unit / parts;
+  const int part = block_unit - group * parts;
+  const int first = batch.begin + group * kTiles;
+  const int after = batch.begin + batch.count;
+  const int end = first + kTiles < after ? first + kTiles : after;
+  const int32_t* __restrict__ offsets = rows.offsets.data;
+
+  if (const int segment = first + rank; segment < end) {
+    const int begin = offsets[segment];
+    const int count = offsets[segment + 1] - begin;
+    float* out = to.row(rows.rows[segment]);
+    if constexpr (kTileLanes == 1) {
+      for (int o = begin; o < begin + count; ++o) {
+        const RowTerm term = term_of(o);
+        const float* __restrict__ plus = source.row(term.plus);
+        const float* __restrict__ minus = source.row(term.minus);
+        for (int64_t k = 0; k < source.cols; ++k) {
+          out[k] += term.factor * (kDifference ? plus[k] - minus[k] : plus[k]);
         }
       }
+    } else if (!kShare || count < kSharedTerms) {
+      const RowPart<Element> row(tile, part, source);
+      const Element start = row.exists ? elements_of<Element>(out)[row.element] : Element{};
+      const Element sum = sum_terms<kDifference>(tile, start, row, begin, begin + count, term_of);
+      if (row.exists) elements_of<Element>(out)[row.element] = sum;
     }
-    if (mine < elements) *sums = sum;
+  }
+  if constexpr (kShare) {
+    if (offsets[end] - offsets[first] < kSharedTerms) return;  // so for all of the block
+    for (int segment = first; segment < end; ++segment) {
+      const int begin = offsets[segment];
+      const int count = offsets[segment + 1] - begin;
+      if (count < kSharedTerms) continue;
+      const RowPart<Element> row(tile, part, source);
+      const int range = (count + kTiles - 1) / kTiles;
+      const int own = begin + rank * range;
+      const int own_end = own + range < begin + count ? own + range : begin + count;
+      shared[rank * kTileLanes + tile.thread_rank()] =
+          sum_terms<kDifference>(tile, Element{}, row, own, own_end, term_of);
+      block.sync();
+      if (rank == 0 && row.exists) {
+        Element& out = elements_of<Element>(to.row(rows.rows[segment]))[row.element];
+        Element sum = out;
+        for (int t = 0; t < kTiles; ++t) sum += shared[t * kTileLanes + tile.thread_rank()];
+        out = sum;
+      }
+      block.sync();  // before the next row's sums
+    }
   }
 }
 
@@ -84,13 +174,15 @@ __device__ __forceinline__ void add_terms(const WarpTile& tile, float* to, int p
 inline bool sums_are_quads(int64_t cols, std::initializer_list<const float*> matrices) {
   return cols > kTileLanes && are_quads(cols, matrices);
 }
-/// Parts of `rows` rows of `cols` floats, of quads or of floats.
-/// @throws std::invalid_argument if 32 bits do not number them.
-inline int64_t parts_of_rows(const char* operation, int64_t rows, int64_t cols, bool quads) {
-  const int64_t parts = rows * (quads ? row_parts<Quad>(cols) : row_parts<float>(cols));
-  if (parts <= std::numeric_limits<int32_t>::max()) return parts;
-  throw std::invalid_argument(std::string(operation) + ": " + std::to_string(rows) + " rows of " +
-                              std::to_string(cols) + " columns are too many for 32-bit numbers");
+/// Blocks that `rows` rows need, of quads or of floats.
+/// @throws std::invalid_argument if 32 bits do not number the parts of the rows.
+inline int64_t blocks_of_terms(const char* operation, int64_t rows, int64_t cols, bool quads) {
+  const int parts = quads ? row_parts<Quad>(cols) : row_parts<float>(cols);
+  if (rows * parts > std::numeric_limits<int32_t>::max()) {
+    throw std::invalid_argument(std::string(operation) + ": " + std::to_string(rows) + " rows of " +
+                                std::to_string(cols) + " columns are too many for 32-bit numbers");
+  }
+  return term_blocks(static_cast<int>(rows), parts);
 }
 
 }  // namespace derrd

@@ -10,9 +10,10 @@
 // Shapes: u [U, D], v [I, D]; loss, c [B]; samples [n], of which a batch is an adjacent part.
 //
 // Mapping: forward, the lanes of a row (row_lanes.h) per sample, striding over the D columns;
-// backward, a tile per part of a distinct row, whose samples it adds in order. Users and positive
-// items share a launch, the negative items take the next one (embedding.cu's accumulate_rows),
-// because an item may be positive in one sample and negative in another.
+// backward, a tile per part of a distinct row, whose samples it adds in order, or a block where
+// they are many (row_terms.h). Users and positive items share a launch, the negative items take the
+// next one (embedding.cu's accumulate_rows), because an item may be positive in one sample and
+// negative in another.
 //
 // Bytes: forward 12 D + 20 per sample; backward 16 D + 40 per sample and 8 D per distinct row. With
 // 3 flops per sample and column forward and 7 backward the limit is memory bandwidth, the cache's
@@ -68,37 +69,33 @@ __global__ void bpr_forward_kernel(Vector<float> loss, Vector<float> coefficient
   }
 }
 
-/// A tile for each part of a distinct user, then of a distinct positive item.
-template <class Element>
+/// The distinct users, then the distinct positive items.
+template <class Element, bool kShare>
 __global__ void bpr_backward_kernel(Matrix<float> grad_user, Matrix<float> grad_item,
                                     Vector<const float> coefficient, BprCall call) {
-  const WarpTile tile = warp_tile();
+  __shared__ SharedSums<Element> shared;
+  const cg::thread_block block = cg::this_thread_block();
   const BprSamples& samples = call.samples;
   const int64_t first = samples.batch->begin;
   const int parts = row_parts<Element>(grad_user.cols);
-  const int users = call.users.batch->count;
-  const int rows = users + call.positives.batch->count;
-  for (const int64_t unit : units_of(tile, int64_t{rows} * parts)) {
-    const int i = static_cast<int>(unit) / parts;
-    const int part = static_cast<int>(unit) - i * parts;
-    if (i < users) {
-      const RowSegments& list = call.users;
-      const int64_t segment = list.batch->begin + i;
+  const int users = term_blocks(call.users.batch->count, parts);
+  const int items = term_blocks(call.positives.batch->count, parts);
+  for (const int64_t unit : units_of(block, int64_t{users} + items)) {
+    const auto number = static_cast<int>(unit);
+    if (number < users) {
       const auto term_of = [&](int o) -> RowTerm {
-        const int64_t sample = list.occurrences[o];
+        const int64_t sample = call.users.occurrences[o];
         return {coefficient[sample - first], samples.positives[sample], samples.negatives[sample]};
       };
-      add_terms<Element, true>(tile, grad_user.row(list.rows[segment]), part, call.item_embedding,
-                               list.offsets[segment], list.offsets[segment + 1], term_of);
+      add_terms<Element, true, kShare>(block, shared, grad_user, call.users, number, parts,
+                                       call.item_embedding, term_of);
     } else {
-      const RowSegments& list = call.positives;
-      const int64_t segment = list.batch->begin + i - users;
       const auto term_of = [&](int o) -> RowTerm {
-        const int64_t sample = list.occurrences[o];
+        const int64_t sample = call.positives.occurrences[o];
         return {coefficient[sample - first], samples.users[sample], 0};
       };
-      add_terms<Element, false>(tile, grad_item.row(list.rows[segment]), part, call.user_embedding,
-                                list.offsets[segment], list.offsets[segment + 1], term_of);
+      add_terms<Element, false, kShare>(block, shared, grad_item, call.positives, number - users,
+                                        parts, call.user_embedding, term_of);
     }
   }
 }
@@ -144,10 +141,13 @@ void bpr_backward(Matrix<float> grad_user, Matrix<float> grad_item, Vector<const
   if (samples.capacity == 0 || grad_user.cols == 0) return;
   const bool quads =
       sums_are_quads(grad_user.cols, {users.data, items.data, grad_user.data, grad_item.data});
-  const int64_t units = parts_of_rows(kName, 2 * samples.capacity, grad_user.cols, quads);
-  launch(kName, tiles_for(units, grad_user.cols), stream,
-         quads ? bpr_backward_kernel<Quad> : bpr_backward_kernel<float>, grad_user, grad_item,
-         coefficient, call);
+  const auto kernel =
+      shares_rows(samples.capacity)
+          ? (quads ? bpr_backward_kernel<Quad, true> : bpr_backward_kernel<float, true>)
+          : (quads ? bpr_backward_kernel<Quad, false> : bpr_backward_kernel<float, false>);
+  const int64_t blocks = blocks_of_terms(kName, 2 * samples.capacity, grad_user.cols, quads);
+  launch(kName, blocks_for(blocks, kBlockTiles * grad_user.cols), stream, kernel, grad_user,
+         grad_item, coefficient, call);
   accumulate_rows(grad_item, {users, samples.users, coefficient, samples.batch, -1.0f},
                   call.negatives, stream);
 }

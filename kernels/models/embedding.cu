@@ -9,7 +9,7 @@
 // Mapping: a tile owns a distinct row, its lanes stride over the D columns; of accumulate,
 // a part of a row (row_terms.h), a lane's sum in a register. Because nobody else writes that row,
 // no atomics are needed, and because the samples come in ascending order the sum is the same on
-// every run.
+// every run. The tiles of a block share a popular row's samples.
 //
 // Bytes: gather 8 D per row, add 12 D per row, accumulate 4 D per sample + 8 D per row (a row's
 // sum stays in the cache from sample to sample) and 12 per sample for the indices. Nothing is
@@ -83,23 +83,21 @@ __global__ void add_rows_kernel(const __grid_constant__ CallList<RowAddition> ca
   });
 }
 
-template <class Element>
+template <class Element, bool kShare>
 __global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms terms,
                                        RowSegments rows) {
-  const WarpTile tile = warp_tile();
-  const BatchCursor batch = *rows.batch;
+  __shared__ SharedSums<Element> shared;
+  const cg::thread_block block = cg::this_thread_block();
   const int64_t first_sample = terms.batch->begin;
+  const auto term_of = [&](int o) -> RowTerm {
+    const int64_t sample = rows.occurrences[o];
+    return {terms.scale * terms.coefficient[sample - first_sample], terms.source_rows[sample], 0};
+  };
   const int parts = row_parts<Element>(grad_table.cols);
-  for (const int64_t unit : units_of(tile, int64_t{batch.count} * parts)) {
-    const int i = static_cast<int>(unit) / parts;
-    const int64_t segment = batch.begin + i;
-    const auto term_of = [&](int o) -> RowTerm {
-      const int64_t sample = rows.occurrences[o];
-      return {terms.scale * terms.coefficient[sample - first_sample], terms.source_rows[sample], 0};
-    };
-    add_terms<Element, false>(tile, grad_table.row(rows.rows[segment]),
-                              static_cast<int>(unit) - i * parts, terms.source,
-                              rows.offsets[segment], rows.offsets[segment + 1], term_of);
+  const int64_t units = term_blocks(rows.batch->count, parts);
+  for (const int64_t unit : units_of(block, units)) {
+    add_terms<Element, false, kShare>(block, shared, grad_table, rows, static_cast<int>(unit),
+                                      parts, terms.source, term_of);
   }
 }
 
@@ -143,10 +141,13 @@ void accumulate_rows(Matrix<float> grad_table, const SampleTerms& terms, RowSegm
   require_size("accumulate_rows", "occurrences", rows.occurrences, terms.source_rows.size);
   if (rows.capacity == 0 || grad_table.cols == 0) return;
   const bool quads = sums_are_quads(grad_table.cols, {grad_table.data, terms.source.data});
-  const int64_t units = parts_of_rows("accumulate_rows", rows.capacity, grad_table.cols, quads);
-  launch("accumulate_rows", tiles_for(units, grad_table.cols), stream,
-         quads ? accumulate_rows_kernel<Quad> : accumulate_rows_kernel<float>, grad_table, terms,
-         rows);
+  const auto kernel =
+      shares_rows(terms.coefficient.size)
+          ? (quads ? accumulate_rows_kernel<Quad, true> : accumulate_rows_kernel<float, true>)
+          : (quads ? accumulate_rows_kernel<Quad, false> : accumulate_rows_kernel<float, false>);
+  const int64_t blocks = blocks_of_terms("accumulate_rows", rows.capacity, grad_table.cols, quads);
+  launch("accumulate_rows", blocks_for(blocks, kBlockTiles * grad_table.cols), stream, kernel,
+         grad_table, terms, rows);
 }
 
 }  // namespace derrd

@@ -62,8 +62,8 @@ struct SampleTerms {
 };
 
 /// Adds the gradient of a row picked per sample: for every row of the batch,
-/// grad_table[row] += the terms of its samples, ascending. The order is fixed, so the same input
-/// gives the same bits.
+/// grad_table[row] += the terms of its samples, ascending, or on a GPU, where they are many, the
+/// sums of ranges of them. The order is fixed, so the same input gives the same bits.
 /// @param grad_table [table rows, D], accumulated; does not overlap terms.source
 /// @throws std::invalid_argument if the shapes do not fit, or the batch's rows are too many for
 /// 32-bit numbers.

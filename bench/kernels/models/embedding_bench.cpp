@@ -43,7 +43,7 @@ struct UniformBatch : Batch {
   explicit UniformBatch(const benchmark::State& state)
       : Batch(state, index_array(state.range(1), state.range(0), 1)) {}
 };
-/// Popular rows occur in thousands of samples, and each of them is one tile's work.
+/// Popular rows occur in thousands of samples, and each of them is one block's work.
 struct PopularBatch : Batch {
   explicit PopularBatch(const benchmark::State& state)
       : Batch(state, popular_array(state.range(1), state.range(0), 1)) {}

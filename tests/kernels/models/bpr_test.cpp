@@ -115,11 +115,11 @@ TEST(BprForward, KeepsNanAndInfinity) {
   EXPECT_EQ(coefficient[2], -1.0f);
 }
 
-// A row recurs up to 257 / 7 times, with terms of size 1: 60 roundings of partial sums below 60.
-constexpr double kGradientTolerance = 60 * 60 * 6e-8;
+/// n terms of size 1: n roundings of partial sums below n.
+double gradient_tolerance(double terms) { return terms * terms * 6e-8; }
 
-TEST(BprBackward, MatchesOracle) {
-  for (const Shape& shape : edge_shapes()) {
+void expect_gradients_of_oracle(const std::vector<Shape>& shapes, double tolerance) {
+  for (const Shape& shape : shapes) {
     const Problem problem(shape, 0.7f);
     const std::vector<float> user_start = random_normal(shape.users * shape.cols, 6);
     const std::vector<float> item_start = random_normal(shape.items * shape.cols, 7);
@@ -132,9 +132,21 @@ TEST(BprBackward, MatchesOracle) {
           oracle::bpr_backward(problem.oracle_batch(batch), coefficient);
       for (size_t i = 0; i < user_start.size(); ++i) expected.user[i] += user_start[i];
       for (size_t i = 0; i < item_start.size(); ++i) expected.item[i] += item_start[i];
-      EXPECT_TRUE(close(grad_user.host(), expected.user, kGradientTolerance, 0));
-      EXPECT_TRUE(close(grad_item.host(), expected.item, kGradientTolerance, 0));
+      EXPECT_TRUE(close(grad_user.host(), expected.user, tolerance, 0));
+      EXPECT_TRUE(close(grad_item.host(), expected.item, tolerance, 0));
     }
+  }
+}
+
+// A row recurs up to 257 / 7 times.
+TEST(BprBackward, MatchesOracle) {
+  expect_gradients_of_oracle(edge_shapes(), gradient_tolerance(60));
+}
+
+// A batch of so many samples that the tiles of a block share rows, of which some have enough terms.
+TEST(BprBackward, MatchesOracleForPopularRows) {
+  for (const int64_t cols : {1, 20, 33, 64, 132}) {
+    expect_gradients_of_oracle({{50, 66, 13'000, 8'668, cols}}, gradient_tolerance(230));
   }
 }
 

@@ -155,25 +155,26 @@ TEST(AddRows, IsTheAdjointOfGatherRows) {
   EXPECT_NEAR(inner(g, out.host()), inner(grad.host(), x), 1e-10);
 }
 
-// Rows recur up to about 20 times: 20 roundings of 2^-24 of partial sums below 20.
-constexpr double kAccumulateTolerance = 20 * 20 * 6e-8;
-
-TEST(AccumulateRows, MatchesOracle) {
-  constexpr int32_t kTableRows = 20, kSourceRows = 15;
+/// @param terms about the number of times that a row recurs: so many roundings of 2^-24 of partial
+/// sums below that number
+void expect_sums_of_oracle(const std::vector<int64_t>& sample_counts, int32_t table_rows,
+                           double terms) {
+  constexpr int32_t kSourceRows = 15;
   constexpr float kScale = -0.5f;
-  for (const int64_t samples : kEdgeSizes) {
-    const Epoch epoch(samples, kTableRows, 9);
+  const double tolerance = terms * terms * 6e-8;
+  for (const int64_t samples : sample_counts) {
+    const Epoch epoch(samples, table_rows, 9);
     const std::vector<int32_t> source_rows = random_below(samples, kSourceRows, 10);
     const Guarded<int32_t> device_source_rows(source_rows);
     for (const int64_t cols : kColumns) {
-      const std::vector<float> start = random_normal(kTableRows * cols, 11);
+      const std::vector<float> start = random_normal(table_rows * cols, 11);
       const std::vector<float> source = random_normal(kSourceRows * cols, 12);
       const std::vector<float> coefficient = random_normal(epoch.batch_size, 13);
       const Guarded<float> device_source(source), device_coefficient(coefficient);
       for (int64_t batch = 0; batch < epoch.batches(); ++batch) {
         const BatchCursor& cursor = epoch.cursors[static_cast<size_t>(batch)];
         const Guarded<float> grad(start);
-        accumulate_rows(grad.matrix(kTableRows, cols),
+        accumulate_rows(grad.matrix(table_rows, cols),
                         {device_source.matrix(kSourceRows, cols), device_source_rows.view(),
                          device_coefficient.view(), epoch.device_cursors.data() + batch, kScale},
                         epoch.segments.view(batch), stream());
@@ -184,11 +185,20 @@ TEST(AccumulateRows, MatchesOracle) {
         }
         std::vector<double> expected = to_double(start);
         oracle::scatter_add_rows(expected, cols, part(epoch.row_of_sample, cursor), values);
-        EXPECT_TRUE(close(grad.host(), expected, kAccumulateTolerance, 0))
+        EXPECT_TRUE(close(grad.host(), expected, tolerance, 0))
             << samples << " samples, " << cols << " columns, batch " << batch;
       }
     }
   }
+}
+
+TEST(AccumulateRows, MatchesOracle) { expect_sums_of_oracle(kEdgeSizes, 20, 20); }
+
+// Batches of so many samples that the tiles of a block share rows: rows that have enough terms, and
+// rows of which only some have.
+TEST(AccumulateRows, MatchesOracleForPopularRows) {
+  expect_sums_of_oracle({13'000}, 40, 260);
+  expect_sums_of_oracle({13'000}, 66, 180);
 }
 
 TEST(AccumulateRows, SameBitsAtAnyNumberOfThreads) {
