@@ -10,9 +10,9 @@
 // sum, linear the further layers, and gemm the products W_a a and W_b b of whole tables.
 //
 // Shapes: h [N S, H] for N anchors of the batch with S slots each, score and g [N, S].
-// Mapping: a tile per anchor, its slots in order; for the other table a tile per row, which walks
-// the row's occurrences as slot_scores does. Lanes stride over H. dL/dw is summed per anchor first
-// and over the anchors then, a block per strip of columns.
+// Mapping: a tile per anchor, its slots in order; for the other table a tile per row, or a block
+// for a popular one, which walk the row's occurrences as slot_scores does. Lanes stride over H.
+// dL/dw is summed per anchor first and over the anchors then, a block per strip of columns.
 // Bytes a slot: 4 H forward; backward 8 H for the output layer and 16 H for the two sums: bound by
 // the last-level cache, h being 8 MB for 1024 anchors of 80 slots at H = 25.
 //
@@ -118,7 +118,8 @@ __global__ void slot_output_backward_weights_kernel(Vector<float> grad_weight,
 }
 
 /// sum += grad where h > 0.
-__device__ __forceinline__ void add_masked(const WarpTile& tile, float* __restrict__ sum,
+template <class Sum>
+__device__ __forceinline__ void add_masked(const WarpTile& tile, Sum sum,
                                            const float* __restrict__ grad,
                                            const float* __restrict__ h, int64_t cols) {
   for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
@@ -138,7 +139,7 @@ __global__ void slot_hidden_backward_anchors_kernel(Matrix<float> grad_part,
     fill_row(tile, sum, cols, 0.0f);
     if (n >= count) continue;
     for (int64_t p = n * slots; p < (n + 1) * slots; ++p) {
-      add_masked(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
+      add_masked<float* __restrict__>(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
     }
   }
 }
@@ -147,22 +148,27 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
                                                    Matrix<const float> grad_hidden,
                                                    SlotHiddenCall call, SlotCode code) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
+  __shared__ SharedRowSums shared_sums;
+  const cg::thread_block block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
   const int64_t slots = call.batch.samples.cols;
   const int64_t cols = grad_part.cols;
-  for (const int64_t row : units_of(tile, grad_part.rows)) {
-    float* __restrict__ sum = grad_part.row(row);
-    fill_row(tile, sum, cols, 0.0f);
-    const OccurrenceRange range = occurrences_of(call.index, row);
+  const auto add = [&](auto sum, OccurrenceRange range) {
     walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
       for (int64_t i = 0; i < contributions; ++i) {
         const uint32_t occurrence = collected[i];
         const int64_t p = int64_t{occurrences.position(occurrence)} * slots + code.slot(occurrence);
-        add_masked(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
+        add_masked<SumParameter<decltype(sum)>>(tile, sum, grad_hidden.row(p), call.hidden.row(p),
+                                                cols);
       }
     });
+  };
+  for (const int64_t group : units_of(block, row_groups(grad_part.rows))) {
+    const int64_t row = group * tile.meta_group_size() + tile.meta_group_rank();
+    if (row < grad_part.rows) fill_row(tile, grad_part.row(row), cols, 0.0f);
+    add_occurrences(block, shared_sums, grad_part, call.index, group, add);
   }
 }
 

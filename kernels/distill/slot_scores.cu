@@ -119,14 +119,17 @@ __device__ __forceinline__ void score_rows(const WarpTile& tile, float* __restri
 
 /// How a tile takes rows.
 enum class Rows {
-  kShort,  ///< at most kMostColumnsOfALane columns, whole quads
-  kQuads,  ///< whole quads
-  kAny,
+  kShort,  ///< whole quads, of at most kMostColumnsOfALane columns: a lane a slot
+  kQuads,  ///< whole quads: eight lanes a slot
+  kAny,    ///< the whole tile a slot
 };
 
-Rows rows_of(int64_t cols, std::initializer_list<const float*> matrices) {
-  if (!are_quads(cols, matrices)) return Rows::kAny;
-  return cols <= kMostColumnsOfALane ? Rows::kShort : Rows::kQuads;
+/// The one of three kernels that takes rows of `cols` columns in these matrices.
+template <class Kernel>
+Kernel* choose(int64_t cols, std::initializer_list<const float*> matrices, Kernel* of_short,
+               Kernel* of_quads, Kernel* of_any) {
+  if (!are_quads(cols, matrices)) return of_any;
+  return cols <= kMostColumnsOfALane ? of_short : of_quads;
 }
 
 template <Rows kRows>
@@ -218,10 +221,10 @@ __device__ __forceinline__ void add_total(const WarpTile& tile, float* out, cons
 
 /// out += sum over the collected slots, in order, of weight_of(slot) * row_of(slot), four rows at a
 /// time. The last four are filled up with the first of them, weighing nothing.
-template <class RowOf, class WeightOf>
-__device__ __forceinline__ void add_rows(const WarpTile& tile, float* __restrict__ out,
-                                         int64_t cols, Contributions slots, int64_t count,
-                                         RowOf&& row_of, WeightOf&& weight_of) {
+template <class Sum, class RowOf, class WeightOf>
+__device__ __forceinline__ void add_rows(const WarpTile& tile, Sum out, int64_t cols,
+                                         Contributions slots, int64_t count, RowOf&& row_of,
+                                         WeightOf&& weight_of) {
   for (int64_t i = 0; i < count; i += 4) {
     const uint32_t slot0 = slots[i];
     const uint32_t slot1 = slots[i + 1 < count ? i + 1 : i];
@@ -241,45 +244,49 @@ __device__ __forceinline__ void add_rows(const WarpTile& tile, float* __restrict
   }
 }
 
-/// A tile per anchor, then a tile per row of the other table.
+/// A block takes an anchor for each of its tiles, then rows of the other table.
 __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<float> grad_other,
                                             Matrix<const float> grad_score, SlotScoresCall call,
                                             SlotCode code) {
   __shared__ SharedArray<uint32_t, kBlockTiles * kChunk> shared_slots;
+  __shared__ SharedRowSums shared_sums;
+  const cg::thread_block block = cg::this_thread_block();
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const SlotBatch& batch = call.batch;
+  const int64_t cols = grad_anchor.cols;
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
   const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
-  for (const int64_t unit : units_of(tile, anchors + grad_other.rows)) {
-    if (unit < anchors) {
-      const int64_t row = anchor_rows[unit];
-      const int32_t* __restrict__ samples = batch.samples.row(row);
-      const float* __restrict__ weights = grad_score.row(unit);
-      walk_slots(tile, collected, samples, batch.samples.cols, [&](int64_t contributions) {
-        add_rows(
-            tile, grad_anchor.row(row), grad_anchor.cols, collected, contributions,
-            [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
-            [&](uint32_t slot) { return weights[slot]; });
-      });
-      continue;
-    }
-    const int64_t row = unit - anchors;
-    const OccurrenceRange range = occurrences_of(call.index, row);
+  const auto add = [&](auto sum, OccurrenceRange range) {
     walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
-      add_rows(
-          tile, grad_other.row(row), grad_other.cols, collected, contributions,
+      add_rows<SumParameter<decltype(sum)>>(
+          tile, sum, cols, collected, contributions,
           [&](uint32_t occurrence) { return call.anchor_embedding.row(code.anchor(occurrence)); },
           [&](uint32_t occurrence) {
             return grad_score.row(occurrences.position(occurrence))[code.slot(occurrence)];
           });
     });
+  };
+  const int64_t anchor_groups = row_groups(anchors);
+  for (const int64_t group : units_of(block, anchor_groups + row_groups(grad_other.rows))) {
+    if (group >= anchor_groups) {
+      add_occurrences(block, shared_sums, grad_other, call.index, group - anchor_groups, add);
+      continue;
+    }
+    const int64_t n = group * tile.meta_group_size() + tile.meta_group_rank();
+    if (n >= anchors) continue;
+    const int64_t row = anchor_rows[n];
+    const int32_t* __restrict__ samples = batch.samples.row(row);
+    const float* __restrict__ weights = grad_score.row(n);
+    walk_slots(tile, collected, samples, batch.samples.cols, [&](int64_t contributions) {
+      add_rows<float* __restrict__>(
+          tile, grad_anchor.row(row), cols, collected, contributions,
+          [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
+          [&](uint32_t slot) { return weights[slot]; });
+    });
   }
 }
-
-/// Occurrences from which on the tiles of a block share a row.
-constexpr int64_t kSharedOccurrences = 512;
 
 /// Gradients of short rows: a block takes as many anchors, or rows of the other table, as it has
 /// tiles.
@@ -299,8 +306,8 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
   const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
-  const int64_t anchor_groups = (anchors + tiles - 1) / tiles;
-  const int64_t other_groups = (grad_other.rows + tiles - 1) / tiles;
+  const int64_t anchor_groups = row_groups(anchors);
+  const int64_t other_groups = row_groups(grad_other.rows);
 
   const auto sum_occurrences = [&](OccurrenceRange range) {
     RowSum sum(tile, cols);
@@ -376,16 +383,10 @@ void slot_scores_forward(Matrix<float> score, const SlotScoresCall& call, const 
     require_size(kName, "position", batch.position, batch.samples.rows);
   }
   if (batch.anchors.capacity == 0) return;
-  const auto kernel = [&] {
-    switch (rows_of(cols, {call.anchor_embedding.data, call.other_embedding.data})) {
-      case Rows::kShort:
-        return slot_scores_forward_kernel<Rows::kShort>;
-      case Rows::kQuads:
-        return slot_scores_forward_kernel<Rows::kQuads>;
-      default:
-        return slot_scores_forward_kernel<Rows::kAny>;
-    }
-  }();
+  const auto kernel =
+      choose(cols, {call.anchor_embedding.data, call.other_embedding.data},
+             slot_scores_forward_kernel<Rows::kShort>, slot_scores_forward_kernel<Rows::kQuads>,
+             slot_scores_forward_kernel<Rows::kAny>);
   launch(kName, tiles_for(score.rows, slots * (cols + 1)), stream, kernel, score, call);
 }
 
@@ -421,16 +422,9 @@ void item_scores(Matrix<float> score, Matrix<const float> user, Matrix<const flo
   require_shape(kName, "item", item, user.rows, item.cols);
   require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, user.cols);
   if (score.size() == 0) return;
-  const auto kernel = [&] {
-    switch (rows_of(user.cols, {user.data, item_embedding.data})) {
-      case Rows::kShort:
-        return item_scores_kernel<Rows::kShort>;
-      case Rows::kQuads:
-        return item_scores_kernel<Rows::kQuads>;
-      default:
-        return item_scores_kernel<Rows::kAny>;
-    }
-  }();
+  const auto kernel =
+      choose(user.cols, {user.data, item_embedding.data}, item_scores_kernel<Rows::kShort>,
+             item_scores_kernel<Rows::kQuads>, item_scores_kernel<Rows::kAny>);
   launch(kName, tiles_for(score.rows, item.cols * (user.cols + 1)), stream, kernel, score, user,
          item_embedding, item);
 }

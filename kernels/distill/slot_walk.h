@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "kernels/common/shapes.h"
 #include "kernels/common/tile_part.h"
@@ -100,6 +101,69 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
     }
     use(count);
     tile.sync();  // before the next slots
+  }
+}
+
+/// Groups of rows, a row for each tile of a block.
+DERRD_HOST_DEVICE inline int64_t row_groups(int64_t rows) {
+  constexpr int64_t kTiles = kBlockTiles;
+  return (rows + kTiles - 1) / kTiles;
+}
+
+/// Occurrences from which on the tiles of a block share a row.
+constexpr int64_t kSharedOccurrences = 512;
+/// Columns that a row may have for that.
+constexpr int64_t kSharedColumns = 256;
+/// Sums of a block's tiles, a row for each.
+using SharedRowSums = SharedArray<float, kBlockTiles * kSharedColumns>;
+
+/// Parameter type of a sum that add_occurrences hands on. Memory has no other name meanwhile, which
+/// a CPU's compiler has to know.
+template <class Sum>
+using SumParameter = std::conditional_t<std::is_pointer_v<Sum>, float* __restrict__, Sum>;
+
+/// Adds to each row of group `group` of the other table's rows what its occurrences contribute. A
+/// tile takes a row. One that many slots hold would keep it busy long after all others: the tiles
+/// of its block share it, and their sums are added in order. Called by all of the block.
+/// @param add add(sum, range) adds a range's contributions to sum[k], for the columns k of each
+///   lane; `sum` is a row of `sums` or a tile's part of `shared`
+template <class Add>
+__device__ __forceinline__ void add_occurrences(const cg::thread_block& block,
+                                                SharedRowSums& shared, Matrix<float> sums,
+                                                const SlotIndex& index, int64_t group, Add&& add) {
+  const WarpTile tile = warp_tile();
+  const int64_t tiles = tile.meta_group_size();
+  const int64_t rank = tile.meta_group_rank();
+  const int64_t first = group * tiles;
+  const int64_t last = first + tiles < sums.rows ? first + tiles : sums.rows;
+  const auto is_shared = [&](OccurrenceRange range) {
+    return kBlockTiles > 1 && sums.cols <= kSharedColumns &&
+           range.last - range.first >= kSharedOccurrences;
+  };
+  if (const int64_t row = first + rank; row < last) {
+    const OccurrenceRange range = occurrences_of(index, row);
+    if (!is_shared(range)) add(sums.row(row), range);
+  }
+  if (!is_shared({index.offsets[first], index.offsets[last]})) return;
+  const auto own = part_of(tile, shared);
+  for (int64_t row = first; row < last; ++row) {
+    const OccurrenceRange range = occurrences_of(index, row);
+    if (!is_shared(range)) continue;
+    const int64_t part = (range.last - range.first + tiles - 1) / tiles;
+    const int64_t begin = range.first + rank * part;
+    const int64_t end = begin + part < range.last ? begin + part : range.last;
+    for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) own[k] = 0.0f;
+    add(own, OccurrenceRange{begin, end});
+    block.sync();
+    if (rank == 0) {
+      float* __restrict__ out = sums.row(row);
+      for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) {
+        float total = out[k];
+        for (int64_t t = 0; t < tiles; ++t) total += shared[t * kSharedColumns + k];
+        out[k] = total;
+      }
+    }
+    block.sync();  // before the next row's sums
   }
 }
 

@@ -94,7 +94,7 @@ TEST(SlotScores, MoreAnchorsThanOthersAndTheOtherWayRound) {
 
 // 1600 occurrences of a row, which the tiles of a block share; short rows, and others.
 TEST(SlotScores, PopularRows) {
-  for (const int64_t cols : {4, 5, 20, 128}) {
+  for (const int64_t cols : {4, 5, 20, 128, 132, 256, 257}) {
     expect_matches_oracle(Problem(800, 2, cols, 4, ascending(700, 50), 10));
   }
 }
