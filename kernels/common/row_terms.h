@@ -11,23 +11,20 @@
 #include <string>
 
 #include "kernels/common/row_lanes.h"
+#include "kernels/common/shared_rows.h"
 #include "kernels/platform/execution.h"
 #include "kernels/platform/views.h"
 
 namespace derrd {
-
-/// n / kSize, rounded up. Unsigned, so that a GPU shifts.
-template <int kSize>
-DERRD_HOST_DEVICE inline uint32_t groups_of(int n) {
-  return (static_cast<uint32_t>(n) + kSize - 1) / kSize;
-}
 
 /// Parts of a row that add_terms takes one by one: an element for each of a tile's lanes, or the
 /// whole row where a tile is one lane.
 template <class Element>
 DERRD_HOST_DEVICE inline int row_parts(int64_t cols) {
   if constexpr (kTileLanes == 1) return 1;
-  return static_cast<int>(groups_of<kTileLanes>(elements_in<Element>(cols)));
+  constexpr uint32_t kLanes = kTileLanes;  // unsigned, so that a GPU shifts
+  return static_cast<int>((static_cast<uint32_t>(elements_in<Element>(cols)) + kLanes - 1) /
+                          kLanes);
 }
 
 /// Term of a row's sum: factor source[plus], or factor (source[plus] - source[minus]).
@@ -91,7 +88,7 @@ __device__ __forceinline__ Element sum_terms(const WarpTile& tile, Element sum,
 constexpr int kSharedTerms = 128;
 /// True if the tiles of a block should share rows. In a batch of fewer samples such rows are rare,
 /// and looking for them costs more than they do.
-inline bool shares_rows(int64_t samples) { return kTileLanes > 1 && samples >= 64 * kSharedTerms; }
+inline bool shares_rows(int64_t samples) { return kBlockTiles > 1 && samples >= 64 * kSharedTerms; }
 
 /// Sums of a block's tiles, one for each lane.
 template <class Element>
@@ -99,9 +96,7 @@ using SharedSums = SharedArray<Element, kBlockTiles * kTileLanes>;
 
 /// Blocks' work units for `rows` rows of `parts` parts: each is a part of one row for each of the
 /// block's tiles.
-DERRD_HOST_DEVICE inline int term_blocks(int rows, int parts) {
-  return static_cast<int>(groups_of<kBlockTiles>(rows)) * parts;
-}
+DERRD_HOST_DEVICE inline int term_blocks(int rows, int parts) { return row_groups(rows) * parts; }
 
 /// Adds to each distinct row of a batch the terms of its occurrences: to[row][k] += each term's
 /// element k. Unit `block_unit` of term_blocks, with row_parts<Element>; called by all of the
@@ -115,57 +110,47 @@ __device__ __forceinline__ void add_terms(const cg::thread_block& block,
                                           const RowSegments& rows, int block_unit, int parts,
                                           Matrix<const float> source, TermOf&& term_of) {
   const WarpTile tile = warp_tile();
-  constexpr int kTiles = kBlockTiles;
-  const auto rank = static_cast<int>(tile.meta_group_rank());
   const BatchCursor batch = *rows.batch;
   const int group = block_unit / parts;
-  const int part = block_unit - group * parts;
-  const int first = batch.begin + group * kTiles;
+  const int first = batch.begin + group * kBlockTiles;
   const int after = batch.begin + batch.count;
-  const int end = first + kTiles < after ? first + kTiles : after;
   const int32_t* __restrict__ offsets = rows.offsets.data;
-
-  if (const int segment = first + rank; segment < end) {
-    const int begin = offsets[segment];
-    const int count = offsets[segment + 1] - begin;
-    float* out = to.row(rows.rows[segment]);
-    if constexpr (kTileLanes == 1) {
-      for (int o = begin; o < begin + count; ++o) {
-        const RowTerm term = term_of(o);
-        const float* __restrict__ plus = source.row(term.plus);
-        const float* __restrict__ minus = source.row(term.minus);
-        for (int64_t k = 0; k < source.cols; ++k) {
-          out[k] += term.factor * (kDifference ? plus[k] - minus[k] : plus[k]);
-        }
+  if constexpr (kTileLanes == 1) {
+    float* __restrict__ out = to.row(rows.rows[first]);
+    for (int o = offsets[first]; o < offsets[first + 1]; ++o) {
+      const RowTerm term = term_of(o);
+      const float* __restrict__ plus = source.row(term.plus);
+      const float* __restrict__ minus = source.row(term.minus);
+      for (int64_t k = 0; k < source.cols; ++k) {
+        out[k] += term.factor * (kDifference ? plus[k] - minus[k] : plus[k]);
       }
-    } else if (!kShare || count < kSharedTerms) {
-      const RowPart<Element> row(tile, part, source);
-      const Element start = row.exists ? elements_of<Element>(out)[row.element] : Element{};
-      const Element sum = sum_terms<kDifference>(tile, start, row, begin, begin + count, term_of);
-      if (row.exists) elements_of<Element>(out)[row.element] = sum;
     }
+    return;
   }
+  const RowPart<Element> row(tile, block_unit - group * parts, source);
+  const auto own = [&](int segment, int begin, int end) {
+    Element* out = elements_of<Element>(to.row(rows.rows[segment])) + row.element;
+    const Element start = row.exists ? *out : Element{};
+    const Element sum = sum_terms<kDifference>(tile, start, row, begin, end, term_of);
+    if (row.exists) *out = sum;
+  };
   if constexpr (kShare) {
-    if (offsets[end] - offsets[first] < kSharedTerms) return;  // so for all of the block
-    for (int segment = first; segment < end; ++segment) {
-      const int begin = offsets[segment];
-      const int count = offsets[segment + 1] - begin;
-      if (count < kSharedTerms) continue;
-      const RowPart<Element> row(tile, part, source);
-      const int range = (count + kTiles - 1) / kTiles;
-      const int own = begin + rank * range;
-      const int own_end = own + range < begin + count ? own + range : begin + count;
-      shared[rank * kTileLanes + tile.thread_rank()] =
-          sum_terms<kDifference>(tile, Element{}, row, own, own_end, term_of);
-      block.sync();
-      if (rank == 0 && row.exists) {
-        Element& out = elements_of<Element>(to.row(rows.rows[segment]))[row.element];
-        Element sum = out;
-        for (int t = 0; t < kTiles; ++t) sum += shared[t * kTileLanes + tile.thread_rank()];
-        out = sum;
-      }
-      block.sync();  // before the next row's sums
-    }
+    const auto lane = tile.thread_rank();
+    const auto part = [&](int, int begin, int end) {
+      shared[tile.meta_group_rank() * kTileLanes + lane] =
+          sum_terms<kDifference>(tile, Element{}, row, begin, end, term_of);
+    };
+    const auto finish = [&](int segment) {
+      if (!row.exists) return;
+      Element& out = elements_of<Element>(to.row(rows.rows[segment]))[row.element];
+      Element sum = out;
+      for (int t = 0; t < kBlockTiles; ++t) sum += shared[t * kTileLanes + lane];
+      out = sum;
+    };
+    share_rows(block, rows.offsets, first, after, kSharedTerms, own, part, finish);
+  } else if (const int segment = first + static_cast<int>(tile.meta_group_rank());
+             segment < after) {
+    own(segment, offsets[segment], offsets[segment + 1]);
   }
 }
 

@@ -155,8 +155,8 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
   const int64_t slots = call.batch.samples.cols;
   const int64_t cols = grad_part.cols;
-  const auto add = [&](auto sum, OccurrenceRange range) {
-    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
+  const auto add = [&](auto sum, int begin, int end) {
+    walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
       for (int64_t i = 0; i < contributions; ++i) {
         const uint32_t occurrence = collected[i];
         const int64_t p = int64_t{occurrences.position(occurrence)} * slots + code.slot(occurrence);

@@ -258,8 +258,8 @@ __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<fl
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
   const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
-  const auto add = [&](auto sum, OccurrenceRange range) {
-    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
+  const auto add = [&](auto sum, int begin, int end) {
+    walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
       add_rows<SumParameter<decltype(sum)>>(
           tile, sum, cols, collected, contributions,
           [&](uint32_t occurrence) { return call.anchor_embedding.row(code.anchor(occurrence)); },
@@ -309,9 +309,9 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
   const int64_t anchor_groups = row_groups(anchors);
   const int64_t other_groups = row_groups(grad_other.rows);
 
-  const auto sum_occurrences = [&](OccurrenceRange range) {
+  const auto sum_occurrences = [&](int begin, int end) {
     RowSum sum(tile, cols);
-    walk_occurrences(tile, collected, occurrences, range, [&](int64_t contributions) {
+    walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
       sum.add(
           contributions,
           [&](int i) { return call.anchor_embedding.row(code.anchor(collected[i])); },
@@ -321,6 +321,20 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
           });
     });
     return sum;
+  };
+
+  const auto own = [&](int row, int begin, int end) {
+    add_total(tile, grad_other.row(row), sum_occurrences(begin, end));
+  };
+  const auto part = [&](int, int begin, int end) {
+    shared_totals[rank * 32 + tile.thread_rank()] = sum_occurrences(begin, end).total(tile);
+  };
+  const auto finish = [&](int row) {
+    if (!RowSum(tile, cols).has_total()) return;
+    Quad& to = elements_of<Quad>(grad_other.row(row))[tile.thread_rank()];
+    Quad total = to;
+    for (int64_t t = 0; t < tiles; ++t) total += shared_totals[t * 32 + tile.thread_rank()];
+    to = total;
   };
 
   for (const int64_t group : units_of(block, anchor_groups + other_groups)) {
@@ -338,35 +352,8 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
       add_total(tile, grad_anchor.row(row), sum);
       continue;
     }
-    const int64_t first = (group - anchor_groups) * tiles;
-    const int64_t last = first + tiles < grad_other.rows ? first + tiles : grad_other.rows;
-    const auto is_shared = [](OccurrenceRange range) {
-      return range.last - range.first >= kSharedOccurrences;
-    };
-    if (const int64_t row = first + rank; row < last) {
-      const OccurrenceRange range = occurrences_of(call.index, row);
-      if (!is_shared(range)) add_total(tile, grad_other.row(row), sum_occurrences(range));
-    }
-    if (!is_shared({call.index.offsets[first], call.index.offsets[last]})) continue;
-    for (int64_t row = first; row < last; ++row) {
-      const OccurrenceRange range = occurrences_of(call.index, row);
-      if (!is_shared(range)) continue;
-      const int64_t part = (range.last - range.first + tiles - 1) / tiles;
-      const int64_t begin = range.first + rank * part;
-      const int64_t end = begin + part < range.last ? begin + part : range.last;
-      const RowSum sum = sum_occurrences({begin, end});
-      shared_totals[rank * 32 + tile.thread_rank()] = sum.total(tile);
-      block.sync();
-      if (rank == 0 && sum.has_total()) {
-        Quad& to = elements_of<Quad>(grad_other.row(row))[tile.thread_rank()];
-        Quad total = to;
-        for (int64_t t = 0; t < tiles; ++t) {
-          total += shared_totals[t * 32 + tile.thread_rank()];
-        }
-        to = total;
-      }
-      block.sync();  // before the next row's totals
-    }
+    share_rows(block, call.index.offsets, static_cast<int>(group - anchor_groups) * kBlockTiles,
+               static_cast<int>(grad_other.rows), kSharedOccurrences, own, part, finish);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "kernels/common/shapes.h"
+#include "kernels/common/shared_rows.h"
 #include "kernels/common/tile_part.h"
 #include "kernels/distill/slot_scores.h"
 #include "kernels/epoch/ranking_slots.h"
@@ -76,22 +77,14 @@ __device__ __forceinline__ BatchOccurrences batch_occurrences(SlotIndex index, S
   return {index, code, batch.begin + 1, static_cast<uint32_t>(batch.count)};
 }
 
-/// Occurrences [first, last) of an index. A row's are offsets[row] .. offsets[row + 1].
-struct OccurrenceRange {
-  int64_t first, last;
-};
-__device__ __forceinline__ OccurrenceRange occurrences_of(const SlotIndex& index, int64_t row) {
-  return {index.offsets[row], index.offsets[row + 1]};
-}
-
-/// Collects the occurrences of a range that the batch has; calls use(count) for every chunk of
-/// them.
+/// Collects those of the occurrences begin .. last - 1 that the batch has; calls use(count) for
+/// every chunk of them.
 template <class Use>
 __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contributions collected,
-                                                 const BatchOccurrences& occurrences,
-                                                 OccurrenceRange range, Use&& use) {
-  for (int64_t chunk = range.first; chunk < range.last; chunk += kChunk) {
-    const int64_t end = range.last < chunk + kChunk ? range.last : chunk + kChunk;
+                                                 const BatchOccurrences& occurrences, int64_t begin,
+                                                 int64_t last, Use&& use) {
+  for (int64_t chunk = begin; chunk < last; chunk += kChunk) {
+    const int64_t end = last < chunk + kChunk ? last : chunk + kChunk;
     int64_t count = 0;
     for (int64_t base = chunk; base < end; base += tile.size()) {
       const int64_t i = base + tile.thread_rank();
@@ -104,14 +97,8 @@ __device__ __forceinline__ void walk_occurrences(const WarpTile& tile, Contribut
   }
 }
 
-/// Groups of rows, a row for each tile of a block.
-DERRD_HOST_DEVICE inline int64_t row_groups(int64_t rows) {
-  constexpr int64_t kTiles = kBlockTiles;
-  return (rows + kTiles - 1) / kTiles;
-}
-
 /// Occurrences from which on the tiles of a block share a row.
-constexpr int64_t kSharedOccurrences = 512;
+constexpr int kSharedOccurrences = 512;
 /// Columns that a row may have for that.
 constexpr int64_t kSharedColumns = 256;
 /// Sums of a block's tiles, a row for each.
@@ -122,49 +109,34 @@ using SharedRowSums = SharedArray<float, kBlockTiles * kSharedColumns>;
 template <class Sum>
 using SumParameter = std::conditional_t<std::is_pointer_v<Sum>, float* __restrict__, Sum>;
 
-/// Adds to each row of group `group` of the other table's rows what its occurrences contribute. A
-/// tile takes a row. One that many slots hold would keep it busy long after all others: the tiles
-/// of its block share it, and their sums are added in order. Called by all of the block.
-/// @param add add(sum, range) adds a range's contributions to sum[k], for the columns k of each
-///   lane; `sum` is a row of `sums` or a tile's part of `shared`
+/// Adds to each row of group `group` of the other table's rows what its occurrences contribute; the
+/// tiles of a block share a row that many slots hold. Called by all of the block.
+/// @param add add(sum, begin, end) adds the contributions of occurrences begin .. end - 1 to
+/// sum[k],
+///   for the columns k of each lane; `sum` is a row of `sums` or a tile's part of `shared`
 template <class Add>
 __device__ __forceinline__ void add_occurrences(const cg::thread_block& block,
                                                 SharedRowSums& shared, Matrix<float> sums,
                                                 const SlotIndex& index, int64_t group, Add&& add) {
   const WarpTile tile = warp_tile();
-  const int64_t tiles = tile.meta_group_size();
-  const int64_t rank = tile.meta_group_rank();
-  const int64_t first = group * tiles;
-  const int64_t last = first + tiles < sums.rows ? first + tiles : sums.rows;
-  const auto is_shared = [&](OccurrenceRange range) {
-    return kBlockTiles > 1 && sums.cols <= kSharedColumns &&
-           range.last - range.first >= kSharedOccurrences;
+  const auto own = [&](int row, int begin, int end) { add(sums.row(row), begin, end); };
+  const auto part = [&](int, int begin, int end) {
+    const auto sum = part_of(tile, shared);
+    for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) sum[k] = 0.0f;
+    add(sum, begin, end);
   };
-  if (const int64_t row = first + rank; row < last) {
-    const OccurrenceRange range = occurrences_of(index, row);
-    if (!is_shared(range)) add(sums.row(row), range);
-  }
-  if (!is_shared({index.offsets[first], index.offsets[last]})) return;
-  const auto own = part_of(tile, shared);
-  for (int64_t row = first; row < last; ++row) {
-    const OccurrenceRange range = occurrences_of(index, row);
-    if (!is_shared(range)) continue;
-    const int64_t part = (range.last - range.first + tiles - 1) / tiles;
-    const int64_t begin = range.first + rank * part;
-    const int64_t end = begin + part < range.last ? begin + part : range.last;
-    for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) own[k] = 0.0f;
-    add(own, OccurrenceRange{begin, end});
-    block.sync();
-    if (rank == 0) {
-      float* __restrict__ out = sums.row(row);
-      for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) {
-        float total = out[k];
-        for (int64_t t = 0; t < tiles; ++t) total += shared[t * kSharedColumns + k];
-        out[k] = total;
-      }
+  const auto finish = [&](int row) {
+    float* __restrict__ out = sums.row(row);
+    for (int64_t k = tile.thread_rank(); k < sums.cols; k += tile.size()) {
+      float total = out[k];
+      for (int64_t t = 0; t < kBlockTiles; ++t) total += shared[t * kSharedColumns + k];
+      out[k] = total;
     }
-    block.sync();  // before the next row's sums
-  }
+  };
+  constexpr int kNever = INT32_MAX;
+  share_rows(block, index.offsets, static_cast<int>(group) * kBlockTiles,
+             static_cast<int>(sums.rows), sums.cols <= kSharedColumns ? kSharedOccurrences : kNever,
+             own, part, finish);
 }
 
 /// Weight of an anchor's loss in the batch's.

@@ -33,7 +33,7 @@
 
 namespace derrd {
 
-constexpr unsigned kBlockTiles = 2;
+constexpr int kBlockTiles = 2;
 
 namespace check {
 
