@@ -144,8 +144,6 @@ void NeumfModel::forward(const EpochPlan& plan, LossSum loss, const Stream& stre
                     .grad_joint = grad_joint_.matrix(n, joint.cols)},
                    joint_call(model), stream);
   loss.add(loss_terms_.view());
-  gemm(model.output_weight.grad, transpose(grad_score_.matrix(n, 1)), joint,
-       {.beta = 1.0f, .active = active()}, stream);
 }
 
 void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
@@ -182,8 +180,11 @@ void NeumfModel::backward(const EpochPlan& plan, const Stream& stream) {
   const ActiveRows active_users = batch.distinct_users.active();
   CallList<BiasGradient> biases =
       BiasGradient{model.first_bias.grad.flat(), grad_user_part, active_users};
-  biases.add({model.output_bias.grad.flat(), grad_score_.matrix(n, 1), active()});
+  const Matrix<float> grad_score = grad_score_.matrix(n, 1);
+  biases.add({model.output_bias.grad.flat(), grad_score, active()});
   accumulate_bias(biases, stream);
+  gemm(model.output_weight.grad, transpose(grad_score), joint_.matrix(n, grad_joint.cols),
+       {.beta = 1.0f, .active = active()}, stream);
   const Matrix<float> user_vectors = user_vectors_.matrix(users, dim);
   const Matrix<float> item_vectors = item_vectors_.matrix(positives + negatives, dim);
   const Matrix<float> grad_user = grad_user_vectors_.matrix(users, dim);
