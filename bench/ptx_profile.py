@@ -402,7 +402,8 @@ def registers_of(program):
 
 
 # Benchmarks at a million rows of the smallest dimension, or 100,000 users with 80 slots: minutes
-# each on the executor.
+# each on the executor. adam_epoch, whose names go on after D:64, is 50
+# steps a call, and not among them.
 LARGE_SHAPES = [
     "(R:1000000|rows:1000000/B:1000000|U:1000000/I:1000000/B:1000000)/D:64/real",
     "N:1000000/(W:128|T:64|E:30|k:128/n:30)",

@@ -49,8 +49,8 @@ void adam_advance(AdamHistory history, AdamOptions options, const Stream& stream
 /// One update of every parameter, touched by the batch or not; torch.optim.Adam to rounding:
 ///   g = gradient + weight_decay p,  m += (1 - beta1)(g - m),  v = beta2 v + (1 - beta2) g^2,
 ///   p -= step_size m / (sqrt(v) inverse_root_correction + epsilon).
-/// @param calls of each, values and moments are updated, the gradient is read and then set to zero
-/// for the next step
+/// @param calls parts of the parameters, in one launch. Their values and moments are updated, the
+/// gradients are read and then set to zero for the next step
 /// @param history advanced before
 /// @throws std::invalid_argument if the sizes differ.
 void adam_update(const CallList<AdamParameters>& calls, AdamOptions options, AdamHistory history,
