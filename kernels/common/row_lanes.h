@@ -23,6 +23,9 @@ __device__ __forceinline__ Quad operator+(Quad a, Quad b) {
 __device__ __forceinline__ Quad operator-(Quad a, Quad b) {
   return {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
 }
+__device__ __forceinline__ Quad operator*(Quad a, Quad b) {
+  return {a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
+}
 __device__ __forceinline__ Quad operator*(float c, Quad a) {
   return {c * a.x, c * a.y, c * a.z, c * a.w};
 }
@@ -44,10 +47,11 @@ __device__ __forceinline__ Element* elements_of(float* row) {
   return reinterpret_cast<Element*>(row);
 }
 
-/// Number of elements in a row of `cols` floats.
+/// Number of elements in a row of `cols` floats. 32 bits number the columns.
 template <class Element>
 DERRD_HOST_DEVICE inline int elements_in(int64_t cols) {
-  return static_cast<int>(cols / static_cast<int64_t>(sizeof(Element) / sizeof(float)));
+  constexpr uint32_t kFloats = sizeof(Element) / sizeof(float);  // unsigned, so that a GPU shifts
+  return static_cast<int>(static_cast<uint32_t>(cols) / kFloats);
 }
 
 /// True if rows of `cols` floats in these matrices are whole, aligned quads, and a tile has lanes

@@ -8,8 +8,8 @@
 //              dL/ds_p = -sigmoid(-s_p), or sigmoid(s_p)        dL/dx_p = dL/ds_p w
 //
 // Shapes: u [U, D], i [I, D], h [N, H], x [N, D + H], w [D + H], s [N].
-// Mapping: a tile per pair, whose lanes stride over the columns. One launch makes all of it, and
-// scores the vector while it is in registers.
+// Mapping: a tile per pair, whose lanes stride over the columns; four pairs a tile where D and H
+// are whole quads. One launch makes all of it, and scores the vector while it is in registers.
 // Bytes: per pair 12 D + 8 H for the vector, 4 (D + H) more for its gradient: bandwidth, the
 // cache's.
 //
@@ -22,7 +22,6 @@
 
 #include "kernels/common/elementary.h"
 #include "kernels/common/row_lanes.h"
-#include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -30,83 +29,101 @@ namespace derrd {
 
 namespace {
 
-/// Writes x_p, and calls use(k, x_p[k]) for the elements of each lane, ascending. False if the pair
-/// is inactive or has no row: then x_p is 0.
-template <class Use>
-__device__ __forceinline__ bool make_joint(const WarpTile& tile, float* __restrict__ x, int64_t p,
-                                           const NeumfJointCall& call, int64_t active, Use use) {
-  const RowLanes<float> lanes(tile);
+/// Writes x_p, and calls use(k, element k of x_p) for the elements of each lane, ascending. False
+/// if the pair is inactive or has no row: then x_p is 0.
+template <class Element, class Use>
+__device__ __forceinline__ bool make_joint(const RowLanes<Element>& lanes, Matrix<float> joint,
+                                           int64_t p, const NeumfJointCall& call, int64_t active,
+                                           Use use) {
+  constexpr int kLanes = RowLanes<Element>::kLanes;
+  if (p >= joint.rows) return false;
+  Element* __restrict__ x = elements_of<Element>(joint.row(p));
   const PairRows& pairs = call.pairs;
-  const auto dims = static_cast<int>(call.user_table.cols);
-  const auto hidden = static_cast<int>(call.hidden.cols);
+  const int dims = elements_in<Element>(call.user_table.cols);
+  const int hidden = elements_in<Element>(call.hidden.cols);
   if (p >= active || pairs.users[p] < 0 || pairs.items[p] < 0) {
-    fill_row(tile, x, dims + hidden, 0.0f);
+    for (int k = lanes.rank; k < dims + hidden; k += kLanes) x[k] = Element{};
     return false;
   }
-  const float* __restrict__ user = call.user_table.row(pairs.users[p]);
-  const float* __restrict__ item = call.item_table.row(pairs.items[p]);
-  for (int k = lanes.rank; k < dims; k += lanes.kLanes) {
-    x[k] = user[k] * item[k];
-    use(k, x[k]);
+  const auto* __restrict__ user = elements_of<Element>(call.user_table.row(pairs.users[p]));
+  const auto* __restrict__ item = elements_of<Element>(call.item_table.row(pairs.items[p]));
+  for (int k = lanes.rank; k < dims; k += kLanes) {
+    const Element product = user[k] * item[k];
+    x[k] = product;
+    use(k, product);
   }
-  const float* __restrict__ h = call.hidden.row(p);
-  for (int k = lanes.rank; k < hidden; k += lanes.kLanes) {
+  const auto* __restrict__ h = elements_of<Element>(call.hidden.row(p));
+  for (int k = lanes.rank; k < hidden; k += kLanes) {
     x[dims + k] = h[k];
     use(dims + k, h[k]);
   }
   return true;
 }
 
-/// Writes x_p and its score w . x_p + b. False as make_joint.
-__device__ __forceinline__ bool score_joint(const WarpTile& tile, float& score, float* x, int64_t p,
+/// Writes x_p and its score w . x_p + b. False as make_joint. All lanes of the tile take part.
+template <class Element>
+__device__ __forceinline__ bool score_joint(const WarpTile& tile, const RowLanes<Element>& lanes,
+                                            float& score, Matrix<float> joint, int64_t p,
                                             const NeumfJointCall& call, int64_t active) {
-  const float* __restrict__ w = call.weight.data;
+  const Element* __restrict__ w = elements_of<Element>(call.weight.data);
   float sum = 0.0f;
   const bool made =
-      make_joint(tile, x, p, call, active, [&](int k, float x_k) { sum += w[k] * x_k; });
-  score = cg::reduce(tile, sum, cg::plus<float>()) + call.bias[0];
+      make_joint(lanes, joint, p, call, active, [&](int k, Element x_k) { sum += dot(w[k], x_k); });
+  score = lanes.sum(tile, sum) + call.bias[0];
   return made;
 }
 
+template <class Element>
 __global__ void neumf_joint_forward_kernel(Matrix<float> joint, NeumfJointCall call) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const int64_t active = call.pairs.active.of(joint.rows);
-  for (const int64_t p : units_of(tile, joint.rows)) {
-    make_joint(tile, joint.row(p), p, call, active, [](int, float) {});
+  for (const int64_t unit : units_of(tile, Lanes::tiles(joint.rows))) {
+    make_joint(lanes, joint, unit * Lanes::kRows + lanes.row, call, active, [](int, Element) {});
   }
 }
 
+template <class Element>
 __global__ void neumf_joint_score_kernel(Vector<float> score, Matrix<float> joint,
                                          NeumfJointCall call) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const int64_t active = call.pairs.active.of(joint.rows);
-  for (const int64_t p : units_of(tile, joint.rows)) {
+  for (const int64_t unit : units_of(tile, Lanes::tiles(joint.rows))) {
+    const int64_t p = unit * Lanes::kRows + lanes.row;
     float s;
-    const bool counts = score_joint(tile, s, joint.row(p), p, call, active);
-    if (tile.thread_rank() == 0) score[p] = counts ? s : 0.0f;
+    const bool counts = score_joint(tile, lanes, s, joint, p, call, active);
+    if (lanes.rank == 0 && p < joint.rows) score[p] = counts ? s : 0.0f;
   }
 }
 
+template <class Element>
 __global__ void neumf_joint_loss_kernel(NeumfJointLoss out, NeumfJointCall call) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
-  const RowLanes<float> lanes(tile);
+  const Lanes lanes(tile);
   const int64_t active = call.pairs.active.of(out.joint.rows);
-  const float* __restrict__ w = call.weight.data;
-  const auto cols = static_cast<int>(call.weight.size);
-  for (const int64_t p : units_of(tile, out.joint.rows)) {
-    float* __restrict__ grad_x = out.grad_joint.row(p);
+  const Element* __restrict__ w = elements_of<Element>(call.weight.data);
+  const int elements = elements_in<Element>(call.weight.size);
+  for (const int64_t unit : units_of(tile, Lanes::tiles(out.joint.rows))) {
+    const int64_t p = unit * Lanes::kRows + lanes.row;
     float score, loss = 0.0f, grad = 0.0f;
-    if (score_joint(tile, score, out.joint.row(p), p, call, active)) {
+    const bool counts = score_joint(tile, lanes, score, out.joint, p, call, active);
+    if (counts) {
       const float sign = p % 2 == 0 ? -1.0f : 1.0f;
       const float z = sign * score;
       const float e = expf(-fabsf(z));
       loss = softplus_from(z, e);
       grad = sign * sigmoid_from(z, e);
-      for (int k = lanes.rank; k < cols; k += lanes.kLanes) grad_x[k] = grad * w[k];
-    } else {
-      fill_row(tile, grad_x, cols, 0.0f);
     }
-    if (tile.thread_rank() == 0) {
+    if (p >= out.joint.rows) continue;
+    Element* __restrict__ grad_x = elements_of<Element>(out.grad_joint.row(p));
+    for (int k = lanes.rank; k < elements; k += Lanes::kLanes) {
+      grad_x[k] = counts ? grad * w[k] : Element{};
+    }
+    if (lanes.rank == 0) {
       out.loss[p] = loss;
       out.grad_score[p] = grad;
     }
@@ -123,6 +140,13 @@ void check_joint(const char* operation, Matrix<const float> joint, const NeumfJo
   require_size(operation, "items of the pairs", call.pairs.items, joint.rows);
 }
 
+/// True if the lanes should take quads.
+bool joint_is_quads(Matrix<const float> joint, const NeumfJointCall& call) {
+  return call.user_table.cols % 4 == 0 &&
+         are_quads(call.hidden.cols, {call.user_table.data, call.item_table.data, call.hidden.data,
+                                      call.weight.data, joint.data});
+}
+
 void check_scores(const char* operation, Matrix<const float> joint, const NeumfJointCall& call) {
   check_joint(operation, joint, call);
   require_size(operation, "weight", call.weight, joint.cols);
@@ -135,7 +159,9 @@ void neumf_joint_forward(Matrix<float> joint, const NeumfJointCall& call, const 
   constexpr const char* kName = "neumf_joint_forward";
   check_joint(kName, joint, call);
   if (joint.size() == 0) return;
-  launch(kName, tiles_for(joint.rows, joint.cols), stream, neumf_joint_forward_kernel, joint, call);
+  const bool quads = joint_is_quads(joint, call);
+  launch(kName, tiles_for(row_tiles(joint.rows, quads), joint.cols), stream,
+         quads ? neumf_joint_forward_kernel<Quad> : neumf_joint_forward_kernel<float>, joint, call);
 }
 
 void neumf_joint_score(Vector<float> score, Matrix<float> joint, const NeumfJointCall& call,
@@ -144,8 +170,10 @@ void neumf_joint_score(Vector<float> score, Matrix<float> joint, const NeumfJoin
   check_scores(kName, joint, call);
   require_size(kName, "score", score, joint.rows);
   if (joint.rows == 0) return;
-  launch(kName, tiles_for(joint.rows, 2 * joint.cols), stream, neumf_joint_score_kernel, score,
-         joint, call);
+  const bool quads = joint_is_quads(joint, call);
+  launch(kName, tiles_for(row_tiles(joint.rows, quads), 2 * joint.cols), stream,
+         quads ? neumf_joint_score_kernel<Quad> : neumf_joint_score_kernel<float>, score, joint,
+         call);
 }
 
 void neumf_joint_loss(const NeumfJointLoss& out, const NeumfJointCall& call, const Stream& stream) {
@@ -156,7 +184,9 @@ void neumf_joint_loss(const NeumfJointLoss& out, const NeumfJointCall& call, con
   require_size(kName, "grad_score", out.grad_score, joint.rows);
   require_shape(kName, "grad_joint", out.grad_joint, joint.rows, joint.cols);
   if (joint.rows == 0) return;
-  launch(kName, tiles_for(joint.rows, 3 * joint.cols), stream, neumf_joint_loss_kernel, out, call);
+  const bool quads = joint_is_quads(joint, call) && are_quads(joint.cols, {out.grad_joint.data});
+  launch(kName, tiles_for(row_tiles(joint.rows, quads), 3 * joint.cols), stream,
+         quads ? neumf_joint_loss_kernel<Quad> : neumf_joint_loss_kernel<float>, out, call);
 }
 
 }  // namespace derrd

@@ -9,8 +9,9 @@
 // to their positions on the way.
 //
 // Shapes: N = 2 B pairs; B samples, of which the batch has `count`.
-// Mapping: a tile per distinct row, whose lanes stride over the vector and over the samples, whose
-// pairs they write; a thread per sample that a partial batch lacks. One lane writes a pair.
+// Mapping: a tile per distinct row, or per four where they are whole quads; the lanes of a row
+// stride over the vector and over the samples, whose pairs they write; a thread per sample that a
+// partial batch lacks. One lane writes a pair.
 // Bytes: 8 D + 8 per distinct row, 4 per occurrence, 16 per pair: bandwidth.
 // Trap: an item may be positive in one sample and negative in another. It is two distinct rows
 // then.
@@ -20,7 +21,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/common/rows.h"
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/shapes.h"
 #include "kernels/platform/execution.h"
 
@@ -36,20 +37,27 @@ struct PairSide {
 };
 
 /// Copies the vector of distinct row i, and writes its row and position into its pairs.
-__device__ __forceinline__ void place_row(const WarpTile& tile, const PairSide& side,
+template <class Element>
+__device__ __forceinline__ void place_row(const RowLanes<Element>& lanes, const PairSide& side,
                                           const PairSegments& segments, int64_t i,
                                           int64_t first_position) {
+  constexpr int kLanes = RowLanes<Element>::kLanes;
   const BatchCursor batch = *segments.rows.batch;
   const auto position = static_cast<int32_t>(first_position + i);
-  float* vector = side.vectors.row(position);
-  if (i >= batch.count) return fill_row(tile, vector, side.vectors.cols, 0.0f);
+  Element* __restrict__ vector = elements_of<Element>(side.vectors.row(position));
+  const int elements = elements_in<Element>(side.vectors.cols);
+  if (i >= batch.count) {
+    for (int k = lanes.rank; k < elements; k += kLanes) vector[k] = Element{};
+    return;
+  }
   const int64_t segment = batch.begin + i;
   const int32_t row = segments.rows.rows[segment];
-  copy_row(tile, vector, side.table.row(row), side.table.cols);
+  const Element* __restrict__ from = elements_of<Element>(side.table.row(row));
+  for (int k = lanes.rank; k < elements; k += kLanes) vector[k] = from[k];
+  const int32_t first_sample = segments.samples->begin;
   const int32_t end = segments.rows.offsets[segment + 1];
-  int32_t o = segments.rows.offsets[segment] + static_cast<int32_t>(tile.thread_rank());
-  for (; o < end; o += kTileLanes) {
-    const int32_t sample = segments.rows.occurrences[o] - segments.samples->begin;
+  for (int32_t o = segments.rows.offsets[segment] + lanes.rank; o < end; o += kLanes) {
+    const int32_t sample = segments.rows.occurrences[o] - first_sample;
     for (int32_t j = segments.first; j < segments.last; ++j) {
       side.rows[2 * sample + j] = row;
       side.positions[2 * sample + j] = position;
@@ -57,20 +65,24 @@ __device__ __forceinline__ void place_row(const WarpTile& tile, const PairSide& 
   }
 }
 
+template <class Element>
 __global__ void locate_pairs_kernel(PairBuffers out, PositionVectors vectors, PairBatch batch) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const PairSide user = {out.user_rows, out.user_positions, vectors.users, vectors.user_table};
   const PairSide item = {out.item_rows, out.item_positions, vectors.items, vectors.item_table};
   const int64_t users = batch.distinct_users.capacity;
   const int64_t positives = batch.distinct_positives.capacity;
-  const int64_t items = positives + batch.distinct_negatives.capacity;
-  for (const int64_t unit : units_of(tile, users + items)) {
-    if (unit < users) {
-      place_row(tile, user, batch.users(), unit, 0);
-    } else if (unit < users + positives) {
-      place_row(tile, item, batch.positives(), unit - users, 0);
-    } else {
-      place_row(tile, item, batch.negatives(), unit - users - positives, positives);
+  const int64_t rows = users + positives + batch.distinct_negatives.capacity;
+  for (const int64_t unit : units_of(tile, Lanes::tiles(rows))) {
+    const int64_t row = unit * Lanes::kRows + lanes.row;
+    if (row < users) {
+      place_row(lanes, user, batch.users(), row, 0);
+    } else if (row < users + positives) {
+      place_row(lanes, item, batch.positives(), row - users, 0);
+    } else if (row < rows) {
+      place_row(lanes, item, batch.negatives(), row - users - positives, positives);
     }
   }
   const BatchCursor samples = *batch.samples;
@@ -115,8 +127,10 @@ void locate_pairs(PairBuffers out, const PositionVectors& vectors, PairBatch bat
   require_shape(kName, "item_table", vectors.item_table, vectors.item_table.rows, cols);
   if (pairs == 0) return;
   constexpr int64_t kOperationsPerRow = 16;
-  launch(kName, tiles_for(users + items, kOperationsPerRow + cols), stream, locate_pairs_kernel,
-         out, vectors, batch);
+  const bool quads = are_quads(cols, {vectors.users.data, vectors.items.data,
+                                      vectors.user_table.data, vectors.item_table.data});
+  launch(kName, tiles_for(row_tiles(users + items, quads), kOperationsPerRow + cols), stream,
+         quads ? locate_pairs_kernel<Quad> : locate_pairs_kernel<float>, out, vectors, batch);
 }
 
 void enumerate_pairs(Vector<int32_t> users, Vector<int32_t> items, const UserLists& lists,
