@@ -8,14 +8,16 @@
 // The products are the BLAS library's (kernels/platform/gemm.h); here are the bias, the activation
 // and the column sums. Threads: a tile owns a row (bias, mask); a block owns a strip of columns
 // (sums; column_sums.h), its tiles interleave the rows and their partial sums are added in order:
-// no atomics. Bytes, besides the products': 8 N n forward, 12 N n for the mask (ReLU), 4 N n for
-// the sums; all bound by memory.
+// no atomics. Of many rows, blocks take parts, whose sums lie where dL/dX will be written.
+// Bytes, besides the products': 8 N n forward, 12 N n for the mask (ReLU), 4 N n for the sums; all
+// bound by memory.
 //
 // Trap: a product may leave anything, NaN included, in inactive rows, and the products
 // of the backward pass may sum over them. So every pass here sets them to 0.
 
 #include "kernels/models/linear.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -66,6 +68,24 @@ __global__ void linear_backward_mask_kernel(Matrix<float> grad_out, Matrix<const
   }
 }
 
+/// partials[part] = column sums of part `part` of the active rows.
+__global__ void sum_parts_kernel(Matrix<float> partials, Matrix<const float> grad_out,
+                                 ActiveRows active_rows) {
+  __shared__ ColumnPartials shared;
+  const auto block = cg::this_thread_block();
+  const int64_t active = active_rows.of(grad_out.rows);
+  const int64_t strips = column_strips(partials.cols);
+  for (const int64_t unit : units_of(block, partials.rows * strips)) {
+    const int64_t part = unit / strips;
+    const RowRange rows = {active * part / partials.rows, active * (part + 1) / partials.rows};
+    const Vector<float> sums = {partials.row(part), partials.cols};
+    const int64_t column = unit % strips * kStripColumns + block.thread_rank();
+    if (block.thread_rank() < kStripColumns && column < sums.size) sums[column] = 0.0f;
+    accumulate_column_sums(block, shared, sums, grad_out, rows, unit % strips,
+                           [](int64_t) { return 1.0f; });
+  }
+}
+
 __global__ void accumulate_bias_kernel(const __grid_constant__ CallList<BiasGradient> calls) {
   __shared__ ColumnPartials partials;
   const auto target = [](const BiasGradient& call) { return call.bias.data; };
@@ -108,6 +128,25 @@ void accumulate_bias(const CallList<BiasGradient>& calls, const Stream& stream) 
          accumulate_bias_kernel, calls);
 }
 
+namespace {
+
+/// bias += column sums of grad_out, of many rows in parts. `scratch` is overwritten.
+void accumulate_bias_in_parts(const BiasGradient& call, Matrix<float> scratch,
+                              const Stream& stream) {
+  constexpr int64_t kPartRows = 1024, kLeastParts = 8, kMostParts = 512;
+  const int64_t cols = call.bias.size;
+  const int64_t parts = std::min(call.grad_out.rows / kPartRows, kMostParts);
+  if (kTileLanes == 1 || parts < kLeastParts || scratch.size() < parts * cols) {
+    return accumulate_bias(call, stream);
+  }
+  const Matrix<float> partials = {scratch.data, parts, cols};
+  launch("sum_parts", blocks_for(parts * column_strips(cols), kPartRows * kStripColumns), stream,
+         sum_parts_kernel, partials, call.grad_out, call.active);
+  accumulate_bias(BiasGradient{call.bias, partials}, stream);
+}
+
+}  // namespace
+
 void linear_forward(Matrix<float> out, const LinearCall& call, const Stream& stream) {
   check_shapes("linear_forward", out, call.in, call.weight, call.bias.size);
   if (out.size() == 0) return;
@@ -132,7 +171,7 @@ void linear_backward(const LinearGradients& gradients, Matrix<float> grad_out,
   }
   launch("linear_backward_mask", tiles_for(grad_out.rows, grad_out.cols), stream,
          linear_backward_mask_kernel, grad_out, out, call.activation, call.active);
-  accumulate_bias(BiasGradient{grad_bias, grad_out, call.active}, stream);
+  accumulate_bias_in_parts({grad_bias, grad_out, call.active}, grad_in, stream);
   gemm(grad_weight, transpose(grad_out), call.in, {.beta = 1.0f, .active = call.active}, stream);
   if (grad_in.size() != 0) {
     gemm(grad_in, grad_out, call.weight, {.active = call.active}, stream);

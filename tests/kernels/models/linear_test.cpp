@@ -160,6 +160,29 @@ TEST(Linear, WithoutCountAndInputGradient) {
                     kTolerance, kTolerance));
 }
 
+/// A gradient of small integers, whose sums are exact in any order, of rows for several parts.
+TEST(Linear, SumsTheBiasOfManyRows) {
+  constexpr int64_t kRows = 9000, kActive = 8999, kOutputs = 11;
+  Layer layer(kRows, kActive, 2, kOutputs, Activation::kNone);
+  std::vector<float> grad_out(kRows * kOutputs);
+  std::vector<float> expected(kOutputs, 3.0f);
+  for (int64_t i = 0; i < kActive * kOutputs; ++i) {
+    grad_out[static_cast<size_t>(i)] = static_cast<float>(i * 31 % 17 - 5);
+    expected[static_cast<size_t>(i % kOutputs)] += grad_out[static_cast<size_t>(i)];
+  }
+  const Guarded<float> grad_weight(std::vector<float>(2 * kOutputs));
+  for (const int64_t inputs : {2, 0}) {  // with and without dL/dX, where the parts' sums lie
+    layer.grad_out.set(grad_out);
+    const Guarded<float> grad_in(kRows * inputs);
+    const Guarded<float> grad_bias(std::vector<float>(kOutputs, 3.0f));
+    linear_backward({.in = inputs > 0 ? grad_in.matrix(kRows, inputs) : Matrix<float>{},
+                     .weight = grad_weight.matrix(kOutputs, 2),
+                     .bias = grad_bias.view()},
+                    layer.grad_out.matrix(kRows, kOutputs), {}, layer.call(), stream());
+    EXPECT_EQ(grad_bias.host(), expected) << inputs;
+  }
+}
+
 TEST(Linear, RejectsBadShapes) {
   Layer layer(4, 4, 3, 2, Activation::kNone);
   LinearCall transposed_input = layer.call();
