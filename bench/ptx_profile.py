@@ -18,6 +18,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -373,6 +374,8 @@ def run(command, **environment):
     environment = {name: str(value) for name, value in environment.items()}
     print(shown, file=sys.stderr, flush=True)
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    if done.returncode == -signal.SIGKILL:
+        raise SystemExit(f"{shown}: killed; if memory ran out, try --jobs 1")
     if done.returncode != 0:
         raise SystemExit(f"{shown}: {done.stderr or done.stdout}")
     return done.stdout
@@ -457,7 +460,7 @@ def profile_kernels(options, gpu, folder):
     registers = registers_of(bench)
     listed = run([bench, "--benchmark_list_tests", f"--benchmark_filter={options.kernels}"])
     names = [line.strip() for line in listed.splitlines() if "/" in line]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(options.jobs) as pool:
         calls = pool.map(lambda name: profile_kernel(name, bench, gpu, registers, folder), names)
         table, text = [], ""
         for name, (rows, least, flops) in zip(names, calls):
@@ -502,6 +505,13 @@ def main():
         metavar="FILTER",
         help="benchmarks of kernels_bench instead [large shapes]",
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="runs at once; a large shape takes up to 14 GB of memory [processors]",
+    )
     parser.add_argument("--profile", metavar="FILE", help="profile of two epochs instead of a run")
     parser.add_argument(
         "--measured", metavar="CSV", help="kernels' times on a GPU, from nsys stats"
@@ -538,7 +548,7 @@ def profile_methods(options, gpu, folder):
     data, title = data_file(derrd, options.data, folder)
     teachers = {CASES[name].teacher for name in options.cases} - {None}
     done = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(options.jobs) as pool:
         for names in (teachers, set(options.cases) - teachers):
             profiles = pool.map(lambda name: profile_case(name, gpu, derrd, data, folder), names)
             for name, profile in zip(names, profiles):

@@ -157,6 +157,13 @@ class Reading(unittest.TestCase):
         self.assertEqual((row["name"], row["registers"]), ("add", 40))
 
 
+class Running(unittest.TestCase):
+    def test_a_killed_program_names_the_cure(self):
+        killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        with self.assertRaisesRegex(SystemExit, "--jobs 1"):
+            profile.run([sys.executable, "-c", killed])
+
+
 @unittest.skipUnless(
     os.environ.get("DERRD_PTX_BUILD"), "this build does not run on the PTX executor"
 )
