@@ -34,12 +34,12 @@ struct RowTerm {
   int32_t minus = 0;
 };
 
-/// A part of a row of `source` for each lane: its own element of the row.
+/// A lane's element of the rows of `source`.
 template <class Element>
-class RowPart {
+class RowElement {
  public:
-  __device__ RowPart(const WarpTile& tile, int part, Matrix<const float> source)
-      : element(part * kTileLanes + static_cast<int>(tile.thread_rank())),
+  __device__ RowElement(int number, Matrix<const float> source)
+      : element(number),
         exists(element < elements_in<Element>(source.cols)),
         // A lane beyond the row's end reads the rows' first elements, for nothing.
         from_(reinterpret_cast<const char*>(elements_of<Element>(source.data) +
@@ -63,22 +63,23 @@ class RowPart {
 /// tile take part.
 /// @tparam kDifference the terms have a second row
 /// @param term_of gives term o, a RowTerm
+/// @param groups groups of lanes, among which the terms go round
+/// @param group the lane's group
 template <bool kDifference, class Element, class TermOf>
 __device__ __forceinline__ Element sum_terms(const WarpTile& tile, Element sum,
-                                             const RowPart<Element>& row, int begin, int end,
-                                             TermOf&& term_of) {
+                                             const RowElement<Element>& row, int begin, int end,
+                                             TermOf&& term_of, int groups = 1, int group = 0) {
   for (int first = begin; first < end; first += kTileLanes) {
     const int o = first + static_cast<int>(tile.thread_rank());
-    const RowTerm fetched = o < end ? term_of(o) : RowTerm{};
+    RowTerm fetched = term_of(o < end ? o : end - 1);
+    if (o >= end) fetched.factor = 0.0f;  // a group's term behind the last weighs nothing
     const int count = end - first < kTileLanes ? end - first : kTileLanes;
-    for (int j = 0; j < count; ++j) {
+    for (int round = 0; round < count; round += groups) {
+      const int j = round + group;
       const float factor = tile.shfl(fetched.factor, j);
-      const Element plus = row(tile.shfl(fetched.plus, j));
-      if constexpr (kDifference) {
-        sum += factor * (plus - row(tile.shfl(fetched.minus, j)));
-      } else {
-        sum += factor * plus;
-      }
+      const int32_t plus = tile.shfl(fetched.plus, j);
+      const int32_t minus = kDifference ? tile.shfl(fetched.minus, j) : 0;
+      sum += factor * (kDifference ? row(plus) - row(minus) : row(plus));
     }
   }
   return sum;
@@ -94,9 +95,13 @@ inline bool shares_rows(int64_t samples) { return kBlockTiles > 1 && samples >= 
 template <class Element>
 using SharedSums = SharedArray<Element, kBlockTiles * kTileLanes>;
 
-/// Blocks' work units for `rows` rows of `parts` parts: each is a part of one row for each of the
-/// block's tiles.
-DERRD_HOST_DEVICE inline int term_blocks(int rows, int parts) { return row_groups(rows) * parts; }
+/// Blocks' work units for `rows` rows of `parts` parts: each is a part of a block's rows. A tile
+/// takes one, or one for each of its groups of lanes where the block shares the popular ones.
+template <class Element, bool kShare>
+DERRD_HOST_DEVICE inline int term_blocks(int rows, int parts) {
+  constexpr int kRows = kShare ? RowLanes<Element>::kRows : 1;
+  return row_groups<kRows>(rows) * parts;
+}
 
 /// Adds to each distinct row of a batch the terms of its occurrences: to[row][k] += each term's
 /// element k. Unit `block_unit` of term_blocks, with row_parts<Element>; called by all of the
@@ -112,12 +117,12 @@ __device__ __forceinline__ void add_terms(const cg::thread_block& block,
   const WarpTile tile = warp_tile();
   const BatchCursor batch = *rows.batch;
   const int group = block_unit / parts;
-  const int first = batch.begin + group * kBlockTiles;
-  const int after = batch.begin + batch.count;
+  const int end = batch.begin + batch.count;
   const int32_t* __restrict__ offsets = rows.offsets.data;
   if constexpr (kTileLanes == 1) {
-    float* __restrict__ out = to.row(rows.rows[first]);
-    for (int o = offsets[first]; o < offsets[first + 1]; ++o) {
+    const int segment = batch.begin + group;
+    float* __restrict__ out = to.row(rows.rows[segment]);
+    for (int o = offsets[segment]; o < offsets[segment + 1]; ++o) {
       const RowTerm term = term_of(o);
       const float* __restrict__ plus = source.row(term.plus);
       const float* __restrict__ minus = source.row(term.minus);
@@ -127,30 +132,53 @@ __device__ __forceinline__ void add_terms(const cg::thread_block& block,
     }
     return;
   }
-  const RowPart<Element> row(tile, block_unit - group * parts, source);
-  const auto own = [&](int segment, int begin, int end) {
-    Element* out = elements_of<Element>(to.row(rows.rows[segment])) + row.element;
-    const Element start = row.exists ? *out : Element{};
-    const Element sum = sum_terms<kDifference>(tile, start, row, begin, end, term_of);
-    if (row.exists) *out = sum;
-  };
+  const int begin_of_part = (block_unit - group * parts) * kTileLanes;
+  const auto rank = static_cast<int>(tile.thread_rank());
   if constexpr (kShare) {
-    const auto lane = tile.thread_rank();
-    const auto part = [&](int, int begin, int end) {
-      shared[tile.meta_group_rank() * kTileLanes + lane] =
-          sum_terms<kDifference>(tile, Element{}, row, begin, end, term_of);
+    using Lanes = RowLanes<Element>;
+    const Lanes lanes(tile);
+    const int elements = elements_in<Element>(source.cols);
+    const int end_of_part =
+        elements < begin_of_part + kTileLanes ? elements : begin_of_part + kTileLanes;
+    const auto own = [&](int segment, int first, int after) {
+      Element* out = elements_of<Element>(to.row(rows.rows[segment]));
+      for (int k = begin_of_part + lanes.rank; k < end_of_part; k += Lanes::kLanes) {
+        Element sum = out[k];
+        for (int o = first; o < after; ++o) {
+          const RowTerm term = term_of(o);
+          const Element* plus = elements_of<Element>(source.row(term.plus));
+          const Element* minus = elements_of<Element>(source.row(term.minus));
+          sum += term.factor * (kDifference ? plus[k] - minus[k] : plus[k]);
+        }
+        out[k] = sum;
+      }
+    };
+    // Half of the lanes suffice for a short row: then the halves take turns.
+    const int halves = elements <= kTileLanes / 2 ? 2 : 1;
+    const int width = kTileLanes / halves;
+    const RowElement<Element> row(begin_of_part + rank % width, source);
+    const auto range = [&](int, int first, int after) {
+      shared[tile.meta_group_rank() * kTileLanes + rank] =
+          sum_terms<kDifference>(tile, Element{}, row, first, after, term_of, halves, rank / width);
     };
     const auto finish = [&](int segment) {
-      if (!row.exists) return;
+      if (!row.exists || rank >= width) return;
       Element& out = elements_of<Element>(to.row(rows.rows[segment]))[row.element];
       Element sum = out;
-      for (int t = 0; t < kBlockTiles; ++t) sum += shared[t * kTileLanes + lane];
+      for (int i = 0; i < kBlockTiles * halves; ++i) sum += shared[i * width + rank];
       out = sum;
     };
-    share_rows(block, rows.offsets, first, after, kSharedTerms, own, part, finish);
-  } else if (const int segment = first + static_cast<int>(tile.meta_group_rank());
-             segment < after) {
-    own(segment, offsets[segment], offsets[segment + 1]);
+    share_rows(block, rows.offsets, BlockRows<Lanes::kRows>{batch.begin, end, group}, kSharedTerms,
+               own, range, finish);
+  } else if (const int segment =
+                 batch.begin + group * kBlockTiles + static_cast<int>(tile.meta_group_rank());
+             segment < end) {
+    const RowElement<Element> row(begin_of_part + rank, source);
+    Element* out = elements_of<Element>(to.row(rows.rows[segment])) + row.element;
+    const Element start = row.exists ? *out : Element{};
+    const Element sum =
+        sum_terms<kDifference>(tile, start, row, offsets[segment], offsets[segment + 1], term_of);
+    if (row.exists) *out = sum;
   }
 }
 
@@ -167,7 +195,7 @@ inline int64_t blocks_of_terms(const char* operation, int64_t rows, int64_t cols
     throw std::invalid_argument(std::string(operation) + ": " + std::to_string(rows) + " rows of " +
                                 std::to_string(cols) + " columns are too many for 32-bit numbers");
   }
-  return term_blocks(static_cast<int>(rows), parts);
+  return int64_t{row_groups<1>(rows)} * parts;
 }
 
 }  // namespace derrd

@@ -10,8 +10,9 @@
 // sum, linear the further layers, and gemm the products W_a a and W_b b of whole tables.
 //
 // Shapes: h [N S, H] for N anchors of the batch with S slots each, score and g [N, S].
-// Mapping: a tile per anchor, its slots in order; for the other table a tile per row, or a block
-// for a popular one, which walk the row's occurrences as slot_scores does. Lanes stride over H.
+// Mapping: a tile per anchor, its slots in order, four at once where h is scored and its rows are
+// whole quads; for the other table a tile per row, or a block for a popular one, which walk the
+// row's occurrences as slot_scores does. Lanes stride over H.
 // dL/dw is summed per anchor first and over the anchors then, a block per strip of columns.
 // Bytes a slot: 4 H forward; backward 8 H for the output layer and 16 H for the two sums: bound by
 // the last-level cache, h being 8 MB for 1024 anchors of 80 slots at H = 25.
@@ -22,6 +23,7 @@
 #include "kernels/distill/slot_hidden.h"
 
 #include "kernels/common/column_sums.h"
+#include "kernels/common/row_lanes.h"
 #include "kernels/common/rows.h"
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
@@ -48,21 +50,30 @@ __global__ void locate_slots_kernel(SlotPairs out, SlotBatch batch) {
   }
 }
 
+template <class Element>
 __global__ void slot_output_forward_kernel(Matrix<float> score, SlotOutputCall call) {
+  using Lanes = RowLanes<Element>;
   const WarpTile tile = warp_tile();
+  const Lanes lanes(tile);
   const SlotBatch& batch = call.batch;
   const BatchCursor anchors = *batch.anchors.batch;
-  const int64_t cols = call.hidden.cols;
-  const float* __restrict__ w = call.weight.data;
+  const auto slots = static_cast<int>(score.cols);
+  const int elements = elements_in<Element>(call.hidden.cols);
+  const Element* __restrict__ w = elements_of<Element>(call.weight.data);
   for (const int64_t n : units_of(tile, anchors.count)) {
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
     float* __restrict__ out = score.row(n);
-    for (int64_t s = 0; s < score.cols; ++s) {
-      const float* __restrict__ h = call.hidden.row(n * score.cols + s);
+    for (int first = 0; first < slots; first += Lanes::kRows) {
+      const int slot = first + lanes.row;
+      const bool counts = slot < slots && samples[slot] >= 0;
       float sum = 0.0f;
-      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) sum += w[k] * h[k];
-      sum = cg::reduce(tile, sum, cg::plus<float>());
-      if (tile.thread_rank() == 0 && samples[s] >= 0) out[s] += sum + call.bias[0];
+      if (counts) {
+        const Element* __restrict__ h =
+            elements_of<Element>(call.hidden.row(n * score.cols + slot));
+        for (int k = lanes.rank; k < elements; k += Lanes::kLanes) sum += dot(w[k], h[k]);
+      }
+      sum = lanes.sum(tile, sum);
+      if (counts && lanes.rank == 0) out[slot] += sum + call.bias[0];
     }
   }
 }
@@ -117,13 +128,30 @@ __global__ void slot_output_backward_weights_kernel(Vector<float> grad_weight,
   }
 }
 
-/// sum += grad where h > 0.
-template <class Sum>
+/// sum += grad_hidden where hidden > 0, over the rows row_of(i) for i < count, in order. A GPU
+/// keeps the sum of a column in a register; a CPU adds whole rows.
+template <class Sum, class RowOf>
 __device__ __forceinline__ void add_masked(const WarpTile& tile, Sum sum,
-                                           const float* __restrict__ grad,
-                                           const float* __restrict__ h, int64_t cols) {
-  for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
-    sum[k] += h[k] > 0.0f ? grad[k] : 0.0f;
+                                           Matrix<const float> grad_hidden,
+                                           Matrix<const float> hidden, int64_t count,
+                                           RowOf row_of) {
+  const auto cols = static_cast<int>(hidden.cols);
+  const auto rows = static_cast<int>(count);
+  if constexpr (kTileLanes == 1) {
+    for (int i = 0; i < rows; ++i) {
+      const float* __restrict__ grad = grad_hidden.row(row_of(i));
+      const float* __restrict__ h = hidden.row(row_of(i));
+      for (int k = 0; k < cols; ++k) sum[k] += h[k] > 0.0f ? grad[k] : 0.0f;
+    }
+  } else {
+    for (int k = static_cast<int>(tile.thread_rank()); k < cols; k += kTileLanes) {
+      float total = sum[k];
+      for (int i = 0; i < rows; ++i) {
+        const int64_t row = row_of(i);
+        total += hidden.row(row)[k] > 0.0f ? grad_hidden.row(row)[k] : 0.0f;
+      }
+      sum[k] = total;
+    }
   }
 }
 
@@ -138,9 +166,8 @@ __global__ void slot_hidden_backward_anchors_kernel(Matrix<float> grad_part,
     float* __restrict__ sum = grad_part.row(n);
     fill_row(tile, sum, cols, 0.0f);
     if (n >= count) continue;
-    for (int64_t p = n * slots; p < (n + 1) * slots; ++p) {
-      add_masked<float* __restrict__>(tile, sum, grad_hidden.row(p), call.hidden.row(p), cols);
-    }
+    add_masked<float* __restrict__>(tile, sum, grad_hidden, call.hidden, slots,
+                                    [&](int slot) { return n * slots + slot; });
   }
 }
 
@@ -153,20 +180,21 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
-  const int64_t slots = call.batch.samples.cols;
+  const auto slots = static_cast<uint32_t>(call.batch.samples.cols);
   const int64_t cols = grad_part.cols;
   const auto add = [&](auto sum, int begin, int end) {
     walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
-      for (int64_t i = 0; i < contributions; ++i) {
+      for (int64_t i = tile.thread_rank(); i < contributions; i += tile.size()) {
         const uint32_t occurrence = collected[i];
-        const int64_t p = int64_t{occurrences.position(occurrence)} * slots + code.slot(occurrence);
-        add_masked<SumParameter<decltype(sum)>>(tile, sum, grad_hidden.row(p), call.hidden.row(p),
-                                                cols);
+        collected[i] = occurrences.position(occurrence) * slots + code.slot(occurrence);
       }
+      tile.sync();
+      add_masked<SumParameter<decltype(sum)>>(tile, sum, grad_hidden, call.hidden, contributions,
+                                              [&](int i) { return collected[i]; });
     });
   };
-  for (const int64_t group : units_of(block, row_groups(grad_part.rows))) {
-    const int64_t row = group * tile.meta_group_size() + tile.meta_group_rank();
+  for (const int64_t group : units_of(block, other_groups(grad_part.rows))) {
+    const int row = other_rows(grad_part.rows, group).row(static_cast<int>(tile.meta_group_rank()));
     if (row < grad_part.rows) fill_row(tile, grad_part.row(row), cols, 0.0f);
     add_occurrences(block, shared_sums, grad_part, call.index, group, add);
   }
@@ -190,8 +218,9 @@ void slot_output_forward(Matrix<float> score, const SlotOutputCall& call, const 
   require_shape(kName, "hidden", call.hidden, score.size(), cols);
   require_size(kName, "bias", call.bias, 1);
   if (score.size() == 0) return;
-  launch(kName, tiles_for(score.rows, score.cols * (cols + 1)), stream, slot_output_forward_kernel,
-         score, call);
+  const bool quads = are_quads(cols, {call.hidden.data, call.weight.data});
+  launch(kName, tiles_for(score.rows, score.cols * (cols + 1)), stream,
+         quads ? slot_output_forward_kernel<Quad> : slot_output_forward_kernel<float>, score, call);
 }
 
 void slot_output_backward(const SlotOutputGradients& gradients, Matrix<const float> grad_score,

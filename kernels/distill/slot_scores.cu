@@ -18,16 +18,16 @@
 // Mapping, backward: a tile owns a row of either table, anchors and others in one launch. For the
 // other table it walks the occurrences of its row in the samples of all anchors and collects those
 // whose anchor is in the batch, in order, in shared memory: cheaper than sorting every batch's
-// occurrences, and as deterministic. Then it adds rows, four at a time; where rows are short, the
-// lanes spread over several rows and four columns each. A row that many slots hold would keep one
-// tile busy long after all others: the tiles of its block share it, and their sums are added in
-// order.
+// occurrences, and as deterministic. Then it adds their rows; where rows are short, the lanes
+// spread over several rows and four columns each. A row that many slots hold would keep one tile
+// busy long after all others: the tiles of its block share it, and their sums are added in order.
 //
 // Trap: float atomics in the other table's gradient would make the sum depend on the schedule.
 
 #include "kernels/distill/slot_scores.h"
 
 #include "kernels/common/row_lanes.h"
+#include "kernels/common/row_terms.h"
 #include "kernels/common/shapes.h"
 #include "kernels/distill/slot_walk.h"
 #include "kernels/platform/execution.h"
@@ -219,27 +219,40 @@ __device__ __forceinline__ void add_total(const WarpTile& tile, float* out, cons
   elements_of<Quad>(out)[tile.thread_rank()] += total;
 }
 
-/// out += sum over the collected slots, in order, of weight_of(slot) * row_of(slot), four rows at a
-/// time. The last four are filled up with the first of them, weighing nothing.
+/// out += sum over the collected slots, in order, of weight_of(slot) source[row_of(slot)]. A GPU
+/// keeps the sum of a column in a register. A CPU adds four rows at a time; the last four are
+/// filled up with the first of them, weighing nothing.
 template <class Sum, class RowOf, class WeightOf>
-__device__ __forceinline__ void add_rows(const WarpTile& tile, Sum out, int64_t cols,
+__device__ __forceinline__ void add_rows(const WarpTile& tile, Sum out, Matrix<const float> source,
                                          Contributions slots, int64_t count, RowOf&& row_of,
                                          WeightOf&& weight_of) {
-  for (int64_t i = 0; i < count; i += 4) {
-    const uint32_t slot0 = slots[i];
-    const uint32_t slot1 = slots[i + 1 < count ? i + 1 : i];
-    const uint32_t slot2 = slots[i + 2 < count ? i + 2 : i];
-    const uint32_t slot3 = slots[i + 3 < count ? i + 3 : i];
-    const float* __restrict__ row0 = row_of(slot0);
-    const float* __restrict__ row1 = row_of(slot1);
-    const float* __restrict__ row2 = row_of(slot2);
-    const float* __restrict__ row3 = row_of(slot3);
-    const float weight0 = weight_of(slot0);
-    const float weight1 = i + 1 < count ? weight_of(slot1) : 0.0f;
-    const float weight2 = i + 2 < count ? weight_of(slot2) : 0.0f;
-    const float weight3 = i + 3 < count ? weight_of(slot3) : 0.0f;
-    for (int64_t d = tile.thread_rank(); d < cols; d += tile.size()) {
-      out[d] += (weight0 * row0[d] + weight1 * row1[d]) + (weight2 * row2[d] + weight3 * row3[d]);
+  if constexpr (kTileLanes > 1) {
+    const auto term_of = [&](int i) -> RowTerm {
+      return {weight_of(slots[i]), row_of(slots[i]), 0};
+    };
+    for (int part = 0; part < row_parts<float>(source.cols); ++part) {
+      const RowElement<float> row(part * kTileLanes + static_cast<int>(tile.thread_rank()), source);
+      const float start = row.exists ? out[row.element] : 0.0f;
+      const float sum = sum_terms<false>(tile, start, row, 0, static_cast<int>(count), term_of);
+      if (row.exists) out[row.element] = sum;
+    }
+  } else {
+    for (int64_t i = 0; i < count; i += 4) {
+      const uint32_t slot0 = slots[i];
+      const uint32_t slot1 = slots[i + 1 < count ? i + 1 : i];
+      const uint32_t slot2 = slots[i + 2 < count ? i + 2 : i];
+      const uint32_t slot3 = slots[i + 3 < count ? i + 3 : i];
+      const float* __restrict__ row0 = source.row(row_of(slot0));
+      const float* __restrict__ row1 = source.row(row_of(slot1));
+      const float* __restrict__ row2 = source.row(row_of(slot2));
+      const float* __restrict__ row3 = source.row(row_of(slot3));
+      const float weight0 = weight_of(slot0);
+      const float weight1 = i + 1 < count ? weight_of(slot1) : 0.0f;
+      const float weight2 = i + 2 < count ? weight_of(slot2) : 0.0f;
+      const float weight3 = i + 3 < count ? weight_of(slot3) : 0.0f;
+      for (int64_t d = 0; d < source.cols; ++d) {
+        out[d] += (weight0 * row0[d] + weight1 * row1[d]) + (weight2 * row2[d] + weight3 * row3[d]);
+      }
     }
   }
 }
@@ -254,22 +267,21 @@ __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<fl
   const WarpTile tile = warp_tile();
   const Contributions collected = part_of(tile, shared_slots);
   const SlotBatch& batch = call.batch;
-  const int64_t cols = grad_anchor.cols;
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
   const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
   const auto add = [&](auto sum, int begin, int end) {
     walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
       add_rows<SumParameter<decltype(sum)>>(
-          tile, sum, cols, collected, contributions,
-          [&](uint32_t occurrence) { return call.anchor_embedding.row(code.anchor(occurrence)); },
+          tile, sum, call.anchor_embedding, collected, contributions,
+          [&](uint32_t occurrence) { return static_cast<int32_t>(code.anchor(occurrence)); },
           [&](uint32_t occurrence) {
             return grad_score.row(occurrences.position(occurrence))[code.slot(occurrence)];
           });
     });
   };
-  const int64_t anchor_groups = row_groups(anchors);
-  for (const int64_t group : units_of(block, anchor_groups + row_groups(grad_other.rows))) {
+  const int64_t anchor_groups = row_groups<1>(anchors);
+  for (const int64_t group : units_of(block, anchor_groups + other_groups(grad_other.rows))) {
     if (group >= anchor_groups) {
       add_occurrences(block, shared_sums, grad_other, call.index, group - anchor_groups, add);
       continue;
@@ -281,8 +293,8 @@ __global__ void slot_scores_backward_kernel(Matrix<float> grad_anchor, Matrix<fl
     const float* __restrict__ weights = grad_score.row(n);
     walk_slots(tile, collected, samples, batch.samples.cols, [&](int64_t contributions) {
       add_rows<float* __restrict__>(
-          tile, grad_anchor.row(row), cols, collected, contributions,
-          [&](uint32_t slot) { return call.other_embedding.row(samples[slot]); },
+          tile, grad_anchor.row(row), call.other_embedding, collected, contributions,
+          [&](uint32_t slot) { return samples[slot]; },
           [&](uint32_t slot) { return weights[slot]; });
     });
   }
@@ -306,8 +318,8 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, batch.anchors);
   const int64_t anchors = occurrences.count;
   const int32_t* __restrict__ anchor_rows = batch.anchors.rows.data + batch.anchors.batch->begin;
-  const int64_t anchor_groups = row_groups(anchors);
-  const int64_t other_groups = row_groups(grad_other.rows);
+  const int64_t anchor_groups = row_groups<1>(anchors);
+  const int64_t groups = anchor_groups + other_groups(grad_other.rows);
 
   const auto sum_occurrences = [&](int begin, int end) {
     RowSum sum(tile, cols);
@@ -337,7 +349,7 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
     to = total;
   };
 
-  for (const int64_t group : units_of(block, anchor_groups + other_groups)) {
+  for (const int64_t group : units_of(block, groups)) {
     if (group < anchor_groups) {
       const int64_t n = group * tiles + rank;
       if (n >= anchors) continue;
@@ -352,8 +364,8 @@ __global__ void slot_scores_backward_short_kernel(Matrix<float> grad_anchor,
       add_total(tile, grad_anchor.row(row), sum);
       continue;
     }
-    share_rows(block, call.index.offsets, static_cast<int>(group - anchor_groups) * kBlockTiles,
-               static_cast<int>(grad_other.rows), kSharedOccurrences, own, part, finish);
+    share_rows(block, call.index.offsets, other_rows(grad_other.rows, group - anchor_groups),
+               kSharedOccurrences, own, part, finish);
   }
 }
 

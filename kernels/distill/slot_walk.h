@@ -109,7 +109,14 @@ using SharedRowSums = SharedArray<float, kBlockTiles * kSharedColumns>;
 template <class Sum>
 using SumParameter = std::conditional_t<std::is_pointer_v<Sum>, float* __restrict__, Sum>;
 
-/// Adds to each row of group `group` of the other table's rows what its occurrences contribute; the
+/// Blocks' work units for the other table's rows, one for each tile.
+DERRD_HOST_DEVICE inline int other_groups(int64_t rows) { return row_groups<1>(rows); }
+/// The rows of one of them.
+__device__ __forceinline__ BlockRows<1> other_rows(int64_t rows, int64_t group) {
+  return {0, static_cast<int>(rows), static_cast<int>(group)};
+}
+
+/// Adds to a block's rows of the other table, other_rows, what their occurrences contribute; the
 /// tiles of a block share a row that many slots hold. Called by all of the block.
 /// @param add add(sum, begin, end) adds the contributions of occurrences begin .. end - 1 to
 /// sum[k],
@@ -134,9 +141,8 @@ __device__ __forceinline__ void add_occurrences(const cg::thread_block& block,
     }
   };
   constexpr int kNever = INT32_MAX;
-  share_rows(block, index.offsets, static_cast<int>(group) * kBlockTiles,
-             static_cast<int>(sums.rows), sums.cols <= kSharedColumns ? kSharedOccurrences : kNever,
-             own, part, finish);
+  share_rows(block, index.offsets, other_rows(sums.rows, group),
+             sums.cols <= kSharedColumns ? kSharedOccurrences : kNever, own, part, finish);
 }
 
 /// Weight of an anchor's loss in the batch's.

@@ -78,8 +78,8 @@ __global__ void bpr_backward_kernel(Matrix<float> grad_user, Matrix<float> grad_
   const BprSamples& samples = call.samples;
   const int64_t first = samples.batch->begin;
   const int parts = row_parts<Element>(grad_user.cols);
-  const int users = term_blocks(call.users.batch->count, parts);
-  const int items = term_blocks(call.positives.batch->count, parts);
+  const int users = term_blocks<Element, kShare>(call.users.batch->count, parts);
+  const int items = term_blocks<Element, kShare>(call.positives.batch->count, parts);
   for (const int64_t unit : units_of(block, int64_t{users} + items)) {
     const auto number = static_cast<int>(unit);
     if (number < users) {

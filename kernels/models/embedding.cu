@@ -94,7 +94,7 @@ __global__ void accumulate_rows_kernel(Matrix<float> grad_table, SampleTerms ter
     return {terms.scale * terms.coefficient[sample - first_sample], terms.source_rows[sample], 0};
   };
   const int parts = row_parts<Element>(grad_table.cols);
-  const int64_t units = term_blocks(rows.batch->count, parts);
+  const int64_t units = term_blocks<Element, kShare>(rows.batch->count, parts);
   for (const int64_t unit : units_of(block, units)) {
     add_terms<Element, false, kShare>(block, shared, grad_table, rows, static_cast<int>(unit),
                                       parts, terms.source, term_of);
