@@ -67,11 +67,12 @@ struct Case {
   Guarded<float> device_bias{kBias};
 };
 
+// Where both parts are whole quads, a GPU takes four pairs at once.
 std::vector<Case> edge_cases() {
   std::vector<Case> cases;
   for (const auto& [samples, batch_size] : pair_sizes()) {
     for (const auto& [dims, width] :
-         {std::pair<int64_t, int64_t>{1, 1}, {25, 12}, {32, 33}, {3, 0}}) {
+         {std::pair<int64_t, int64_t>{1, 1}, {25, 12}, {32, 33}, {3, 0}, {36, 8}, {4, 36}}) {
       cases.emplace_back(samples, batch_size, dims, width);
     }
   }
@@ -96,6 +97,32 @@ TEST(NeumfJointForward, MatchesOracle) {
       EXPECT_TRUE(close(score.host(), c.scores(x, b), kScoreError, 0));
     }
   }
+}
+
+TEST(NeumfJointForward, APairOfQuadsWithoutARowIsZero) {
+  const Guarded<float> users(std::vector<float>(4, 2)), items(std::vector<float>(4, 3));
+  const Guarded<float> hidden(std::vector<float>(12, 1)), weight(std::vector<float>(8, 10));
+  const Guarded<float> bias({0.5f}), joint(24), score(3), loss(3), grad_score(3), grad_joint(24);
+  const Guarded<int32_t> user({-1, 0, 0}), item({0, 0, -1});
+  const NeumfJointCall call = {.user_table = users.matrix(1, 4),
+                               .item_table = items.matrix(1, 4),
+                               .hidden = hidden.matrix(3, 4),
+                               .pairs = {user.const_view(), item.const_view(), nullptr},
+                               .weight = weight.const_view(),
+                               .bias = bias.const_view()};
+  std::vector<float> expected(24);
+  std::fill_n(expected.begin() + 8, 4, 6.0f);
+  std::fill_n(expected.begin() + 12, 4, 1.0f);
+  neumf_joint_score(score.view(), joint.matrix(3, 8), call, stream());
+  EXPECT_EQ(joint.host(), expected);
+  EXPECT_EQ(score.host(), (std::vector<float>{0, 280.5f, 0}));
+  neumf_joint_loss({loss.view(), grad_score.view(), joint.matrix(3, 8), grad_joint.matrix(3, 8)},
+                   call, stream());
+  EXPECT_EQ(joint.host(), expected);
+  EXPECT_EQ(grad_score.host(), (std::vector<float>{0, 1, 0}));
+  std::vector<float> gradient(24);
+  std::fill_n(gradient.begin() + 8, 8, 10.0f);
+  EXPECT_EQ(grad_joint.host(), gradient);
 }
 
 TEST(NeumfJointForward, APairWithoutARowIsZero) {

@@ -49,7 +49,7 @@ TEST(LocatePairs, CopiesVectorsToTheirPositions) {
     const PairFixture f(7, 11, samples, batch_size);
     const int64_t users = f.user_rows.capacity, positives = f.positive_rows.capacity;
     const int64_t items = positives + f.negative_rows.capacity;
-    for (const int64_t cols : {1, 32, 33}) {
+    for (const int64_t cols : {1, 32, 33, 36}) {
       const std::vector<float> user = random_normal(7 * cols, 1),
                                item = random_normal(11 * cols, 2);
       const Guarded<float> user_table(user), item_table(item);
