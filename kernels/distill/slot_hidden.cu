@@ -139,8 +139,9 @@ __device__ __forceinline__ void add_masked(const WarpTile& tile, Sum sum,
   const auto rows = static_cast<int>(count);
   if constexpr (kTileLanes == 1) {
     for (int i = 0; i < rows; ++i) {
-      const float* __restrict__ grad = grad_hidden.row(row_of(i));
-      const float* __restrict__ h = hidden.row(row_of(i));
+      const int64_t row = row_of(i);
+      const float* __restrict__ grad = grad_hidden.row(row);
+      const float* __restrict__ h = hidden.row(row);
       for (int k = 0; k < cols; ++k) sum[k] += h[k] > 0.0f ? grad[k] : 0.0f;
     }
   } else {
@@ -182,15 +183,20 @@ __global__ void slot_hidden_backward_others_kernel(Matrix<float> grad_part,
   const BatchOccurrences occurrences = batch_occurrences(call.index, code, call.batch.anchors);
   const auto slots = static_cast<uint32_t>(call.batch.samples.cols);
   const int64_t cols = grad_part.cols;
+  const auto row_of = [&](uint32_t occurrence) {
+    return occurrences.position(occurrence) * slots + code.slot(occurrence);
+  };
   const auto add = [&](auto sum, int begin, int end) {
     walk_occurrences(tile, collected, occurrences, begin, end, [&](int64_t contributions) {
-      for (int64_t i = tile.thread_rank(); i < contributions; i += tile.size()) {
-        const uint32_t occurrence = collected[i];
-        collected[i] = occurrences.position(occurrence) * slots + code.slot(occurrence);
+      if constexpr (kTileLanes > 1) {  // each lane finds the rows of some, for all
+        for (int64_t i = tile.thread_rank(); i < contributions; i += tile.size()) {
+          collected[i] = row_of(collected[i]);
+        }
+        tile.sync();
       }
-      tile.sync();
-      add_masked<SumParameter<decltype(sum)>>(tile, sum, grad_hidden, call.hidden, contributions,
-                                              [&](int i) { return collected[i]; });
+      add_masked<SumParameter<decltype(sum)>>(
+          tile, sum, grad_hidden, call.hidden, contributions,
+          [&](int i) { return kTileLanes > 1 ? collected[i] : row_of(collected[i]); });
     });
   };
   for (const int64_t group : units_of(block, other_groups(grad_part.rows))) {
