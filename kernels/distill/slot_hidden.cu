@@ -84,22 +84,40 @@ __global__ void slot_output_backward_kernel(Matrix<float> grad_hidden, Matrix<fl
   const SlotBatch& batch = call.batch;
   const BatchCursor anchors = *batch.anchors.batch;
   const int64_t cols = call.hidden.cols;
+  const int64_t slots = grad_score.cols;
   const float* __restrict__ w = call.weight.data;
   for (const int64_t n : units_of(tile, anchors.count)) {
     const int32_t* __restrict__ samples = batch.samples.row(batch.anchors.rows[anchors.begin + n]);
     const float* __restrict__ grad = grad_score.row(n);
     float* __restrict__ sum = sums.row(n);
-    fill_row(tile, sum, cols, 0.0f);
+    const auto gradient = [&](int64_t slot) { return samples[slot] >= 0 ? grad[slot] : 0.0f; };
     float bias_sum = 0.0f;
-    for (int64_t s = 0; s < grad_score.cols; ++s) {
-      const float g = samples[s] >= 0 ? grad[s] : 0.0f;
-      const float* __restrict__ h = call.hidden.row(n * grad_score.cols + s);
-      float* __restrict__ grad_h = grad_hidden.row(n * grad_score.cols + s);
-      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
-        grad_h[k] = g * w[k];
-        sum[k] += g * h[k];
+    if constexpr (kTileLanes == 1) {
+      fill_row(tile, sum, cols, 0.0f);
+      for (int64_t slot = 0; slot < slots; ++slot) {
+        const float g = gradient(slot);
+        const float* __restrict__ h = call.hidden.row(n * slots + slot);
+        float* __restrict__ grad_h = grad_hidden.row(n * slots + slot);
+        for (int64_t k = 0; k < cols; ++k) {
+          grad_h[k] = g * w[k];
+          sum[k] += g * h[k];
+        }
+        bias_sum += g;
       }
-      bias_sum += g;
+    } else {
+      for (int64_t k = tile.thread_rank(); k < cols; k += tile.size()) {
+        float total = 0.0f;
+        for (int64_t slot = 0; slot < slots; ++slot) {
+          const float g = gradient(slot);
+          grad_hidden.row(n * slots + slot)[k] = g * w[k];
+          total += g * call.hidden.row(n * slots + slot)[k];
+        }
+        sum[k] = total;
+      }
+      for (int64_t slot = tile.thread_rank(); slot < slots; slot += tile.size()) {
+        bias_sum += gradient(slot);
+      }
+      bias_sum = cg::reduce(tile, bias_sum, cg::plus<float>());
     }
     if (tile.thread_rank() == 0) sum[cols] = bias_sum;
   }
