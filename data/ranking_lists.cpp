@@ -23,7 +23,7 @@ namespace derrd {
 
 namespace {
 
-struct Entry {
+struct ListEntry {
   int64_t position;  // in the file: a line number, or an index of a tensor
   int32_t user, item;
   float score;
@@ -32,18 +32,18 @@ struct Entry {
 /// Lists of entries, which are in rank order within each user.
 /// @param refuse_repetition throws; its arguments are the second entry of one user and item, and
 /// the position of the first
-RankingLists lists_of(std::vector<Entry> entries, bool scored, const Dataset& dataset,
-                      const std::function<void(const Entry&, int64_t)>& refuse_repetition) {
+RankingLists lists_of(std::vector<ListEntry> entries, bool scored, const Dataset& dataset,
+                      const std::function<void(const ListEntry&, int64_t)>& refuse_repetition) {
   RankingLists lists;
-  std::ranges::stable_sort(entries, {}, &Entry::user);
-  std::vector<Entry> by_item;
+  std::ranges::stable_sort(entries, {}, &ListEntry::user);
+  std::vector<ListEntry> by_item;
   auto begin = entries.begin();
   for (int32_t u = 0; u < dataset.num_users(); ++u) {
     const auto end =
-        std::find_if(begin, entries.end(), [u](const Entry& e) { return e.user != u; });
+        std::find_if(begin, entries.end(), [u](const ListEntry& e) { return e.user != u; });
     by_item.assign(begin, end);
-    std::ranges::stable_sort(by_item, {}, &Entry::item);
-    const auto repeated = std::ranges::adjacent_find(by_item, {}, &Entry::item);
+    std::ranges::stable_sort(by_item, {}, &ListEntry::item);
+    const auto repeated = std::ranges::adjacent_find(by_item, {}, &ListEntry::item);
     if (repeated != by_item.end()) refuse_repetition(*(repeated + 1), repeated->position);
 
     for (; begin != end; ++begin) {
@@ -100,13 +100,14 @@ class TextLists {
       if (!std::exchange(first, false) || !resolve()) add();
     }
     const std::string_view name = lines_.file();
-    RankingLists lists = lists_of(
-        std::move(entries_), score_.has_value(), dataset_, [&](const Entry& entry, int64_t line) {
-          throw Error(
-              fmt::format("{}:{}: the user {} has the item {} on line {} already; keep one of them",
-                          name, entry.position, printable(dataset_.user_ids.text(entry.user)),
-                          printable(dataset_.item_ids.text(entry.item)), line));
-        });
+    RankingLists lists =
+        lists_of(std::move(entries_), score_.has_value(), dataset_,
+                 [&](const ListEntry& entry, int64_t line) {
+                   throw Error(fmt::format(
+                       "{}:{}: the user {} has the item {} on line {} already; keep one of them",
+                       name, entry.position, printable(dataset_.user_ids.text(entry.user)),
+                       printable(dataset_.item_ids.text(entry.item)), line));
+                 });
     lists.unknown_users = static_cast<int64_t>(unknown_users_.size());
     lists.unknown_items = static_cast<int64_t>(unknown_items_.size());
     lists.unknown = std::move(unknown_);
@@ -229,7 +230,7 @@ class TextLists {
   std::optional<size_t> rank_, score_;
   std::vector<int64_t> last_rank_;  // [U]
   std::vector<float> last_score_;   // [U]
-  std::vector<Entry> entries_;
+  std::vector<ListEntry> entries_;
   std::unordered_set<std::string_view> unknown_users_, unknown_items_;
   std::vector<std::string> unknown_;
 };
@@ -273,7 +274,7 @@ class TensorLists {
   }
 
   RankingLists lists(const Dataset& dataset) {
-    std::vector<Entry> entries;
+    std::vector<ListEntry> entries;
     std::unordered_set<int32_t> unknown_items;
     int64_t unknown_users = 0;
     for (int64_t r = 0; r < shape_[0]; ++r) {
@@ -289,7 +290,7 @@ class TensorLists {
     }
     RankingLists lists =
         lists_of(std::move(entries), file_.contains("scores"), dataset,
-                 [&](const Entry& entry, int64_t first) {
+                 [&](const ListEntry& entry, int64_t first) {
                    refuse(fmt::format("row {} of 'items' has {} in columns {} and {}; keep one",
                                       first / shape_[1], item_[first], first % shape_[1],
                                       entry.position % shape_[1]));
