@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/formats/text_lines.h"
 
 namespace derrd {
 
@@ -30,19 +29,20 @@ struct Interactions {
 /// Numbers ids by first appearance.
 class IdNumbering {
  public:
-  /// Returns the number of an id, a new one for a new id. The text must outlive this object.
+  /// Returns the number of an id, a new one for a new id, whose text is copied.
   /// @throws Error if there are more ids than int32_t can number.
   int32_t number(std::string_view text);
-  /// Returns the number of an id whose text is copied. @throws Error as number() does.
-  int32_t number_copy(std::string text);
 
-  int64_t size() const { return static_cast<int64_t>(texts_.size()); }
-  IdTable table() const { return IdTable::from_texts(texts_); }
+  int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
+  IdTable table() const;
 
  private:
-  std::unordered_map<std::string_view, int32_t> numbers_;
-  std::vector<std::string_view> texts_;
-  std::deque<std::string> copies_;  // a deque does not move its elements as it grows
+  std::string_view text(int32_t number) const;
+  void grow();
+
+  std::string bytes_;               // texts back to back
+  std::vector<size_t> offsets_{0};  // [n+1] where they start
+  std::vector<int32_t> slots_;      // hash table of numbers, -1: free; its size is a power of two
 };
 
 /// Collects the interactions that a reader finds.
@@ -51,15 +51,18 @@ class InteractionsBuilder {
   IdNumbering users;
   IdNumbering items;
 
-  /// Adds the interaction of a line.
-  void add(int32_t user, int32_t item, int64_t line);
-  /// Returns all interactions, each pair once.
+  /// Adds the interaction of the current line.
+  void add(int32_t user, int32_t item, const LineReader& lines);
+  /// Returns all interactions, each pair once. Ends the builder's use.
   Interactions finish();
 
  private:
-  std::vector<int32_t> pair_users_;
-  std::vector<int32_t> pair_items_;
-  std::vector<int64_t> pair_lines_;
+  Interactions found_;
 };
+
+/// Number of an id in the current line. @throws LineError if a new id is not UTF-8.
+/// @param what "user" or "item", @param column from 0
+int32_t number_id(IdNumbering& ids, std::string_view text, const LineReader& lines,
+                  std::string_view what, size_t column);
 
 }  // namespace derrd

@@ -4,14 +4,30 @@
 
 #include <charconv>
 
+#include "data/bad_lines.h"
 #include "data/printable.h"
+#include "data/text_sample.h"
 
 namespace derrd {
 
-Interactions parse_citeulike(LineReader lines) {
+namespace {
+
+/// Adds the interactions of a user with the items of a line, from its second word on.
+void add_items(InteractionsBuilder& builder, const LineReader& lines, std::string_view user,
+               const std::vector<std::string_view>& words) {
+  const int32_t number = number_id(builder.users, user, lines, "user", 0);
+  for (size_t k = 1; k < words.size(); ++k) {
+    builder.add(number, number_id(builder.items, words[k], lines, "item", k), lines);
+  }
+}
+
+}  // namespace
+
+Interactions parse_citeulike(LineReader& lines, const ReadOptions& options) {
   InteractionsBuilder builder;
+  BadLines bad_lines(options);
   std::vector<std::string_view> words;
-  while (lines.next()) {
+  const auto take = [&] {
     split_words(lines.line(), words);
     if (words.empty()) lines.fail("is empty; write 0 for a user without items, or remove the line");
     size_t count = 0;
@@ -27,24 +43,36 @@ Interactions parse_citeulike(LineReader lines) {
           fmt::format("announces {} items and has {}; correct the line, or name another --format",
                       count, words.size() - 1));
     }
-    const int32_t user = builder.users.number_copy(std::to_string(lines.number() - 1));
-    for (size_t k = 1; k < words.size(); ++k) {
-      builder.add(user, builder.items.number(words[k]), lines.number());
-    }
+    add_items(builder, lines, std::to_string(lines.number() - 1), words);
+  };
+  for (bool more = true; more;) {
+    bad_lines.guard([&] {
+      more = lines.next();
+      if (more) take();
+    });
   }
+  bad_lines.report(lines.file());
   return builder.finish();
 }
 
-Interactions parse_adjacency(LineReader lines) {
+Interactions parse_adjacency(LineReader& lines, const ReadOptions& options) {
   InteractionsBuilder builder;
-  std::vector<std::string_view> words;
-  while (lines.next_filled()) {
-    split_words(lines.line(), words);
-    const int32_t user = builder.users.number(words[0]);
-    for (size_t k = 1; k < words.size(); ++k) {
-      builder.add(user, builder.items.number(words[k]), lines.number());
-    }
+  BadLines bad_lines(options);
+  const auto comments = static_cast<int64_t>(sample_text(lines.head()).comments.size());
+  if (comments > 0 && options.remark) {
+    options.remark(fmt::format("{}: skipped {} lines of comments", lines.file(), comments));
   }
+  std::vector<std::string_view> words;
+  int64_t filled = 0;
+  for (bool more = true; more;) {
+    bad_lines.guard([&] {
+      more = lines.next_filled();
+      if (!more || ++filled <= comments) return;
+      split_words(lines.line(), words);
+      add_items(builder, lines, words[0], words);
+    });
+  }
+  bad_lines.report(lines.file());
   return builder.finish();
 }
 

@@ -2,14 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <utility>
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <unordered_set>
+#include <vector>
 
+#include "data/column_names.h"
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/text_lines.h"
 #include "data/list_readers.h"
 #include "data/table_readers.h"
+#include "data/text_sample.h"
 
 namespace derrd {
 
@@ -19,75 +24,129 @@ bool is_table(Format format) {
   return format != Format::kCiteulike && format != Format::kAdjacency;
 }
 
-/// Format of a file with one line per user: in kCiteulike the first word counts the others, in
-/// kAdjacency it names the user.
-Format guess_list_format(LineReader lines) {
-  constexpr int64_t kMaxLines = 1000;
-  int64_t sampled = 0, counted = 0;
-  bool same_width = true;
-  size_t width = 0;
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Refuses what is no list of interactions although it looks like a table.
+void refuse_others(std::string_view file, const SampleLine& first) {
+  const auto refuse = [&](std::string_view what) {
+    throw Error(fmt::format("{}:{}: {}", file, first.number, what));
+  };
+  const std::string_view text = trim(first.text);
+  if (text.ends_with(':') && is_number(text.substr(0, text.size() - 1))) {
+    refuse(
+        "is the head of an item's block, as in Netflix's files; write every line as user,item,"
+        "rating,date");
+  }
+  if (text.starts_with("{\"") || text.starts_with("[{")) {
+    refuse("is JSON; convert the file to a table, such as csv with a header");
+  }
+}
+
+/// Format of a file whose lines are words between blanks.
+Format guess_words_format(std::string_view file, std::span<const SampleLine> lines) {
+  const Widths widths = widths_of(lines, "");
+  size_t counted = 0;
+  std::unordered_set<std::string_view> first_words;
   std::vector<std::string_view> words;
-  while (sampled < kMaxLines && lines.next_filled()) {
-    split_words(lines.line(), words);
-    size_t count = 0;
-    const auto parsed = std::from_chars(words[0].data(), words[0].data() + words[0].size(), count);
-    counted += parsed.ec == std::errc() && count == words.size() - 1;
-    same_width &= sampled == 0 || words.size() == width;
-    width = words.size();
-    ++sampled;
+  for (size_t k = 0; k < lines.size(); ++k) {
+    split_words(lines[k].text, words);
+    counted += words[0] == std::to_string(words.size() - 1);
+    first_words.insert(words[0]);
   }
-  // Lines of equal width may also be a table whose columns are separated by spaces.
-  if (same_width) {
-    throw Error(fmt::format("{}: the format can't be told from the contents; name it with --format",
-                            lines.file()));
+  const size_t agreeing = widths.usual_lines;
+  if (agreeing < lines.size() && 2 * counted > lines.size()) return Format::kCiteulike;
+  split_words(lines[0].text, words);
+  const auto names = [&](ColumnRole role) {
+    return std::ranges::find(words, role, role_of_name) != words.end();
+  };
+  if (widths.agree() && 2 * counted <= lines.size()) {
+    // Equal pairs are the same as a table and as lists. In a table users come again.
+    const bool pairs = widths.usual == 2 && agreeing == lines.size();
+    const bool repeated = 5 * first_words.size() <= 4 * lines.size();
+    if (pairs || repeated || (names(ColumnRole::kUser) && names(ColumnRole::kItem))) {
+      return Format::kTable;
+    }
   }
-  return 2 * counted > sampled ? Format::kCiteulike : Format::kAdjacency;
+  if (10 * agreeing > 9 * lines.size() || widths.usual == 1) {
+    throw Error(fmt::format(
+        "{}: the format can't be told from the contents; name it with --format: table (with "
+        "--separator), adjacency (a line per user: user, items) or citeulike (count, items)",
+        file));
+  }
+  return Format::kAdjacency;
+}
+
+Format guess(const LineReader& text) {
+  std::string_view name = text.file();
+  if (name.ends_with(".gz")) name.remove_suffix(3);
+  if (name.ends_with(".inter")) return Format::kInter;
+  const std::optional<Format> by_ending = name.ends_with(".tsv")   ? std::optional(Format::kTsv)
+                                          : name.ends_with(".csv") ? std::optional(Format::kCsv)
+                                                                   : std::nullopt;
+  const TextSample sample = sample_text(text.head());
+  if (sample.lines.empty()) {
+    if (by_ending) return *by_ending;
+    throw Error(fmt::format("{}: is empty; check that it is the right file", text.file()));
+  }
+  const std::string_view first = sample.lines[0].text;
+  if (first.find(":token") != std::string_view::npos && first.find(',') == std::string_view::npos) {
+    return Format::kInter;
+  }
+  if (const std::optional<std::string> separator = agreed_separator(sample.lines)) {
+    return *separator == "\t"   ? Format::kTsv
+           : *separator == ","  ? Format::kCsv
+           : *separator == "::" ? Format::kMovielens
+                                : Format::kTable;
+  }
+  if (by_ending) return *by_ending;
+  for (const SampleLine& line : sample.lines) {
+    if (line.text.find('\t') == std::string_view::npos) continue;
+    throw Error(fmt::format(
+        "{}:{}: has tabs, but the lines differ in their number; name the --format: tsv, or "
+        "adjacency (a line per user: user, items)",
+        text.file(), line.number));
+  }
+  return guess_words_format(text.file(), sample.lines);
 }
 
 }  // namespace
 
 Format guess_format(std::string_view text, std::string_view name) {
-  for (const auto& [ending, format] :
-       {std::pair{".inter", Format::kInter}, {".tsv", Format::kTsv}, {".csv", Format::kCsv}}) {
-    if (name.ends_with(ending)) return format;
-  }
-  LineReader lines(text, name);
-  LineReader first = lines;
-  if (!first.next_filled()) {
-    throw Error(fmt::format("{}: is empty; check that it is the right file", name));
-  }
-  const auto has = [&](std::string_view mark) {
-    return first.line().find(mark) != std::string_view::npos;
-  };
-  if (has("::")) return Format::kMovielens;
-  if (has(":token")) return Format::kInter;
-  if (has("\t")) return Format::kTsv;
-  if (has(",")) return Format::kCsv;
-  return guess_list_format(lines);
+  return guess(LineReader(text, name));
 }
 
 namespace {
 
-Interactions parse_as_chosen(LineReader lines, const ReadOptions& options) {
-  if (is_table(options.format)) return parse_table(lines, options);
-  if (!(options.user_column + options.item_column + options.rating_column).empty() ||
-      options.min_rating || options.header != Header::kAuto) {
-    throw Error(
-        fmt::format("{}: the format {} has no columns, ratings or header; leave these options out",
-                    lines.file(), format_name(options.format)));
-  }
-  return options.format == Format::kCiteulike ? parse_citeulike(lines) : parse_adjacency(lines);
+Interactions parse(LineReader& lines, const ReadOptions& options) {
+  const TextSample sample = sample_text(lines.head());
+  if (!sample.lines.empty()) refuse_others(lines.file(), sample.lines[0]);
+  ReadOptions chosen = options;
+  if (options.separator && options.format == Format::kAuto) chosen.format = Format::kTable;
+  if (chosen.format == Format::kAuto) chosen.format = guess(lines);
+  const auto read = [&] {
+    if (is_table(chosen.format)) return parse_table(lines, chosen);
+    if (!(options.user_column + options.item_column + options.rating_column).empty() ||
+        options.min_rating || options.separator || options.header != Header::kAuto) {
+      throw Error(fmt::format(
+          "{}: the format {} has no columns, ratings or header; leave these options out",
+          lines.file(), format_name(chosen.format)));
+    }
+    return chosen.format == Format::kCiteulike ? parse_citeulike(lines, chosen)
+                                               : parse_adjacency(lines, chosen);
+  };
+  Interactions result = read();
+  result.format = format_name(chosen.format);
+  return result;
 }
 
 }  // namespace
 
 Interactions parse_interactions(std::string_view text, std::string_view name,
                                 const ReadOptions& options) {
-  ReadOptions chosen = options;
-  if (chosen.format == Format::kAuto) chosen.format = guess_format(text, name);
-  Interactions result = parse_as_chosen(LineReader(text, name), chosen);
-  result.format = format_name(chosen.format);
-  return result;
+  LineReader lines(text, name);
+  return parse(lines, options);
 }
 
 Interactions read_interactions(const std::filesystem::path& path, const ReadOptions& options) {

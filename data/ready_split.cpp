@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <numeric>
 #include <utility>
 
@@ -22,7 +21,7 @@ class CommonIds {
   /// Common number of each id of a file's table.
   std::vector<int32_t> add(const IdTable& ids) {
     std::vector<int32_t> numbers(ids.size());
-    for (int64_t i = 0; i < ids.size(); ++i) numbers[i] = numbering_.number_copy(ids.text(i));
+    for (int64_t i = 0; i < ids.size(); ++i) numbers[i] = numbering_.number(ids.text(i));
     return numbers;
   }
 

@@ -60,6 +60,13 @@ Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed) {
 
 void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
   const int64_t num_users = dataset.num_users();
+  const auto unseen_by = [&](int64_t u) {
+    return dataset.num_items() - static_cast<int64_t>(dataset.train.row(u).size()) -
+           (dataset.valid_item[u] >= 0) - (dataset.test_item[u] >= 0);
+  };
+  int64_t longest = 0;
+  for (int64_t u = 0; u < num_users; ++u) longest = std::max(longest, unseen_by(u));
+  count = std::min(count, longest);
   constexpr int64_t kMaxCandidates = int64_t{1} << 33;
   if (count < 0 || (num_users > 0 && count > kMaxCandidates / num_users)) {
     throw Error(fmt::format("{} candidates for each of {} users are too many; ask for fewer", count,
@@ -74,13 +81,12 @@ void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
     for (int32_t held_out : {dataset.valid_item[u], dataset.test_item[u]}) {
       if (held_out >= 0) seen.insert(std::ranges::lower_bound(seen, held_out), held_out);
     }
-    const int64_t unseen = dataset.num_items() - static_cast<int64_t>(seen.size());
     RandomStream random(seed, kCandidateStream, static_cast<uint64_t>(u));
     // Draws the rank of a candidate among the unseen items; as ranks ascend, so do the seen items
     // to step over.
     auto output = dataset.candidates.begin() + u * count;
     size_t stepped = 0;
-    for (int32_t rank : sample_distinct(random, unseen, std::min(count, unseen))) {
+    for (int32_t rank : sample_distinct(random, unseen_by(u), std::min(count, unseen_by(u)))) {
       while (stepped < seen.size() && seen[stepped] <= rank + static_cast<int32_t>(stepped)) {
         ++stepped;
       }

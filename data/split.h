@@ -14,7 +14,8 @@ namespace derrd {
 Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed);
 
 /// Draws `count` distinct candidates for every user, uniform over the items that the user never
-/// interacted with in any part, ascending. A user with fewer such items gets all of them, then -1.
+/// interacted with in any part, ascending. A user with fewer such items gets all of them, then -1;
+/// the matrix is as wide as the longest list.
 /// The draws don't depend on how the parts were split. Sets `candidates` and `num_candidates`.
 /// @throws Error if the matrix of users x count is too large to be held.
 void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed);

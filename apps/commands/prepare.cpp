@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -32,7 +33,9 @@ struct PrepareOptions {
   std::string output;
   std::string train, valid, test;
   std::string format = "auto";
+  std::string separator;
   std::string header = "auto";
+  std::string on_bad_line = "stop";
   ReadOptions read;
   double min_rating = 0.0;
   int64_t min_user = 5;
@@ -48,6 +51,7 @@ nlohmann::json read_options_json(const PrepareOptions& options) {
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) json[name] = value;
   };
+  add("separator", options.separator);
   add("user-column", options.read.user_column);
   add("item-column", options.read.item_column);
   add("rating-column", options.read.rating_column);
@@ -59,9 +63,8 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
   const Interactions read = read_interactions(options.input, options.read);
   options.format = read.format;
   const Interactions kept = filter(read, options.min_user, options.min_item);
-  fmt::print("{}: format {}{}: {} interactions of {} users with {} items\n", options.input,
-             read.format, read.skipped_header ? ", first line taken for a header" : "", read.size(),
-             read.user_ids.size(), read.item_ids.size());
+  fmt::print("{}: format {}: {} interactions of {} users with {} items\n", options.input,
+             read.format, read.size(), read.user_ids.size(), read.item_ids.size());
   if (read.duplicates > 0) fmt::print("dropped {} repeated interactions\n", read.duplicates);
   if (read.below_rating > 0)
     fmt::print("dropped {} interactions below the rating\n", read.below_rating);
@@ -108,6 +111,25 @@ void run(CLI::App& command, PrepareOptions options) {
   options.read.header = options.header == "yes"  ? Header::kYes
                         : options.header == "no" ? Header::kNo
                                                  : Header::kAuto;
+  if (options.on_bad_line == "skip") options.read.on_bad_line = OnBadLine::kSkip;
+  if (command.count("--separator") > 0) {
+    try {
+      options.read.separator = separator_from_name(options.separator);
+    } catch (const Error& error) {
+      throw UsageError(error.what());
+    }
+    if (options.format != "auto" && options.format != "table" && options.format != "tsv" &&
+        options.format != "csv") {
+      throw UsageError("--separator goes with the formats auto, table, tsv and csv");
+    }
+  }
+  if (!options.read.user_column.empty() && options.read.user_column == options.read.item_column) {
+    throw UsageError("--user-column and --item-column name the same column; choose two");
+  }
+  options.read.remark = [](std::string_view remark) {
+    fmt::print("{}\n", remark);
+    std::fflush(stdout);  // reading on may take a while
+  };
   if (command.count("--min-rating") > 0) {
     if (!std::isfinite(options.min_rating))
       throw UsageError("--min-rating has to be a finite number");
@@ -159,17 +181,22 @@ void add_prepare(CLI::App& app) {
   command
       ->add_option("--format", options->format,
                    "Format of the files: auto, citeulike (a line per user: count, items), "
-                   "adjacency (user, items), tsv, "
-                   "csv (user, item[, rating[, time]]), inter (RecBole), movielens "
+                   "adjacency (user, items), tsv, csv, table (user, item[, rating[, time]] between "
+                   "tabs, commas, any --separator), inter (RecBole), movielens "
                    "(user::item::rating::time)")
-      ->check(CLI::IsMember({"auto", "citeulike", "adjacency", "tsv", "csv", "inter", "movielens"}))
+      ->check(CLI::IsMember(
+          {"auto", "citeulike", "adjacency", "tsv", "csv", "table", "inter", "movielens"}))
       ->capture_default_str();
+  command->add_option(
+      "--separator", options->separator,
+      "Separator of a table's columns: tab, comma, semicolon, blanks, :: or one character "
+      "[what most lines agree on]");
   command->add_option("--user-column", options->read.user_column,
-                      "Number (from 1) or name of the user column [1; inter: user_id]");
+                      "Number (from 1) or name of the user column [by the header's names, else 1]");
   command->add_option("--item-column", options->read.item_column,
-                      "Number or name of the item column [2; inter: item_id]");
+                      "Number or name of the item column [by the header's names, else 2]");
   command->add_option("--rating-column", options->read.rating_column,
-                      "Number or name of the rating column [3; inter: rating]");
+                      "Number or name of the rating column [by the header's names, else 3]");
   command->add_option("--min-rating", options->min_rating,
                       "Lowest rating to keep; interactions below it are dropped [keep all]");
   command
@@ -177,6 +204,13 @@ void add_prepare(CLI::App& app) {
                    "Treatment of the first line. yes: it names the columns; no: it is data; auto: "
                    "decide by its contents")
       ->check(CLI::IsMember({"auto", "yes", "no"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--on-bad-line", options->on_bad_line,
+          "Treatment of a line that can't be read. stop: with an error; skip: count it and "
+          "name the first three")
+      ->check(CLI::IsMember({"stop", "skip"}))
       ->capture_default_str();
   command
       ->add_option(

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "data/error.h"
 
 namespace derrd {
@@ -20,17 +23,49 @@ LineReader::LineReader(std::string_view text, std::string_view file) : rest_(tex
   }
 }
 
+std::string_view LineReader::head() const {
+  constexpr size_t kHeadBytes = 65536;
+  if (rest_.size() <= kHeadBytes) return rest_;
+  size_t end = rest_.rfind('\n', kHeadBytes - 1);
+  if (end == std::string_view::npos) end = rest_.find('\n');
+  return rest_.substr(0, end == std::string_view::npos ? end : end + 1);
+}
+
+size_t LineReader::take_line() {
+  const size_t end = std::min(rest_.find('\n'), rest_.size());
+  rest_.remove_prefix(std::min(end + 1, rest_.size()));
+  return end;
+}
+
 bool LineReader::next() {
+  number_ += std::exchange(added_lines_, 0);
   if (rest_.empty()) return false;
-  const size_t end = rest_.find('\n');
-  line_ = rest_.substr(0, end);
-  rest_ = end == std::string_view::npos ? std::string_view() : rest_.substr(end + 1);
+  const char* begin = rest_.data();
+  line_ = {begin, take_line()};
   ++number_;
   if (line_.ends_with('\r')) line_.remove_suffix(1);
   if (line_.find('\r') != std::string_view::npos) {
     fail("has a carriage return within the line; convert the line ends to \\n");
   }
   return true;
+}
+
+bool LineReader::extend() {
+  if (rest_.empty()) return false;
+  const char* begin = line_.data();
+  const char* next = rest_.data();
+  line_ = {begin, next + take_line()};
+  if (line_.ends_with('\r')) line_.remove_suffix(1);
+  ++added_lines_;
+  return true;
+}
+
+void LineReader::shrink(size_t size) {
+  const char* end = rest_.data() + rest_.size();
+  rest_ = {line_.data() + size, end};
+  take_line();
+  added_lines_ -= std::ranges::count(line_.substr(size), '\n');
+  line_ = line_.substr(0, size);
 }
 
 bool LineReader::next_filled() {
@@ -41,13 +76,38 @@ bool LineReader::next_filled() {
 }
 
 void LineReader::fail(std::string_view what) const {
-  throw Error(fmt::format("{}:{}: {}", file_, number_, what));
+  throw LineError(fmt::format("{}:{}: {}", file_, number_, what));
 }
 
 std::string_view trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(kBlank);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+bool is_utf8(std::string_view text) {
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
+  for (size_t at = 0; at < text.size();) {
+    const unsigned first = byte(at);
+    const size_t length = first < 0x80   ? 1
+                          : first < 0xC2 ? 0
+                          : first < 0xE0 ? 2
+                          : first < 0xF0 ? 3
+                          : first < 0xF5 ? 4
+                                         : 0;
+    if (length == 0 || at + length > text.size()) return false;
+    for (size_t k = 1; k < length; ++k) {
+      if ((byte(at + k) & 0xC0) != 0x80) return false;
+    }
+    // Overlong forms, surrogates, and what lies beyond U+10FFFF.
+    const unsigned second = length > 2 ? byte(at + 1) : 0;
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90)) {
+      return false;
+    }
+    at += length;
+  }
+  return true;
 }
 
 void split_words(std::string_view line, std::vector<std::string_view>& words) {

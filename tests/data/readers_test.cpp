@@ -140,6 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Sample{Format::kInter,
                            "user_id:token\titem_id:token\trating:float\n"
                            "0\t10\t5\n0\t70\t4\n1\t10\t3\n"},
+                    Sample{Format::kTable, "0;10;5;99\n0;70;4;98\n1;10;3;97\n"},
                     Sample{Format::kMovielens, "0::10::5::99\n0::70::4::98\n1::10::3::97\n"}),
     [](const auto& sample) { return std::string(format_name(sample.param.format)); });
 
@@ -194,29 +195,9 @@ TEST(Tables, ChooseColumnsByName) {
   EXPECT_EQ(pairs(read), (Pairs{"u1:i1", "u2:i2"}));
   EXPECT_TRUE(read.skipped_header);
   refused("what,when\ni1,1\n", options,
-          "some.file:1: has no column \"who\"; choose --user-column among \"what\", \"when\"");
+          "some.file:1: has no column \"who\"; choose --user-column among 1 \"what\", 2 \"when\"");
   options.header = Header::kNo;
   refused("what,who\n1,2\n", options, "the file has no header; give the column's number");
-}
-
-TEST(Tables, DetectAHeader) {
-  const auto skipped = [](std::string_view text) {
-    return parse_interactions(text, "f", as(Format::kTsv)).skipped_header;
-  };
-  EXPECT_TRUE(skipped("user_id\titem_id\na\tb\n"));
-  EXPECT_TRUE(skipped("UserID\twhatever\na\tb\n"));
-  EXPECT_TRUE(skipped("who\twhat\n1\t2\n"));
-  EXPECT_TRUE(skipped("who\twhat\tstars\na\tb\t5\n"));
-  EXPECT_FALSE(skipped("a\tb\nc\td\n"));
-  EXPECT_FALSE(skipped("a\t1\n2\t3\n"));
-  EXPECT_FALSE(skipped("1\t2\n3\t4\n"));
-  EXPECT_FALSE(skipped("ann\tbook\n"));
-
-  ReadOptions options = as(Format::kTsv);
-  options.header = Header::kYes;
-  EXPECT_EQ(pairs("1\t2\n3\t4\n", options), (Pairs{"3:4"}));
-  options.header = Header::kNo;
-  EXPECT_EQ(pairs("user\titem\n3\t4\n", options), (Pairs{"user:item", "3:4"}));
 }
 
 TEST(Tables, DropLowRatings) {
@@ -251,6 +232,72 @@ TEST(Csv, UnderstandsQuotes) {
   refused("\"\",c\n", options, "empty user");
 }
 
+TEST(Csv, AQuotedCellMayGoOnBelow) {
+  const ReadOptions options = as(Format::kCsv);
+  const Interactions read =
+      parse_interactions("u,\"so\r\n\"\"good\"\"\n\",i\r\nv,x,j\r\n", "f", [&] {
+        ReadOptions chosen = options;
+        chosen.item_column = "3";
+        return chosen;
+      }());
+  EXPECT_EQ(pairs(read), (Pairs{"u:i", "v:j"}));
+  EXPECT_EQ(read.lines, (std::vector<int64_t>{1, 4}));
+  refused("a,b\n\"c\nd\",e\n", options, "some.file:2: has a line end within the user in column 1");
+  refused("a,b\n\"c\nd,e\nf,g\n", options, "some.file:2: has a quote that is not closed");
+}
+
+TEST(Csv, AQuoteWithinACellIsText) {
+  EXPECT_EQ(pairs("u\"1\",i 12\"\nu,5\"\n", as(Format::kCsv)), (Pairs{"u\"1\":i 12\"", "u:5\""}));
+}
+
+TEST(Tsv, UnderstandsQuotesAndTitlesWithQuotes) {
+  const ReadOptions options = as(Format::kTsv);
+  EXPECT_EQ(pairs("\"a\tb\"\t\"say \"\"hi\"\"\"\n", options), (Pairs{"a\tb:say \"hi\""}));
+  EXPECT_EQ(pairs("u\ti\t\"so\ngood\"\t5\nv\tj\tx\t5\n", options), (Pairs{"u:i", "v:j"}));
+  // Neither ends its cell as a quote should.
+  EXPECT_EQ(pairs("u\t\"Al\" Yankovic\tx\nu\t\"Heat\t5\nv\ti\t\"Heat\nw\tj\tAlien\"\n", options),
+            (Pairs{"u:\"Al\" Yankovic", "u:\"Heat", "v:i", "w:j"}));
+}
+
+TEST(Ids, AreUtf8) {
+  const std::string cure = " is not UTF-8; convert the file, such as by iconv -f latin1 -t utf-8";
+  refused("u,\xC3\xA9\nu,caf\xE9\n", as(Format::kCsv),
+          "some.file:2: the item \"caf\\ufffd\" in column 2" + cure);
+  refused("caf\xE9\ti\n", as(Format::kTsv), "some.file:1: the user");
+  refused("1 caf\xE9\n", as(Format::kCiteulike), cure);
+  refused("1 2 caf\xE9\n", as(Format::kAdjacency), "in column 3" + cure);
+  for (const std::string bad : {"\x80", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80",
+                                "\xF4\x90\x80\x80", "\xF5", "\xE2\x82"}) {
+    refused("u\t" + bad + "\n", as(Format::kTsv), cure);
+  }
+  for (const std::string good : {"\xC2\x80", "\xE2\x82\xAC", "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF"}) {
+    EXPECT_EQ(pairs("u\t" + good + "\n", as(Format::kTsv)), (Pairs{"u:" + good}));
+  }
+  // Other columns may be anything.
+  EXPECT_EQ(pairs("u\ti\tcaf\xE9\n", as(Format::kTsv)), (Pairs{"u:i"}));
+}
+
+TEST(BadLines, AreSkippedCountedAndNamed) {
+  ReadOptions options = as(Format::kTsv);
+  std::string remarks;
+  options.remark = [&](std::string_view line) { remarks += std::string(line) + "\n"; };
+  options.on_bad_line = OnBadLine::kSkip;
+  const Interactions read =
+      parse_interactions("1\t2\nx\n1\t\n1\t\xE9\n1\t\xE9\n1\t3\r4\n1\t5\n", "f", options);
+  EXPECT_EQ(pairs(read), (Pairs{"1:2", "1:5"}));
+  expect_contains(remarks, {"f: skipped 5 bad lines", "f:2: has 1 column", "f:3: has an empty item",
+                            "f:4: the item"});
+  EXPECT_FALSE(contains(remarks, "f:5:"));
+
+  options.format = Format::kCsv;
+  EXPECT_EQ(pairs("1,2\n\"1,3\n1,4\n", options), (Pairs{"1:2", "1:4"}))
+      << "an open quote costs its own line only";
+  options.format = Format::kCiteulike;
+  EXPECT_EQ(pairs("1 7\n3 8\n1 9\n", options), (Pairs{"0:7", "2:9"}));
+  options.format = Format::kAdjacency;
+  EXPECT_EQ(pairs("a 7\nb \xE9\nc 9\n", options), (Pairs{"a:7", "c:9"}));
+}
+
 TEST(Csv, ATrailingCommaIsAnEmptyCell) {
   refused("a,b\nc,\n", as(Format::kCsv), "some.file:2: has an empty item");
   EXPECT_EQ(pairs("a,b,\n", as(Format::kCsv)), (Pairs{"a:b"}));
@@ -261,22 +308,53 @@ TEST(Inter, FindsItsColumnsByTheirNames) {
   EXPECT_EQ(pairs("timestamp:float\titem_id:token\tuser_id:token\n9\t1\tann\n", options),
             (Pairs{"ann:1"}));
   refused("1\t2\n", options, "some.file:1: is not a RecBole header");
-  refused("user_id:token\tthing:token\n1\t2\n", options, "has no column \"item_id\"");
+  refused("user_id:token\tthing:token\n1\t2\n", options, "names no item column");
   options.item_column = "thing";
   EXPECT_EQ(pairs("user_id:token\tthing:token\n1\t2\n", options), (Pairs{"1:2"}));
   options.min_rating = 2;
-  refused("user_id:token\tthing:token\n1\t2\n", options, "has no column \"rating\"");
+  refused("user_id:token\tthing:token\n1\t2\n", options, "names no rating column");
 }
 
-TEST(Guess, GoesByTheEndingFirst) {
+TEST(Guess, GoesByTheEndingWhereTheContentsDoNotTell) {
   EXPECT_EQ(guess_format("", "a.inter"), Format::kInter);
   EXPECT_EQ(guess_format("", "a.tsv"), Format::kTsv);
-  EXPECT_EQ(guess_format("", "a.csv"), Format::kCsv);
+  EXPECT_EQ(guess_format("x\n", "a.csv"), Format::kCsv);
+  EXPECT_EQ(guess_format("a\tb\n", "a.csv"), Format::kTsv);
+  EXPECT_EQ(guess_format("a;b\n", "a.csv"), Format::kTable);
+}
+
+TEST(Guess, GoesByWhatMostLinesSay) {
+  const auto guess = [](std::string_view text) { return guess_format(text, "f"); };
+  EXPECT_EQ(guess("8\n48\n1\t2\t9\n1\t3\t9\n2\t2\t9\n"), Format::kTsv);
+  EXPECT_EQ(guess("urn::a\turn::b\nurn::a\turn::c\n"), Format::kTsv);
+  EXPECT_EQ(guess("Doe, J\tbook\nRoe, J\tbook\n"), Format::kTsv);
+  EXPECT_EQ(guess("1\t2\ta|b\n1\t3\tc|d\n"), Format::kTsv);
+  EXPECT_EQ(guess("1::2::a|b::9\n1::3::c::9\n"), Format::kMovielens);
+  EXPECT_EQ(guess("1;2;3,5\n1;3;4,0\n"), Format::kTable) << "the first of two in the lines";
+  EXPECT_EQ(guess("1,2,a;b\n1,3,c;d\n"), Format::kCsv);
+  EXPECT_EQ(guess("\"a;b\",c,5\n\"d\",e,4\n"), Format::kCsv);
+  EXPECT_EQ(guess("1|2|3\n1|3|4\n"), Format::kTable);
+  EXPECT_EQ(guess("1 2 3\n1 3 4\n1 4 5\n2 3 4\n"), Format::kTable) << "users come again";
+  EXPECT_EQ(guess("7 2\n7 3\n8 3\n"), Format::kTable) << "pairs";
+  EXPECT_EQ(guess("user item stars\na x 5\n"), Format::kTable) << "a header";
+  EXPECT_EQ(guess("1 2 3\n2 2 3 4 5\n3 4\n"), Format::kAdjacency);
 }
 
 TEST(Guess, LeavesTheUserADoubtfulCase) {
-  expect_error([] { guess_format("1 5\n1 7\n", "f"); }, "f: the format can't be told");
-  expect_error([] { guess_format("\n \n", "f"); }, "f: is empty");
+  const auto doubtful = [](std::string_view text, std::string_view part) {
+    expect_error([&] { guess_format(text, "f"); }, part);
+  };
+  doubtful("1 5\n1 7\n", "f: the format can't be told");
+  doubtful("1 2 3\n2 3 4\n3 4 5\n", "name it with --format: table");
+  doubtful("a\nb\nc\n", "f: the format can't be told");
+  doubtful("1\t2\n2\t2\t3\t4\n3\t2\t1\n", "f:1: has tabs, but the lines differ");
+  doubtful("\n \n", "f: is empty");
+}
+
+TEST(Guess, RefusesByNameWhatIsNoTable) {
+  refused("1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n", ReadOptions(),
+          "some.file:1: is the head of an item's block, as in Netflix's files");
+  refused("{\"user\": 1, \"item\": 2}\n", ReadOptions(), "some.file:1: is JSON; convert");
 }
 
 TEST(Guess, AMistakeInOneLineDoesNotMakeItAnotherFormat) {

@@ -126,6 +126,17 @@ TEST(Candidates, FewerThanAskedForAreAllTakenAndPadded) {
   validate(dataset, "candidates");
 }
 
+TEST(Candidates, AreAsWideAsTheLongestList) {
+  Dataset dataset = split_leave_one_out(users_with({7, 10, 4}, 10), 0);
+  const std::vector<int32_t> all{7, 8, 9, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 5, 6, 7, 8, 9};
+  for (const int64_t count : {int64_t{6}, int64_t{7}, int64_t{1000000}, INT64_MAX}) {
+    draw_candidates(dataset, count, 0);
+    EXPECT_EQ(dataset.num_candidates, 6);
+    EXPECT_EQ(dataset.candidates, all);
+    validate(dataset, "candidates");
+  }
+}
+
 TEST(Candidates, OfUsersWithoutHeldOutItems) {
   Dataset dataset = split_leave_one_out(users_with({0, 1, 2}, 4), 0);
   draw_candidates(dataset, 4, 0);
@@ -168,8 +179,13 @@ TEST(Candidates, DoNotChangeTheSplitAndDependOnTheSeed) {
 }
 
 TEST(Candidates, RejectWhatCannotBeHeld) {
-  Dataset dataset = split_leave_one_out(users_with({3, 3}, 5), 0);
-  expect_error([&] { draw_candidates(dataset, INT64_MAX, 0); }, "ask for fewer");
+  Dataset dataset;
+  const int64_t n = (int64_t{1} << 17);
+  dataset.train.offsets.resize(n + 1);
+  dataset.valid_item.resize(n, -1);
+  dataset.test_item.resize(n, -1);
+  dataset.user_ids = dataset.item_ids = IdTable::identity(n);
+  expect_error([&] { draw_candidates(dataset, n, 0); }, "ask for fewer");
   EXPECT_THROW(draw_candidates(dataset, -1, 0), Error);
 }
 

@@ -25,7 +25,7 @@ TEST_F(Prepare, FiltersSplitsAndPrintsTheStatistics) {
   EXPECT_EQ(dataset.num_items(), 6);
   EXPECT_EQ(dataset.user_ids.numbers(), (std::vector<int64_t>{0, 2, 3}));
   EXPECT_EQ(dataset.train.num_interactions(), 10);
-  EXPECT_EQ(dataset.num_candidates, 2);
+  EXPECT_EQ(dataset.num_candidates, 1) << "no user lacks two items";
   expect_contains(out_, {"format citeulike", "dropped 1 repeated",
                          "all                   3            6             16    11.111%"});
   const auto options = nlohmann::json::parse(dataset.options);
@@ -54,9 +54,22 @@ TEST_F(Prepare, TakesColumnsRatingsAndHeaders) {
       "--min-user 1");
   EXPECT_EQ(dataset.num_items(), 3);
   EXPECT_EQ(dataset.user_ids.text(0), "u");
-  expect_contains(out_,
-                  {"first line taken for a header", "dropped 1 interactions below the rating"});
+  expect_contains(
+      out_, {"header on line 1; user: column 2 `who`, item: column 3 `what`, rating: column 1",
+             "dropped 1 interactions below the rating"});
   EXPECT_EQ(prepare("@a.csv --header no --min-user 1").num_users(), 5);
+}
+
+TEST_F(Prepare, SaysHowItTakesTheColumns) {
+  folder_.write("r.csv", "item_id;user_id\ni1;u\ni2;u\n\ni3\n");
+  const Dataset dataset = prepare("@r.csv --min-user 1 --candidates 1000000 --on-bad-line skip");
+  EXPECT_EQ(dataset.num_users(), 1);
+  EXPECT_EQ(dataset.num_candidates, 0) << "the only user has all items";
+  expect_contains(out_, {"separator semicolon, header on line 1; user: column 2 `user_id`",
+                         "skipped 1 bad line", "r.csv:5: has 1 column"});
+  EXPECT_EQ(prepare("@r.csv --header no --separator ; --on-bad-line skip --min-user 1").num_users(),
+            3);
+  EXPECT_EQ(nlohmann::json::parse(load_dataset(path("data")).options)["separator"], ";");
 }
 
 TEST_F(Prepare, TakesAConfigurationFile) {
@@ -81,7 +94,7 @@ class ReadySplitCommand : public Prepare {
 
 TEST_F(ReadySplitCommand, DrawsCandidatesOrReadsThem) {
   const std::string parts = kParts;
-  EXPECT_EQ(prepare(parts).num_candidates, 499);
+  EXPECT_EQ(prepare(parts).num_candidates, 2) << "all that there are, instead of 499";
   EXPECT_EQ(prepare(parts + "--candidates 2").num_candidates, 2);
   const std::vector<int32_t> expected = {3, -1, 2, 3};
   EXPECT_EQ(prepare(parts + "--candidates @d.tsv").candidates, expected);
@@ -97,7 +110,8 @@ TEST_F(ReadySplitCommand, UsageErrors) {
   for (const char* options :
        {"", "--train @a.tsv", "--train @a.tsv --valid @b.tsv", "@a.tsv --candidates @d.tsv",
         "@a.tsv --candidates-file @d.tsv", "@a.tsv --format xml", "@a.tsv --min-user -1",
-        "@a.tsv --min-rating nan"}) {
+        "@a.tsv --min-rating nan", "@a.tsv --separator no", "@a.tsv --format inter --separator ;",
+        "@a.tsv --user-column item --item-column item", "@a.tsv --on-bad-line x"}) {
     expect_exit(kUsageError, words("prepare -o @data", options));
   }
   EXPECT_FALSE(std::filesystem::exists(path("data")));

@@ -268,13 +268,15 @@ TEST_F(Reproduce, ATrainingWithoutItsLogStartsAnew) {
   EXPECT_EQ(epochs_logged("work"), epochs_logged("whole"));
 }
 
-// The name decides which format is guessed.
+// The name decides which format is guessed where neither tabs nor commas agree.
 TEST_F(Reproduce, ANameOfAnotherFormatMakesOtherData) {
   std::string pairs;
   for (int u = 0; u < 40; ++u) {
     // A user with twelve items, or two with six.
-    for (int n = 0; n < 12; ++n)
-      pairs += fmt::format("{}\t{},{}\n", u, n / 6, (u * 7 + n * 5) % 50);
+    for (int n = 0; n < 12; ++n) {
+      const std::string more = n % 3 == 0 ? "" : n % 3 == 1 ? "\t," : "\t,\t,";
+      pairs += fmt::format("{}\t{},{}{}\n", u, n / 6, (u * 7 + n * 5) % 50, more);
+    }
   }
   const auto users_of = [&](const std::string& file) {
     write_text(path(file), pairs);
