@@ -3,7 +3,7 @@
 
 packages=(build-essential cmake ninja-build git curl ca-certificates libopenblas-dev libtbb-dev
   libthrust-dev librandom123-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev
-  libtomlplusplus-dev libboost-math-dev libgtest-dev libbenchmark-dev)
+  zlib1g-dev libtomlplusplus-dev libboost-math-dev libgtest-dev libbenchmark-dev)
 
 install_packages() {
   local missing=() package

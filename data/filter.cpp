@@ -22,7 +22,7 @@ std::vector<int32_t> number_kept(const std::vector<bool>& kept, std::vector<int3
 
 }  // namespace
 
-Interactions filter(const Interactions& interactions, int64_t min_user, int64_t min_item) {
+Interactions filter(Interactions interactions, int64_t min_user, int64_t min_item) {
   std::vector<bool> keep_user(interactions.user_ids.size(), true);
   std::vector<bool> keep_item(interactions.item_ids.size(), true);
   std::vector<int64_t> user_counts, item_counts;
@@ -51,10 +51,10 @@ Interactions filter(const Interactions& interactions, int64_t min_user, int64_t 
     remove_below(keep_item, item_counts, min_item);
   }
 
-  Interactions result;
   std::vector<int32_t> selected_users, selected_items;
   const std::vector<int32_t> user_numbers = number_kept(keep_user, selected_users);
   std::vector<int32_t> item_numbers(keep_item.size(), kRemoved);
+  int64_t remaining = 0;
   for (int64_t k = 0; k < interactions.size(); ++k) {
     if (!kept(k)) continue;
     int32_t& item = item_numbers[interactions.items[k]];
@@ -62,16 +62,15 @@ Interactions filter(const Interactions& interactions, int64_t min_user, int64_t 
       item = static_cast<int32_t>(selected_items.size());
       selected_items.push_back(interactions.items[k]);
     }
-    result.users.push_back(user_numbers[interactions.users[k]]);
-    result.items.push_back(item);
+    interactions.items[remaining] = item;
+    interactions.users[remaining++] = user_numbers[interactions.users[k]];
   }
-  result.user_ids = interactions.user_ids.select(selected_users);
-  result.item_ids = interactions.item_ids.select(selected_items);
-  result.duplicates = interactions.duplicates;
-  result.below_rating = interactions.below_rating;
-  result.skipped_header = interactions.skipped_header;
-  result.format = interactions.format;
-  return result;
+  interactions.users.resize(remaining);
+  interactions.items.resize(remaining);
+  interactions.lines = std::vector<int64_t>();
+  interactions.user_ids = interactions.user_ids.select(selected_users);
+  interactions.item_ids = interactions.item_ids.select(selected_items);
+  return interactions;
 }
 
 }  // namespace derrd

@@ -7,6 +7,6 @@ namespace derrd {
 /// Removes users with fewer than `min_user` items and items with fewer than `min_item` users, again
 /// and again until no such user or item is left. Then numbers users in file order, and items by
 /// first appearance among the remaining interactions. With `min_user` 0 users without items stay.
-Interactions filter(const Interactions& interactions, int64_t min_user, int64_t min_item);
+Interactions filter(Interactions interactions, int64_t min_user, int64_t min_item);
 
 }  // namespace derrd

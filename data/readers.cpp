@@ -10,7 +10,7 @@
 
 #include "data/column_names.h"
 #include "data/error.h"
-#include "data/formats/file_bytes.h"
+#include "data/formats/text_input.h"
 #include "data/formats/text_lines.h"
 #include "data/list_readers.h"
 #include "data/table_readers.h"
@@ -150,7 +150,9 @@ Interactions parse_interactions(std::string_view text, std::string_view name,
 }
 
 Interactions read_interactions(const std::filesystem::path& path, const ReadOptions& options) {
-  return parse_interactions(read_text(path), path.string(), options);
+  TextInput input(path);
+  LineReader lines(input);
+  return parse(lines, options);
 }
 
 }  // namespace derrd

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
@@ -60,14 +62,14 @@ nlohmann::json read_options_json(const PrepareOptions& options) {
 }
 
 void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
-  const Interactions read = read_interactions(options.input, options.read);
+  Interactions read = read_interactions(options.input, options.read);
   options.format = read.format;
-  const Interactions kept = filter(read, options.min_user, options.min_item);
   fmt::print("{}: format {}: {} interactions of {} users with {} items\n", options.input,
              read.format, read.size(), read.user_ids.size(), read.item_ids.size());
   if (read.duplicates > 0) fmt::print("dropped {} repeated interactions\n", read.duplicates);
   if (read.below_rating > 0)
     fmt::print("dropped {} interactions below the rating\n", read.below_rating);
+  const Interactions kept = filter(std::move(read), options.min_user, options.min_item);
   if (kept.size() == 0) {
     throw Error(fmt::format("{}: no interactions remain; lower --min-user {} or --min-item {}",
                             options.input, options.min_user, options.min_item));
@@ -158,6 +160,11 @@ void run(CLI::App& command, PrepareOptions options) {
   if (command.count("--min-user") + command.count("--min-item") > 0) {
     throw UsageError("a ready split is not filtered; leave --min-user and --min-item out");
   }
+  const std::vector<std::string> parts{options.train, options.valid, options.test,
+                                       options.candidates_file};
+  if (std::ranges::count(parts, "-") > 1) {
+    throw UsageError("standard input can be one of the files only; name the others");
+  }
   check_outputs({{"--train", options.train},
                  {"--valid", options.valid},
                  {"--test", options.test},
@@ -173,7 +180,10 @@ void add_prepare(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("prepare", "Read, filter and split interactions into a data set");
   add_config_option(*command);
-  command->add_option("input", options->input, "File of interactions")->type_name("INPUT");
+  command
+      ->add_option("input", options->input,
+                   "File of interactions, plain or packed by gzip; -: standard input")
+      ->type_name("INPUT");
   command->add_option("-o,--output", options->output, "Data set to write")
       ->required()
       ->check(file_name())

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "data/error.h"
@@ -11,37 +12,79 @@ namespace derrd {
 
 namespace {
 constexpr std::string_view kBlank = " \t";
+constexpr size_t kHeadBytes = size_t{1} << 16;
+constexpr size_t kBufferBytes = size_t{1} << 20;
+
+bool is_utf16(std::string_view text) {
+  return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
 }
 
+}  // namespace
+
 LineReader::LineReader(std::string_view text, std::string_view file) : rest_(text), file_(file) {
+  check_start();
+  refuse_binary(rest_);
+}
+
+LineReader::LineReader(TextInput& input)
+    : input_(&input),
+      ended_(false),
+      buffer_(kBufferBytes),
+      rest_(buffer_.data(), 0),
+      file_(input.name()) {
+  refill(0);
+  check_start();
+}
+
+void LineReader::check_start() {
   if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);
-  const bool utf16 = rest_.starts_with("\xFF\xFE") || rest_.starts_with("\xFE\xFF");
-  if (utf16 || rest_.find('\0') != std::string_view::npos) {
-    throw Error(fmt::format("{}: is not plain text; {}", file_,
-                            utf16 ? "convert it from UTF-16 to UTF-8"
-                                  : "unpack it, or check that it is the right file"));
+  if (is_utf16(rest_)) {
+    throw Error(fmt::format("{}: is not plain text; convert it from UTF-16 to UTF-8", file_));
   }
 }
 
+void LineReader::refuse_binary(std::string_view text) const {
+  if (text.find('\0') == std::string_view::npos) return;
+  throw Error(
+      fmt::format("{}: is not plain text; unpack it, or check that it is the right file", file_));
+}
+
+bool LineReader::refill(size_t before) {
+  if (ended_) return false;
+  const size_t kept = before + rest_.size();
+  std::memmove(buffer_.data(), rest_.data() - before, kept);
+  if (2 * kept > buffer_.size()) buffer_.resize(2 * buffer_.size());
+  const size_t wanted = buffer_.size() - kept;
+  const size_t got = input_->read(buffer_.data() + kept, wanted);
+  ended_ = got < wanted;
+  rest_ = {buffer_.data() + before, rest_.size() + got};
+  // UTF-16 has zeros too; check_start() says it better.
+  if (number_ > 0 || !is_utf16(rest_)) refuse_binary({buffer_.data() + kept, got});
+  return got > 0;
+}
+
 std::string_view LineReader::head() const {
-  constexpr size_t kHeadBytes = 65536;
   if (rest_.size() <= kHeadBytes) return rest_;
   size_t end = rest_.rfind('\n', kHeadBytes - 1);
   if (end == std::string_view::npos) end = rest_.find('\n');
   return rest_.substr(0, end == std::string_view::npos ? end : end + 1);
 }
 
-size_t LineReader::take_line() {
-  const size_t end = std::min(rest_.find('\n'), rest_.size());
+std::string_view LineReader::take_line(size_t before) {
+  size_t end = 0;
+  for (size_t searched = 0; (end = rest_.find('\n', searched)) == std::string_view::npos;) {
+    end = searched = rest_.size();
+    if (!refill(before)) break;
+  }
+  const std::string_view taken(rest_.data() - before, before + end);
   rest_.remove_prefix(std::min(end + 1, rest_.size()));
-  return end;
+  return taken;
 }
 
 bool LineReader::next() {
   number_ += std::exchange(added_lines_, 0);
-  if (rest_.empty()) return false;
-  const char* begin = rest_.data();
-  line_ = {begin, take_line()};
+  if (rest_.empty() && !refill(0)) return false;
+  line_ = take_line(0);
   ++number_;
   if (line_.ends_with('\r')) line_.remove_suffix(1);
   if (line_.find('\r') != std::string_view::npos) {
@@ -51,21 +94,24 @@ bool LineReader::next() {
 }
 
 bool LineReader::extend() {
-  if (rest_.empty()) return false;
-  const char* begin = line_.data();
-  const char* next = rest_.data();
-  line_ = {begin, next + take_line()};
+  const auto before = static_cast<size_t>(rest_.data() - line_.data());
+  const size_t size = line_.size();
+  const bool more = !rest_.empty() || refill(before);
+  line_ = {rest_.data() - before, size};
+  if (!more) return false;
+  line_ = take_line(before);
   if (line_.ends_with('\r')) line_.remove_suffix(1);
   ++added_lines_;
   return true;
 }
 
 void LineReader::shrink(size_t size) {
+  if (size == line_.size()) return;
   const char* end = rest_.data() + rest_.size();
-  rest_ = {line_.data() + size, end};
-  take_line();
   added_lines_ -= std::ranges::count(line_.substr(size), '\n');
   line_ = line_.substr(0, size);
+  rest_ = {line_.data() + size, end};
+  take_line(0);
 }
 
 bool LineReader::next_filled() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/error.h"
+#include "data/formats/text_input.h"
 
 namespace derrd {
 
@@ -15,13 +16,16 @@ class LineError : public Error {
   using Error::Error;
 };
 
-/// Reader of the lines of a text. A byte-order mark and the `\r` of `\r\n` are dropped, and the
-/// last line may lack its newline.
+/// Reader of the lines of a text, in memory or from a file. A byte-order mark and the `\r` of
+/// `\r\n` are dropped, and the last line may lack its newline.
 class LineReader {
  public:
   /// Reads `text`; messages name `file`. Both must outlive the reader.
   /// @throws Error if the text is UTF-16 or binary.
   LineReader(std::string_view text, std::string_view file);
+  /// Reads a file bit by bit, so that a line holds until the next one. The input must outlive the
+  /// reader. @throws Error as above.
+  explicit LineReader(TextInput& input);
 
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
@@ -31,7 +35,7 @@ class LineReader {
   std::string_view head() const;
 
   /// Moves to the next line. Returns false after the last one.
-  /// @throws LineError if a `\r` stands within the line.
+  /// @throws LineError if a `\r` stands within the line; Error if the rest can't be read.
   bool next();
   /// Moves to the next line that is not blank. Returns false after the last one.
   /// @throws LineError as next().
@@ -54,9 +58,17 @@ class LineReader {
   [[noreturn]] void fail(std::string_view what) const;
 
  private:
-  /// Takes the bytes up to the next newline off `rest_`; returns how many.
-  size_t take_line();
+  /// Takes the bytes up to the next newline off `rest_`; returns them behind the `before` bytes in
+  /// front of it.
+  std::string_view take_line(size_t before);
+  /// Reads more behind `rest_`, and keeps `before` bytes in front of it. Returns false at the end.
+  bool refill(size_t before);
+  void check_start();
+  void refuse_binary(std::string_view text) const;
 
+  TextInput* input_ = nullptr;
+  bool ended_ = true;         // nothing is left to read
+  std::vector<char> buffer_;  // holds `rest_` and `line_`
   std::string_view rest_;
   std::string_view line_;
   std::string_view file_;

@@ -1,5 +1,6 @@
 // prepare and synthesize: what they accept, print and write.
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "data/dataset.h"
@@ -72,6 +73,23 @@ TEST_F(Prepare, SaysHowItTakesTheColumns) {
   EXPECT_EQ(nlohmann::json::parse(load_dataset(path("data")).options)["separator"], ";");
 }
 
+TEST_F(Prepare, ReadsStandardInputPipesAndGzip) {
+  folder_.write("a.tsv", "u\ta\nu\tb\nu\tc\nv\td\n");
+  prepare("@a.tsv --min-user 1");
+  const std::string hash = load_dataset(path("data")).hash;
+  const auto reads = [&](const std::string& command, const std::string& input) {
+    std::filesystem::remove(path("data"));
+    const std::string whole = command + DERRD_PROGRAM + " prepare --min-user 1 -o '" +
+                              path("data") + "' " + input + " > '" + path("out") + "'";
+    EXPECT_EQ(std::system(whole.c_str()), 0) << whole;
+    EXPECT_EQ(load_dataset(path("data")).hash, hash) << whole;
+  };
+  const std::string file = "'" + path("a.tsv") + "'";
+  reads("cat " + file + " | ", "-");
+  reads("gzip -c " + file + " | ", "/dev/stdin");
+  reads("gzip -c " + file + " > '" + path("a.tsv.gz") + "'; ", "'" + path("a.tsv.gz") + "'");
+}
+
 TEST_F(Prepare, TakesAConfigurationFile) {
   const std::string input = folder_.write("users.dat", "5 1 2 3 4 5\n2 2 1\n1 7\n");
   folder_.write("c.toml", "input = \"" + input + "\"\nmin-user = 2\n[prepare]\ncandidates = 1\n");
@@ -111,7 +129,8 @@ TEST_F(ReadySplitCommand, UsageErrors) {
        {"", "--train @a.tsv", "--train @a.tsv --valid @b.tsv", "@a.tsv --candidates @d.tsv",
         "@a.tsv --candidates-file @d.tsv", "@a.tsv --format xml", "@a.tsv --min-user -1",
         "@a.tsv --min-rating nan", "@a.tsv --separator no", "@a.tsv --format inter --separator ;",
-        "@a.tsv --user-column item --item-column item", "@a.tsv --on-bad-line x"}) {
+        "@a.tsv --user-column item --item-column item", "@a.tsv --on-bad-line x",
+        "--train - --valid - --test @c.tsv"}) {
     expect_exit(kUsageError, words("prepare -o @data", options));
   }
   EXPECT_FALSE(std::filesystem::exists(path("data")));
