@@ -17,7 +17,7 @@ namespace {
 /// Whether each interaction repeats an earlier pair. Users are taken in groups, which bounds the
 /// memory.
 std::vector<bool> repetitions(const Interactions& found, int64_t num_users) {
-  constexpr int64_t kMaxGroup = int64_t{1} << 22;  // interactions, unless a user has more
+  constexpr int64_t kMaxGroup = int64_t{1} << 20;  // interactions, unless a user has more
   std::vector<int64_t> ends(num_users + 1, 0);     // [u + 1] where user u's end, by user
   for (const int32_t user : found.users) ++ends[user + 1];
   for (int64_t u = 0; u < num_users; ++u) ends[u + 1] += ends[u];

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "data/bad_lines.h"
+#include "data/cells.h"
 #include "data/printable.h"
 #include "data/text_sample.h"
 
@@ -12,7 +13,8 @@ namespace derrd {
 
 namespace {
 
-/// Adds the interactions of a user with the items of a line, from its second word on.
+/// Adds the interactions of a user with the items of a line, which are its words from the second
+/// on.
 void add_items(InteractionsBuilder& builder, const LineReader& lines, std::string_view user,
                const std::vector<std::string_view>& words) {
   const int32_t number = number_id(builder.users, user, lines, "user", 0);
@@ -70,6 +72,35 @@ Interactions parse_adjacency(LineReader& lines, const ReadOptions& options) {
       if (!more || ++filled <= comments) return;
       split_words(lines.line(), words);
       add_items(builder, lines, words[0], words);
+    });
+  }
+  bad_lines.report(lines.file());
+  return builder.finish();
+}
+
+std::optional<std::string_view> ncf_user(std::string_view line) {
+  line = trim(line.substr(0, line.find('\t')));
+  const size_t comma = line.find(',');
+  if (!line.starts_with('(') || !line.ends_with(')') || comma == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return trim(line.substr(1, comma - 1));
+}
+
+Interactions parse_ncf_candidates(LineReader& lines, const ReadOptions& options) {
+  InteractionsBuilder builder;
+  BadLines bad_lines(options);
+  std::vector<std::string_view> cells;
+  CellSplitter splitter("\t");
+  for (bool more = true; more;) {
+    bad_lines.guard([&] {
+      more = lines.next_filled();
+      if (!more) return;
+      const std::optional<std::string_view> user = ncf_user(lines.line());
+      if (!user) lines.fail("does not begin with (user,item) and a tab; correct it");
+      splitter.split(lines, cells);
+      while (cells.size() > 1 && cells.back().empty()) cells.pop_back();  // a tab at the end
+      add_items(builder, lines, *user, cells);
     });
   }
   bad_lines.report(lines.file());

@@ -29,7 +29,7 @@ bool is_number(std::string_view text) {
 }
 
 /// Refuses what is no list of interactions although it looks like a table.
-void refuse_others(std::string_view file, const SampleLine& first) {
+void refuse_others(std::string_view file, const SampleLine& first, Format format) {
   const auto refuse = [&](std::string_view what) {
     throw Error(fmt::format("{}:{}: {}", file, first.number, what));
   };
@@ -38,6 +38,9 @@ void refuse_others(std::string_view file, const SampleLine& first) {
     refuse(
         "is the head of an item's block, as in Netflix's files; write every line as user,item,"
         "rating,date");
+  }
+  if (format == Format::kAuto && ncf_user(text) && text.find('\t') != std::string_view::npos) {
+    refuse("is a list of candidates, as NCF writes it; name the file with --candidates");
   }
   if (text.starts_with("{\"") || text.starts_with("[{")) {
     refuse("is JSON; convert the file to a table, such as csv with a header");
@@ -121,7 +124,7 @@ namespace {
 
 Interactions parse(LineReader& lines, const ReadOptions& options) {
   const TextSample sample = sample_text(lines.head());
-  if (!sample.lines.empty()) refuse_others(lines.file(), sample.lines[0]);
+  if (!sample.lines.empty()) refuse_others(lines.file(), sample.lines[0], options.format);
   ReadOptions chosen = options;
   if (options.separator && options.format == Format::kAuto) chosen.format = Format::kTable;
   if (chosen.format == Format::kAuto) chosen.format = guess(lines);
@@ -153,6 +156,14 @@ Interactions read_interactions(const std::filesystem::path& path, const ReadOpti
   TextInput input(path);
   LineReader lines(input);
   return parse(lines, options);
+}
+
+Interactions read_candidates(const std::filesystem::path& path, const ReadOptions& options) {
+  TextInput input(path);
+  LineReader lines(input);
+  const TextSample sample = sample_text(lines.head());
+  if (sample.lines.empty() || !ncf_user(sample.lines[0].text)) return parse(lines, options);
+  return parse_ncf_candidates(lines, options);
 }
 
 }  // namespace derrd

@@ -121,11 +121,12 @@ void set_candidates(Dataset& dataset, const Part& part) {
 }
 
 std::vector<Part> read_parts(const ReadySplit& files, const ReadOptions& options) {
-  std::vector<std::filesystem::path> paths{files.train, files.valid, files.test};
-  if (files.candidates) paths.push_back(*files.candidates);
   std::vector<Part> parts;
-  for (const auto& path : paths) {
+  for (const auto& path : {files.train, files.valid, files.test}) {
     parts.push_back({path.string(), read_interactions(path, options)});
+  }
+  if (files.candidates) {
+    parts.push_back({files.candidates->string(), read_candidates(*files.candidates, options)});
   }
   return parts;
 }

@@ -69,13 +69,14 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
   if (read.duplicates > 0) fmt::print("dropped {} repeated interactions\n", read.duplicates);
   if (read.below_rating > 0)
     fmt::print("dropped {} interactions below the rating\n", read.below_rating);
-  const Interactions kept = filter(std::move(read), options.min_user, options.min_item);
+  Interactions kept = filter(std::move(read), options.min_user, options.min_item);
   if (kept.size() == 0) {
     throw Error(fmt::format("{}: no interactions remain; lower --min-user {} or --min-item {}",
                             options.input, options.min_user, options.min_item));
   }
 
   Dataset dataset = split_leave_one_out(kept, options.seed);
+  kept = Interactions();  // the candidates take more memory than anything before
   draw_candidates(dataset, num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"input", options.input},

@@ -70,6 +70,16 @@ TEST_F(ReadySplitTest, TakesCandidates) {
   EXPECT_EQ(dataset.candidates, (std::vector<int32_t>{3, 4, 5, 0, -1, -1}));
 }
 
+TEST_F(ReadySplitTest, TakesNcfsCandidates) {
+  const Dataset dataset =
+      read("0\t0\n1\t1\n", "0\t1\n", "0\t2\n1\t3\n", "(0,2)\t5\t3\t4\t\n(1, 3)\t0\n");
+  EXPECT_EQ(dataset.candidates, (std::vector<int32_t>{3, 4, 5, 0, -1, -1}));
+  expect_error([&] { read("0\t0\n", "0\t1\n", "0\t2\n", "(0,2)\t5\n0\t3\n"); },
+               "candidates.tsv:2: does not begin with (user,item) and a tab");
+  expect_error([&] { read("(0,2)\t5\n", "0\t1\n", "0\t2\n"); },
+               "train.tsv:1: is a list of candidates, as NCF writes it; name the file with");
+}
+
 TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
   EXPECT_EQ(read("0\t0\n0\t0\n", "0\t1\n0\t1\n", "0\t2\n").train.num_interactions(), 1);
 }
