@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -28,6 +29,17 @@ struct Row {
 };
 
 bool is_number(std::string_view text) { return parse_real(text).has_value(); }
+
+/// Tells whether a text begins as 2020-12-31 or 2020/12/31 does.
+bool begins_with_date(std::string_view text) {
+  constexpr std::string_view kPattern = "0000-00-00";
+  if (text.size() < kPattern.size()) return false;
+  for (size_t k = 0; k < kPattern.size(); ++k) {
+    const bool digit = text[k] >= '0' && text[k] <= '9';
+    if (kPattern[k] == '0' ? !digit : text[k] != '-' && text[k] != '/') return false;
+  }
+  return true;
+}
 
 /// Column number, from 1, that a text may be.
 std::optional<size_t> column_number(std::string_view text) {
@@ -234,15 +246,24 @@ class LayoutFinder {
 
   /// Index of the only column with a role, other than `taken`; without a header `by_position`.
   size_t named(ColumnRole role, std::optional<size_t> taken, size_t by_position) const {
-    if (!layout_.header) return by_position;
+    const std::string_view word = role == ColumnRole::kUser   ? "user"
+                                  : role == ColumnRole::kItem ? "item"
+                                                              : "rating";
+    if (!layout_.header) {
+      if (role != ColumnRole::kRating && holds_no_ids(by_position)) {
+        refuse(
+            fmt::format("there is no header, and column {} holds dates or fractions instead of "
+                        "{}s, such as {}; "
+                        "choose one with --{}-column",
+                        by_position + 1, word, printable(rows_[0].cells[by_position]), word));
+      }
+      return by_position;
+    }
     std::vector<size_t> found;
     for (size_t column = 0; column < names_.size(); ++column) {
       if (column != taken && role_of_name(names_[column]) == role) found.push_back(column);
     }
     if (found.size() == 1) return found[0];
-    const std::string_view word = role == ColumnRole::kUser   ? "user"
-                                  : role == ColumnRole::kItem ? "item"
-                                                              : "rating";
     refuse(fmt::format(
         "the header names {} {} column{}, so that it can't be told; the columns are {}; choose one "
         "with --{}-column{}",
@@ -251,6 +272,19 @@ class LayoutFinder {
         options_.header == Header::kAuto && options_.format != Format::kInter
             ? ", or say --header no if this line is data"
             : ""));
+  }
+
+  /// Tells whether all rows have a date in a column, or all numbers and some of them fractions.
+  bool holds_no_ids(size_t column) const {
+    bool dates = true, numbers = true, fraction = false;
+    for (const Row& row : rows_) {
+      if (column >= row.cells.size()) return false;
+      dates = dates && begins_with_date(row.cells[column]);
+      const std::optional<double> value = parse_real(row.cells[column]);
+      numbers = numbers && value;
+      fraction = fraction || (value && *value != std::floor(*value));
+    }
+    return dates || (numbers && fraction);
   }
 
   std::vector<std::string> shown_names() const {

@@ -57,7 +57,9 @@ class TableParser {
     const std::string_view text = cell(column, what);
     const auto refuse = [&](std::string_view why) {
       lines_.fail(
-          fmt::format("has {} {} in column {}; fill it or remove the line", why, what, column + 1));
+          fmt::format("has {} {} in column {}; correct or remove the line, or skip such lines with "
+                      "--on-bad-line skip",
+                      why, what, column + 1));
     };
     if (text.empty()) refuse("an empty");
     if (text.find('\n') != std::string_view::npos) refuse("a line end within the");

@@ -98,6 +98,19 @@ TEST_F(Layout, AHeaderIsToldFromIds) {
   }
 }
 
+TEST_F(Layout, DatesAndFractionsAreNoIds) {
+  refused(
+      "0\t2010-10-19T23:55:27Z\t22847\n0\t2010-10-18T22:17:43Z\t42031\n",
+      "f:1: there is no header, and column 2 holds dates or fractions instead of items, such as "
+      "\"2010-10-19T23:55:27Z\"; choose one with --item-column");
+  refused("2020/09/01,c,7\n2020/09/02,d,8\n", "column 1 holds dates");
+  refused("5,-8.79\n3,99\n", "column 2 holds dates or fractions");
+  EXPECT_EQ(pairs("5,2010-10-19\n3,x\n"), "5:2010-10-19 3:x");
+  EXPECT_EQ(pairs("5,1.0\n3,2.0\n"), "5:1.0 3:2.0");
+  options_.item_column = "3";
+  EXPECT_EQ(pairs("0\t2010-10-19T23:55:27Z\t22847\n"), "0:22847");
+}
+
 TEST_F(Layout, RowNumbersAreSkipped) {
   const std::string remark = "column 1 numbers the rows and is skipped";
   EXPECT_EQ(pairs(",user,item\n0,5,7\n1,5,8\n"), "5:7 5:8");  // pandas
