@@ -24,7 +24,7 @@ bool is_table(Format format) {
   return format != Format::kCiteulike && format != Format::kAdjacency;
 }
 
-bool is_number(std::string_view text) {
+bool is_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
@@ -34,7 +34,7 @@ void refuse_others(std::string_view file, const SampleLine& first, Format format
     throw Error(fmt::format("{}:{}: {}", file, first.number, what));
   };
   const std::string_view text = trim(first.text);
-  if (text.ends_with(':') && is_number(text.substr(0, text.size() - 1))) {
+  if (text.ends_with(':') && is_digits(text.substr(0, text.size() - 1))) {
     refuse(
         "is the head of an item's block, as in Netflix's files; write every line as user,item,"
         "rating,date");

@@ -21,11 +21,11 @@ namespace derrd {
 
 namespace {
 
-using Cells = std::vector<std::string>;
+using Names = std::vector<std::string>;
 
-struct Row {
+struct SampleRow {
   int64_t line;
-  Cells cells;
+  Names cells;
 };
 
 bool is_number(std::string_view text) { return parse_real(text).has_value(); }
@@ -50,9 +50,10 @@ std::optional<size_t> column_number(std::string_view text) {
 }
 
 /// First rows of a text, from a line on.
-std::vector<Row> rows_of(std::string_view head, int64_t first_line, const std::string& separator) {
+std::vector<SampleRow> first_rows(std::string_view head, int64_t first_line,
+                                  const std::string& separator) {
   constexpr size_t kMaxRows = 200;
-  std::vector<Row> rows;
+  std::vector<SampleRow> rows;
   LineReader lines(head, "");
   CellSplitter splitter(separator);
   std::vector<std::string_view> cells;
@@ -61,7 +62,7 @@ std::vector<Row> rows_of(std::string_view head, int64_t first_line, const std::s
       if (!lines.next_filled()) break;
       if (lines.number() < first_line) continue;
       splitter.split(lines, cells);
-      rows.push_back({lines.number(), Cells(cells.begin(), cells.end())});
+      rows.push_back({lines.number(), Names(cells.begin(), cells.end())});
     } catch (const LineError&) {
       // The reader reports it.
     }
@@ -83,7 +84,7 @@ class LayoutFinder {
     layout_.separator = separator();
     if (sample_.lines.empty()) return;
     usual_width_ = widths_of(sample_.lines, layout_.separator).usual;
-    rows_ = rows_of(lines.head(), sample_.lines[0].number, layout_.separator);
+    rows_ = first_rows(lines.head(), sample_.lines[0].number, layout_.separator);
     skip_counts();
     if (!rows_.empty()) layout_.first_line = rows_[0].line;
     take_commented_header();
@@ -111,17 +112,18 @@ class LayoutFinder {
   void skip_counts() {
     const bool matrix_market = !sample_.comments.empty() &&
                                sample_.comments[0].text.starts_with("%%MatrixMarket matrix coord");
-    const auto is_counts = [&](const Row& row) {
+    const auto is_counts = [&](const SampleRow& row) {
       std::vector<std::string_view> words;
       split_words(row.cells[0], words);
-      return row.cells.size() == 1 && usual_width_ > 1 && std::ranges::all_of(words, is_number);
+      return row.cells.size() == 1 && usual_width_ > 1 && !words.empty() &&
+             std::ranges::all_of(words, is_number);
     };
     auto end = std::ranges::find_if_not(rows_, is_counts);
     if (matrix_market && end == rows_.begin() && end != rows_.end()) ++end;
     counts_.assign(rows_.begin(), end);
     rows_.erase(rows_.begin(), end);
     if (rows_.size() < 3 || rows_[0].cells.size() >= usual_width_) return;
-    const auto usual = [&](const Row& row) { return row.cells.size() == usual_width_; };
+    const auto usual = [&](const SampleRow& row) { return row.cells.size() == usual_width_; };
     if (std::ranges::all_of(rows_[0].cells, is_number) &&
         std::all_of(rows_.begin() + 1, rows_.end(), usual)) {
       layout_.first_line = rows_[0].line;
@@ -136,9 +138,9 @@ class LayoutFinder {
   void take_commented_header() {
     if (sample_.comments.empty() || !counts_.empty() || options_.header == Header::kNo) return;
     const SampleLine& line = sample_.comments.back();
-    const std::vector<Row> row =
-        rows_of(line.text.substr(std::min(line.text.find_first_not_of("#% "), line.text.size())), 1,
-                layout_.separator);
+    const std::vector<SampleRow> row =
+        first_rows(line.text.substr(std::min(line.text.find_first_not_of("#% "), line.text.size())),
+                   1, layout_.separator);
     if (row.size() != 1 || row[0].cells.size() != usual_width_) return;
     const auto names = [&](ColumnRole role) {
       return std::ranges::count(row[0].cells, role, role_of_name) == 1;
@@ -160,7 +162,7 @@ class LayoutFinder {
         (options_.min_rating && by_name(options_.rating_column))) {
       return true;
     }
-    const Cells& first = rows_[0].cells;
+    const Names& first = rows_[0].cells;
     if (std::ranges::any_of(first, is_number)) return false;
     const auto has = [&](ColumnRole role) {
       return std::ranges::find(first, role, role_of_name) != first.end();
@@ -195,8 +197,8 @@ class LayoutFinder {
           "--format tsv");
     }
     // R names all columns but the row numbers. Otherwise all rows end with a separator.
-    const auto longer = [&](const Row& row) { return row.cells.size() == names_.size() + 1; };
-    const auto ends_empty = [](const Row& row) { return row.cells.back().empty(); };
+    const auto longer = [&](const SampleRow& row) { return row.cells.size() == names_.size() + 1; };
+    const auto ends_empty = [](const SampleRow& row) { return row.cells.back().empty(); };
     if (rows_.size() > 1 && std::all_of(rows_.begin() + 1, rows_.end(), longer) &&
         !std::all_of(rows_.begin() + 1, rows_.end(), ends_empty)) {
       names_.insert(names_.begin(), "");
@@ -209,6 +211,8 @@ class LayoutFinder {
     const std::optional<size_t> item = given(options_.item_column, "--item-column");
     layout_.user_column = user ? *user : named(ColumnRole::kUser, item, 0);
     layout_.item_column = item ? *item : named(ColumnRole::kItem, user, 1);
+    if (layout_.user_column < names_.size()) layout_.user_name = names_[layout_.user_column];
+    if (layout_.item_column < names_.size()) layout_.item_name = names_[layout_.item_column];
     if (options_.min_rating) {
       const std::optional<size_t> rating = given(options_.rating_column, "--rating-column");
       layout_.rating_column = rating ? *rating : named(ColumnRole::kRating, std::nullopt, 2);
@@ -277,7 +281,7 @@ class LayoutFinder {
   /// Tells whether all rows have a date in a column, or all numbers and some of them fractions.
   bool holds_no_ids(size_t column) const {
     bool dates = true, numbers = true, fraction = false;
-    for (const Row& row : rows_) {
+    for (const SampleRow& row : rows_) {
       if (column >= row.cells.size()) return false;
       dates = dates && begins_with_date(row.cells[column]);
       const std::optional<double> value = parse_real(row.cells[column]);
@@ -333,9 +337,9 @@ class LayoutFinder {
   TextSample sample_;
   TableLayout layout_;
   size_t usual_width_ = 0;
-  std::vector<Row> counts_;
-  std::vector<Row> rows_;  // the header first, if there is one
-  Cells names_;            // as long as the rows; empty without a header
+  std::vector<SampleRow> counts_;
+  std::vector<SampleRow> rows_;  // the header first, if there is one
+  Names names_;                  // as long as the rows; empty without a header
   bool row_numbers_ = false;
 };
 

@@ -17,6 +17,8 @@ struct TableLayout {
   size_t user_column = 0;    ///< index from 0
   size_t item_column = 1;    ///< index from 0
   size_t rating_column = 2;  ///< index from 0; of a use only with a minimum rating
+  std::string user_name;     ///< in the header
+  std::string item_name;     ///< in the header
   std::string remark;        ///< all of this in words, to be shown
 };
 

@@ -45,6 +45,9 @@ class TableParser {
   void add() {
     const std::string_view user = id(layout_.user_column, "user");
     const std::string_view item = id(layout_.item_column, "item");
+    if (user == layout_.user_name && item == layout_.item_name) {
+      lines_.fail("repeats the header; remove it, or skip it with --on-bad-line skip");
+    }
     if (min_rating_ && rating() < *min_rating_) {
       ++below_rating_;
       return;

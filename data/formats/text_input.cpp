@@ -14,35 +14,31 @@
 
 namespace derrd {
 
-namespace {
-
-[[noreturn]] void refuse(const std::string& name, std::string_view what) {
-  throw Error(fmt::format("{}: {}", name, what));
-}
-
-}  // namespace
-
 void TextInput::Close::operator()(gzFile_s* file) const { gzclose_r(file); }
 
 TextInput::TextInput(const std::filesystem::path& path)
     : name_(path == "-" ? "standard input" : path.string()) {
   std::error_code error;
   if (path != "-" && !std::filesystem::exists(path, error)) {
-    refuse(name_, "there is no such file; check the name");
+    refuse("there is no such file; check the name");
   }
   if (path != "-" && std::filesystem::is_directory(path, error)) {
-    refuse(name_, "is a folder; name a file");
+    refuse("is a folder; name a file");
   }
   const int descriptor = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
-    refuse(name_, fmt::format("can't be read: {}; check its permissions", std::strerror(errno)));
+    refuse(fmt::format("can't be read: {}; check its permissions", std::strerror(errno)));
   }
   file_.reset(gzdopen(descriptor, "rb"));
   if (!file_) {
     close(descriptor);
-    refuse(name_, "can't be read: there is too little memory; free some");
+    refuse("can't be read: there is too little memory; free some");
   }
   gzbuffer(file_.get(), 1u << 18);
+}
+
+void TextInput::refuse(std::string_view what) const {
+  throw Error(fmt::format("{}: {}", name_, what));
 }
 
 size_t TextInput::read(char* bytes, size_t size) {
@@ -55,9 +51,8 @@ size_t TextInput::read(char* bytes, size_t size) {
     int error = Z_OK;
     const char* what = gzerror(file_.get(), &error);
     if (error == Z_OK || error == Z_STREAM_END) break;
-    if (error == Z_ERRNO)
-      refuse(name_, fmt::format("can't be read: {}; try again", std::strerror(errno)));
-    refuse(name_, fmt::format("can't be unpacked: {}; fetch it again", what));
+    if (error == Z_ERRNO) refuse(fmt::format("can't be read: {}; try again", std::strerror(errno)));
+    refuse(fmt::format("can't be unpacked: {}; fetch it again", what));
   }
   return got;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 struct gzFile_s;
 
@@ -28,6 +29,8 @@ class TextInput {
   struct Close {
     void operator()(gzFile_s* file) const;
   };
+  [[noreturn]] void refuse(std::string_view what) const;
+
   std::string name_;
   std::unique_ptr<gzFile_s, Close> file_;
 };

@@ -80,6 +80,12 @@ TEST_F(Layout, NamesThatDoNotDecideAreRefused) {
   EXPECT_EQ(pairs("user,item\n3,4\n"), "user:item 3:4");
 }
 
+TEST_F(Layout, ARepeatedHeaderIsNoRow) {
+  refused("user,item\n1,2\nuser,item\n1,3\n", "f:3: repeats the header; remove it");
+  options_.on_bad_line = OnBadLine::kSkip;
+  EXPECT_EQ(pairs("user,item\n1,2\nuser,item\n1,3\n"), "1:2 1:3");
+}
+
 TEST_F(Layout, OneColumnIsNotBothUserAndItem) {
   options_.user_column = "item";
   options_.item_column = "2";

@@ -28,9 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const uint8_t choice = data[0];
   derrd::ReadOptions options;
-  options.format = static_cast<derrd::Format>(choice % 7);
+  options.format = static_cast<derrd::Format>(choice % 8);
   if (choice & 0x08) options.min_rating = 3.0;
   if (choice & 0x10) options.header = choice & 0x20 ? derrd::Header::kYes : derrd::Header::kNo;
+  if ((choice & 0x30) == 0x20) options.on_bad_line = derrd::OnBadLine::kSkip;
   if (choice & 0x40) options.user_column = choice & 0x20 ? "user" : "2";
   if (choice & 0x80) options.item_column = "1";
   const auto all = parse({reinterpret_cast<const char*>(data) + 1, size - 1}, options);
