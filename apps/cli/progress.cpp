@@ -50,17 +50,22 @@ std::string progress_line(const EpochRecord& record, const EarlyStopping& early_
       fmt::format("epoch {}/{}  {} left", record.epoch, limits.epochs,
                   format_duration(seconds_per_epoch * (limits.epochs - record.epoch - 1)));
   // The most important first: the rest may not fit.
-  std::vector<std::string> fields = {
-      "  H@5 " + compact_ratio(record.evaluation.valid.hit[0]),
-      " best " + compact_ratio(state.best[0].evaluation.valid.hit[0])};
+  std::vector<std::string> fields;
+  const bool validated = record.evaluation.valid.users > 0;
+  if (validated) {
+    fields = {"  H@5 " + compact_ratio(record.evaluation.valid.hit[0]),
+              " best " + compact_ratio(state.best[0].evaluation.valid.hit[0])};
+  }
   const char* separator = "  ";
   for (const auto& [name, loss] : record.losses) {
     fields.push_back(separator + fmt::format("{} {}", name, compact(loss)));
     separator = " ";
   }
-  fields.push_back(fmt::format("  best at {}", state.best[0].epoch));
-  fields.push_back(
-      fmt::format("  patience {}", limits.patience - (record.epoch - state.last_improvement)));
+  if (validated) {
+    fields.push_back(fmt::format("  best at {}", state.best[0].epoch));
+    fields.push_back(
+        fmt::format("  patience {}", limits.patience - (record.epoch - state.last_improvement)));
+  }
   fields.push_back(fmt::format("  {:.3g} s/epoch", seconds_per_epoch));
   for (const std::string& field : fields) {
     if (text.size() + field.size() > width) break;

@@ -89,7 +89,7 @@ std::vector<std::string> with_names(std::string first, const Json& metrics) {
 
 std::vector<std::string> with_values(std::string first, const Json& metrics) {
   std::vector<std::string> cells = {std::move(first)};
-  for (const auto& value : metrics) cells.push_back(fmt::format("{:.4f}", value.get<double>()));
+  for (const auto& value : metrics) cells.push_back(format_metric(value));
   return cells;
 }
 

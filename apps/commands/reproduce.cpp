@@ -152,6 +152,10 @@ Report report_of(const ReproduceCommand& command, const ReportScope& scope, RunP
 
 /// Writes a line per training.
 std::string runs_tsv(const RunPlan& plan, const ReportResults& results) {
+  const auto hit = [](const MetricValues& metrics) {
+    const auto found = metrics.find("H@5");
+    return found == metrics.end() ? "-" : fmt::to_string(found->second);
+  };
   std::string text = "run\tkey\tbest_epoch\tepochs\tvalid_H@5\ttest_H@5\n";
   for (const auto& [name, i] : plan.trainings()) {
     const TrainingResult* result = results.training(name);
@@ -159,7 +163,7 @@ std::string runs_tsv(const RunPlan& plan, const ReportResults& results) {
     text += result == nullptr
                 ? fmt::format("{}\t{}\tfailed\t-\t-\t-\n", run.name, run.key)
                 : fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", run.name, run.key, result->best_epoch,
-                              result->epochs, result->valid.at("H@5"), result->test.at("H@5"));
+                              result->epochs, hit(result->valid), hit(result->test));
   }
   return text;
 }

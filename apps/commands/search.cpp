@@ -141,9 +141,15 @@ class Halving {
     }
     // An earlier search may have trained it for longer.
     std::vector<double> hits = read_curve(run).valid;
+    if (hits.empty()) {
+      throw Error(fmt::format(
+          "{}: no user has a validation item, and only these tell points apart; prepare the data "
+          "set with validation items",
+          run.title()));
+    }
     hits.resize(std::min(hits.size(), static_cast<size_t>(run.epochs)));
     point.epochs = static_cast<int>(hits.size());
-    point.hit = hits.empty() ? 0 : *std::ranges::max_element(hits);
+    point.hit = *std::ranges::max_element(hits);
   }
 
   void eliminate(std::vector<SearchPoint*>& running) const {

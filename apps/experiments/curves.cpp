@@ -25,7 +25,9 @@ std::vector<Chart> learning_curves(const ReportScope& scope, const ReportResults
       const std::string& method = methods[i];
       const ExperimentRun* run = results.run({data_set, split, model, method, kPaperSize});
       if (run == nullptr) continue;
-      chart.series.push_back({title_of(method), i, false, read_curve(*run).*values});
+      std::vector<double> hits = read_curve(*run).*values;
+      if (hits.empty()) continue;
+      chart.series.push_back({title_of(method), i, false, std::move(hits)});
       const auto theirs = published.by_method.find(method);
       if (theirs == published.by_method.end()) continue;
       chart.series.push_back({title_of(method) + ", published", i, true, theirs->second.*values});

@@ -31,6 +31,15 @@ std::string metadata_text(const std::filesystem::path& path, const char* key) {
   return found == metadata.end() ? "" : found->second;
 }
 
+/// Reads metrics without those that are null.
+MetricValues known_metrics(const Json& json) {
+  MetricValues values;
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_null()) values.emplace(name, value.get<double>());
+  }
+  return values;
+}
+
 }  // namespace
 
 TrainingResult read_training(const ExperimentRun& run) {
@@ -41,9 +50,8 @@ TrainingResult read_training(const ExperimentRun& run) {
         for (const int n : {5, 10, 20}) json.at(part).at(fmt::format("{}@{}", metric, n));
       }
     }
-    return TrainingResult{json.at("best_epoch"), json.at("epochs"),
-                          json.at("valid").get<MetricValues>(),
-                          json.at("test").get<MetricValues>()};
+    return TrainingResult{json.at("best_epoch"), json.at("epochs"), known_metrics(json.at("valid")),
+                          known_metrics(json.at("test"))};
   });
 }
 
@@ -69,8 +77,10 @@ LearningCurve read_curve(const ExperimentRun& run) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     read_json(path, line, [&](const Json& json) {
-      curve.valid.push_back(json.at("valid").at("H@5"));
-      curve.test.push_back(json.at("test").at("H@5"));
+      for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
+        const Json& hit = json.at(part).at("H@5");
+        if (!hit.is_null()) hits->push_back(hit);
+      }
       return 0;
     });
   }

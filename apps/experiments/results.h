@@ -9,7 +9,7 @@
 
 namespace derrd {
 
-/// Metrics by name: "H@5", "N@5", ...
+/// Metrics by name: "H@5", "N@5", ...; none over no users.
 using MetricValues = std::map<std::string, double>;
 
 /// Result of a finished training.
@@ -32,7 +32,7 @@ TimingResult read_timing(const ExperimentRun& run);
 /// read.
 std::map<std::string, double> read_statistics(const ExperimentRun& run);
 
-/// Validation and test H\@5 after each epoch, from the log.
+/// Validation and test H\@5 after each epoch, from the log; empty if no user has such an item.
 struct LearningCurve {
   std::vector<double> valid, test;
 };

@@ -169,7 +169,9 @@ std::string Scheduler::describe_end(const ExperimentRun& run, double seconds) co
   std::string text = fmt::format("[{}/{}] {}", count(Phase::kEnded), runs_.size(), run.title());
   if (run.epochs > 0) {
     const TrainingResult result = read_training(run);
-    text += fmt::format(": validation H@5 {:.4f} at epoch {} of {}", result.valid.at("H@5"),
+    const auto hit = result.valid.find("H@5");
+    text += fmt::format(": validation H@5 {} at epoch {} of {}",
+                        hit == result.valid.end() ? "-" : fmt::format("{:.4f}", hit->second),
                         result.best_epoch, result.epochs);
   }
   return text + ", " + format_duration(seconds);

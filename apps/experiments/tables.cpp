@@ -51,7 +51,9 @@ struct Setting {
     BySplit values;
     for (const int split : scope.splits) {
       const auto* result = results.training({data_set, split, model, method, size});
-      if (result != nullptr) values[split] = result->test.at(metric);
+      if (result == nullptr) continue;
+      const auto found = result->test.find(metric);
+      if (found != result->test.end()) values[split] = found->second;
     }
     return values;
   }

@@ -38,7 +38,7 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
       .add_option(
           "--patience", options.patience,
           "Epochs without a better validation hit ratio before training stops [20 with preset "
-          "authors, 30 with paper]")
+          "authors, 30 with paper]. Without validation items all epochs are trained")
       ->check(count_from(1))
       ->group("Training");
   add("--preset", options.preset_name,
@@ -129,8 +129,10 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       ->required()
       ->type_name("FILE");
   command
-      .add_option("-o,--output", options.output,
-                  "File for the model of the epoch with the best validation hit ratio")
+      .add_option(
+          "-o,--output", options.output,
+          "File for the model of the epoch with the best validation hit ratio; of the last epoch "
+          "without validation items")
       ->required()
       ->check(file_name())
       ->type_name("FILE");

@@ -70,24 +70,23 @@ Stream open_device(int threads) {
   return Stream();
 }
 
-void print_metrics(const char* name, const Metrics& metrics) {
+void print_metrics(const char* name, const Json& metrics) {
   fmt::print("{:<6}", name);
-  for (size_t n = 0; n < kCutoffs.size(); ++n) {
-    fmt::print(" {:>7.4f} {:>7.4f} {:>7.4f}", metrics.hit[n], metrics.ndcg[n], metrics.mrr[n]);
-  }
+  for (const Json& metric : metrics) fmt::print(" {:>7}", format_metric(metric));
   fmt::print("\n");
 }
 
 void print_report(const Evaluation& report) {
+  const Json valid = metrics_json(report.valid);
   fmt::print("{:<6}", "");
-  for (const int n : kCutoffs) {
-    for (const char* metric : {"H@", "N@", "M@"}) {
-      fmt::print(" {:>7}", fmt::format("{}{}", metric, n));
-    }
-  }
+  for (const auto& [name, metric] : valid.items()) fmt::print(" {:>7}", name);
   fmt::print("\n");
-  print_metrics("valid", report.valid);
-  print_metrics("test", report.test);
+  print_metrics("valid", valid);
+  print_metrics("test", metrics_json(report.test));
+}
+
+bool has_validation(const Dataset& dataset) {
+  return std::ranges::any_of(dataset.valid_item, [](int32_t item) { return item >= 0; });
 }
 
 /// Results of the training so far, for the model's metadata.
@@ -225,7 +224,7 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 }
 
 void TrainingRun::print_teacher_quality(Teacher& teacher) {
-  if (std::ranges::all_of(dataset_.valid_item, [](int32_t item) { return item < 0; })) return;
+  if (!has_validation(dataset_)) return;
   Evaluation worth;
   try {
     worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
@@ -281,6 +280,13 @@ void TrainingRun::train(TrainingTask task) {
   resume(trainer, run);
   if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
+  if (!has_validation(dataset_)) {
+    fmt::print(stderr,
+               "{}: no user has a validation item: all {} epochs are trained whatever --patience "
+               "says, and the last one is kept\n",
+               options_.data, options_.epochs);
+  }
+
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {
     const Json metrics = metrics_of(trainer, losses, task.balance);
@@ -303,9 +309,11 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
                                 Trainer::Outcome outcome, int64_t model_parameters) const {
   const std::string ending = describe(outcome, trainer, options_.effective_patience());
   const EarlyStopping& early_stopping = trainer.early_stopping();
-  fmt::print("{}; best epoch {}\n", ending, early_stopping.best_epoch());
+  const bool validated = has_validation(dataset_);
+  fmt::print("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
+             early_stopping.best_epoch());
   print_report(early_stopping.report());
-  if (options_.conventions().stopping == StoppingRule::kEachCutoff) {
+  if (validated && options_.conventions().stopping == StoppingRule::kEachCutoff) {
     fmt::print(
         "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
         "program; derrd evaluate gives the written model's.\n");
@@ -314,7 +322,8 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
              model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {
     throw Interrupted(
-        fmt::format("{}; {} holds the best model so far{}", ending, options_.output,
+        fmt::format("{}; {} holds the {} model so far{}", ending, options_.output,
+                    validated ? "best" : "last",
                     options_.checkpoint.empty() ? "" : ", --resume continues from the checkpoint"),
         InterruptWatch::signal());
   }

@@ -10,11 +10,12 @@ double rounded(double value) { return std::round(value * 1e4) / 1e4; }
 
 bool EarlyStopping::update(int epoch, const Evaluation& evaluation) {
   bool keep = false;
+  const bool measured = evaluation.valid.users > 0;
   for (size_t n = 0; n < kCutoffs.size(); ++n) {
     Best& best = state_.best[n];
     const double raw = evaluation.valid.hit[n];
     const double hit = rule_ == StoppingRule::kEachCutoff ? rounded(raw) : raw;
-    if (hit <= best.hit) continue;
+    if (measured && hit <= best.hit) continue;
     best = {epoch, hit, evaluation};
     const bool decides = rule_ == StoppingRule::kEachCutoff || n == 0;
     if (decides) state_.last_improvement = epoch;

@@ -13,7 +13,7 @@ enum class StoppingRule {
   kFirstCutoff,  ///< H@5 decides; everything is reported at its best epoch
 };
 
-/// Finds the best epoch, and the time to stop, by the validation metrics.
+/// Finds the best epoch, and when to stop, by validation items; without any, the last is best.
 class EarlyStopping {
  public:
   /// The epoch that is best by H\@N, for one N of kCutoffs.

@@ -48,7 +48,7 @@ struct EpochRecord {
   /// Figures that the losses measured besides their sums, by name.
   std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
-  bool best = false;  ///< the best by validation H@5 so far
+  bool best = false;  ///< the best by validation H@5 so far, or nobody has a validation item
   struct Seconds {
     double prepare = 0, train = 0, evaluate = 0;
   } seconds;

@@ -283,6 +283,31 @@ TEST_F(Evaluate, AgreesWithTraining) {
   EXPECT_EQ(figures["valid"], reported["valid"]);
 }
 
+TEST_F(Evaluate, MeansOverNoUsersAreUnknown) {
+  std::ranges::fill(dataset_.valid_item, -1);
+  std::ranges::fill(dataset_.test_item, -1);
+  save_dataset(dataset_, path("data"));
+  const auto expect_unknown = [](const nlohmann::json& metrics) {
+    ASSERT_EQ(metrics.size(), 9u);
+    for (const auto& value : metrics) EXPECT_TRUE(value.is_null()) << metrics;
+  };
+  const nlohmann::json model = evaluated(path("data"), path("model"));
+  for (const char* part : {"valid", "test", "full"}) expect_unknown(model[part]);
+  const std::string tables = succeed(words("evaluate --valid --data @data --model @model")).out;
+  EXPECT_FALSE(contains(tables, "0.0000")) << tables;
+  const Arguments cells = words(tables);
+  EXPECT_EQ(std::ranges::count(cells, "-"), 3 * 9) << tables;
+
+  const Result training =
+      succeed(words("train --data @data --dim 4 --epochs 2 -o @trained --log @log"));
+  EXPECT_FALSE(contains(training.out, "0.0000")) << training.out;
+  EXPECT_FALSE(contains(training.err, ".0000")) << training.err;
+  for (const char* part : {"valid", "test"}) {
+    expect_unknown(metadata_json(path("trained"), "metrics")[part]);
+    expect_unknown(read_log(path("log"))[1][part]);
+  }
+}
+
 /// 6 users, 9 items: one has all of them, one none, one a single item; no candidates for the first.
 Dataset odd_dataset() {
   Dataset dataset;

@@ -292,6 +292,32 @@ TEST_F(Training, KeepsTheModelOfTheBestEpoch) {
   EXPECT_EQ(figures["test"], best->at("test"));
 }
 
+TEST_F(Training, WithoutValidationItemsTheLastEpochIsKept) {
+  std::ranges::fill(dataset_.valid_item, -1);
+  save_dataset(dataset_, path("data"));
+  for (const char* preset : {"authors", "paper"}) {
+    const Arguments run =
+        words("train --data @data --dim 4 --batch 64 --lr 0.02 --patience 2 --preset", preset);
+    const Result result = succeed(run + words("--epochs 6 -o @model --log @log"));
+    expect_contains(result.err, {path("data") + ": no user has a validation item", "--patience"});
+    EXPECT_FALSE(contains(result.err, "H@5")) << result.err;
+    expect_contains(result.out, {"finished all 6 epochs; kept the last one, epoch 5"});
+    EXPECT_FALSE(contains(result.out, "that were best")) << result.out;
+    const auto records = read_log(path("log"));
+    ASSERT_EQ(records.size(), 6u);
+    for (const auto& record : records) EXPECT_TRUE(record["best"].get<bool>());
+    const auto metrics = metadata_json(path("model"), "metrics");
+    EXPECT_EQ(metrics["best_epoch"], 5);
+    EXPECT_EQ(metrics["test"], records.back()["test"]);
+    EXPECT_EQ(evaluated(path("data"), path("model"))["test"], records.back()["test"]);
+
+    succeed(run + words("--epochs 3 --checkpoint @checkpoint -o @resumed"));
+    succeed(run + words("--epochs 6 --checkpoint @checkpoint --resume -o @resumed"));
+    EXPECT_EQ(read_text(path("resumed")), read_text(path("model")));
+    std::filesystem::remove(path("checkpoint"));
+  }
+}
+
 TEST_F(Training, LogHasARecordPerEpoch) {
   succeed(run_of("de-rrd", 5) + words("-o @model --log @log"));
   const auto records = read_log(path("log"));
@@ -388,6 +414,7 @@ TEST(ProgressLine, FitsEightyColumnsAtItsLongest) {
   EpochRecord record;
   record.epoch = 500;
   record.evaluation.valid.hit[0] = 0.45678;
+  record.evaluation.valid.users = 1;
   record.losses = {{"base", 79.76e3}, {"de", 1.2345e7}, {"rrd", 9.996e8}};
   EarlyStopping early_stopping(StoppingRule::kEachCutoff, 20);
   early_stopping.update(499, record.evaluation);

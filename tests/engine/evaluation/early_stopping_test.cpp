@@ -9,6 +9,7 @@ Evaluation evaluation(double h5, double h10, double h20, double test) {
   Evaluation e;
   e.valid.hit = {h5, h10, h20};
   e.test.hit = {test, test, test};
+  e.valid.users = e.test.users = 1;
   return e;
 }
 
@@ -43,6 +44,20 @@ TEST(EarlyStopping, AuthorsCompareFourDecimals) {
   EarlyStopping exact(StoppingRule::kFirstCutoff, 5);
   exact.update(0, evaluation(.40000, .5, .6, 0));
   EXPECT_TRUE(exact.update(1, evaluation(.40004, .5, .6, 1)));
+}
+
+TEST(EarlyStopping, WithoutValidationItemsEveryEpochIsKept) {
+  for (const StoppingRule rule : {StoppingRule::kEachCutoff, StoppingRule::kFirstCutoff}) {
+    EarlyStopping stopping(rule, 1);
+    for (int epoch = 0; epoch < 4; ++epoch) {
+      Evaluation e = evaluation(0, 0, 0, epoch);
+      e.valid = {};
+      EXPECT_TRUE(stopping.update(epoch, e));
+      EXPECT_FALSE(stopping.should_stop(epoch));
+    }
+    EXPECT_EQ(stopping.best_epoch(), 3);
+    for (const double hit : stopping.report().test.hit) EXPECT_EQ(hit, 3);
+  }
 }
 
 TEST(EarlyStopping, RestoredStateGoesOn) {
