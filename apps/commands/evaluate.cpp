@@ -168,7 +168,8 @@ void add_evaluate(CLI::App& app) {
       ->add_option(
           "--model", options->models,
           "Models from derrd train or derrd distill, or safetensors files with user_embedding and "
-          "item_embedding")
+          "item_embedding; user_ids and item_ids say which rows are whose, user_bias and "
+          "item_bias are added")
       ->required()
       ->type_name("FILE");
   command->add_flag("--valid", options->valid, "Show the validation items' metrics too");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,8 @@
 #include "data/formats/atomic_file.h"
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
+#include "data/row_alignment.h"
+#include "engine/models/aligned_model.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
 #include "engine/training/checkpoint.h"
@@ -74,21 +77,35 @@ void check(const ExportCommand& command) {
     check_outputs(inputs, {{"-o", command.output}});
     return;
   }
-  std::vector<NamedFile> outputs = {{"-o", command.npy("user")}, {"-o", command.npy("item")}};
-  if (!command.data.empty()) {
-    outputs.push_back({"-o", command.ids("user")});
-    outputs.push_back({"-o", command.ids("item")});
-  }
-  check_outputs(inputs, outputs);
+  check_outputs(inputs, {{"-o", command.npy("user")},
+                         {"-o", command.npy("item")},
+                         {"-o", command.ids("user")},
+                         {"-o", command.ids("item")}});
 }
 
-int64_t rows_of(const SafetensorsFile& file, const char* tensor) {
+/// Original ids of the rows that are written; empty: unknown.
+struct RowIds {
+  IdTable user, item;
+};
+
+/// The data set's ids, in whose order the rows are; without it those of the model's file.
+RowIds ids_of_rows(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
+  if (dataset) return {dataset->user_ids, dataset->item_ids};
+  const auto own = [&](const char* kind) {
+    return has_ids(file, kind) ? read_ids(file, kind) : IdTable();
+  };
+  return {own("user"), own("item")};
+}
+
+int64_t rows_of(const SafetensorsFile& file, const char* tensor, const IdTable& ids) {
+  if (ids.size() > 0) return ids.size();
   const std::vector<int64_t>& shape = file.tensor(tensor).shape;
   return shape.empty() ? 0 : shape[0];
 }
 
-SavedModel open_model(const std::string& path, const std::optional<Dataset>& dataset) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
+SavedModel open_model(const SafetensorsFile& file, const std::optional<Dataset>& dataset,
+                      const RowIds& ids) {
+  const std::string& path = file.name();
   if (is_checkpoint(file)) {
     SavedModel model = load_best_model(file);
     const auto hash = model.metadata.find("dataset_hash");
@@ -97,16 +114,16 @@ SavedModel open_model(const std::string& path, const std::optional<Dataset>& dat
     }
     return model;
   }
-  if (dataset) {
-    warn_of_other_dataset(path, file.metadata(), *dataset);
-    return load_model_file(file, dataset->num_users(), dataset->num_items());
-  }
+  if (dataset) return load_model(file, *dataset);
   if (const std::string kind = kind_of_model_file(file); kind != kInnerProductKind) {
     throw Error(fmt::format("{}: models of its kind, {}, are read with their data set; give --data",
                             path, kind));
   }
-  const int64_t users = rows_of(file, kUserTensor);
-  return load_model_file(file, users, rows_of(file, kItemTensor));
+  AlignedModel aligned =
+      load_aligned_model(file, align_in_order(rows_of(file, kUserTensor, ids.user)),
+                         align_in_order(rows_of(file, kItemTensor, ids.item)));
+  warn_of_unused(path, aligned.unused);
+  return std::move(aligned.model);
 }
 
 void require_vectors(const ExportCommand& command, const SavedModel& model) {
@@ -117,28 +134,22 @@ void require_vectors(const ExportCommand& command, const SavedModel& model) {
       command.model, model.kind));
 }
 
-void write_ids(const std::string& path, const IdTable& ids) {
-  std::string text;
-  for (int64_t i = 0; i < ids.size(); ++i) text += ids.text(i) + "\n";
-  write_text(path, text);
-}
-
-void write_arrays(const ExportCommand& command, const SavedModel& model,
-                  const std::optional<Dataset>& dataset) {
+void write_arrays(const ExportCommand& command, const SavedModel& model, const RowIds& ids) {
   require_vectors(command, model);
-  for (const auto& [kind, tensor] : {std::pair{"user", kUserTensor}, {"item", kItemTensor}}) {
+  for (const auto& [kind, tensor, rows] :
+       {std::tuple("user", kUserTensor, &ids.user), {"item", kItemTensor, &ids.item}}) {
     const HostMatrix& matrix = model.tensor(tensor);
     write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
     fmt::print("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
+    if (rows->size() == 0) continue;
+    std::string text;
+    for (int64_t i = 0; i < rows->size(); ++i) text += rows->text(i) + "\n";
+    write_text(command.ids(kind), text);
+    fmt::print("wrote {}\n", command.ids(kind));
   }
-  if (!dataset) return;
-  write_ids(command.ids("user"), dataset->user_ids);
-  write_ids(command.ids("item"), dataset->item_ids);
-  fmt::print("wrote {} and {}\n", command.ids("user"), command.ids("item"));
 }
 
-void write_tensors(const ExportCommand& command, SavedModel model,
-                   const std::optional<Dataset>& dataset) {
+void write_tensors(const ExportCommand& command, SavedModel model, const RowIds& ids) {
   if (command.renames()) {
     require_vectors(command, model);
     auto users = model.tensors.extract(kUserTensor);
@@ -150,12 +161,10 @@ void write_tensors(const ExportCommand& command, SavedModel model,
     // No longer what load_model_file takes for a model of derrd.
     if (model.metadata.contains("format")) model.metadata["format"] = "derrd-vectors";
   }
-  TensorMap ids;
-  if (dataset) {
-    add_ids(ids, "user", dataset->user_ids);
-    add_ids(ids, "item", dataset->item_ids);
-  }
-  save_model(command.output, model, ids);
+  TensorMap more;
+  if (ids.user.size() > 0) add_ids(more, "user", ids.user);
+  if (ids.item.size() > 0) add_ids(more, "item", ids.item);
+  save_model(command.output, model, more);
   fmt::print("wrote {}: {} parameters, {:.2f} MB\n", command.output, model.parameters(),
              static_cast<double>(std::filesystem::file_size(command.output)) / 1e6);
 }
@@ -164,11 +173,13 @@ void run(const ExportCommand& command) {
   check(command);
   std::optional<Dataset> dataset;
   if (!command.data.empty()) dataset = load_dataset(command.data);
-  SavedModel model = open_model(command.model, dataset);
+  const SafetensorsFile file = SafetensorsFile::read(command.model);
+  const RowIds ids = ids_of_rows(file, dataset);
+  SavedModel model = open_model(file, dataset, ids);
   if (command.format == "npy") {
-    write_arrays(command, model, dataset);
+    write_arrays(command, model, ids);
   } else if (command.format == "safetensors") {
-    write_tensors(command, std::move(model), dataset);
+    write_tensors(command, std::move(model), ids);
   } else {
     constexpr int64_t kTop = 10;
     set_threads(command.idle.threads);
@@ -213,8 +224,8 @@ void add_export(CLI::App& app) {
   command
       ->add_option(
           "--data", options->data,
-          "Data set of the model. Lists need it; with vectors, it adds the original ids of their "
-          "rows as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
+          "Data set of the model. Lists need it; vectors get its order, and the original ids of "
+          "their rows as tensors, or in FILE.user_ids.txt and FILE.item_ids.txt")
       ->type_name("FILE");
   command->add_option("--top", options->top, "Items per user in lists [10]")->check(count_from(1));
   add_idle_options(*command, options->idle);

@@ -121,7 +121,8 @@ void add_recommend(CLI::App& app) {
       ->add_option("--data", options->data, "Data set, made by derrd prepare or derrd synthesize")
       ->required()
       ->type_name("FILE");
-  command->add_option("--model", options->model, "Model to recommend with")
+  command
+      ->add_option("--model", options->model, "Model to recommend with, as derrd evaluate takes it")
       ->required()
       ->type_name("FILE");
   command->add_option("--top", options->top, "Items per user")

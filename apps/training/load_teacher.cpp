@@ -81,6 +81,7 @@ LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset) {
   LoadedTeacher teacher = load_teacher_files(files, dataset);
   warn_of_other_dataset(files.file, teacher.metadata, dataset);
   if (!teacher.report.empty()) fmt::print(stderr, "{}\n", teacher.report);
+  warn_of_unused(files.file, teacher.unused);
   return teacher;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "data/error.h"
+#include "engine/models/biases.h"
 #include "engine/models/bpr.h"
 #include "engine/models/neumf.h"
 #include "engine/models/neumf_file.h"
@@ -65,6 +66,7 @@ Tensors read_bpr(const TensorReader& reader, int64_t users, int64_t items) {
     throw Error(fmt::format("{}: users have {} dimensions, items {}; give a model where they agree",
                             reader.file().name(), user.cols, item.cols));
   }
+  append_biases(user, item, reader.file());
   Tensors tensors;
   tensors.emplace("user_embedding", std::move(user));
   tensors.emplace("item_embedding", std::move(item));

@@ -10,9 +10,8 @@
 
 namespace derrd {
 
-HostMatrix TensorReader::finite(const std::string& name) const {
-  const TensorView& view = file_.tensor(name);
-  HostMatrix matrix = {file_.floats(name), view.shape[0], view.shape[1]};
+HostMatrix TensorReader::finite(const std::string& name, int64_t rows, int64_t cols) const {
+  HostMatrix matrix = {file_.floats(name), rows, cols};
   const auto bad = std::find_if(matrix.values.begin(), matrix.values.end(),
                                 [](float v) { return !std::isfinite(v); });
   if (bad != matrix.values.end()) {
@@ -32,17 +31,17 @@ HostMatrix TensorReader::table(const std::string& name, int64_t rows, const char
                             file_.name(), name, view.shape.size(), what));
   }
   if (view.shape[0] != rows) {
-    throw Error(fmt::format(
-        "{}: tensor '{}' has {} rows, the data set has {} {}; give the data set that the model was "
-        "trained on",
-        file_.name(), name, view.shape[0], rows, what));
+    throw Error(
+        fmt::format("{}: tensor '{}' has {} rows for {} {}; give the data set that the model was "
+                    "trained on, or give each row its id by user_ids and item_ids",
+                    file_.name(), name, view.shape[0], rows, what));
   }
   if (view.shape[1] == 0) {
     throw Error(fmt::format(
         "{}: tensor '{}' is empty; give a model whose vectors have a dimension of at least 1",
         file_.name(), name));
   }
-  return finite(name);
+  return finite(name, rows, view.shape[1]);
 }
 
 HostMatrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols) const {
@@ -53,7 +52,18 @@ HostMatrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t c
         "model again",
         file_.name(), name, joined(view.shape), rows, cols));
   }
-  return finite(name);
+  return finite(name, rows, cols);
+}
+
+std::vector<float> TensorReader::column(const std::string& name, int64_t rows) const {
+  const std::vector<int64_t>& shape = file_.tensor(name).shape;
+  if (shape != std::vector<int64_t>{rows} && shape != std::vector<int64_t>{rows, 1}) {
+    throw Error(fmt::format(
+        "{}: tensor '{}' is [{}], expected [{}] beside the file's other tensors; export the model "
+        "again",
+        file_.name(), name, joined(shape), rows));
+  }
+  return finite(name, rows, 1).values;
 }
 
 }  // namespace derrd

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/formats/safetensors.h"
 #include "engine/models/model_file.h"
@@ -14,7 +15,7 @@ class TensorReader {
  public:
   explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
 
-  /// Reads a table with a row for each user or item of the data set.
+  /// Reads a table with a row for each user or item.
   /// @param rows number of these users or items
   /// @param what "users" or "items", for messages
   /// @throws Error unless the tensor is a matrix of `rows` rows, at least one column, and finite
@@ -24,10 +25,14 @@ class TensorReader {
   /// @throws Error unless the tensor is a matrix [rows, cols] of finite numbers.
   HostMatrix matrix(const std::string& name, int64_t rows, int64_t cols) const;
 
+  /// Reads a number per row.
+  /// @throws Error unless the tensor is [rows] or [rows, 1], and finite.
+  std::vector<float> column(const std::string& name, int64_t rows) const;
+
   const SafetensorsFile& file() const { return file_; }
 
  private:
-  HostMatrix finite(const std::string& name) const;
+  HostMatrix finite(const std::string& name, int64_t rows, int64_t cols) const;
 
   const SafetensorsFile& file_;
 };

@@ -15,6 +15,8 @@
 #include "data/printable.h"
 #include "data/ranking_lists.h"
 #include "data/row_alignment.h"
+#include "engine/models/aligned_model.h"
+#include "engine/models/biases.h"
 #include "engine/models/catalogue.h"
 
 namespace derrd {
@@ -23,12 +25,6 @@ namespace {
 
 constexpr const char* kUserTensor = "user_embedding";
 constexpr const char* kItemTensor = "item_embedding";
-
-std::string quoted(const std::vector<std::string>& ids) {
-  std::string text;
-  for (const std::string& id : ids) text += (text.empty() ? "" : ", ") + printable(id);
-  return text;
-}
 
 /// Users or items, and what is said of them.
 struct Side {
@@ -44,7 +40,7 @@ struct Side {
 struct Foreign {
   std::string where;  // for messages
   HostMatrix rows;
-  RowAlignment alignment;
+  FileAlignment alignment;
 };
 
 class Loader {
@@ -80,11 +76,10 @@ class Loader {
     if (file_->contains("items")) {
       return finish(ranking_lists(*file_, alignment(user_), alignment(item_), dataset_));
     }
-    if (has_own_ids(user_) || has_own_ids(item_)) {
-      return kind_of_model_file(*file_) == kInnerProductKind ? load_vectors() : load_model();
-    }
+    const bool has_ids = has_own_ids(user_) || has_own_ids(item_);
+    if (has_ids && kind_of_model_file(*file_) == kInnerProductKind) return load_vectors();
     if (file_->metadata_or("format", "").empty()) require_usual(kUserTensor);
-    return {load_model_file(*file_, dataset_.num_users(), dataset_.num_items()), "", {}};
+    return load_model();
   }
 
   /// @throws Error if the file has no tensor of this name, which nobody gave.
@@ -95,31 +90,37 @@ class Loader {
     throw Error(
         fmt::format("{}: has no tensor {}; say by --teacher-user and --teacher-item which of its "
                     "tensors hold the vectors: {}",
-                    file_->name(), tensor, quoted(names)));
+                    file_->name(), tensor, printable_ids(names)));
   }
 
-  /// A model that is more than two matrices of vectors: users and items in the data set's order.
   LoadedTeacher load_model() const {
-    const RowAlignment user = alignment(user_), item = alignment(item_);
-    SavedModel model = load_model_file(*file_, user.rows(), item.rows());
-    for (const auto& [side, aligned] : {std::pair(&user_, &user), std::pair(&item_, &item)}) {
-      if (aligned->matched == aligned->numbers()) continue;
-      throw Error(fmt::format(
-          "{}: a model of the kind {} has to know all {} of the data set, and does not know, for "
-          "instance, {}; give its rankings instead (derrd export --format tsv, with its own data "
-          "set)",
-          name(), model.kind, side->plural, quoted(aligned->absent)));
-    }
-    select_users(model, user.row);
-    select_items(model, item.row);
+    const FileAlignment user = alignment(user_), item = alignment(item_);
+    AlignedModel aligned = load_aligned_model(*file_, user, item);
     LoadedTeacher result;
-    result.report = report(user, item);
-    result.data = std::move(model);
+    result.data = std::move(aligned.model);
+    result.unused = std::move(aligned.unused);
+    if (user.by_id || item.by_id) result.report = describe_alignment(name(), user, item);
     return result;
   }
 
   LoadedTeacher load_vectors() const {
-    return finish(read_vectors(user_, kUserTensor), read_vectors(item_, kItemTensor));
+    Foreign user = read_vectors(user_, kUserTensor), item = read_vectors(item_, kItemTensor);
+    std::vector<std::string> unused;
+    if (file_) {
+      append_biases(user.rows, item.rows, *file_);
+      unused = unused_tables(
+          *file_,
+          {tensor_of(user_, kUserTensor), tensor_of(item_, kItemTensor), kUserBias, kItemBias},
+          user.rows.rows, item.rows.rows);
+    }
+    LoadedTeacher result = finish(user, item);
+    result.unused = std::move(unused);
+    return result;
+  }
+
+  /// Name of the tensor with the vectors.
+  static std::string tensor_of(const Side& side, const char* usual) {
+    return side.vectors.empty() ? usual : side.vectors;
   }
 
   Foreign read_vectors(const Side& side, const char* usual) const {
@@ -129,7 +130,7 @@ class Loader {
       foreign.where = side.vectors;
       array = read_npy(side.vectors);
     } else {
-      const std::string name = side.vectors.empty() ? usual : side.vectors;
+      const std::string name = tensor_of(side, usual);
       if (!file_) {
         throw Error(
             fmt::format("--teacher-{} {}: tensors are looked for in a safetensors file; "
@@ -174,10 +175,10 @@ class Loader {
     return !side.id_file.empty() || (file_ && has_ids(*file_, side.kind));
   }
 
-  RowAlignment alignment(const Side& side) const {
-    if (!side.id_file.empty()) return align_by_ids(side.ours, read_id_file(side.id_file));
-    if (has_own_ids(side)) return align_by_ids(side.ours, read_ids(*file_, side.kind));
-    return align_in_order(side.ours.size());
+  FileAlignment alignment(const Side& side) const {
+    if (!side.id_file.empty()) return {align_by_ids(side.ours, read_id_file(side.id_file)), true};
+    if (file_) return align_rows(*file_, side.kind, side.ours);
+    return {align_in_order(side.ours.size()), false};
   }
 
   /// @throws Error if too few are matched.
@@ -187,23 +188,13 @@ class Loader {
     constexpr double kRounding = 1e-12;  // .55 of 100 is 55
     if (static_cast<double>(matched) >= files_.coverage * all * (1 - kRounding)) return;
     const std::string theirs =
-        unknown.empty() ? "" : fmt::format("; it has, for instance, {}", quoted(unknown));
+        unknown.empty() ? "" : fmt::format("; it has, for instance, {}", printable_ids(unknown));
     throw Error(fmt::format(
         "{}: only {} of {} {} of the data set are known to the teacher, and --teacher-coverage {} "
         "asks for more; it does not have, for instance, {}{}: give the ids as they stand in the "
         "file that the data set was prepared from, or lower --teacher-coverage",
-        name(), matched, side.ours.size(), side.plural, files_.coverage, quoted(absent), theirs));
-  }
-
-  /// Says the number of users and items that were matched.
-  std::string report(const RowAlignment& user, const RowAlignment& item) const {
-    const auto of = [&](const Side& side, const RowAlignment& alignment) {
-      return fmt::format("{} of {} {} {}", alignment.matched, alignment.numbers(), side.plural,
-                         has_own_ids(side) ? fmt::format("by id, {} rows of others",
-                                                         alignment.rows() - alignment.matched)
-                                           : std::string("by row"));
-    };
-    return fmt::format("{}: matched {}; {}", name(), of(user_, user), of(item_, item));
+        name(), matched, side.ours.size(), side.plural, files_.coverage, printable_ids(absent),
+        theirs));
   }
 
   LoadedTeacher finish(const Foreign& user, const Foreign& item) const {
@@ -212,7 +203,7 @@ class Loader {
     TeacherVectors vectors = {in_order(user), in_order(item), presence(user.alignment),
                               presence(item.alignment)};
     LoadedTeacher result;
-    result.report = report(user.alignment, item.alignment);
+    result.report = describe_alignment(name(), user.alignment, item.alignment);
     const bool whole = user.alignment.matched == user.alignment.numbers() &&
                        item.alignment.matched == item.alignment.numbers();
     if (whole && vectors.user.cols == vectors.item.cols) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "engine/teacher/teacher_data.h"
@@ -31,6 +32,8 @@ struct LoadedTeacher {
   TeacherData data;
   std::string report;  ///< a line on how many users and items were matched; empty: all, by row
   Metadata metadata;   ///< of the file
+  /// Tensors of the file with a row per user or item that are not used.
+  std::vector<std::string> unused = {};
 };
 
 /// Reads a model, vectors or lists: lists if the file ends in .tsv or .txt or has a tensor `items`.
