@@ -47,6 +47,29 @@ bool InteractionRows::contains(int64_t u, int32_t i) const {
   return std::ranges::binary_search(row(u), i);
 }
 
+int64_t InteractionRows::longest_row() const {
+  size_t longest = 0;
+  for (int64_t u = 0; u < num_rows(); ++u) longest = std::max(longest, row(u).size());
+  return static_cast<int64_t>(longest);
+}
+
+int64_t InteractionRows::filled_rows() const {
+  int64_t filled = 0;
+  for (int64_t u = 0; u < num_rows(); ++u) filled += row(u).empty() ? 0 : 1;
+  return filled;
+}
+
+void InteractionRows::add_row(std::span<const int32_t> row) {
+  items.insert(items.end(), row.begin(), row.end());
+  offsets.push_back(num_interactions());
+}
+
+InteractionRows InteractionRows::at_most_one(std::span<const int32_t> items) {
+  InteractionRows rows;
+  for (const int32_t& item : items) rows.add_row({&item, item == -1 ? size_t{0} : size_t{1}});
+  return rows;
+}
+
 // --- Ids -----------------------------------------------------------------------------------------
 
 IdTable::IdTable(std::vector<int64_t> ids) : numbers_(std::move(ids)), order_(numbers_.size()) {
@@ -149,31 +172,39 @@ IdTable IdTable::select(std::span<const int32_t> selection) const {
 
 namespace {
 
+/// A part of a data set, and its name in messages and in a file's tensors.
+struct Part {
+  std::string name;
+  const InteractionRows* rows;
+};
+
+std::array<Part, 3> parts_of(const Dataset& dataset) {
+  return {{{"train", &dataset.train}, {"valid", &dataset.valid}, {"test", &dataset.test}}};
+}
+
 void validate_user(const Dataset& dataset, int64_t u, std::string_view name,
                    std::vector<int32_t>& scratch) {
   const auto num_items = static_cast<int32_t>(dataset.num_items());
-  const auto row = dataset.train.row(u);
-  for (size_t k = 0; k < row.size(); ++k) {
-    if (row[k] < 0 || row[k] >= num_items) {
-      refuse_user(name, u, fmt::format("there is no item {}", row[k]));
-    }
-    if (k > 0 && row[k - 1] >= row[k]) {
-      refuse_user(name, u, "its training items are not ascending and distinct");
-    }
-  }
-  const int32_t valid = dataset.valid_item[u], test = dataset.test_item[u];
-  for (int32_t held_out : {valid, test}) {
-    if (held_out < -1 || held_out >= num_items) {
-      refuse_user(name, u, fmt::format("there is no item {}", held_out));
-    }
-    if (dataset.train.contains(u, held_out)) {
-      refuse_user(name, u,
-                  fmt::format("its held-out item {} is among its training items", held_out));
+  for (const auto& [part, rows] : parts_of(dataset)) {
+    const auto row = rows->row(u);
+    for (size_t k = 0; k < row.size(); ++k) {
+      if (row[k] < 0 || row[k] >= num_items) {
+        refuse_user(name, u, fmt::format("there is no item {}", row[k]));
+      }
+      if (k > 0 && row[k - 1] >= row[k]) {
+        refuse_user(name, u, fmt::format("its {} items are not ascending and distinct", part));
+      }
     }
   }
-  if (valid >= 0 && valid == test) {
-    refuse_user(name, u, fmt::format("item {} is both validation and test", valid));
-  }
+  const auto refuse_common = [&](const InteractionRows& a, const InteractionRows& b,
+                                 std::string_view what) {
+    scratch.clear();
+    std::ranges::set_intersection(a.row(u), b.row(u), std::back_inserter(scratch));
+    if (!scratch.empty()) refuse_user(name, u, fmt::format(fmt::runtime(what), scratch[0]));
+  };
+  refuse_common(dataset.train, dataset.valid, "its held-out item {} is among its training items");
+  refuse_common(dataset.train, dataset.test, "its held-out item {} is among its training items");
+  refuse_common(dataset.valid, dataset.test, "item {} is both validation and test");
 
   const auto candidates = dataset.candidates_of(u);
   const auto padding = std::ranges::find(candidates, -1);
@@ -185,16 +216,20 @@ void validate_user(const Dataset& dataset, int64_t u, std::string_view name,
   if (std::ranges::adjacent_find(scratch) != scratch.end()) {
     refuse_user(name, u, "a candidate occurs twice");
   }
-  auto trained = row.begin();
   for (int32_t candidate : scratch) {
     if (candidate < 0 || candidate >= num_items) {
       refuse_user(name, u, fmt::format("there is no item {}", candidate));
     }
-    trained = std::lower_bound(trained, row.end(), candidate);
-    if ((trained != row.end() && *trained == candidate) || candidate == valid ||
-        candidate == test) {
-      refuse_user(name, u,
-                  fmt::format("its candidate {} is an item that it interacted with", candidate));
+  }
+  for (const auto& [part, rows] : parts_of(dataset)) {
+    auto seen = rows->row(u).begin();
+    const auto end = rows->row(u).end();
+    for (int32_t candidate : scratch) {
+      seen = std::lower_bound(seen, end, candidate);
+      if (seen != end && *seen == candidate) {
+        refuse_user(name, u,
+                    fmt::format("its candidate {} is an item that it interacted with", candidate));
+      }
     }
   }
 }
@@ -205,10 +240,12 @@ void validate(const Dataset& dataset, std::string_view name) {
   const auto refuse = [&](std::string_view what) {
     throw Error(fmt::format("{}: {}; prepare the data set again", name, what));
   };
-  const auto& offsets = dataset.train.offsets;
-  if (offsets.empty() || offsets.front() != 0 || !std::ranges::is_sorted(offsets) ||
-      offsets.back() != dataset.train.num_interactions()) {
-    refuse("train_offsets do not divide train_items");
+  for (const auto& [part, rows] : parts_of(dataset)) {
+    const auto& offsets = rows->offsets;
+    if (offsets.empty() || offsets.front() != 0 || !std::ranges::is_sorted(offsets) ||
+        offsets.back() != rows->num_interactions()) {
+      refuse(fmt::format("{0}_offsets do not divide {0}_items", part));
+    }
   }
   const int64_t users = dataset.num_users();
   if (users > kMaxCount || dataset.num_items() > kMaxCount) {
@@ -217,10 +254,9 @@ void validate(const Dataset& dataset, std::string_view name) {
   if (dataset.user_ids.size() != users) {
     refuse(fmt::format("has {} users but {} user ids", users, dataset.user_ids.size()));
   }
-  if (static_cast<int64_t>(dataset.valid_item.size()) != users ||
-      static_cast<int64_t>(dataset.test_item.size()) != users) {
-    refuse(fmt::format("has {} users, {} validation and {} test items", users,
-                       dataset.valid_item.size(), dataset.test_item.size()));
+  if (dataset.valid.num_rows() != users || dataset.test.num_rows() != users) {
+    refuse(fmt::format("has {} users, {} rows of validation and {} of test items", users,
+                       dataset.valid.num_rows(), dataset.test.num_rows()));
   }
   const auto num_candidates = static_cast<int64_t>(dataset.candidates.size());
   const bool divides =
@@ -240,14 +276,16 @@ double Statistics::sparsity() const { return sparsity_of(interactions, users, it
 double Statistics::train_sparsity() const { return sparsity_of(train_interactions, users, items); }
 
 Statistics statistics(const Dataset& dataset) {
-  const auto present = [](int32_t item) { return item >= 0; };
   Statistics result;
   result.users = dataset.num_users();
   result.items = dataset.num_items();
   result.train_interactions = dataset.train.num_interactions();
-  result.valid_users = std::ranges::count_if(dataset.valid_item, present);
-  result.test_users = std::ranges::count_if(dataset.test_item, present);
-  result.interactions = result.train_interactions + result.valid_users + result.test_users;
+  result.valid_interactions = dataset.valid.num_interactions();
+  result.test_interactions = dataset.test.num_interactions();
+  result.valid_users = dataset.valid.filled_rows();
+  result.test_users = dataset.test.filled_rows();
+  result.interactions =
+      result.train_interactions + result.valid_interactions + result.test_interactions;
   return result;
 }
 
@@ -279,8 +317,14 @@ std::string format_statistics(const Statistics& statistics) {
                                  "interactions", "sparsity");
   text += line("all", statistics.interactions, statistics.sparsity());
   text += line("training", statistics.train_interactions, statistics.train_sparsity());
-  text += fmt::format("{} users have a test item, {} a validation item\n",
-                      grouped(statistics.test_users), grouped(statistics.valid_users));
+  const auto held_out = [&](int64_t users, int64_t interactions, std::string_view part) {
+    if (users == interactions) return fmt::format("{} a {} item", grouped(users), part);
+    return fmt::format("{} together {} {} items", grouped(users), grouped(interactions), part);
+  };
+  text +=
+      fmt::format("users with held-out items: {}, {}\n",
+                  held_out(statistics.test_users, statistics.test_interactions, "test"),
+                  held_out(statistics.valid_users, statistics.valid_interactions, "validation"));
   return text;
 }
 
@@ -288,17 +332,53 @@ std::string format_statistics(const Statistics& statistics) {
 
 namespace {
 
-TensorMap tensors_of(const Dataset& dataset) {
+/// The tensors of a data set, which they view, and what of them it does not hold itself.
+struct DatasetTensors {
+  explicit DatasetTensors(const Dataset& dataset);
+  DatasetTensors(const DatasetTensors&) = delete;
+  DatasetTensors& operator=(const DatasetTensors&) = delete;
+
   TensorMap tensors;
-  tensors["train_offsets"] = tensor_view(dataset.train.offsets);
-  tensors["train_items"] = tensor_view(dataset.train.items);
-  tensors["valid_item"] = tensor_view(dataset.valid_item);
-  tensors["test_item"] = tensor_view(dataset.test_item);
+
+ private:
+  void add_rows(const std::string& part, const InteractionRows& rows) {
+    tensors[part + "_offsets"] = tensor_view(rows.offsets);
+    tensors[part + "_items"] = tensor_view(rows.items);
+  }
+  /// Adds rows, as the only item of each where no row has several.
+  void add_held_out(const std::string& part, const InteractionRows& rows,
+                    std::vector<int32_t>& only_item) {
+    if (rows.longest_row() > 1) {
+      add_rows(part, rows);
+      return;
+    }
+    for (int64_t u = 0; u < rows.num_rows(); ++u) {
+      only_item.push_back(rows.row(u).empty() ? -1 : rows.row(u)[0]);
+    }
+    tensors[part + "_item"] = tensor_view(only_item);
+  }
+
+  std::vector<int32_t> valid_item_, test_item_;  // [U], -1: none
+};
+
+DatasetTensors::DatasetTensors(const Dataset& dataset) {
+  add_rows("train", dataset.train);
+  add_held_out("valid", dataset.valid, valid_item_);
+  add_held_out("test", dataset.test, test_item_);
   tensors["candidates"] =
       tensor_view(std::span(dataset.candidates), {dataset.num_users(), dataset.num_candidates});
   add_ids(tensors, "user", dataset.user_ids);
   add_ids(tensors, "item", dataset.item_ids);
-  return tensors;
+}
+
+InteractionRows read_rows(const SafetensorsFile& file, const std::string& part) {
+  return {file.values<int64_t>(part + "_offsets"), file.values<int32_t>(part + "_items")};
+}
+
+/// Reads rows of held-out items in either form.
+InteractionRows read_held_out(const SafetensorsFile& file, const std::string& part) {
+  if (!file.contains(part + "_item")) return read_rows(file, part);
+  return InteractionRows::at_most_one(file.values<int32_t>(part + "_item"));
 }
 
 std::string statistics_json(const Statistics& statistics) {
@@ -308,6 +388,8 @@ std::string statistics_json(const Statistics& statistics) {
                         {"sparsity", statistics.sparsity()},
                         {"train_interactions", statistics.train_interactions},
                         {"train_sparsity", statistics.train_sparsity()},
+                        {"valid_interactions", statistics.valid_interactions},
+                        {"test_interactions", statistics.test_interactions},
                         {"valid_users", statistics.valid_users},
                         {"test_users", statistics.test_users}}
       .dump();
@@ -347,13 +429,15 @@ bool is_id_tensor(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-std::string hash_dataset(const Dataset& dataset) { return hash_tensors(tensors_of(dataset)); }
+std::string hash_dataset(const Dataset& dataset) {
+  return hash_tensors(DatasetTensors(dataset).tensors);
+}
 
 std::string save_dataset(const Dataset& dataset, const std::filesystem::path& path) {
   validate(dataset, path.string());
-  const TensorMap tensors = tensors_of(dataset);
-  const std::string hash = hash_tensors(tensors);
-  write_safetensors(path, tensors,
+  const DatasetTensors file(dataset);
+  const std::string hash = hash_tensors(file.tensors);
+  write_safetensors(path, file.tensors,
                     {{"format", std::string(kFormat)},
                      {"version", kVersion},
                      {"options", dataset.options},
@@ -382,10 +466,9 @@ Dataset load_dataset(const SafetensorsFile& file) {
                     "the data set again",
                     file.name(), printable(hash)));
   }
-  dataset.train.offsets = file.values<int64_t>("train_offsets");
-  dataset.train.items = file.values<int32_t>("train_items");
-  dataset.valid_item = file.values<int32_t>("valid_item");
-  dataset.test_item = file.values<int32_t>("test_item");
+  dataset.train = read_rows(file, "train");
+  dataset.valid = read_held_out(file, "valid");
+  dataset.test = read_held_out(file, "test");
   dataset.candidates = file.values<int32_t>("candidates");
   const auto& shape = file.tensor("candidates").shape;
   if (shape.size() != 2) {

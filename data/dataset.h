@@ -24,6 +24,14 @@ struct InteractionRows {
   }
   /// Returns true if user u has item i. O(log of the row's length).
   bool contains(int64_t u, int32_t i) const;
+  /// Returns the length of the longest row.
+  int64_t longest_row() const;
+  /// Returns the number of rows with an item.
+  int64_t filled_rows() const;
+  /// Adds a row of ascending, distinct items.
+  void add_row(std::span<const int32_t> row);
+  /// Rows of at most one item each; -1: none.
+  static InteractionRows at_most_one(std::span<const int32_t> items);
 };
 
 /// Original ids of the numbers 0..n-1: all of them 64-bit integers, or all of them strings. An id
@@ -74,6 +82,8 @@ struct Statistics {
   int64_t items = 0;
   int64_t interactions = 0;  ///< training, validation and test together
   int64_t train_interactions = 0;
+  int64_t valid_interactions = 0;
+  int64_t test_interactions = 0;
   int64_t valid_users = 0;  ///< users with a validation item
   int64_t test_users = 0;   ///< users with a test item
 
@@ -82,11 +92,11 @@ struct Statistics {
   double train_sparsity() const;
 };
 
-/// Leave-one-out data set: what training and evaluation need, and the original ids.
+/// Data set in three parts: what training and evaluation need, and the original ids.
 struct Dataset {
-  InteractionRows train;            ///< training items of each user
-  std::vector<int32_t> valid_item;  ///< [U], -1: none
-  std::vector<int32_t> test_item;   ///< [U], -1: none
+  InteractionRows train;  ///< training items of each user
+  InteractionRows valid;  ///< validation items of each user
+  InteractionRows test;   ///< test items of each user
   /// [U,C] row-major: distinct items that the user never interacted with; a row with fewer than C
   /// of them is padded with -1 at its end.
   std::vector<int32_t> candidates;

@@ -80,24 +80,24 @@ std::string location_of(const Part& part, int32_t user,
   throw Error(fmt::format("{}: user {} {}", location, printable(user), what));
 }
 
-/// Held-out item of each user, or -1.
-std::vector<int32_t> held_out_items(const Part& part, const Dataset& dataset) {
-  const auto rows = rows_of(part.interactions, dataset.num_users());
-  std::vector<int32_t> items(rows.size(), -1);
-  for (size_t u = 0; u < rows.size(); ++u) {
-    if (rows[u].size() > 1) {
-      refuse(location_of(part, u), dataset.user_ids.text(u),
-             fmt::format("has {} held-out items; keep one of them", rows[u].size()));
-    }
-    if (rows[u].empty()) continue;
-    items[u] = rows[u][0];
-    if (dataset.train.contains(u, items[u])) {
-      refuse(location_of(part, u, items[u]), dataset.user_ids.text(u),
-             fmt::format("has the item {} for training too; remove it from one of the files",
-                         printable(dataset.item_ids.text(items[u]))));
+InteractionRows interaction_rows(const Part& part, int64_t num_users) {
+  InteractionRows rows;
+  for (const auto& row : rows_of(part.interactions, num_users)) rows.add_row(row);
+  return rows;
+}
+
+/// Refuses an item that a user has in two parts. @param purpose of the other part
+void refuse_common_items(const Part& part, const InteractionRows& rows,
+                         const InteractionRows& other, std::string_view purpose,
+                         const Dataset& dataset) {
+  for (int64_t u = 0; u < rows.num_rows(); ++u) {
+    for (int32_t item : rows.row(u)) {
+      if (!other.contains(u, item)) continue;
+      refuse(location_of(part, static_cast<int32_t>(u), item), dataset.user_ids.text(u),
+             fmt::format("has the item {} for {} too; remove it from one of the files",
+                         printable(dataset.item_ids.text(item)), purpose));
     }
   }
-  return items;
 }
 
 void set_candidates(Dataset& dataset, const Part& part) {
@@ -107,8 +107,8 @@ void set_candidates(Dataset& dataset, const Part& part) {
   }
   for (size_t u = 0; u < rows.size(); ++u) {
     for (int32_t item : rows[u]) {
-      if (!dataset.train.contains(u, item) && item != dataset.valid_item[u] &&
-          item != dataset.test_item[u]) {
+      if (!dataset.train.contains(u, item) && !dataset.valid.contains(u, item) &&
+          !dataset.test.contains(u, item)) {
         continue;
       }
       refuse(location_of(part, u, item), dataset.user_ids.text(u),
@@ -122,9 +122,11 @@ void set_candidates(Dataset& dataset, const Part& part) {
 
 std::vector<Part> read_parts(const ReadySplit& files, const ReadOptions& options) {
   std::vector<Part> parts;
-  for (const auto& path : {files.train, files.valid, files.test}) {
-    parts.push_back({path.string(), read_interactions(path, options)});
-  }
+  parts.push_back({files.train.string(), read_interactions(files.train, options)});
+  parts.push_back({});
+  if (files.valid)
+    parts[kValid] = {files.valid->string(), read_interactions(*files.valid, options)};
+  parts.push_back({files.test.string(), read_interactions(files.test, options)});
   if (files.candidates) {
     parts.push_back({files.candidates->string(), read_candidates(*files.candidates, options)});
   }
@@ -168,17 +170,13 @@ Dataset read_ready_split(const ReadySplit& files, const ReadOptions& options) {
   std::vector<Part> parts = read_parts(files, options);
   Dataset dataset;
   number_in_common(parts, dataset);
-  for (const auto& row : rows_of(parts[kTrain].interactions, dataset.user_ids.size())) {
-    dataset.train.items.insert(dataset.train.items.end(), row.begin(), row.end());
-    dataset.train.offsets.push_back(dataset.train.num_interactions());
-  }
-  dataset.valid_item = held_out_items(parts[kValid], dataset);
-  dataset.test_item = held_out_items(parts[kTest], dataset);
-  for (int64_t u = 0; u < dataset.num_users(); ++u) {
-    if (dataset.test_item[u] < 0 || dataset.test_item[u] != dataset.valid_item[u]) continue;
-    refuse(location_of(parts[kTest], u), dataset.user_ids.text(u),
-           "has the same item for validation; remove it from one of the files");
-  }
+  const int64_t users = dataset.user_ids.size();
+  dataset.train = interaction_rows(parts[kTrain], users);
+  dataset.valid = interaction_rows(parts[kValid], users);
+  dataset.test = interaction_rows(parts[kTest], users);
+  refuse_common_items(parts[kValid], dataset.valid, dataset.train, "training", dataset);
+  refuse_common_items(parts[kTest], dataset.test, dataset.train, "training", dataset);
+  refuse_common_items(parts[kTest], dataset.test, dataset.valid, "validation", dataset);
   if (files.candidates) set_candidates(dataset, parts[kCandidates]);
   return dataset;
 }

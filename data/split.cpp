@@ -38,8 +38,7 @@ Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed) {
   dataset.seed = seed;
   dataset.user_ids = interactions.user_ids;
   dataset.item_ids = interactions.item_ids;
-  dataset.valid_item.assign(num_users, -1);
-  dataset.test_item.assign(num_users, -1);
+  std::vector<int32_t> valid(num_users, -1), test(num_users, -1);
   for (int64_t u = 0; u < num_users; ++u) {
     std::vector<int32_t>& row = rows[u];
     std::ranges::sort(row);
@@ -50,19 +49,23 @@ Dataset split_leave_one_out(const Interactions& interactions, uint64_t seed) {
       row.erase(taken);
       return item;
     };
-    if (row.size() >= 2) dataset.test_item[u] = take_one();
-    if (row.size() >= 2) dataset.valid_item[u] = take_one();
-    dataset.train.items.insert(dataset.train.items.end(), row.begin(), row.end());
-    dataset.train.offsets.push_back(dataset.train.num_interactions());
+    if (row.size() >= 2) test[u] = take_one();
+    if (row.size() >= 2) valid[u] = take_one();
+    dataset.train.add_row(row);
   }
+  dataset.valid = InteractionRows::at_most_one(valid);
+  dataset.test = InteractionRows::at_most_one(test);
   return dataset;
 }
 
 void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
   const int64_t num_users = dataset.num_users();
   const auto unseen_by = [&](int64_t u) {
-    return dataset.num_items() - static_cast<int64_t>(dataset.train.row(u).size()) -
-           (dataset.valid_item[u] >= 0) - (dataset.test_item[u] >= 0);
+    int64_t unseen = dataset.num_items();
+    for (const InteractionRows* part : {&dataset.train, &dataset.valid, &dataset.test}) {
+      unseen -= static_cast<int64_t>(part->row(u).size());
+    }
+    return unseen;
   };
   int64_t longest = 0;
   for (int64_t u = 0; u < num_users; ++u) longest = std::max(longest, unseen_by(u));
@@ -76,10 +79,11 @@ void draw_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
   dataset.candidates.assign(num_users * count, -1);
   std::vector<int32_t> seen;
   for (int64_t u = 0; u < num_users; ++u) {
-    const auto row = dataset.train.row(u);
-    seen.assign(row.begin(), row.end());
-    for (int32_t held_out : {dataset.valid_item[u], dataset.test_item[u]}) {
-      if (held_out >= 0) seen.insert(std::ranges::lower_bound(seen, held_out), held_out);
+    seen.clear();
+    for (const InteractionRows* part : {&dataset.train, &dataset.valid, &dataset.test}) {
+      const auto row = part->row(u);
+      const auto middle = seen.insert(seen.end(), row.begin(), row.end());
+      std::inplace_merge(seen.begin(), middle, seen.end());
     }
     RandomStream random(seed, kCandidateStream, static_cast<uint64_t>(u));
     // Draws the rank of a candidate among the unseen items; as ranks ascend, so do the seen items

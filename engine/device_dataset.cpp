@@ -1,10 +1,27 @@
 #include "engine/device_dataset.h"
 
+#include <algorithm>
+#include <span>
 #include <vector>
 
 #include "data/error.h"
 
 namespace derrd {
+
+namespace {
+
+/// Rows of the users with a candidate.
+InteractionRows with_candidates(const InteractionRows& rows, const Dataset& dataset) {
+  InteractionRows kept;
+  for (int64_t u = 0; u < rows.num_rows(); ++u) {
+    const auto candidates = dataset.candidates_of(u);
+    const bool has_one = !candidates.empty() && candidates[0] >= 0;
+    kept.add_row(has_one ? rows.row(u) : std::span<const int32_t>());
+  }
+  return kept;
+}
+
+}  // namespace
 
 DeviceDataset::DeviceDataset(const Dataset& dataset, const Stream& stream)
     : users_(dataset.num_users()),
@@ -12,12 +29,18 @@ DeviceDataset::DeviceDataset(const Dataset& dataset, const Stream& stream)
       num_candidates_(dataset.num_candidates),
       train_offsets_(dataset.train.offsets, stream),
       train_items_(dataset.train.items, stream),
-      valid_item_(dataset.valid_item, stream),
-      test_item_(dataset.test_item, stream),
       candidates_(dataset.candidates, stream) {
   if (users_ == 0 || items_ == 0) {
     throw Error("the data set has no users or no items; prepare it with a lower --min-user");
   }
+  const InteractionRows valid = with_candidates(dataset.valid, dataset);
+  const InteractionRows test = with_candidates(dataset.test, dataset);
+  turns_ = std::max(valid.longest_row(), test.longest_row());
+  valid_offsets_ = DeviceArray<int64_t>(valid.offsets, stream);
+  valid_items_ = DeviceArray<int32_t>(valid.items, stream);
+  test_offsets_ = DeviceArray<int64_t>(test.offsets, stream);
+  test_items_ = DeviceArray<int32_t>(test.items, stream);
+
   std::vector<int32_t> users;
   std::vector<int32_t> items;
   for (int64_t u = 0; u < users_; ++u) {

@@ -26,15 +26,25 @@ class DeviceDataset {
   Vector<const int32_t> pair_users() const { return pair_users_.view(); }
   Vector<const int32_t> pair_items() const { return pair_items_.view(); }
   int64_t pairs() const { return pair_users_.size(); }
-  /// Validation and test items with their candidates, which are padded with -1.
-  HeldOutItems held_out() const {
-    return {valid_item_.view(), test_item_.view(), candidates_.matrix(users_, num_candidates_)};
+  /// Validation and test items with their candidates, which are padded with -1. Users without
+  /// candidates are left out: any model ranks their items first.
+  /// @param turn number of the item, from 0, in each user's row
+  HeldOutItems held_out(int64_t turn = 0) const {
+    return {{valid_offsets_.view(), valid_items_.view()},
+            {test_offsets_.view(), test_items_.view()},
+            candidates_.matrix(users_, num_candidates_),
+            turn};
   }
+  /// Returns the number of turns in which all held-out items are ranked, and whether one of them is
+  /// a validation item.
+  int64_t turns() const { return turns_; }
+  bool has_validation() const { return valid_items_.size() > 0; }
 
  private:
-  int64_t users_, items_, num_candidates_;
-  DeviceArray<int64_t> train_offsets_;
-  DeviceArray<int32_t> train_items_, pair_users_, pair_items_, valid_item_, test_item_, candidates_;
+  int64_t users_, items_, num_candidates_, turns_ = 0;
+  DeviceArray<int64_t> train_offsets_, valid_offsets_, test_offsets_;
+  DeviceArray<int32_t> train_items_, pair_users_, pair_items_, valid_items_, test_items_,
+      candidates_;
 };
 
 }  // namespace derrd

@@ -48,7 +48,7 @@ Row evaluate(const std::string& path, const Dataset& dataset, const DeviceDatase
   row.parameters = model.parameters();
   row.megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
   try {
-    row.evaluation = evaluate_model(*make_scorer(model, stream), data, stream);
+    row.evaluation = evaluate_model(*make_scorer(model, stream), dataset, data, stream);
   } catch (const Error& e) {
     throw Error(fmt::format("{}: {}", path, e.what()));
   }

@@ -89,7 +89,8 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
 }
 
 void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> num_candidates) {
-  ReadySplit files{options.train, options.valid, options.test, std::nullopt};
+  ReadySplit files{options.train, std::nullopt, options.test, std::nullopt};
+  if (!options.valid.empty()) files.valid = options.valid;
   if (!num_candidates) files.candidates = options.candidates_file;
   Dataset dataset = read_ready_split(files, options.read);
   dataset.seed = options.seed;
@@ -99,7 +100,8 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
   }
   if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
-  json.update({{"train", options.train}, {"valid", options.valid}, {"test", options.test}});
+  json.update({{"train", options.train}, {"test", options.test}});
+  if (files.valid) json["valid"] = options.valid;
   if (num_candidates) {
     json.update({{"split-seed", options.seed}, {"candidates", *num_candidates}});
   } else {
@@ -150,9 +152,8 @@ void run(CLI::App& command, PrepareOptions options) {
   if (!options.candidates_file.empty()) num_candidates.reset();
 
   if (!ready) {
-    if (options.input.empty()) throw UsageError("name an INPUT, or --train, --valid and --test");
-    if (!num_candidates)
-      throw UsageError("a file of candidates goes with --train, --valid and --test only");
+    if (options.input.empty()) throw UsageError("name an INPUT, or --train and --test");
+    if (!num_candidates) throw UsageError("a file of candidates goes with --train and --test only");
     check_outputs({{"INPUT", options.input}}, {{"--output", options.output}});
     prepare_interactions(std::move(options), *num_candidates);
     return;
@@ -244,10 +245,10 @@ void add_prepare(CLI::App& app) {
   auto* train =
       command->add_option("--train", options->train, "Ready split: file of training interactions");
   auto* valid = command->add_option("--valid", options->valid,
-                                    "Ready split: file with a validation interaction per user");
-  auto* test = command->add_option("--test", options->test,
-                                   "Ready split: file with a test interaction per user");
-  train->needs(valid, test);
+                                    "Ready split: file of validation interactions [none]");
+  auto* test =
+      command->add_option("--test", options->test, "Ready split: file of test interactions");
+  train->needs(test);
   valid->needs(train);
   test->needs(train);
   command

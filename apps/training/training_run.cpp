@@ -85,10 +85,6 @@ void print_report(const Evaluation& report) {
   print_metrics("test", metrics_json(report.test));
 }
 
-bool has_validation(const Dataset& dataset) {
-  return std::ranges::any_of(dataset.valid_item, [](int32_t item) { return item >= 0; });
-}
-
 /// Results of the training so far, for the model's metadata.
 /// @param balanced whether --auto-lambda chose the losses' weights
 Json metrics_of(const Trainer& trainer,
@@ -224,7 +220,7 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 }
 
 void TrainingRun::print_teacher_quality(Teacher& teacher) {
-  if (!has_validation(dataset_)) return;
+  if (!data_.has_validation()) return;
   Evaluation worth;
   try {
     worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
@@ -280,9 +276,10 @@ void TrainingRun::train(TrainingTask task) {
   resume(trainer, run);
   if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
-  if (!has_validation(dataset_)) {
+  if (!data_.has_validation()) {
     fmt::print(stderr,
-               "{}: no user has a validation item: all {} epochs are trained whatever --patience "
+               "{}: no user has a validation item and candidates: all {} epochs are trained "
+               "whatever --patience "
                "says, and the last one is kept\n",
                options_.data, options_.epochs);
   }
@@ -309,7 +306,7 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
                                 Trainer::Outcome outcome, int64_t model_parameters) const {
   const std::string ending = describe(outcome, trainer, options_.effective_patience());
   const EarlyStopping& early_stopping = trainer.early_stopping();
-  const bool validated = has_validation(dataset_);
+  const bool validated = data_.has_validation();
   fmt::print("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
              early_stopping.best_epoch());
   print_report(early_stopping.report());

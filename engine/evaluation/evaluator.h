@@ -12,13 +12,20 @@ struct Evaluation {
   Metrics valid, test;
 };
 
-/// Leave-one-out evaluation of all users. The ranks are found on the device; only they are copied
-/// to the host.
+/// Leave-one-out metrics of each user.
+struct UserEvaluation {
+  LeaveOneOutMetrics valid, test;
+};
+
+/// Leave-one-out evaluation of all users, by turns: each ranks one validation and one test item of
+/// every user. The ranks are found on the device; only they are copied to the host.
 class Evaluator {
  public:
   explicit Evaluator(const DeviceDataset& data);
-  /// Ranks the held-out items and returns the metrics. Waits for the stream.
+  /// Ranks the held-out items. Waits for the stream.
   /// @throws Error if a score is not finite.
+  UserEvaluation evaluate_users(Scorer& scorer, const Stream& stream);
+  /// Returns the means over users.
   Evaluation evaluate(Scorer& scorer, const Stream& stream);
   Evaluation evaluate(Model& model, const Stream& stream) {
     return evaluate(model.scorer(stream), stream);

@@ -13,9 +13,19 @@ namespace derrd {
 
 namespace {
 
-FullRankingMetrics full_ranking(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
+std::vector<int32_t> first_items(const InteractionRows& rows) {
+  std::vector<int32_t> items;
+  for (int64_t u = 0; u < rows.num_rows(); ++u) {
+    items.push_back(rows.row(u).empty() ? -1 : rows.row(u)[0]);
+  }
+  return items;
+}
+
+FullRankingMetrics full_ranking(Scorer& scorer, const Dataset& dataset, const DeviceDataset& data,
+                                const Stream& stream) {
   const DeviceArray<int32_t> ranks(data.users());
-  const std::array targets = {RankedTargets{ranks.view(), data.held_out().test}};
+  const DeviceArray<int32_t> test(first_items(dataset.test), stream);
+  const std::array targets = {RankedTargets{ranks.view(), test.view()}};
   TopLists(data.items(), 0).ranks(targets, scorer, data.train(), stream);
   return full_ranking_metrics(ranks.to_host(stream));
 }
@@ -45,8 +55,9 @@ double time_top10(Scorer& scorer, const DeviceDataset& data, const Stream& strea
 
 }  // namespace
 
-ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
-  return {Evaluator(data).evaluate(scorer, stream), full_ranking(scorer, data, stream),
+ModelEvaluation evaluate_model(Scorer& scorer, const Dataset& dataset, const DeviceDataset& data,
+                               const Stream& stream) {
+  return {Evaluator(data).evaluate(scorer, stream), full_ranking(scorer, dataset, data, stream),
           time_top10(scorer, data, stream)};
 }
 

@@ -17,6 +17,7 @@ struct ModelEvaluation {
 
 /// Measures a model's quality and speed. Waits for the stream.
 /// @throws Error if a score is not finite.
-ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data, const Stream& stream);
+ModelEvaluation evaluate_model(Scorer& scorer, const Dataset& dataset, const DeviceDataset& data,
+                               const Stream& stream);
 
 }  // namespace derrd

@@ -125,17 +125,17 @@ void NeumfScorer::score_items(Matrix<float> scores, Matrix<const int32_t> item, 
   }
 }
 
-void NeumfScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+void NeumfScorer::leave_one_out(LeaveOneOutRanks ranks, const HeldOutItems& items,
                                 const Stream& stream) {
   const int64_t at_once = std::min(kUsersAtOnce, users());
-  const int64_t width = data.held_out().candidates.cols + 2;
+  const int64_t width = items.candidates.cols + 2;
   grow(ranked_items_, at_once * width);
   grow(ranked_scores_, at_once * width);
   for (int64_t first = 0; first < users(); first += at_once) {
     const int64_t n = std::min(at_once, users() - first);
     const Matrix<int32_t> item = ranked_items_.matrix(n, width);
     const Matrix<float> score = ranked_scores_.matrix(n, width);
-    leave_one_out_items(item, data.held_out(), first, stream);
+    leave_one_out_items(item, items, first, stream);
     score_items(score, item, first, stream);
     ranks_of_scores({ranks.valid.slice(first, n), ranks.test.slice(first, n)}, score, item, stream);
   }

@@ -54,7 +54,7 @@ class NeumfScorer final : public Scorer, public JointVectors {
   void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) override;
   void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
                    const Stream& stream) override;
-  void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+  void leave_one_out(LeaveOneOutRanks ranks, const HeldOutItems& items,
                      const Stream& stream) override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
   EmbeddingTables user_tables() const override { return {tensors_.user.gmf, tensors_.user.mlp}; }

@@ -23,9 +23,9 @@ void InnerProductScorer::score_items(Matrix<float> scores, Matrix<const int32_t>
   item_scores(scores, user_.slice(first_user, scores.rows), item_, item, stream);
 }
 
-void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+void InnerProductScorer::leave_one_out(LeaveOneOutRanks ranks, const HeldOutItems& items,
                                        const Stream& stream) {
-  leave_one_out_ranks(ranks, user_, item_, data.held_out(), stream);
+  leave_one_out_ranks(ranks, user_, item_, items, stream);
 }
 
 std::unique_ptr<Scorer> InnerProductScorer::transposed(const Stream&) const {

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "engine/device_dataset.h"
 #include "kernels/evaluate/leave_one_out.h"
 #include "kernels/models/neumf_pairs.h"
 #include "kernels/platform/device.h"
@@ -53,8 +52,8 @@ class Scorer {
   virtual void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
                            const Stream& stream) = 0;
 
-  /// Ranks every user's held-out items.
-  virtual void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+  /// Ranks the turn's held-out items of every user.
+  virtual void leave_one_out(LeaveOneOutRanks ranks, const HeldOutItems& items,
                              const Stream& stream) = 0;
 
   /// Makes a scorer whose users are this one's items and whose items are its users, with equal
@@ -85,7 +84,7 @@ class InnerProductScorer final : public Scorer {
   void score_users(Matrix<float> scores, int64_t first_user, const Stream& stream) override;
   void score_items(Matrix<float> scores, Matrix<const int32_t> item, int64_t first_user,
                    const Stream& stream) override;
-  void leave_one_out(LeaveOneOutRanks ranks, const DeviceDataset& data,
+  void leave_one_out(LeaveOneOutRanks ranks, const HeldOutItems& items,
                      const Stream& stream) override;
   std::unique_ptr<Scorer> transposed(const Stream& stream) const override;
   EmbeddingTables user_tables() const override { return {user_}; }

@@ -78,6 +78,12 @@ __device__ __forceinline__ void score_items(const WarpTile& tile, float (&score)
   for (int i = 0; i < kOwn; ++i) score[i] = sum[i];
 }
 
+/// A user's item that is ranked in a turn, -1 if there is none.
+__device__ __forceinline__ int32_t item_of_turn(SparseRows rows, int64_t turn, int64_t user) {
+  const int64_t position = rows.offsets[user] + turn;
+  return position < rows.offsets[user + 1] ? rows.items[position] : -1;
+}
+
 /// A held-out item against the candidates seen so far.
 struct Standing {
   float score = 0.0f;
@@ -111,17 +117,19 @@ __global__ void leave_one_out_ranks_kernel(LeaveOneOutRanks ranks,
   for (const int64_t u : units_of(tile, user_embedding.rows)) {
     const float* user = user_embedding.row(u);
     const int32_t* candidate = candidates.row(u);
+    const int32_t valid_item = item_of_turn(items.valid, items.turn, u),
+                  test_item = item_of_turn(items.test, items.turn, u);
     Standing valid, test;
     int32_t infinite = 0;
     // Slots 0 and 1 are the held-out items, the candidates follow.
-    const int64_t slots = items.valid[u] < 0 && items.test[u] < 0 ? 0 : candidates.cols + 2;
+    const int64_t slots = valid_item < 0 && test_item < 0 ? 0 : candidates.cols + 2;
     for (int64_t first = 0; first < slots; first += tile.size() * kOwn) {
       const int64_t own = first + tile.thread_rank() * kOwn;
       int32_t item[kOwn];
       for (int i = 0; i < kOwn; ++i) {
         const int64_t slot = own + i;
-        item[i] = slot == 0      ? items.valid[u]
-                  : slot == 1    ? items.test[u]
+        item[i] = slot == 0      ? valid_item
+                  : slot == 1    ? test_item
                   : slot < slots ? candidate[slot - 2]
                                  : -1;
       }
@@ -138,7 +146,7 @@ __global__ void leave_one_out_ranks_kernel(LeaveOneOutRanks ranks,
         test.not_lower += counts && score[i] >= test.score ? 1 : 0;
       }
     }
-    write_ranks(tile, ranks, u, valid, items.valid[u], test, items.test[u], infinite);
+    write_ranks(tile, ranks, u, valid, valid_item, test, test_item, infinite);
   }
 }
 
@@ -148,11 +156,17 @@ __global__ void leave_one_out_items_kernel(Matrix<int32_t> item, HeldOutItems it
   for (const int64_t r : units_of(tile, item.rows)) {
     const int64_t user = first_user + r;
     int32_t* __restrict__ out = item.row(r);
+    const int32_t valid = item_of_turn(items.valid, items.turn, user),
+                  test = item_of_turn(items.test, items.turn, user);
     if (tile.thread_rank() == 0) {
-      out[0] = items.valid[user];
-      out[1] = items.test[user];
+      out[0] = valid;
+      out[1] = test;
     }
-    copy_row(tile, out + 2, items.candidates.row(user), items.candidates.cols);
+    if (valid < 0 && test < 0) {
+      for (int64_t c = 2 + tile.thread_rank(); c < item.cols; c += tile.size()) out[c] = -1;
+    } else {
+      copy_row(tile, out + 2, items.candidates.row(user), items.candidates.cols);
+    }
   }
 }
 
@@ -174,6 +188,11 @@ __global__ void ranks_of_scores_kernel(LeaveOneOutRanks ranks, Matrix<const floa
   }
 }
 
+void require_rows(const char* operation, const HeldOutItems& items, int64_t users) {
+  require_size(operation, "the offsets of valid", items.valid.offsets, users + 1);
+  require_size(operation, "the offsets of test", items.test.offsets, users + 1);
+}
+
 }  // namespace
 
 void leave_one_out_items(Matrix<int32_t> item, const HeldOutItems& items, int64_t first_user,
@@ -181,8 +200,7 @@ void leave_one_out_items(Matrix<int32_t> item, const HeldOutItems& items, int64_
   constexpr const char* kName = "leave_one_out_items";
   const int64_t users = items.candidates.rows;
   require_shape(kName, "item", item, item.rows, items.candidates.cols + 2);
-  require_size(kName, "valid", items.valid, users);
-  require_size(kName, "test", items.test, users);
+  require_rows(kName, items, users);
   if (first_user < 0 || first_user + item.rows > users) {
     throw std::invalid_argument("leave_one_out_items: users " + std::to_string(first_user) +
                                 " to " + std::to_string(first_user + item.rows) + " of " +
@@ -217,8 +235,7 @@ void leave_one_out_ranks(LeaveOneOutRanks ranks, Matrix<const float> user_embedd
   require_shape(kName, "item_embedding", item_embedding, item_embedding.rows, dims);
   require_size(kName, "ranks.valid", ranks.valid, users);
   require_size(kName, "ranks.test", ranks.test, users);
-  require_size(kName, "valid", items.valid, users);
-  require_size(kName, "test", items.test, users);
+  require_rows(kName, items, users);
   require_shape(kName, "candidates", items.candidates, users, items.candidates.cols);
   if (users == 0) return;
   constexpr int kWidth = kTileLanes == 1 ? 1 : 4;

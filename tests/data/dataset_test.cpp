@@ -14,8 +14,8 @@ namespace {
 Dataset small_dataset() {
   Dataset dataset;
   dataset.train = {{0, 2, 3, 3}, {1, 4, 0}};
-  dataset.valid_item = {0, -1, -1};
-  dataset.test_item = {5, 3, -1};
+  dataset.valid = {{0, 1, 1, 1}, {0}};
+  dataset.test = {{0, 1, 2, 2}, {5, 3}};
   dataset.num_candidates = 3;
   dataset.candidates = {3, 2, -1, 5, 1, 2, 0, 1, 2};
   dataset.user_ids = IdTable({int64_t{1} << 40, -7, 12});
@@ -85,8 +85,10 @@ TEST(Dataset, RoundTrip) {
   const Dataset loaded = load_dataset(folder / "d");
   EXPECT_EQ(loaded.train.offsets, saved.train.offsets);
   EXPECT_EQ(loaded.train.items, saved.train.items);
-  EXPECT_EQ(loaded.valid_item, saved.valid_item);
-  EXPECT_EQ(loaded.test_item, saved.test_item);
+  EXPECT_EQ(loaded.valid.offsets, saved.valid.offsets);
+  EXPECT_EQ(loaded.valid.items, saved.valid.items);
+  EXPECT_EQ(loaded.test.offsets, saved.test.offsets);
+  EXPECT_EQ(loaded.test.items, saved.test.items);
   EXPECT_EQ(loaded.candidates, saved.candidates);
   EXPECT_EQ(loaded.num_candidates, 3);
   EXPECT_EQ(loaded.user_ids.numbers(), saved.user_ids.numbers());
@@ -128,8 +130,40 @@ TEST(Dataset, StatisticsCountAllParts) {
   EXPECT_EQ(json.at("train_interactions"), 3);
 }
 
+/// A user with two validation items; the test items are one at most.
+Dataset several_held_out() {
+  Dataset dataset = small_dataset();
+  dataset.valid = {{0, 1, 1, 3}, {0, 0, 4}};
+  dataset.candidates[6] = 5;  // instead of the third user's item 0
+  return dataset;
+}
+
+TEST(Dataset, ARowOfSeveralHeldOutItemsMakesRowsInTheFile) {
+  const TestFolder folder;
+  const Dataset saved = several_held_out();
+  save_dataset(saved, folder / "d");
+  const SafetensorsFile file = SafetensorsFile::read(folder / "d");
+  EXPECT_FALSE(file.contains("valid_item"));
+  EXPECT_EQ(file.values<int64_t>("valid_offsets"), saved.valid.offsets);
+  EXPECT_EQ(file.values<int32_t>("valid_items"), saved.valid.items);
+  EXPECT_EQ(file.values<int32_t>("test_item"), (std::vector<int32_t>{5, 3, -1}));
+  EXPECT_FALSE(file.contains("test_offsets"));
+  const Dataset loaded = load_dataset(folder / "d");
+  EXPECT_EQ(loaded.valid.offsets, saved.valid.offsets);
+  EXPECT_EQ(loaded.valid.items, saved.valid.items);
+  EXPECT_EQ(loaded.test.offsets, saved.test.offsets);
+  const Statistics figures = statistics(loaded);
+  EXPECT_EQ(figures.valid_interactions, 3);
+  EXPECT_EQ(figures.valid_users, 2);
+  EXPECT_TRUE(contains(format_statistics(figures),
+                       "users with held-out items: 2 a test item, 2 together 3 validation items"));
+}
+
+// The hash of leave-one-out data sets of earlier versions.
+TEST(Dataset, KeepsTheHashOfLeaveOneOut) { EXPECT_EQ(hash_dataset(small_dataset()), "4c396dd7c9040db6f5903a10a37003a5"); }
+
 TEST(Dataset, StatisticsPrintLikeTable1) {
-  Statistics citeulike{5219, 25181, 125580, 115142, 5219, 5219};
+  Statistics citeulike{5219, 25181, 125580, 115142, 5219, 5219, 5219, 5219};
   const std::string text = format_statistics(citeulike);
   EXPECT_TRUE(contains(text, "5,219"));
   EXPECT_TRUE(contains(text, "25,181"));
@@ -172,13 +206,43 @@ INSTANTIATE_TEST_SUITE_P(
               "user 1: there is no item -1"},
         Fault{"Descending", [](Dataset& d) { d.train.items[0] = 5; }, "not ascending"},
         Fault{"Repeated", [](Dataset& d) { d.train.items[0] = 4; }, "not ascending"},
-        Fault{"ValidTrained", [](Dataset& d) { d.valid_item[0] = 4; }, "held-out item 4"},
-        Fault{"TestTrained", [](Dataset& d) { d.test_item[0] = 1; }, "held-out item 1"},
-        Fault{"TestTooLarge", [](Dataset& d) { d.test_item[2] = 6; }, "user 2: there is no item 6"},
-        Fault{"ValidTooSmall", [](Dataset& d) { d.valid_item[2] = -2; }, "there is no item -2"},
-        Fault{"ValidIsTest", [](Dataset& d) { d.valid_item[1] = 3; }, "both validation and test"},
-        Fault{"FewValid", [](Dataset& d) { d.valid_item.pop_back(); }, "2 validation"},
-        Fault{"FewTest", [](Dataset& d) { d.test_item.pop_back(); }, "2 test items"},
+        Fault{"ValidTrained", [](Dataset& d) { d.valid.items[0] = 4; }, "held-out item 4"},
+        Fault{"TestTrained", [](Dataset& d) { d.test.items[0] = 1; }, "held-out item 1"},
+        Fault{"TestTooLarge",
+              [](Dataset& d) {
+                d.test = {{0, 1, 1, 2}, {5, 6}};
+              },
+              "user 2: there is no item 6"},
+        Fault{"ValidTooSmall", [](Dataset& d) { d.valid.items[0] = -2; }, "there is no item -2"},
+        Fault{"ValidIsTest",
+              [](Dataset& d) {
+                d.valid = {{0, 1, 2, 2}, {0, 3}};
+              },
+              "both validation and test"},
+        Fault{"ValidDescends",
+              [](Dataset& d) {
+                d.valid = {{0, 0, 2, 2}, {5, 0}};
+              },
+              "its valid items are not ascending"},
+        Fault{"TestTwice",
+              [](Dataset& d) {
+                d.test = {{0, 0, 2, 2}, {5, 5}};
+              },
+              "its test items are not ascending"},
+        Fault{"SecondTestTrained",
+              [](Dataset& d) {
+                d.test = {{0, 2, 2, 2}, {3, 4}};
+              },
+              "held-out item 4"},
+        Fault{"CandidateIsSecondTest",
+              [](Dataset& d) {
+                d.test = {{0, 2, 2, 2}, {2, 5}};
+              },
+              "candidate 2"},
+        Fault{"ValidOffsetsEnd", [](Dataset& d) { d.valid.offsets[3] = 2; }, "valid_offsets"},
+        Fault{"TestOffsetsFall", [](Dataset& d) { d.test.offsets[1] = 3; }, "test_offsets"},
+        Fault{"FewValid", [](Dataset& d) { d.valid.offsets.pop_back(); }, "2 rows of validation"},
+        Fault{"FewTest", [](Dataset& d) { d.test.offsets.pop_back(); }, "2 of test items"},
         Fault{"CandidateTwice", [](Dataset& d) { d.candidates[1] = 3; },
               "a candidate occurs twice"},
         Fault{"CandidateTrained", [](Dataset& d) { d.candidates[1] = 4; }, "candidate 4"},

@@ -95,8 +95,8 @@ TEST_F(CiteULike, HasTheNumbersOfTheAuthorsSplit) {
   for (int64_t k = 0; k < kept_.size(); ++k) ours.emplace(kept_.users[k], kept_.items[k]);
   for (int32_t u = 0; u < authors.num_users(); ++u) {
     for (int32_t i : authors.train.row(u)) theirs.emplace(u, i);
-    theirs.emplace(u, authors.valid_item[u]);
-    theirs.emplace(u, authors.test_item[u]);
+    theirs.emplace(u, authors.valid.items[u]);
+    theirs.emplace(u, authors.test.items[u]);
     ASSERT_EQ(authors.user_ids.numbers()[u], u);
   }
   EXPECT_EQ(theirs.size(), 125580u);

@@ -17,7 +17,7 @@ Dataset small_dataset() {
   Dataset dataset;
   dataset.train.offsets = {0, 0, 1, 6};
   dataset.train.items = {0, 0, 1, 2, 3, 4};
-  dataset.valid_item = dataset.test_item = {-1, -1, -1};
+  dataset.valid.offsets = dataset.test.offsets = {0, 0, 0, 0};
   const std::vector<std::string_view> users{"anna", "bob", "all"}, items{"a", "b", "c", "d", "e"};
   dataset.user_ids = IdTable::from_texts(users);
   dataset.item_ids = IdTable::from_texts(items);

@@ -31,8 +31,9 @@ TEST_F(ReadySplitTest, DenseNumbersStayThemselves) {
   const Dataset dataset = read("1\t3\n0\t2\n1\t0\n", "1\t4\n", "1\t1\n0\t0\n");
   EXPECT_EQ(dataset.train.offsets, (std::vector<int64_t>{0, 1, 3}));
   EXPECT_EQ(dataset.train.items, (std::vector<int32_t>{2, 0, 3}));
-  EXPECT_EQ(dataset.valid_item, (std::vector<int32_t>{-1, 4}));
-  EXPECT_EQ(dataset.test_item, (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 0, 1}));
+  EXPECT_EQ(dataset.valid.items, (std::vector<int32_t>{4}));
+  EXPECT_EQ(dataset.test.items, (std::vector<int32_t>{0, 1}));
   EXPECT_EQ(dataset.user_ids.numbers(), (std::vector<int64_t>{0, 1}));
   EXPECT_EQ(dataset.item_ids.numbers(), (std::vector<int64_t>{0, 1, 2, 3, 4}));
   EXPECT_EQ(dataset.num_candidates, 0);
@@ -44,8 +45,10 @@ TEST_F(ReadySplitTest, OtherIdsAreNumberedByFirstAppearance) {
   EXPECT_EQ(dataset.item_ids.text(0), "b");
   EXPECT_EQ(dataset.item_ids.text(3), "d");
   EXPECT_EQ(dataset.train.items, (std::vector<int32_t>{0, 2, 1}));
-  EXPECT_EQ(dataset.valid_item, (std::vector<int32_t>{3, -1}));
-  EXPECT_EQ(dataset.test_item, (std::vector<int32_t>{-1, 2}));
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 1, 1}));
+  EXPECT_EQ(dataset.valid.items, (std::vector<int32_t>{3}));
+  EXPECT_EQ(dataset.test.offsets, (std::vector<int64_t>{0, 0, 1}));
+  EXPECT_EQ(dataset.test.items, (std::vector<int32_t>{2}));
 }
 
 TEST_F(ReadySplitTest, NumbersWithAGapOrNegativeOnesAreNotDense) {
@@ -80,24 +83,39 @@ TEST_F(ReadySplitTest, TakesNcfsCandidates) {
                "train.tsv:1: is a list of candidates, as NCF writes it; name the file with");
 }
 
+TEST_F(ReadySplitTest, TakesSeveralHeldOutItemsInAnyOrder) {
+  const Dataset dataset = read("0\t0\n1\t1\n", "1\t5\n1\t3\n", "0\t4\n0\t2\n1\t2\n0\t3\n0\t4\n");
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 0, 2}));
+  EXPECT_EQ(dataset.valid.items, (std::vector<int32_t>{3, 5}));
+  EXPECT_EQ(dataset.test.offsets, (std::vector<int64_t>{0, 3, 4}));
+  EXPECT_EQ(dataset.test.items, (std::vector<int32_t>{2, 3, 4, 2}));
+  validate(dataset, "split");
+}
+
+TEST_F(ReadySplitTest, NeedsNoValidation) {
+  const ReadySplit files{
+      folder_.write("train.tsv", "0\t0\n"), {}, folder_.write("test.tsv", "0\t1\n"), {}};
+  const Dataset dataset = read_ready_split(files, ReadOptions());
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 0}));
+  EXPECT_EQ(dataset.test.items, (std::vector<int32_t>{1}));
+  validate(dataset, "split");
+}
+
 TEST_F(ReadySplitTest, DropsDuplicatesWithinAFile) {
   EXPECT_EQ(read("0\t0\n0\t0\n", "0\t1\n0\t1\n", "0\t2\n").train.num_interactions(), 1);
 }
 
 TEST_F(ReadySplitTest, RejectsContradictions) {
-  refused("7\t0\n", "7\t1\n\n7\t2\n", "7\t3\n",
-          "valid.tsv:3: user \"7\" has 2 held-out items; keep one of them");
-  refused("7\t0\n", "7\t1\n", "7\t2\n7\t3\n",
-          "test.tsv:2: user \"7\" has 2 held-out items; keep one of them");
   refused("7\t9\n5\t4\n", "5\t1\n7\t9\n", "7\t3\n",
           "valid.tsv:2: user \"7\" has the item \"9\" for training too; remove it "
           "from one of the files");
   refused("7\t9\n", "7\t1\n", "7\t9\n",
           "test.tsv:1: user \"7\" has the item \"9\" for training too; remove it from "
           "one of the files");
-  refused(
-      "7\t9\n5\t4\n", "7\t1\n", "5\t1\n7\t1\n",
-      "test.tsv:2: user \"7\" has the same item for validation; remove it from one of the files");
+  refused("7\t9\n5\t4\n", "7\t1\n", "5\t1\n7\t1\n",
+          "test.tsv:2: user \"7\" has the item \"1\" for validation too; remove it from one of the "
+          "files");
+  refused("7\t9\n", "7\t1\n", "7\t2\n7\t9\n", "test.tsv:2: user \"7\" has the item \"9\"");
 }
 
 TEST_F(ReadySplitTest, RejectsBadCandidates) {

@@ -48,8 +48,9 @@ TEST(Split, IsExact) {
   validate(dataset, "split");
   for (int32_t u = 0; u < 4; ++u) {
     std::vector<int32_t> items(dataset.train.row(u).begin(), dataset.train.row(u).end());
-    items.push_back(dataset.valid_item[u]);
-    items.push_back(dataset.test_item[u]);
+    for (const InteractionRows* part : {&dataset.valid, &dataset.test}) {
+      items.insert(items.end(), part->row(u).begin(), part->row(u).end());
+    }
     std::ranges::sort(items);
     std::vector<int32_t> expected;
     for (int64_t k = 0; k < all.size(); ++k) {
@@ -62,36 +63,33 @@ TEST(Split, IsExact) {
 TEST(Split, UsersWithFewItems) {
   const Dataset dataset = split_leave_one_out(users_with({0, 1, 2, 3}, 5), 0);
   EXPECT_EQ(dataset.train.offsets, (std::vector<int64_t>{0, 0, 1, 2, 3}));
-  const auto held_out = [](int32_t item) { return item >= 0; };
-  for (int u = 0; u < 4; ++u) {
-    EXPECT_EQ(held_out(dataset.test_item[u]), u >= 2) << u;
-    EXPECT_EQ(held_out(dataset.valid_item[u]), u >= 3) << u;
-  }
+  EXPECT_EQ(dataset.test.offsets, (std::vector<int64_t>{0, 0, 0, 1, 2}));
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 0, 0, 0, 1}));
 }
 
 TEST(Split, DependsOnTheSeedAlone) {
   const Interactions all = users_with(std::vector<int>(50, 20), 40);
   const Dataset first = split_leave_one_out(all, 1), again = split_leave_one_out(all, 1);
   EXPECT_EQ(first.train.items, again.train.items);
-  EXPECT_EQ(first.test_item, again.test_item);
-  EXPECT_EQ(first.valid_item, again.valid_item);
-  EXPECT_NE(first.test_item, split_leave_one_out(all, 2).test_item);
+  EXPECT_EQ(first.test.items, again.test.items);
+  EXPECT_EQ(first.valid.items, again.valid.items);
+  EXPECT_NE(first.test.items, split_leave_one_out(all, 2).test.items);
 }
 
 TEST(Split, AUsersDrawDoesNotDependOnOtherUsers) {
   const Dataset many = split_leave_one_out(users_with({5, 9, 7}, 20), 3);
   const Dataset few = split_leave_one_out(users_with({8, 9}, 20), 3);
-  EXPECT_EQ(many.test_item[1], few.test_item[1]);
-  EXPECT_EQ(many.valid_item[1], few.valid_item[1]);
+  EXPECT_EQ(many.test.items[1], few.test.items[1]);
+  EXPECT_EQ(many.valid.items[1], few.valid.items[1]);
 }
 
 TEST(Split, HoldsOutEveryItemEquallyOften) {
   const Dataset dataset = split_leave_one_out(users_with(std::vector<int>(4000, 8), 8), 0);
   std::vector<int> test(8), valid(8), pairs(64);
   for (int u = 0; u < 4000; ++u) {
-    ++test[dataset.test_item[u]];
-    ++valid[dataset.valid_item[u]];
-    ++pairs[dataset.test_item[u] * 8 + dataset.valid_item[u]];
+    ++test[dataset.test.items[u]];
+    ++valid[dataset.valid.items[u]];
+    ++pairs[dataset.test.items[u] * 8 + dataset.valid.items[u]];
   }
   EXPECT_TRUE(looks_uniform(test));
   EXPECT_TRUE(looks_uniform(valid));
@@ -168,22 +166,36 @@ TEST(Candidates, AreUniform) {
 TEST(Candidates, DoNotChangeTheSplitAndDependOnTheSeed) {
   const Interactions all = users_with(std::vector<int>(20, 10), 100);
   Dataset dataset = split_leave_one_out(all, 1);
-  const std::vector<int32_t> test = dataset.test_item;
+  const std::vector<int32_t> test = dataset.test.items;
   draw_candidates(dataset, 9, 1);
   const std::vector<int32_t> candidates = dataset.candidates;
-  EXPECT_EQ(dataset.test_item, test);
+  EXPECT_EQ(dataset.test.items, test);
   draw_candidates(dataset, 9, 2);
   EXPECT_NE(dataset.candidates, candidates);
   draw_candidates(dataset, 9, 1);
   EXPECT_EQ(dataset.candidates, candidates);
 }
 
+TEST(Candidates, AreNoneOfSeveralHeldOutItems) {
+  Dataset dataset;
+  dataset.train = {{0, 1, 2}, {3, 0}};
+  dataset.valid = {{0, 2, 2}, {1, 8}};
+  dataset.test = {{0, 3, 4}, {0, 2, 9, 5}};
+  dataset.user_ids = IdTable::identity(2);
+  dataset.item_ids = IdTable::identity(10);
+  draw_candidates(dataset, 100, 0);
+  EXPECT_EQ(dataset.num_candidates, 8);
+  EXPECT_EQ(dataset.candidates,
+            (std::vector<int32_t>{4, 5, 6, 7, -1, -1, -1, -1, 1, 2, 3, 4, 6, 7, 8, 9}));
+  validate(dataset, "drawn");
+}
+
 TEST(Candidates, RejectWhatCannotBeHeld) {
   Dataset dataset;
   const int64_t n = (int64_t{1} << 17);
   dataset.train.offsets.resize(n + 1);
-  dataset.valid_item.resize(n, -1);
-  dataset.test_item.resize(n, -1);
+  dataset.valid.offsets.resize(n + 1);
+  dataset.test.offsets.resize(n + 1);
   dataset.user_ids = dataset.item_ids = IdTable::identity(n);
   expect_error([&] { draw_candidates(dataset, n, 0); }, "ask for fewer");
   EXPECT_THROW(draw_candidates(dataset, -1, 0), Error);

@@ -127,7 +127,7 @@ template <class Score>
 double hit_rate(const Dataset& dataset, Score score) {
   int64_t hits = 0;
   for (int64_t u = 0; u < dataset.num_users(); ++u) {
-    const float target = score(u, dataset.test_item[u]);
+    const float target = score(u, dataset.test.items[u]);
     const auto better = std::ranges::count_if(dataset.candidates_of(u),
                                               [&](int32_t i) { return score(u, i) >= target; });
     hits += better < 5;

@@ -30,8 +30,8 @@ inline Dataset small_dataset(int32_t users, int32_t items, int degree, uint64_t 
     const std::set<int32_t> train(all.begin(), all.begin() + degree);
     d.train.items.insert(d.train.items.end(), train.begin(), train.end());
     d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
-    d.valid_item.push_back(all[static_cast<size_t>(degree)]);
-    d.test_item.push_back(all[static_cast<size_t>(degree) + 1]);
+    d.valid.add_row({&all[static_cast<size_t>(degree)], 1});
+    d.test.add_row({&all[static_cast<size_t>(degree) + 1], 1});
     d.candidates.insert(d.candidates.end(), all.begin() + degree + 2, all.end());
   }
   d.user_ids = IdTable::identity(users);

@@ -16,7 +16,7 @@ derrd::Dataset small_dataset() {
   derrd::Dataset dataset;
   dataset.train.offsets = {0, 0, 1, 6, 8};
   dataset.train.items = {0, 0, 1, 2, 3, 4, 1, 3};
-  dataset.valid_item = dataset.test_item = {-1, -1, -1, -1};
+  dataset.valid.offsets = dataset.test.offsets = {0, 0, 0, 0, 0};
   const std::vector<std::string_view> items{"a", "b", "c", "d", "e"};
   dataset.user_ids = derrd::IdTable::identity(4);
   dataset.item_ids = derrd::IdTable::from_texts(items);

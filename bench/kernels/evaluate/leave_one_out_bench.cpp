@@ -1,5 +1,8 @@
 #include "kernels/evaluate/leave_one_out.h"
 
+#include <numeric>
+#include <vector>
+
 #include "bench/kernels/large.h"
 #include "bench/kernels/support.h"
 
@@ -9,10 +12,18 @@ namespace {
 constexpr int64_t kCandidates = 499;
 constexpr int64_t kSlots = kCandidates + 2;
 
+/// Offsets of rows of one item each.
+DeviceArray<int64_t> one_each(int64_t rows) {
+  std::vector<int64_t> offsets(static_cast<size_t>(rows) + 1);
+  std::iota(offsets.begin(), offsets.end(), int64_t{0});
+  return DeviceArray<int64_t>(offsets, stream());
+}
+
 /// range(0) users.
 struct HeldOut {
   HeldOut(int64_t user_count, int64_t items)
       : users(user_count),
+        offsets(one_each(users)),
         valid_item(index_array(users, items, 3)),
         test_item(index_array(users, items, 4)),
         candidates(index_array(users * kCandidates, items, 5)),
@@ -20,12 +31,15 @@ struct HeldOut {
         test_rank(users) {}
 
   HeldOutItems view() const {
-    return {valid_item.view(), test_item.view(), candidates.matrix(users, kCandidates)};
+    return {{offsets.view(), valid_item.view()},
+            {offsets.view(), test_item.view()},
+            candidates.matrix(users, kCandidates)};
   }
   LeaveOneOutRanks ranks() const { return {valid_rank.view(), test_rank.view()}; }
   double slots() const { return static_cast<double>(users * kSlots); }
 
   int64_t users;
+  DeviceArray<int64_t> offsets;
   DeviceArray<int32_t> valid_item, test_item, candidates, valid_rank, test_rank;
 };
 
@@ -36,7 +50,7 @@ void ranks(benchmark::State& state) {
   const DeviceArray<float> item_embedding = random_array(items * dims, 2);
   const HeldOut h(users, items);
   const double row_bytes = 4.0 * static_cast<double>(dims);
-  const double once = static_cast<double>(users) * (row_bytes + 8);
+  const double once = static_cast<double>(users) * (row_bytes + 24);
   measure(state, {h.slots() * (row_bytes + 4) + once, h.slots() * row_bytes / 2}, [&] {
     leave_one_out_ranks(h.ranks(), user_embedding.matrix(users, dims),
                         item_embedding.matrix(items, dims), h.view(), stream());

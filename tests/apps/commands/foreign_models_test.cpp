@@ -96,7 +96,7 @@ TEST_F(ForeignModels, RowsOfOthersAreLeftOut) {
   smaller.user_ids = dataset_.user_ids.select(std::vector<int32_t>{8});
   smaller.train = {{0, 1}, {0}};
   smaller.item_ids = dataset_.item_ids.select(std::vector<int32_t>{30, 20, 10});
-  smaller.valid_item = smaller.test_item = {-1};
+  smaller.valid = smaller.test = {{0, 0}, {}};
   smaller.candidates.clear();
   smaller.num_candidates = 0;
   save_dataset(smaller, path("smaller"));

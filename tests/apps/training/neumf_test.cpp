@@ -107,7 +107,7 @@ TEST_F(Neumf, EvaluationAndRecommendationsAgreeWithTraining) {
     double hits = 0;
     for (size_t u = 0; u < lines.size(); ++u) {
       const auto json = nlohmann::json::parse(lines[u]);
-      const int64_t test = dataset_.item_ids.numbers()[static_cast<size_t>(dataset_.test_item[u])];
+      const int64_t test = dataset_.item_ids.numbers()[static_cast<size_t>(dataset_.test.items[u])];
       double last = std::numeric_limits<double>::infinity();
       for (const auto& entry : json["items"]) {
         hits += entry["item"] == test ? 1 : 0;

@@ -293,7 +293,7 @@ TEST_F(Training, KeepsTheModelOfTheBestEpoch) {
 }
 
 TEST_F(Training, WithoutValidationItemsTheLastEpochIsKept) {
-  std::ranges::fill(dataset_.valid_item, -1);
+  dataset_.valid = InteractionRows::at_most_one(std::vector<int32_t>(dataset_.num_users(), -1));
   save_dataset(dataset_, path("data"));
   for (const char* preset : {"authors", "paper"}) {
     const Arguments run =

@@ -306,14 +306,15 @@ TEST_P(Neumf, RanksFollowTheScores) {
   allocate();
   Scorer& scorer = model_->scorer(stream());
   const DeviceArray<int32_t> valid(kUsers), test(kUsers), full(kUsers);
-  scorer.leave_one_out({valid.view(), test.view()}, data_, stream());
-  const RankedTargets target = {full.view(), data_.held_out().test};
+  scorer.leave_one_out({valid.view(), test.view()}, data_.held_out(), stream());
+  // Every user has one item of each kind.
+  const RankedTargets target = {full.view(), data_.held_out().test.items};
   TopLists(kItems, 0).ranks({&target, 1}, scorer, data_.train(), stream());
   const std::vector<int32_t> valid_rank = valid.to_host(stream()),
                              test_rank = test.to_host(stream());
   const std::vector<int32_t> full_rank = full.to_host(stream());
-  const std::vector<int32_t> valid_item = to_host(data_.held_out().valid),
-                             test_item = to_host(data_.held_out().test);
+  const std::vector<int32_t> valid_item = to_host(data_.held_out().valid.items),
+                             test_item = to_host(data_.held_out().test.items);
   const std::vector<int32_t> candidates = to_host(data_.held_out().candidates.flat());
   const auto count = static_cast<size_t>(data_.held_out().candidates.cols);
   for (size_t u = 0; u < kUsers; ++u) {

@@ -89,8 +89,8 @@ Dataset two_groups() {
       if (i != valid && i != test) d.train.items.push_back(i);
     }
     d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
-    d.valid_item.push_back(valid);
-    d.test_item.push_back(test);
+    d.valid.add_row({&valid, 1});
+    d.test.add_row({&test, 1});
     for (int32_t i = 0; i < half; ++i) d.candidates.push_back(half - first + i);
   }
   d.user_ids = IdTable::identity(users);
@@ -449,8 +449,8 @@ TEST(Trainer, UsersWithoutAnUnobservedItemDoNotTrain) {
   const int32_t items = 16;
   for (int32_t i = 0; i < items; ++i) d.train.items.push_back(i);
   d.train.offsets.push_back(static_cast<int64_t>(d.train.items.size()));
-  d.valid_item.push_back(-1);
-  d.test_item.push_back(-1);
+  d.valid.add_row({});
+  d.test.add_row({});
   d.candidates.insert(d.candidates.end(), static_cast<size_t>(d.num_candidates), -1);
   d.user_ids = IdTable::identity(13);
   for (const char* method : {"none", "de-rrd"}) {

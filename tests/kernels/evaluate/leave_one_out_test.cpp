@@ -1,7 +1,9 @@
 #include "kernels/evaluate/leave_one_out.h"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <vector>
 
 #include "tests/kernels/support.h"
 #include "tests/oracles/ranking.h"
@@ -18,6 +20,31 @@ std::vector<float> whole_numbers(int64_t n, int32_t largest, uint64_t seed) {
   }
   return values;
 }
+
+/// Rows of at most one item; -1: none. With `before`, that many other items precede each.
+struct ItemRows {
+  explicit ItemRows(const std::vector<int32_t>& item, int32_t before = 0)
+      : offsets(offsets_of(item, before)), items(items_of(item, before)) {}
+
+  static std::vector<int64_t> offsets_of(const std::vector<int32_t>& item, int32_t before) {
+    std::vector<int64_t> offsets = {0};
+    for (const int32_t i : item) offsets.push_back(offsets.back() + (i < 0 ? 0 : before + 1));
+    return offsets;
+  }
+  static std::vector<int32_t> items_of(const std::vector<int32_t>& item, int32_t before) {
+    std::vector<int32_t> items;
+    for (const int32_t i : item) {
+      if (i < 0) continue;
+      items.insert(items.end(), static_cast<size_t>(before), 0);
+      items.push_back(i);
+    }
+    return items;
+  }
+  SparseRows view() const { return {offsets.const_view(), items.const_view()}; }
+
+  Guarded<int64_t> offsets;
+  Guarded<int32_t> items;
+};
 
 struct Case {
   int64_t users, items, dims, num_candidates;
@@ -40,18 +67,20 @@ struct Case {
   };
 
   /// @param before floats before each table, so that no row is aligned to more than they are
-  Ranks run(int64_t before = 0) const {
+  /// @param turn number of other items that precede each held-out one
+  Ranks run(int64_t before = 0, int32_t turn = 0) const {
     const Guarded<int32_t> valid_rank(users), test_rank(users);
     const auto table = [before](std::vector<float> values) {
       values.insert(values.begin(), static_cast<size_t>(before), 0.0f);
       return Guarded<float>(values);
     };
     const Guarded<float> user = table(user_embedding), item = table(item_embedding);
-    const Guarded<int32_t> valid_item(valid), test_item(test), candidate(candidates);
+    const ItemRows valid_items(valid, turn), test_items(test, turn);
+    const Guarded<int32_t> candidate(candidates);
     leave_one_out_ranks(
         {valid_rank.view(), test_rank.view()}, {user.data() + before, users, dims},
         {item.data() + before, items, dims},
-        {valid_item.const_view(), test_item.const_view(), candidate.matrix(users, num_candidates)},
+        {valid_items.view(), test_items.view(), candidate.matrix(users, num_candidates), turn},
         stream());
     return {valid_rank.host(), test_rank.host()};
   }
@@ -93,13 +122,18 @@ TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
     const std::vector<double> scores =
         oracle::inner_products(c.user_embedding, c.item_embedding, c.dims);
     constexpr int64_t kFirst = 1, kUsers = 8;
-    const Guarded<int32_t> valid_item(c.valid), test_item(c.test), candidate(c.candidates);
+    constexpr int32_t kTurn = 2;
+    const ItemRows valid_items(c.valid, kTurn), test_items(c.test, kTurn);
+    const Guarded<int32_t> candidate(c.candidates);
     const Guarded<int32_t> item(kUsers * (candidates + 2)), valid(kUsers), test(kUsers);
     leave_one_out_items(
         item.matrix(kUsers, candidates + 2),
-        {valid_item.const_view(), test_item.const_view(), candidate.matrix(9, candidates)}, kFirst,
+        {valid_items.view(), test_items.view(), candidate.matrix(9, candidates), kTurn}, kFirst,
         stream());
     const std::vector<int32_t> items = item.host();
+    const auto without_items = items.begin() + (4 - kFirst) * (candidates + 2);
+    EXPECT_TRUE(std::all_of(without_items, without_items + candidates + 2,
+                            [](int32_t i) { return i == -1; }));
     std::vector<float> of_items;
     for (size_t i = 0; i < items.size(); ++i) {
       const auto u = kFirst + static_cast<int64_t>(i) / (candidates + 2);
@@ -121,10 +155,11 @@ TEST(LeaveOneOut, RanksOfScoresAreTheSame) {
 TEST(LeaveOneOut, RejectsBadShapesOfScores) {
   const Guarded<int32_t> numbers(std::vector<int32_t>(40, 0));
   const Guarded<float> score(std::vector<float>(40, 0.0f));
-  const auto items = [&](int64_t cols, int64_t held_out, int64_t first) {
-    leave_one_out_items(numbers.matrix(2, cols),
-                        {numbers.const_view().slice(0, held_out), numbers.const_view().slice(0, 3),
-                         numbers.matrix(3, 5)},
+  const auto items = [&](int64_t cols, size_t held_out, int64_t first) {
+    const ItemRows rows(std::vector<int32_t>(held_out, 0)), three(std::vector<int32_t>(3, 0));
+    leave_one_out_items(numbers.matrix(2, cols), {rows.view(), three.view(), numbers.matrix(3, 5)},
+                        first, stream());
+    leave_one_out_items(numbers.matrix(2, cols), {three.view(), rows.view(), numbers.matrix(3, 5)},
                         first, stream());
   };
   EXPECT_THROW(items(6, 3, 0), std::invalid_argument);
@@ -143,6 +178,15 @@ TEST(LeaveOneOut, TablesStandAtAnyAddress) {
   const Case c(9, 40, 20, 17);
   EXPECT_EQ(c.run(1).valid, c.run().valid);
   EXPECT_EQ(c.run(1).test, c.run().test);
+}
+
+TEST(LeaveOneOut, ATurnRanksItsItemOfEachRow) {
+  Case c(33, 40, 6, 17);
+  c.valid[1] = c.test[2] = c.valid[3] = c.test[3] = -1;
+  for (const int32_t turn : {1, 5}) {
+    EXPECT_EQ(c.run(0, turn).valid, c.run().valid);
+    EXPECT_EQ(c.run(0, turn).test, c.run().test);
+  }
 }
 
 TEST(LeaveOneOut, TiesCountAgainstTheModel) {
@@ -204,17 +248,19 @@ TEST(LeaveOneOut, ScoresThatAreNotFiniteHaveNoRank) {
 
 TEST(LeaveOneOut, RejectsBadShapes) {
   const Guarded<float> embedding(12);
-  const Guarded<int32_t> three(3), two(2);
-  const auto call = [&](Matrix<const float> user, Matrix<const float> item,
-                        Vector<const int32_t> valid, int64_t candidate_rows) {
+  const Guarded<int32_t> three(3);
+  const auto call = [&](Matrix<const float> user, Matrix<const float> item, size_t valid,
+                        int64_t candidate_rows) {
+    const ItemRows rows(std::vector<int32_t>(valid, 0)), three_rows(std::vector<int32_t>(3, 0));
     leave_one_out_ranks({three.view(), three.view()}, user, item,
-                        {valid, three.const_view(), three.matrix(candidate_rows, 1)}, stream());
+                        {rows.view(), three_rows.view(), three.matrix(candidate_rows, 1)},
+                        stream());
   };
   const Matrix<float> fits = embedding.matrix(3, 4);
-  EXPECT_THROW(call(fits, embedding.matrix(4, 3), three.const_view(), 3), std::invalid_argument);
-  EXPECT_THROW(call(embedding.matrix(2, 4), fits, three.const_view(), 3), std::invalid_argument);
-  EXPECT_THROW(call(fits, fits, two.const_view(), 3), std::invalid_argument);
-  EXPECT_THROW(call(fits, fits, three.const_view(), 2), std::invalid_argument);
+  EXPECT_THROW(call(fits, embedding.matrix(4, 3), 3, 3), std::invalid_argument);
+  EXPECT_THROW(call(embedding.matrix(2, 4), fits, 3, 3), std::invalid_argument);
+  EXPECT_THROW(call(fits, fits, 2, 3), std::invalid_argument);
+  EXPECT_THROW(call(fits, fits, 3, 2), std::invalid_argument);
 }
 
 }  // namespace
