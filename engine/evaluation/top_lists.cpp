@@ -67,6 +67,12 @@ Matrix<float> TopLists::score_tile(Scorer& scorer, SparseRows observed, int64_t 
 
 void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer,
                     SparseRows observed, int64_t first_user, const Stream& stream) {
+  best_and_ranks(items, scores, {}, scorer, observed, first_user, stream);
+}
+
+void TopLists::best_and_ranks(Matrix<int32_t> items, Matrix<float> scores, RankedItems ranked,
+                              Scorer& scorer, SparseRows observed, int64_t first_user,
+                              const Stream& stream) {
   constexpr const char* kOperation = "TopLists::best";
   require_inputs(kOperation, scorer, observed, items_);
   if (scores.data != nullptr) require_shape(kOperation, "scores", scores, items.rows, items.cols);
@@ -76,12 +82,19 @@ void TopLists::best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer,
         std::to_string(list_length_) + ") of users " + std::to_string(first_user) + " to " +
         std::to_string(first_user + items.rows) + " of " + std::to_string(scorer.users()));
   }
-  if (items.size() == 0) return;
   const int64_t r = items.cols;
+  const bool ranks = ranked.rank.size > 0;
+  if (r == 0 && !ranks) return;
+  if (ranks) {
+    require_size(kOperation, "the offsets of relevant", ranked.relevant.offsets,
+                 scorer.users() + 1);
+  }
   for (int64_t begin = 0; begin < items.rows; begin += tile_users_) {
     const int64_t users = std::min(tile_users_, items.rows - begin);
     const Matrix<const float> tile =
         score_tile(scorer, observed, first_user + begin, users, stream);
+    if (ranks) full_ranks(ranked.rank, tile, ranked.relevant, first_user + begin, stream);
+    if (r == 0) continue;
     const SortBuffers pairs = space_.unsorted(users * r);
     select_top(pairs, tile, status_.view().slice(0, users), r, stream);
     sort_segments(pairs, top_value_bits(items_), space_.scratch(), stream);

@@ -17,6 +17,13 @@ struct RankedTargets {
   Vector<const int32_t> target;  ///< [U] item numbers or -1: none
 };
 
+/// Items of each user to rank among all unobserved items, and the array for their ranks.
+struct RankedItems {
+  Vector<int32_t> rank;  ///< [relevant.items], overwritten: 1 + the number of other unobserved
+                         ///< items that score higher or equal
+  SparseRows relevant;   ///< unobserved items of each of the U users
+};
+
 /// Ranks all items for all users, some users at a time, so that the matrix of all scores is never
 /// in memory. The items in `observed` are left out. The constructor allocates the workspace, about
 /// 32 MiB of scores.
@@ -44,6 +51,14 @@ class TopLists {
   /// @throws as best().
   void ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
              const Stream& stream);
+
+  /// Finds the best items of each user as best() does, and ranks given ones by the same scores.
+  /// @param items as for best(); R = 0: only ranks are made, and the data may be null
+  /// @param ranked the ranks of these n users' items are overwritten; those of others are kept
+  /// @throws as best().
+  void best_and_ranks(Matrix<int32_t> items, Matrix<float> scores, RankedItems ranked,
+                      Scorer& scorer, SparseRows observed, int64_t first_user,
+                      const Stream& stream);
 
   /// Returns the bytes of device memory of the workspace.
   int64_t bytes() const;

@@ -58,4 +58,12 @@ void write_top(Matrix<int32_t> items, Matrix<float> scores_out, Vector<const uin
 void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores,
                 Vector<const int32_t> target, int64_t first_user, const Stream& stream);
 
+/// Ranks given items of each user among all: rank[e] = 1 + #(items that score higher or equal than
+/// relevant.items[e], it itself left out).
+/// @param rank [relevant.items]; those of the tile's users are overwritten. -1: a score of the user
+///   is NaN or +infinity, or the item's own is -infinity (masked).
+/// @param relevant items of each of the U users
+void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores, SparseRows relevant,
+                int64_t first_user, const Stream& stream);
+
 }  // namespace derrd

@@ -115,25 +115,32 @@ TEST(TopLists, ManyTiles) {
 
 TEST(TopLists, MatchesOracleOnRanksAcrossTiles) {
   const Case c(540, 20, 2);
-  std::vector<int32_t> targets(static_cast<size_t>(c.users), -1), expected;
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> relevant, expected;
   for (int64_t u = 0; u < c.users; ++u) {
     const std::vector<float> scores = c.scores_of(u);
-    const std::vector<int32_t> unobserved = oracle::top_items(scores, c.items);
-    if (u % 3 == 0 || unobserved.empty()) {
-      expected.push_back(0);
-      continue;
+    for (const int32_t item : oracle::top_items(scores, c.items)) {
+      if ((u + item) % 3 != 0) continue;
+      relevant.push_back(item);
+      expected.push_back(oracle::full_rank(to_double(scores), item));
     }
-    const int32_t target = unobserved[static_cast<size_t>(u) % unobserved.size()];
-    targets[static_cast<size_t>(u)] = target;
-    expected.push_back(oracle::full_rank(to_double(scores), target));
+    offsets.push_back(static_cast<int64_t>(relevant.size()));
   }
   Case::OnDevice d = c.on_device();
-  const Guarded<int32_t> target(targets), rank(c.users), again(c.users);
-  const RankedTargets both[] = {{rank.view(), target.const_view()},
-                                {again.view(), target.const_view()}};
-  TopLists(c.items, 0).ranks(both, d.scorer, d.rows(), stream());
+  const Guarded<int64_t> offset(offsets);
+  const Guarded<int32_t> item(relevant), rank(std::ssize(relevant)), again(std::ssize(relevant)),
+      list(c.users * 5), list_again(c.users * 5);
+  const SparseRows rows = {offset.const_view(), item.const_view()};
+  TopLists(c.items, 0)
+      .best_and_ranks({nullptr, c.users, 0}, {}, {rank.view(), rows}, d.scorer, d.rows(), 0,
+                      stream());
   EXPECT_EQ(rank.host(), expected);
+  TopLists lists(c.items, 5);
+  lists.best_and_ranks(list.matrix(c.users, 5), {}, {again.view(), rows}, d.scorer, d.rows(), 0,
+                       stream());
   EXPECT_EQ(again.host(), expected);
+  lists.best(list_again.matrix(c.users, 5), {}, d.scorer, d.rows(), 0, stream());
+  EXPECT_EQ(list.host(), list_again.host());
 }
 
 void best_of_all(const Case& c, const char* user = "user") {

@@ -201,21 +201,28 @@ TEST(FiniteRows, FindsEveryKindOfBadScore) {
 
 TEST(FullRanks, MatchesOracle) {
   for (const int64_t items : {1, 31, 32, 33, 257}) {
-    constexpr int64_t kUsers = 5;
+    constexpr int64_t kUsers = 5, kFirst = 2;
     std::vector<float> scores;
     for (const int32_t v : random_below(kUsers * items, 40, 9)) {  // many ties
       scores.push_back(static_cast<float>(v) * 4.0f - 80.0f);
     }
-    const std::vector<int32_t> targets = random_below(kUsers + 3, static_cast<int32_t>(items), 10);
-    const Guarded<float> device_scores(scores);
-    const Guarded<int32_t> target(targets), rank(std::vector<int32_t>(kUsers + 3, 77));
-    full_ranks(rank.view(), device_scores.matrix(kUsers, items), target.const_view(), 2, stream());
-    std::vector<int32_t> expected(kUsers + 3, 77);
-    for (int64_t r = 0; r < kUsers; ++r) {
-      const std::vector<float> row = row_of(scores, r, items);
-      expected[static_cast<size_t>(r + 2)] =
-          oracle::full_rank(to_double(row), targets[static_cast<size_t>(r + 2)]);
+    // 0, 1, 2, ... items of the users.
+    std::vector<int64_t> offsets = {0};
+    std::vector<int32_t> relevant, expected;
+    for (int64_t u = 0; u < kUsers + kFirst + 1; ++u) {
+      const bool of_tile = u >= kFirst && u < kFirst + kUsers;
+      for (int32_t item = 0; item < std::min(u, items); ++item) {
+        relevant.push_back(item);
+        expected.push_back(
+            of_tile ? oracle::full_rank(to_double(row_of(scores, u - kFirst, items)), item) : 77);
+      }
+      offsets.push_back(static_cast<int64_t>(relevant.size()));
     }
+    const Guarded<float> device_scores(scores);
+    const Guarded<int64_t> offset(offsets);
+    const Guarded<int32_t> item(relevant), rank(std::vector<int32_t>(relevant.size(), 77));
+    full_ranks(rank.view(), device_scores.matrix(kUsers, items),
+               {offset.const_view(), item.const_view()}, kFirst, stream());
     EXPECT_EQ(rank.host(), expected);
   }
 }
@@ -226,10 +233,15 @@ TEST(FullRanks, MaskedMissingAndBadScores) {
                                  -kInfinity, 1.0f, 0.0f,       //
                                  -kInfinity, 1.0f, kInfinity,  //
                                  0.0f,       1.0f, std::nanf("")};
-  const Guarded<int32_t> target = {2, -1, 0, 1, 1}, rank(5);
-  full_ranks(rank.view(), scores.matrix(5, 3), target.const_view(), 0, stream());
-  EXPECT_EQ(rank.host(), (std::vector<int32_t>{2, 0, -1, -1, -1}));
-  EXPECT_THROW(full_ranks(rank.view(), scores.matrix(5, 3), target.const_view(), 1, stream()),
+  const Guarded<int64_t> offsets = {0, 2, 2, 4, 5, 6};
+  const Guarded<int32_t> items = {1, 2, 0, 2, 1, 1}, rank(6);
+  const SparseRows relevant = {offsets.const_view(), items.const_view()};
+  full_ranks(rank.view(), scores.matrix(5, 3), relevant, 0, stream());
+  EXPECT_EQ(rank.host(), (std::vector<int32_t>{1, 2, -1, 2, -1, -1}));
+  EXPECT_THROW(full_ranks(rank.view(), scores.matrix(5, 3), relevant, 1, stream()),
+               std::invalid_argument);
+  const Guarded<int32_t> short_rank(5);
+  EXPECT_THROW(full_ranks(short_rank.view(), scores.matrix(5, 3), relevant, 0, stream()),
                std::invalid_argument);
 }
 
