@@ -43,6 +43,11 @@ class RandomStream {
 };
 
 /// Purposes of streams; different purposes never share their bits.
-enum DataStream : uint64_t { kSplitStream = 1, kCandidateStream = 2, kSynthesisStream = 3 };
+enum DataStream : uint64_t {
+  kSplitStream = 1,
+  kCandidateStream = 2,
+  kSynthesisStream = 3,
+  kBootstrapStream = 16,
+};
 
 }  // namespace derrd
