@@ -27,8 +27,7 @@ DeviceDataset::DeviceDataset(const Dataset& dataset, const Stream& stream)
     : users_(dataset.num_users()),
       items_(dataset.num_items()),
       num_candidates_(dataset.num_candidates),
-      train_offsets_(dataset.train.offsets, stream),
-      train_items_(dataset.train.items, stream),
+      train_(dataset.train, stream),
       candidates_(dataset.candidates, stream) {
   if (users_ == 0 || items_ == 0) {
     throw Error("the data set has no users or no items; prepare it with a lower --min-user");
@@ -36,10 +35,8 @@ DeviceDataset::DeviceDataset(const Dataset& dataset, const Stream& stream)
   const InteractionRows valid = with_candidates(dataset.valid, dataset);
   const InteractionRows test = with_candidates(dataset.test, dataset);
   turns_ = std::max(valid.longest_row(), test.longest_row());
-  valid_offsets_ = DeviceArray<int64_t>(valid.offsets, stream);
-  valid_items_ = DeviceArray<int32_t>(valid.items, stream);
-  test_offsets_ = DeviceArray<int64_t>(test.offsets, stream);
-  test_items_ = DeviceArray<int32_t>(test.items, stream);
+  valid_ = DeviceRows(valid, stream);
+  test_ = DeviceRows(test, stream);
 
   std::vector<int32_t> users;
   std::vector<int32_t> items;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "data/dataset.h"
+#include "engine/device_rows.h"
 #include "kernels/evaluate/leave_one_out.h"
 #include "kernels/platform/memory.h"
 #include "kernels/platform/views.h"
@@ -20,7 +21,7 @@ class DeviceDataset {
   int64_t users() const { return users_; }
   int64_t items() const { return items_; }
   /// Training items of every user, ascending.
-  SparseRows train() const { return {train_offsets_.view(), train_items_.view()}; }
+  SparseRows train() const { return train_.view(); }
   /// Training interactions as pairs [n], users ascending. Users who have interacted with every item
   /// are left out: no negative exists for them.
   Vector<const int32_t> pair_users() const { return pair_users_.view(); }
@@ -30,21 +31,17 @@ class DeviceDataset {
   /// candidates are left out: any model ranks their items first.
   /// @param turn number of the item, from 0, in each user's row
   HeldOutItems held_out(int64_t turn = 0) const {
-    return {{valid_offsets_.view(), valid_items_.view()},
-            {test_offsets_.view(), test_items_.view()},
-            candidates_.matrix(users_, num_candidates_),
-            turn};
+    return {valid_.view(), test_.view(), candidates_.matrix(users_, num_candidates_), turn};
   }
   /// Returns the number of turns in which all held-out items are ranked, and whether one of them is
   /// a validation item.
   int64_t turns() const { return turns_; }
-  bool has_validation() const { return valid_items_.size() > 0; }
+  bool has_validation() const { return valid_.view().items.size > 0; }
 
  private:
   int64_t users_, items_, num_candidates_, turns_ = 0;
-  DeviceArray<int64_t> train_offsets_, valid_offsets_, test_offsets_;
-  DeviceArray<int32_t> train_items_, pair_users_, pair_items_, valid_items_, test_items_,
-      candidates_;
+  DeviceRows train_, valid_, test_;
+  DeviceArray<int32_t> pair_users_, pair_items_, candidates_;
 };
 
 }  // namespace derrd

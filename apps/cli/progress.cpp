@@ -51,17 +51,17 @@ std::string progress_line(const EpochRecord& record, const EarlyStopping& early_
                   format_duration(seconds_per_epoch * (limits.epochs - record.epoch - 1)));
   // The most important first: the rest may not fit.
   std::vector<std::string> fields;
-  const bool validated = record.evaluation.valid.users > 0;
-  if (validated) {
-    fields = {"  H@5 " + compact_ratio(record.evaluation.valid.hit[0]),
-              " best " + compact_ratio(state.best[0].evaluation.valid.hit[0])};
+  if (record.decisive) {
+    const auto& [metric, value] = *record.decisive;
+    fields = {fmt::format("  {} {}", metric, compact_ratio(value)),
+              " best " + compact_ratio(early_stopping.best_value())};
   }
   const char* separator = "  ";
   for (const auto& [name, loss] : record.losses) {
     fields.push_back(separator + fmt::format("{} {}", name, compact(loss)));
     separator = " ";
   }
-  if (validated) {
+  if (record.decisive) {
     fields.push_back(fmt::format("  best at {}", state.best[0].epoch));
     fields.push_back(
         fmt::format("  patience {}", limits.patience - (record.epoch - state.last_improvement)));

@@ -39,10 +39,10 @@ class Progress {
   Clock::time_point last_line_ = Clock::now();
 };
 
-/// Describes an epoch in a line: its number, the longest time left, validation H\@5 and the best
-/// one so far (where there are validation items), the losses, and further measurements. Fields
-/// beyond `width` are left out from the end; up to epoch 999 all fields but the measurements fit
-/// into 79 columns.
+/// Describes an epoch in a line: its number, the longest time left, the decisive validation metric
+/// and the best one so far (where there are validation items), the losses, and further
+/// measurements. Fields beyond `width` are left out from the end; up to epoch 999 all fields but
+/// the measurements fit into 79 columns.
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
 

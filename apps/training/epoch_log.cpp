@@ -49,6 +49,7 @@ void EpochLog::write(const EpochRecord& record) {
   for (const auto& [name, weight] : record.chosen_weights) json["chosen_weight"][name] = weight;
   for (const auto& [name, value] : record.measurements) json[name] = value;
   json["valid"] = metrics_json(record.evaluation.valid);
+  if (record.decisive) json["valid"][record.decisive->first] = record.decisive->second;
   json["test"] = metrics_json(record.evaluation.test);
   json["seconds"] = {{"prepare", record.seconds.prepare},
                      {"train", record.seconds.train},

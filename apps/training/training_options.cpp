@@ -4,11 +4,26 @@
 
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
+#include "data/error.h"
+#include "engine/evaluation/stop_metric.h"
 #include "engine/models/catalogue.h"
 
 namespace derrd {
 
 namespace {
+
+CLI::Validator metric_name() {
+  return CLI::Validator(
+      [](const std::string& name) -> std::string {
+        try {
+          StopMetric::named(name);
+        } catch (const Error& error) {
+          return error.what();
+        }
+        return "";
+      },
+      "");
+}
 
 void add_threads_option(CLI::App& command, int& threads) {
   command
@@ -35,11 +50,21 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
   add("--epochs", options.epochs, "Maximum number of passes over the training interactions")
       ->check(count_from(1));
   command
-      .add_option(
-          "--patience", options.patience,
-          "Epochs without a better validation hit ratio before training stops [20 with preset "
-          "authors, 30 with paper]. Without validation items all epochs are trained")
+      .add_option("--patience", options.patience,
+                  "Epochs without a better validation metric before training stops [20 with preset "
+                  "authors, 30 with paper]. Without validation items all epochs are trained")
       ->check(count_from(1))
+      ->group("Training");
+  command
+      .add_option(
+          "--stop-on", options.stop_on,
+          "Validation metric that says which epoch is best: H@5, N@10, M@20, ... among "
+          "candidates, Recall@20, NDCG@20, ... of the full ranking, as derrd evaluate names "
+          "them. Of several, separated by commas, the first that can tell epochs apart [H@5, "
+          "by the rule of --preset]")
+      ->delimiter(',')
+      ->check(metric_name())
+      ->type_name("METRIC")
       ->group("Training");
   add("--preset", options.preset_name,
       "Conventions where the paper and its authors' program differ. authors: the program's, to "
@@ -131,8 +156,8 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
   command
       .add_option(
           "-o,--output", options.output,
-          "File for the model of the epoch with the best validation hit ratio; of the last epoch "
-          "without validation items")
+          "File for the model of the epoch that is best by --stop-on; of the last epoch without "
+          "validation items")
       ->required()
       ->check(file_name())
       ->type_name("FILE");

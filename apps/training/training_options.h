@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/distill/conventions.h"
 #include "engine/training/trainer.h"
@@ -23,7 +24,8 @@ struct TrainingOptions {
   int64_t batch = 1024;
   int64_t negatives = 1;
   int epochs = 1000;
-  std::optional<int> patience;  ///< the preset's unless given
+  std::optional<int> patience;       ///< the preset's unless given
+  std::vector<std::string> stop_on;  ///< names of metrics; empty: the preset's rule
   std::string preset_name = "authors";
   std::string row_updates_name = "auto";
   std::string graph_name = "on";

@@ -14,6 +14,7 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/progress.h"
+#include "apps/training/choose_stop_metric.h"
 #include "apps/training/epoch_log.h"
 #include "data/error.h"
 #include "engine/models/catalogue.h"
@@ -86,8 +87,9 @@ void print_report(const Evaluation& report) {
 }
 
 /// Results of the training so far, for the model's metadata.
+/// @param watched metric that decided instead of the preset's rule, or null
 /// @param balanced whether --auto-lambda chose the losses' weights
-Json metrics_of(const Trainer& trainer,
+Json metrics_of(const Trainer& trainer, const WatchedMetric* watched,
                 const std::vector<std::unique_ptr<DistillationLoss>>& losses, bool balanced) {
   const EarlyStopping& early_stopping = trainer.early_stopping();
   const Evaluation report = early_stopping.report();
@@ -95,6 +97,7 @@ Json metrics_of(const Trainer& trainer,
                   {"epochs", trainer.next_epoch()},
                   {"valid", metrics_json(report.valid)},
                   {"test", metrics_json(report.test)}};
+  if (watched != nullptr) metrics["valid"][watched->name()] = early_stopping.best_value();
   if (balanced) {
     for (const auto& loss : losses) {
       metrics["weights"][std::string(loss->name())] = loss->weight();
@@ -124,7 +127,11 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
-      data_(dataset_, stream_) {}
+      data_(dataset_, stream_) {
+  if (auto metric = choose_stop_metric(options_.stop_on, dataset_, options_.data)) {
+    watched_.emplace(*std::move(metric), dataset_, stream_);
+  }
+}
 
 Json TrainingRun::result_options(const TrainingTask& task) const {
   Json json = task.options;
@@ -137,6 +144,7 @@ Json TrainingRun::result_options(const TrainingTask& task) const {
   json["epochs"] = options_.epochs;
   json["patience"] = options_.effective_patience();
   json["preset"] = options_.preset_name;
+  if (watched_) json["stop-on"] = watched_->name();
   return json;
 }
 
@@ -251,6 +259,7 @@ std::vector<std::unique_ptr<DistillationLoss>> TrainingRun::make_losses(
 void TrainingRun::train(TrainingTask task) {
   Parameters parameters;
   TrainOptions train = train_options();
+  if (watched_) train.watched = &*watched_;
   const int64_t batch = train.plan.batch_size;
   const std::unique_ptr<Model> model = make_model(task.model, data_.users(), data_.items(),
                                                   {task.dim, task.layers, batch}, parameters);
@@ -276,17 +285,16 @@ void TrainingRun::train(TrainingTask task) {
   resume(trainer, run);
   if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
-  if (!data_.has_validation()) {
+  if (!has_validation()) {
     fmt::print(stderr,
-               "{}: no user has a validation item and candidates: all {} epochs are trained "
-               "whatever --patience "
+               "{}: no user has a validation item: all {} epochs are trained whatever --patience "
                "says, and the last one is kept\n",
                options_.data, options_.epochs);
   }
 
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {
-    const Json metrics = metrics_of(trainer, losses, task.balance);
+    const Json metrics = metrics_of(trainer, train.watched, losses, task.balance);
     return {result_options(task).dump(), options_.seed, metrics.dump(), dataset_.hash,
             teacher_hash};
   };
@@ -306,11 +314,14 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
                                 Trainer::Outcome outcome, int64_t model_parameters) const {
   const std::string ending = describe(outcome, trainer, options_.effective_patience());
   const EarlyStopping& early_stopping = trainer.early_stopping();
-  const bool validated = data_.has_validation();
+  const bool validated = has_validation();
   fmt::print("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
              early_stopping.best_epoch());
   print_report(early_stopping.report());
-  if (validated && options_.conventions().stopping == StoppingRule::kEachCutoff) {
+  if (watched_) {
+    fmt::print("valid {} {:.4f}, by which this epoch is the best\n", watched_->name(),
+               early_stopping.best_value());
+  } else if (validated && options_.conventions().stopping == StoppingRule::kEachCutoff) {
     fmt::print(
         "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
         "program; derrd evaluate gives the written model's.\n");

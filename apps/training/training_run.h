@@ -52,6 +52,7 @@ class TrainingRun {
   void train(TrainingTask task);
 
  private:
+  bool has_validation() const { return dataset_.valid.num_interactions() > 0; }
   /// All options that determine the model, for its metadata.
   Json result_options(const TrainingTask& task) const;
   /// Describes all that must be equal for a checkpoint to be resumed. The number of epochs may
@@ -79,6 +80,7 @@ class TrainingRun {
   Stream stream_;
   Dataset dataset_;
   DeviceDataset data_;
+  std::optional<WatchedMetric> watched_;  // none: the preset's rule decides
 };
 
 }  // namespace derrd

@@ -8,7 +8,13 @@ namespace {
 double rounded(double value) { return std::round(value * 1e4) / 1e4; }
 }  // namespace
 
-bool EarlyStopping::update(int epoch, const Evaluation& evaluation) {
+bool EarlyStopping::update(int epoch, const Evaluation& evaluation, std::optional<double> watched) {
+  if (watched) {
+    if (*watched <= best_value()) return false;
+    state_.best.fill({epoch, *watched, evaluation});
+    state_.last_improvement = epoch;
+    return true;
+  }
   bool keep = false;
   const bool measured = evaluation.valid.users > 0;
   for (size_t n = 0; n < kCutoffs.size(); ++n) {

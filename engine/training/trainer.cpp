@@ -133,9 +133,16 @@ EpochRecord Trainer::run_epoch() {
   record.seconds.train = watch.lap() - record.seconds.prepare;
 
   record.evaluation = evaluator_.evaluate(model_, stream_);
+  std::optional<double> watched;
+  if (options_.watched != nullptr) {
+    watched = options_.watched->measure(model_.scorer(stream_), record.evaluation, stream_);
+    record.decisive.emplace(options_.watched->name(), *watched);
+  } else if (record.evaluation.valid.users > 0) {
+    record.decisive.emplace("H@5", record.evaluation.valid.hit[0]);
+  }
   record.seconds.evaluate = watch.lap();
 
-  record.best = early_stopping_.update(next_epoch_, record.evaluation);
+  record.best = early_stopping_.update(next_epoch_, record.evaluation, watched);
   if (record.best) {
     copy_on_device(best_values_.data(), parameters_.values().data, best_values_.bytes(), stream_);
   }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "engine/epoch_plan.h"
 #include "engine/evaluation/early_stopping.h"
 #include "engine/evaluation/evaluator.h"
+#include "engine/evaluation/stop_metric.h"
 #include "engine/models/model.h"
 #include "engine/parameters.h"
 #include "engine/training/checkpoint.h"
@@ -33,6 +35,7 @@ struct TrainOptions {
   int epochs = 1000;
   int patience = 20;
   StoppingRule stopping = StoppingRule::kEachCutoff;
+  WatchedMetric* watched = nullptr;  ///< decides instead of the rule; outlives the trainer
   BalanceOptions balance;
 };
 
@@ -48,7 +51,10 @@ struct EpochRecord {
   /// Figures that the losses measured besides their sums, by name.
   std::vector<std::pair<std::string, double>> measurements;
   Evaluation evaluation;
-  bool best = false;  ///< the best by validation H@5 so far, or nobody has a validation item
+  /// The validation metric that decides which epoch is best, and its value; none without
+  /// validation items.
+  std::optional<std::pair<std::string, double>> decisive;
+  bool best = false;  ///< the best by that metric so far, or nobody has a validation item
   struct Seconds {
     double prepare = 0, train = 0, evaluate = 0;
   } seconds;

@@ -60,6 +60,21 @@ TEST(EarlyStopping, WithoutValidationItemsEveryEpochIsKept) {
   }
 }
 
+TEST(EarlyStopping, AWatchedMetricAloneDecides) {
+  for (const StoppingRule rule : {StoppingRule::kEachCutoff, StoppingRule::kFirstCutoff}) {
+    EarlyStopping stopping(rule, 2);
+    EXPECT_TRUE(stopping.update(0, evaluation(.4, .5, .6, 0), 0.0));
+    EXPECT_TRUE(stopping.update(1, evaluation(.3, .4, .5, 1), 1e-9));  // not rounded
+    EXPECT_FALSE(stopping.update(2, evaluation(.5, .6, .7, 2), 1e-9));
+    EXPECT_FALSE(stopping.should_stop(2));
+    EXPECT_FALSE(stopping.update(3, evaluation(.6, .7, .8, 3), 0.0));
+    EXPECT_TRUE(stopping.should_stop(3));
+    EXPECT_EQ(stopping.best_epoch(), 1);
+    EXPECT_EQ(stopping.best_value(), 1e-9);
+    for (const double hit : stopping.report().test.hit) EXPECT_EQ(hit, 1);
+  }
+}
+
 TEST(EarlyStopping, RestoredStateGoesOn) {
   EarlyStopping stopping(StoppingRule::kEachCutoff, 2);
   stopping.update(0, evaluation(.4, .5, .6, 0));
