@@ -2,13 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/option_checks.h"
+#include "apps/cli/output_checks.h"
+#include "apps/cli/usage_error.h"
+#include "apps/evaluation/evaluated_lists.h"
+#include "apps/evaluation/evaluation_report.h"
 #include "apps/training/load_model.h"
 #include "apps/training/metrics_json.h"
 #include "apps/training/training_options.h"
@@ -25,121 +30,70 @@ namespace {
 
 struct EvaluateCommand {
   std::string data;
-  std::vector<std::string> models;
+  std::vector<std::string> models, lists;
+  std::string per_user;
+  bool exclude_valid = false;
+  bool ci = false;
   bool valid = false;
   bool json = false;
   IdleOptions idle;
 };
 
-/// A row of the tables.
-struct Row {
-  std::string file;
-  int64_t dim = 0, parameters = 0;
-  double megabytes = 0;  ///< of the file
-  ModelEvaluation evaluation;
-};
-
-Row evaluate(const std::string& path, const Dataset& dataset, const DeviceDataset& data,
-             const Stream& stream) {
+EvaluationRow evaluate(const std::string& path, const Dataset& dataset, const DeviceDataset& data,
+                       FullRankingEvaluator& full, const Stream& stream) {
   const SavedModel model = load_model(path, dataset);
-  Row row;
+  EvaluationRow row;
   row.file = path;
-  row.dim = model_dim(model);
-  row.parameters = model.parameters();
-  row.megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
+  ModelRow& facts = row.model.emplace();
+  facts.dim = model_dim(model);
+  facts.parameters = model.parameters();
+  facts.megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
   try {
-    row.evaluation = evaluate_model(*make_scorer(model, stream), dataset, data, stream);
+    ModelEvaluation measured = evaluate_model(*make_scorer(model, stream), data, full, stream);
+    facts.candidates = std::move(measured.candidates);
+    facts.top10_seconds = measured.top10_seconds;
+    row.full = std::move(measured.full);
   } catch (const Error& e) {
     throw Error(fmt::format("{}: {}", path, e.what()));
   }
   return row;
 }
 
-Json row_json(const Row& row) {
-  Json json;
-  json["file"] = row.file;
-  json["dim"] = row.dim;
-  json["parameters"] = row.parameters;
-  json["megabytes"] = row.megabytes;
-  json["valid"] = metrics_json(row.evaluation.leave_one_out.valid);
-  json["test"] = metrics_json(row.evaluation.leave_one_out.test);
-  json["full"] = metrics_json(row.evaluation.full);
-  json["top10_ms"] = row.evaluation.top10_seconds * 1e3;
-  return json;
-}
-
-/// Prints rows of cells with aligned columns: the first to the left, numbers to the right.
-void print_table(const std::vector<std::vector<std::string>>& table) {
-  std::vector<size_t> widths(table.front().size());
-  for (const auto& row : table) {
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
-  for (const auto& row : table) {
-    fmt::print("{:<{}}", row[0], widths[0]);
-    for (size_t c = 1; c < row.size(); ++c) fmt::print("  {:>{}}", row[c], widths[c]);
-    fmt::print("\n");
-  }
-}
-
-std::vector<std::string> with_names(std::string first, const Json& metrics) {
-  std::vector<std::string> cells = {std::move(first)};
-  for (const auto& [name, value] : metrics.items()) cells.push_back(name);
-  return cells;
-}
-
-std::vector<std::string> with_values(std::string first, const Json& metrics) {
-  std::vector<std::string> cells = {std::move(first)};
-  for (const auto& value : metrics) cells.push_back(format_metric(value));
-  return cells;
-}
-
-std::string model_file_name(const Row& row) {
-  return std::filesystem::path(row.file).filename().string();
-}
-
-/// Prints one kind of metrics, a row per model.
-template <class MetricsOf>
-void print_metrics(const std::string& title, const std::vector<Row>& rows, MetricsOf metrics_of) {
-  std::vector<std::vector<std::string>> table;
-  table.push_back(with_names("", metrics_json(metrics_of(rows.front()))));
-  for (const Row& row : rows) {
-    table.push_back(with_values(model_file_name(row), metrics_json(metrics_of(row))));
-  }
-  fmt::print("\n{}\n", title);
-  print_table(table);
-}
-
-void print_tables(const std::vector<Row>& rows, const Dataset& dataset, bool valid) {
-  std::vector<std::vector<std::string>> table = {
-      {"", "dimension", "parameters", "MB", "ms for all top-10 lists"}};
-  for (const Row& row : rows) {
-    table.push_back({model_file_name(row), std::to_string(row.dim), std::to_string(row.parameters),
-                     fmt::format("{:.2f}", row.megabytes),
-                     fmt::format("{:.1f}", row.evaluation.top10_seconds * 1e3)});
-  }
-  print_table(table);
-  const std::string among = " among itself and " + describe_candidates(dataset);
-  print_metrics("Test item" + among, rows,
-                [](const Row& row) { return row.evaluation.leave_one_out.test; });
-  if (valid) {
-    print_metrics("Validation item" + among, rows,
-                  [](const Row& row) { return row.evaluation.leave_one_out.valid; });
-  }
-  print_metrics("Test item among all items but the user's training items", rows,
-                [](const Row& row) { return row.evaluation.full; });
+/// All input files.
+std::vector<NamedFile> inputs_of(const EvaluateCommand& command) {
+  std::vector<NamedFile> inputs = {{"--data", command.data}};
+  for (const std::string& model : command.models) inputs.push_back({"--model", model});
+  for (const std::string& lists : command.lists) inputs.push_back({"--lists", lists});
+  return inputs;
 }
 
 void run(const EvaluateCommand& command) {
+  if (command.models.empty() && command.lists.empty()) {
+    throw UsageError("there is nothing to evaluate; give --model, --lists or both");
+  }
+  check_outputs(inputs_of(command), {{"--per-user", command.per_user}});
   set_threads(command.idle.threads);
   const Stream stream;
   const Dataset dataset = load_dataset(command.data);
-  const DeviceDataset data(dataset, stream);
-  std::vector<Row> rows;
-  for (const std::string& model : command.models) {
-    rows.push_back(evaluate(model, dataset, data, stream));
+  const InteractionRows left_out_too = command.exclude_valid ? dataset.valid : InteractionRows{};
+  EvaluationReport report;
+  report.without_valid = command.exclude_valid;
+  report.users_without_candidates = count_without_candidates(dataset);
+  if (!command.models.empty()) {
+    const DeviceDataset data(dataset, stream);
+    FullRankingEvaluator full(dataset.test, dataset.train, left_out_too, dataset.num_items(),
+                              stream);
+    for (const std::string& model : command.models) {
+      report.rows.push_back(evaluate(model, dataset, data, full, stream));
+    }
   }
+  for (const std::string& lists : command.lists) {
+    report.rows.push_back(evaluate_lists(lists, dataset, left_out_too));
+  }
+  if (command.ci) add_estimates(report, command.idle.seed);
+  if (!command.per_user.empty()) write_users(command.per_user, report, dataset);
   if (!command.json) {
-    print_tables(rows, dataset, command.valid);
+    print_tables(report, dataset, command.valid);
     return;
   }
   Json json;
@@ -147,9 +101,13 @@ void run(const EvaluateCommand& command) {
                   {"hash", dataset.hash},
                   {"users", dataset.num_users()},
                   {"items", dataset.num_items()},
-                  {"candidates", dataset.num_candidates}};
+                  {"candidates", dataset.num_candidates},
+                  {"test_users", dataset.test.filled_rows()},
+                  {"test_users_without_candidates", report.users_without_candidates}};
   json["device"] = device_info().name;
-  for (const Row& row : rows) json["models"].push_back(row_json(row));
+  json["exclude_valid"] = command.exclude_valid;
+  json["models"] = models_json(report);
+  json["opposite_orders"] = disagreements_json(report);
   fmt::print("{}\n", json.dump(1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -170,13 +128,48 @@ void add_evaluate(CLI::App& app) {
           "Models from derrd train or derrd distill, or safetensors files with user_embedding and "
           "item_embedding; user_ids and item_ids say which rows are whose, user_bias and "
           "item_bias are added")
-      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--lists", options->lists,
+          "Rankings from other programs, as derrd distill --teacher takes them: .tsv or .txt "
+          "(lines "
+          "of user, item and optional score, separated by tabs, the best first), or safetensors "
+          "with a matrix items. They give metrics among all items alone. A user without a list "
+          "counts as a miss")
+      ->type_name("FILE");
+  command->add_flag("--exclude-valid", options->exclude_valid,
+                    "Leave the user's validation items out when test items are ranked among all "
+                    "items, as RecBole does; else they stand in the ranking as any other item");
+  command->add_flag("--ci", options->ci,
+                    "Show 95 % confidence intervals of all metrics that are means over users, and "
+                    "of the differences to the first model: percentiles of a bootstrap over users, "
+                    "with the same 1000 resamples for all models");
+  command
+      ->add_option(
+          "--per-user", options->per_user,
+          "File for a line per model and user with all metrics, separated by tabs; - where "
+          "the user does not count")
+      ->check(file_name())
       ->type_name("FILE");
   command->add_flag("--valid", options->valid, "Show the validation items' metrics too");
   command->add_flag("--json", options->json, "Print everything as JSON instead of tables");
   add_idle_options(*command, options->idle);
+  command->get_option("--seed")->description("Seed of the resamples of --ci");
   command->footer(
-      "H@N: share of users whose held-out item is among the first N; N@N: NDCG; M@N: MRR.\n"
+      "Among candidates: H@N: share of users whose held-out item is among the first N; N@N: NDCG;\n"
+      "M@N: MRR. Among all items, as means over the users with test items, with equal scores\n"
+      "counted against the model:\n"
+      "  Recall@K    part of the user's test items that is among the first K\n"
+      "  NDCG        these weighted by rank, relative to the best possible list\n"
+      "  Precision   part of the K places that they fill\n"
+      "  HR          1 if one is among the first K, else 0\n"
+      "  MRR         1 / rank of the first\n"
+      "  MAP         mean precision at their ranks\n"
+      "Of the lists of the K best items:\n"
+      "  coverage    part of all items that is in anybody's list\n"
+      "  Gini        0 if all items are listed equally often, near 1 if few are\n"
+      "  popularity  mean number of users who trained with a listed item\n"
       "Example:\n  derrd evaluate --data citeulike.safetensors --model teacher.safetensors "
       "student.safetensors");
   command->callback([options] { run(*options); });

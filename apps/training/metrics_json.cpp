@@ -2,36 +2,79 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace derrd {
 
 namespace {
 
-/// Returns a mean over `users`.
-Json mean(double value, int64_t users) { return users > 0 ? Json(value) : Json(); }
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+Json by_name(const std::vector<std::string>& names, const std::vector<double>& values, bool known) {
+  Json json;
+  for (size_t n = 0; n < names.size(); ++n)
+    json[names[n]] = number_json(known ? values[n] : kUnknown);
+  return json;
+}
 
 }  // namespace
 
-Json metrics_json(const Metrics& metrics) {
-  Json json;
+std::vector<std::string> candidate_metric_names() {
+  std::vector<std::string> names;
+  for (const int n : kCutoffs) {
+    for (const char* metric : {"H", "N", "M"}) names.push_back(fmt::format("{}@{}", metric, n));
+  }
+  return names;
+}
+
+std::vector<std::string> accuracy_metric_names() {
+  std::vector<std::string> names;
+  for (const int k : kFullCutoffs) {
+    for (const char* metric : kRankingMetricNames) {
+      names.push_back(fmt::format("{}@{}", metric, k));
+    }
+  }
+  return names;
+}
+
+void append_values(std::vector<double>& values, const Metrics& metrics) {
   for (size_t n = 0; n < kCutoffs.size(); ++n) {
-    json[fmt::format("H@{}", kCutoffs[n])] = mean(metrics.hit[n], metrics.users);
-    json[fmt::format("N@{}", kCutoffs[n])] = mean(metrics.ndcg[n], metrics.users);
-    json[fmt::format("M@{}", kCutoffs[n])] = mean(metrics.mrr[n], metrics.users);
+    values.insert(values.end(), {metrics.hit[n], metrics.ndcg[n], metrics.mrr[n]});
+  }
+}
+
+void append_values(std::vector<double>& values, const RankingValues& metrics, size_t cutoffs) {
+  for (size_t n = 0; n < kFullCutoffs.size(); ++n) {
+    for (size_t m = 0; m < kRankingMetricNames.size(); ++m) {
+      values.push_back(n < cutoffs ? metrics.at(static_cast<RankingMetric>(m), n) : kUnknown);
+    }
+  }
+}
+
+Json metrics_json(const Metrics& metrics) {
+  std::vector<double> values;
+  append_values(values, metrics);
+  return by_name(candidate_metric_names(), values, metrics.users > 0);
+}
+
+Json metrics_json(const FullRanking& metrics, size_t cutoffs) {
+  std::vector<double> accuracy;
+  append_values(accuracy, metrics.accuracy.mean, cutoffs);
+  Json json = by_name(accuracy_metric_names(), accuracy, !metrics.accuracy.users.empty());
+  for (size_t n = 0; n < kFullCutoffs.size(); ++n) {
+    const auto figure = [&](const ListFigures::AtCutoffs& values) {
+      return number_json(n < cutoffs ? values[n] : kUnknown);
+    };
+    json[fmt::format("coverage@{}", kFullCutoffs[n])] = figure(metrics.lists.coverage);
+    json[fmt::format("gini@{}", kFullCutoffs[n])] = figure(metrics.lists.gini);
+    json[fmt::format("popularity@{}", kFullCutoffs[n])] = figure(metrics.lists.popularity);
   }
   return json;
 }
 
-Json metrics_json(const FullRankingMetrics& metrics) {
-  Json json;
-  for (size_t n = 0; n < metrics.kCutoffs.size(); ++n) {
-    json[fmt::format("Recall@{}", metrics.kCutoffs[n])] = mean(metrics.recall[n], metrics.users);
-    json[fmt::format("NDCG@{}", metrics.kCutoffs[n])] = mean(metrics.ndcg[n], metrics.users);
-    json[fmt::format("HR@{}", metrics.kCutoffs[n])] = mean(metrics.hit[n], metrics.users);
-  }
-  return json;
-}
+Json number_json(double value) { return std::isnan(value) ? Json() : Json(value); }
 
 std::string format_metric(const Json& metric) {
   return metric.is_null() ? "-" : fmt::format("{:.4f}", metric.get<double>());

@@ -19,14 +19,15 @@ double quantile(std::span<const double> sorted, double part) {
 
 }  // namespace
 
-std::vector<double> bootstrap_means(std::span<const double> values, int64_t columns) {
+std::vector<double> bootstrap_means(std::span<const double> values, int64_t columns,
+                                    uint64_t seed) {
   const auto width = static_cast<size_t>(columns);
   const size_t rows = values.size() / width;
   std::vector<double> means(width * kResamples);
   std::vector<double> sums(width);
   std::vector<uint32_t> drawn(rows);  // how often
   for (size_t b = 0; b < kResamples; ++b) {
-    RandomStream random(kBootstrapSeed, kBootstrapStream, b);
+    RandomStream random(seed, kBootstrapStream, b);
     std::ranges::fill(drawn, 0u);
     for (size_t n = 0; n < rows; ++n) ++drawn[random.below(rows)];
     std::ranges::fill(sums, 0.0);

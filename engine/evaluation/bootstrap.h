@@ -6,17 +6,15 @@
 
 namespace derrd {
 
-/// Resamples of the bootstrap, and the seed that draws them: they depend on the number of rows
-/// alone, so that models of the same users are compared on the same ones.
+/// Number of resamples of the bootstrap.
 inline constexpr int kResamples = 1000;
-inline constexpr uint64_t kBootstrapSeed = 0;
 
 /// Draws as many rows as there are, with replacement, and returns the means of the columns; this
-/// for each resample. Resample b draws each row by RandomStream(kBootstrapSeed, kBootstrapStream,
-/// b).below(rows).
+/// for each resample. Resample b draws each row by RandomStream(seed, kBootstrapStream,
+/// b).below(rows): the same for all models of the same users.
 /// @param values [rows, columns], at least one row; NaN makes a column's means NaN
 /// @return [columns, kResamples]
-std::vector<double> bootstrap_means(std::span<const double> values, int64_t columns);
+std::vector<double> bootstrap_means(std::span<const double> values, int64_t columns, uint64_t seed);
 
 /// Bounds between which a figure lies with 95 % confidence.
 struct Interval {

@@ -9,22 +9,6 @@ namespace derrd {
 
 namespace {
 
-/// Calls add(user, rank) for every user with a held-out item; returns how many there are.
-template <class Add>
-int64_t for_each_rank(std::span<const int32_t> ranks, Add add) {
-  int64_t users = 0;
-  for (size_t u = 0; u < ranks.size(); ++u) {
-    if (ranks[u] == 0) continue;
-    if (ranks[u] < 0) {
-      throw Error("the model's scores of user number " + std::to_string(u) +
-                  " are not finite: the training diverged (lower --lr) or the file is damaged");
-    }
-    ++users;
-    add(u, ranks[u]);
-  }
-  return users;
-}
-
 double ndcg_of(int32_t rank) { return std::log(2.0) / std::log(rank + 1.0); }
 
 template <class Values>
@@ -39,7 +23,13 @@ void divide(Metrics& metrics, int64_t count) {
 }  // namespace
 
 void LeaveOneOutMetrics::add(std::span<const int32_t> ranks) {
-  for_each_rank(ranks, [&](size_t user, int32_t rank) {
+  for (size_t user = 0; user < ranks.size(); ++user) {
+    const int32_t rank = ranks[user];
+    if (rank == 0) continue;
+    if (rank < 0) {
+      throw Error("the model's scores of user number " + std::to_string(user) +
+                  " are not finite: the training diverged (lower --lr) or the file is damaged");
+    }
     Metrics& m = sums_[user];
     ++m.users;
     for (size_t n = 0; n < kCutoffs.size(); ++n) {
@@ -48,7 +38,7 @@ void LeaveOneOutMetrics::add(std::span<const int32_t> ranks) {
       m.ndcg[n] += ndcg_of(rank);
       m.mrr[n] += 1.0 / rank;
     }
-  });
+  }
 }
 
 std::vector<Metrics> LeaveOneOutMetrics::of_users() const {
@@ -72,20 +62,6 @@ Metrics LeaveOneOutMetrics::mean() const {
   }
   divide(mean, mean.users);
   return mean;
-}
-
-FullRankingMetrics full_ranking_metrics(std::span<const int32_t> ranks) {
-  FullRankingMetrics m;
-  m.users = for_each_rank(ranks, [&](size_t, int32_t rank) {
-    for (size_t n = 0; n < m.kCutoffs.size(); ++n) {
-      if (rank > m.kCutoffs[n]) continue;
-      m.hit[n] += 1.0;
-      m.ndcg[n] += ndcg_of(rank);
-    }
-  });
-  m.recall = m.hit;
-  for (auto* values : {&m.recall, &m.ndcg, &m.hit}) divide(*values, m.users);
-  return m;
 }
 
 }  // namespace derrd

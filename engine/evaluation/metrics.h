@@ -38,15 +38,4 @@ class LeaveOneOutMetrics {
   std::vector<Metrics> sums_;  // over items, whose number is `users`
 };
 
-/// Metrics over the full ranking. A user has one relevant item, so Recall\@N is the hit ratio.
-struct FullRankingMetrics {
-  static constexpr std::array<int, 3> kCutoffs = {10, 20, 50};
-  std::array<double, 3> recall{}, ndcg{}, hit{};
-  int64_t users = 0;
-};
-/// Computes the metrics from the rank of each user's held-out item among all items.
-/// @param ranks from 1; 0: the user has no such item and does not count.
-/// @throws Error at a negative rank: the model's scores are not finite.
-FullRankingMetrics full_ranking_metrics(std::span<const int32_t> ranks);
-
 }  // namespace derrd

@@ -1,10 +1,8 @@
 #include "engine/evaluation/model_evaluation.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <vector>
 
 #include "engine/evaluation/top_lists.h"
 #include "kernels/platform/memory.h"
@@ -12,23 +10,6 @@
 namespace derrd {
 
 namespace {
-
-std::vector<int32_t> first_items(const InteractionRows& rows) {
-  std::vector<int32_t> items;
-  for (int64_t u = 0; u < rows.num_rows(); ++u) {
-    items.push_back(rows.row(u).empty() ? -1 : rows.row(u)[0]);
-  }
-  return items;
-}
-
-FullRankingMetrics full_ranking(Scorer& scorer, const Dataset& dataset, const DeviceDataset& data,
-                                const Stream& stream) {
-  const DeviceArray<int32_t> ranks(data.users());
-  const DeviceArray<int32_t> test(first_items(dataset.test), stream);
-  const std::array targets = {RankedTargets{ranks.view(), test.view()}};
-  TopLists(data.items(), 0).ranks(targets, scorer, data.train(), stream);
-  return full_ranking_metrics(ranks.to_host(stream));
-}
 
 double time_top10(Scorer& scorer, const DeviceDataset& data, const Stream& stream) {
   using Seconds = std::chrono::duration<double>;
@@ -55,9 +36,9 @@ double time_top10(Scorer& scorer, const DeviceDataset& data, const Stream& strea
 
 }  // namespace
 
-ModelEvaluation evaluate_model(Scorer& scorer, const Dataset& dataset, const DeviceDataset& data,
-                               const Stream& stream) {
-  return {Evaluator(data).evaluate(scorer, stream), full_ranking(scorer, dataset, data, stream),
+ModelEvaluation evaluate_model(Scorer& scorer, const DeviceDataset& data,
+                               FullRankingEvaluator& full, const Stream& stream) {
+  return {Evaluator(data).evaluate_users(scorer, stream), full.evaluate(scorer, stream),
           time_top10(scorer, data, stream)};
 }
 

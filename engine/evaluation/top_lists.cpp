@@ -104,19 +104,6 @@ void TopLists::best_and_ranks(Matrix<int32_t> items, Matrix<float> scores, Ranke
   }
 }
 
-void TopLists::ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
-                     const Stream& stream) {
-  require_inputs("TopLists::ranks", scorer, observed, items_);
-  for (const RankedTargets& t : targets) {
-    require_size("TopLists::ranks", "rank", t.rank, scorer.users());
-  }
-  for (int64_t begin = 0; begin < scorer.users(); begin += tile_users_) {
-    const int64_t users = std::min(tile_users_, scorer.users() - begin);
-    const Matrix<const float> tile = score_tile(scorer, observed, begin, users, stream);
-    for (const RankedTargets& t : targets) full_ranks(t.rank, tile, t.target, begin, stream);
-  }
-}
-
 int64_t TopLists::bytes() const { return scores_.bytes() + status_.bytes() + space_.bytes(); }
 
 }  // namespace derrd

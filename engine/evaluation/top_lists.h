@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "engine/models/scorer.h"
 #include "engine/sort_space.h"
@@ -10,12 +9,6 @@
 #include "kernels/platform/views.h"
 
 namespace derrd {
-
-/// Items to rank among all items, one per user, and the array for their ranks.
-struct RankedTargets {
-  Vector<int32_t> rank;          ///< [U], overwritten: 1 .. I, or 0: the user has no target
-  Vector<const int32_t> target;  ///< [U] item numbers or -1: none
-};
 
 /// Items of each user to rank among all unobserved items, and the array for their ranks.
 struct RankedItems {
@@ -45,12 +38,6 @@ class TopLists {
   /// @throws std::invalid_argument if the shapes do not fit.
   void best(Matrix<int32_t> items, Matrix<float> scores, Scorer& scorer, SparseRows observed,
             int64_t first_user, const Stream& stream);
-
-  /// Ranks each of `targets` for all users: 1 + the number of other unobserved items that score
-  /// higher or equal. A target must not be observed.
-  /// @throws as best().
-  void ranks(std::span<const RankedTargets> targets, Scorer& scorer, SparseRows observed,
-             const Stream& stream);
 
   /// Finds the best items of each user as best() does, and ranks given ones by the same scores.
   /// @param items as for best(); R = 0: only ranks are made, and the data may be null

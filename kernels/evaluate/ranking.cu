@@ -289,30 +289,6 @@ __global__ void write_top_kernel(Matrix<int32_t> items, Matrix<float> scores_out
   }
 }
 
-__global__ void target_ranks_kernel(Vector<int32_t> rank, Matrix<const float> masked_scores,
-                                    Vector<const int32_t> target, int64_t first_user) {
-  __shared__ Total total;
-  const cg::thread_block block = cg::this_thread_block();
-  const WarpTile tile = warp_tile();
-  for (const int64_t r : units_of(block, masked_scores.rows)) {
-    const int32_t item = target[first_user + r];
-    const float* __restrict__ row = masked_scores.row(r);
-    const float score = item < 0 ? 0.0f : row[item];
-    uint32_t not_lower = 0;  // the target itself among them
-    uint32_t bad = 0;
-    for (int64_t i = block.thread_rank(); i < masked_scores.cols; i += block.size()) {
-      not_lower += row[i] >= score ? 1 : 0;
-      bad |= row[i] < kInfinity ? 0 : 1;
-    }
-    not_lower = block_sum(block, tile, total, not_lower);
-    bad = block_sum(block, tile, total, bad);
-    if (block.thread_rank() == 0) {
-      const bool ranked = bad == 0 && score > -kInfinity;
-      rank[first_user + r] = item < 0 ? 0 : ranked ? static_cast<int32_t>(not_lower) : -1;
-    }
-  }
-}
-
 __global__ void full_ranks_kernel(Vector<int32_t> rank, Matrix<const float> masked_scores,
                                   SparseRows relevant, int64_t first_user) {
   __shared__ Total total;
@@ -393,15 +369,6 @@ void write_top(Matrix<int32_t> items, Matrix<float> scores_out, Vector<const uin
   if (items.size() == 0) return;
   launch("write_top", tiles_for(items.rows, items.cols), stream, write_top_kernel, items,
          scores_out, sorted, scores);
-}
-
-void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores,
-                Vector<const int32_t> target, int64_t first_user, const Stream& stream) {
-  require_size("full_ranks", "target", target, rank.size);
-  require_users("full_ranks", "rank", rank.size, first_user, masked_scores.rows);
-  if (masked_scores.rows == 0) return;
-  launch("full_ranks", blocks_for(masked_scores.rows, masked_scores.cols), stream,
-         target_ranks_kernel, rank, masked_scores, target, first_user);
 }
 
 void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores, SparseRows relevant,

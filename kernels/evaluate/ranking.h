@@ -50,14 +50,6 @@ void select_top(SortBuffers unsorted, Matrix<const float> scores, Vector<int32_t
 void write_top(Matrix<int32_t> items, Matrix<float> scores_out, Vector<const uint32_t> sorted,
                Matrix<const float> scores, const Stream& stream);
 
-/// Ranks one item per user among all: rank[first_user + r] = 1 + #(items that score higher or
-/// equal, the target itself left out): ties count against the model.
-/// @param rank [U]; the tile's part is overwritten. 0: no target; -1: a score is NaN or +infinity,
-///   or the target's own is -infinity (masked).
-/// @param target [U] item numbers or -1: none.
-void full_ranks(Vector<int32_t> rank, Matrix<const float> masked_scores,
-                Vector<const int32_t> target, int64_t first_user, const Stream& stream);
-
 /// Ranks given items of each user among all: rank[e] = 1 + #(items that score higher or equal than
 /// relevant.items[e], it itself left out).
 /// @param rank [relevant.items]; those of the tile's users are overwritten. -1: a score of the user

@@ -10,6 +10,7 @@ namespace derrd::bench::ranking_bench {
 namespace {
 
 constexpr int64_t kObserved = 22;  ///< items a user
+constexpr int64_t kRelevant = 1;   ///< items a user
 
 /// The scores of range(0) users for range(1) items and their lists of range(2).
 struct Tile : cases::SortArrays<DeviceArray> {
@@ -25,8 +26,9 @@ struct Tile : cases::SortArrays<DeviceArray> {
         r(list_length),
         scores_array(users * items),
         status(users),
-        target(index_array(users, items, 2)),
-        rank(users),
+        offsets(to_device(even_offsets(users, kRelevant))),
+        relevant(index_array(users * kRelevant, items, 2)),
+        rank(users * kRelevant),
         listed(index_array(users * r, items, 3)),
         list_scores(users * r) {}
   static int64_t bytes(const Arguments& shape) { return shape[0] * (4 * shape[1] + 64 * shape[2]); }
@@ -42,7 +44,9 @@ struct Tile : cases::SortArrays<DeviceArray> {
 
   int64_t users, items, r;
   DeviceArray<float> scores_array;
-  DeviceArray<int32_t> status, target, rank, listed;
+  DeviceArray<int32_t> status;
+  DeviceArray<int64_t> offsets;
+  DeviceArray<int32_t> relevant, rank, listed;
   DeviceArray<float> list_scores;
 };
 
@@ -79,8 +83,10 @@ void write(benchmark::State& state) {
 
 void ranks(benchmark::State& state) {
   const Tile& tile = kept_data<Tile, 3>(state);
-  measure(state, {.bytes = tile.score_bytes()},
-          [&] { full_ranks(tile.rank.view(), tile.scores(), tile.target.view(), 0, stream()); });
+  measure(state, {.bytes = tile.score_bytes()}, [&] {
+    full_ranks(tile.rank.view(), tile.scores(), {tile.offsets.view(), tile.relevant.view()}, 0,
+               stream());
+  });
 }
 
 /// The lists of a teacher: range(0) users, range(1) items, range(2) R, range(3) D, range(4) users

@@ -13,12 +13,13 @@ namespace {
 
 TEST(Bootstrap, MatchesOracle) {
   constexpr int64_t kRows = 7, kColumns = 3;
+  constexpr uint64_t kSeed = 11;
   std::vector<double> values;
   for (int n = 0; n < kRows * kColumns; ++n) values.push_back(std::sin(n));
-  const std::vector<double> means = bootstrap_means(values, kColumns);
+  const std::vector<double> means = bootstrap_means(values, kColumns, kSeed);
   ASSERT_EQ(means.size(), kColumns * kResamples);
   for (size_t b = 0; b < kResamples; ++b) {
-    RandomStream random(kBootstrapSeed, kBootstrapStream, b);
+    RandomStream random(kSeed, kBootstrapStream, b);
     std::vector<double> sums(kColumns);
     for (int n = 0; n < kRows; ++n) {
       const uint64_t row = random.below(kRows);
@@ -35,7 +36,7 @@ TEST(Bootstrap, IntervalHasTheWidthOfTheNormalDistribution) {
   std::vector<double> values;
   RandomStream random(3, 4, 5);
   for (int n = 0; n < 400; ++n) values.push_back(10 + 2 * random.normal());
-  const Interval interval = percentile_interval(bootstrap_means(values, 1));
+  const Interval interval = percentile_interval(bootstrap_means(values, 1, 0));
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / 400;
   EXPECT_NEAR(interval.low, mean - 1.96 * 2 / 20, 0.04);
   EXPECT_NEAR(interval.high, mean + 1.96 * 2 / 20, 0.04);
@@ -43,7 +44,7 @@ TEST(Bootstrap, IntervalHasTheWidthOfTheNormalDistribution) {
 
 TEST(Bootstrap, KeepsNan) {
   const std::vector<double> means =
-      bootstrap_means(std::vector<double>{1, std::nan(""), 1, std::nan("")}, 2);
+      bootstrap_means(std::vector<double>{1, std::nan(""), 1, std::nan("")}, 2, 0);
   EXPECT_EQ(means[0], 1);
   EXPECT_TRUE(std::isnan(means[kResamples]));
 }

@@ -308,8 +308,8 @@ TEST_P(Neumf, RanksFollowTheScores) {
   const DeviceArray<int32_t> valid(kUsers), test(kUsers), full(kUsers);
   scorer.leave_one_out({valid.view(), test.view()}, data_.held_out(), stream());
   // Every user has one item of each kind.
-  const RankedTargets target = {full.view(), data_.held_out().test.items};
-  TopLists(kItems, 0).ranks({&target, 1}, scorer, data_.train(), stream());
+  TopLists(kItems, 0).best_and_ranks({nullptr, kUsers, 0}, {}, {full.view(), data_.held_out().test},
+                                     scorer, data_.train(), 0, stream());
   const std::vector<int32_t> valid_rank = valid.to_host(stream()),
                              test_rank = test.to_host(stream());
   const std::vector<int32_t> full_rank = full.to_host(stream());
