@@ -1,4 +1,6 @@
-// Every kind of file that the program writes, opened by Python's safetensors.
+// Python's view of what the program writes: every kind of file, and every metric.
+
+#include <cstdlib>
 
 #include "tests/apps/program.h"
 
@@ -59,6 +61,16 @@ TEST_F(Python, OpensEveryKindOfFile) {
             "--seed 3 --quiet -o @model --checkpoint @checkpoint"));
   succeed(words("recommend --data @data --model @model --top 7 --format safetensors -o @lists"));
   run_python(folder_, kScript);
+}
+
+TEST_F(Python, ComputesEveryMetric) {
+  if (!python_has("numpy, scipy.stats, safetensors.numpy")) {
+    GTEST_SKIP() << "pip install numpy scipy safetensors";
+  }
+  const std::string script = DERRD_SOURCE "/tests/apps/metrics_check.py";
+  const std::string command =
+      "python3 '" + script + "' '" DERRD_PROGRAM "' '" + folder_.path() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
 }  // namespace
