@@ -7,7 +7,7 @@ namespace derrd {
 
 /// A file and the option that names it. An empty path stands for no file.
 struct NamedFile {
-  const char* option;
+  std::string option;
   std::string path;
 };
 

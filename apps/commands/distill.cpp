@@ -15,6 +15,7 @@
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
+#include "apps/training/load_model.h"
 #include "apps/training/load_teacher.h"
 #include "apps/training/training_options.h"
 #include "apps/training/training_run.h"
@@ -28,7 +29,7 @@ namespace {
 
 struct DistillCommand {
   TrainingOptions training;
-  TeacherFiles teacher;
+  ModelFiles teacher = teacher_files();
   std::string method = "de-rrd";
   std::optional<std::string> model;
   double size = 0.1;
@@ -78,10 +79,10 @@ void check_shares(const TrainingTask& task) {
 
 /// Checks what can be checked before any file is read. @throws UsageError.
 void check_options(const DistillCommand& command, const std::vector<const LossFactory*>& losses) {
-  if (!has_teacher(command.teacher) && command.method != "none") {
+  if (!has_model(command.teacher) && command.method != "none") {
     throw UsageError("--method " + command.method + " needs a --teacher");
   }
-  if (!has_teacher(command.teacher) && !command.dim) {
+  if (!has_model(command.teacher) && !command.dim) {
     throw UsageError("without a --teacher give the student's dimension by --dim");
   }
   if (command.layers && command.model) check_layers(*command.model);
@@ -103,7 +104,7 @@ void check_options(const DistillCommand& command, const std::vector<const LossFa
 
 /// Reads the teacher and derives from it what the command line leaves open.
 void add_teacher(TrainingTask& task, const DistillCommand& command, const Dataset& dataset) {
-  if (has_teacher(command.teacher)) {
+  if (has_model(command.teacher)) {
     LoadedTeacher loaded = load_teacher(command.teacher, dataset);
     task.aligned_model = !loaded.report.empty() && std::holds_alternative<SavedModel>(loaded.data);
     task.teacher = std::move(loaded.data);
@@ -122,7 +123,7 @@ void run(const DistillCommand& command) {
   task.losses = factories_of(command.method, command.losses);
   task.balance = command.balance;
   check_options(command, task.losses);
-  TrainingRun training(command.training, teacher_inputs(command.teacher));
+  TrainingRun training(command.training, model_inputs(command.teacher));
   add_teacher(task, command, training.dataset());
   if (command.balance) check_shares(task);
   task.options = method_options(task.model, command.method, task.losses);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,6 +30,7 @@ namespace {
 struct EvaluateCommand {
   std::string data;
   std::vector<std::string> models, lists;
+  ModelFiles vectors;  ///< of a model of another program
   std::string per_user;
   bool exclude_valid = false;
   bool ci = false;
@@ -39,39 +39,76 @@ struct EvaluateCommand {
   IdleOptions idle;
 };
 
-EvaluationRow evaluate(const std::string& path, const Dataset& dataset, const DeviceDataset& data,
+EvaluationRow evaluate(const ModelFiles& files, const Dataset& dataset, const DeviceDataset& data,
                        FullRankingEvaluator& full, const Stream& stream) {
-  const SavedModel model = load_model(path, dataset);
+  AlignedModel loaded =
+      load_model(ModelSource(files), dataset,
+                 "such an item, and every item of such a user, ranks last where it is held out");
   EvaluationRow row;
-  row.file = path;
+  row.file = files.arrays() ? files.user : files.file;
   ModelRow& facts = row.model.emplace();
-  facts.dim = model_dim(model);
-  facts.parameters = model.parameters();
-  facts.megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
+  facts.users = loaded.user.matched;
+  facts.items = loaded.item.matched;
+  facts.dim = model_dim(loaded.model);
+  facts.parameters = loaded.model.parameters() - facts.dim * (dataset.num_users() - facts.users +
+                                                              dataset.num_items() - facts.items);
+  facts.megabytes = static_cast<double>(model_bytes(files)) / 1e6;
   try {
-    ModelEvaluation measured = evaluate_model(*make_scorer(model, stream), data, full, stream);
+    rank_missing_last(loaded);
+    ModelEvaluation measured =
+        evaluate_model(*make_scorer(loaded.model, stream), data, full, stream);
     facts.candidates = std::move(measured.candidates);
     facts.top10_seconds = measured.top10_seconds;
     row.full = std::move(measured.full);
   } catch (const Error& e) {
-    throw Error(fmt::format("{}: {}", path, e.what()));
+    throw Error(fmt::format("{}: {}", files.name(), e.what()));
   }
   return row;
 }
 
+/// The models to compare. Two .npy files are one more model; other options on vectors are of the
+/// only --model.
+std::vector<ModelFiles> models_of(const EvaluateCommand& command) {
+  const ModelFiles& vectors = command.vectors;
+  std::vector<ModelFiles> all;
+  for (const std::string& file : command.models) {
+    ModelFiles& model = all.emplace_back();
+    model.file = file;
+    model.coverage = vectors.coverage;
+  }
+  if (vectors.arrays()) {
+    all.push_back(vectors);
+  } else if (vectors.named() || !vectors.user_ids.empty() || !vectors.item_ids.empty()) {
+    if (all.size() > 1) {
+      throw UsageError(
+          "--model-user, --model-item, --model-user-ids and --model-item-ids are of one model; "
+          "give one --model, or two .npy files beside those of --model");
+    }
+    ModelFiles only = vectors;
+    if (!all.empty()) only.file = all.front().file;
+    all = {only};
+  }
+  for (const ModelFiles& model : all) check_model_options(model);
+  return all;
+}
+
 /// All input files.
-std::vector<NamedFile> inputs_of(const EvaluateCommand& command) {
+std::vector<NamedFile> inputs_of(const EvaluateCommand& command,
+                                 const std::vector<ModelFiles>& models) {
   std::vector<NamedFile> inputs = {{"--data", command.data}};
-  for (const std::string& model : command.models) inputs.push_back({"--model", model});
+  for (const ModelFiles& model : models) {
+    for (NamedFile& file : model_inputs(model)) inputs.push_back(std::move(file));
+  }
   for (const std::string& lists : command.lists) inputs.push_back({"--lists", lists});
   return inputs;
 }
 
 void run(const EvaluateCommand& command) {
-  if (command.models.empty() && command.lists.empty()) {
+  const std::vector<ModelFiles> models = models_of(command);
+  if (models.empty() && command.lists.empty()) {
     throw UsageError("there is nothing to evaluate; give --model, --lists or both");
   }
-  check_outputs(inputs_of(command), {{"--per-user", command.per_user}});
+  check_outputs(inputs_of(command, models), {{"--per-user", command.per_user}});
   set_threads(command.idle.threads);
   const Stream stream;
   const Dataset dataset = load_dataset(command.data);
@@ -79,11 +116,11 @@ void run(const EvaluateCommand& command) {
   EvaluationReport report;
   report.without_valid = command.exclude_valid;
   report.users_without_candidates = count_without_candidates(dataset);
-  if (!command.models.empty()) {
+  if (!models.empty()) {
     const DeviceDataset data(dataset, stream);
     FullRankingEvaluator full(dataset.test, dataset.train, left_out_too, dataset.num_items(),
                               stream);
-    for (const std::string& model : command.models) {
+    for (const ModelFiles& model : models) {
       report.rows.push_back(evaluate(model, dataset, data, full, stream));
     }
   }
@@ -129,12 +166,14 @@ void add_evaluate(CLI::App& app) {
           "item_embedding; user_ids and item_ids say which rows are whose, user_bias and "
           "item_bias are added")
       ->type_name("FILE");
+  add_vector_options(*command, options->vectors, "Model of another program",
+                     ". Held-out items that it lacks, and those of users that it lacks, rank last");
   command
       ->add_option(
           "--lists", options->lists,
           "Rankings from other programs, as derrd distill --teacher takes them: .tsv or .txt "
-          "(lines "
-          "of user, item and optional score, separated by tabs, the best first), or safetensors "
+          "(lines of user, item and optional score, separated by tabs, the best first), or "
+          "safetensors "
           "with a matrix items. They give metrics among all items alone. A user without a list "
           "counts as a miss")
       ->type_name("FILE");
@@ -171,7 +210,10 @@ void add_evaluate(CLI::App& app) {
       "  Gini        0 if all items are listed equally often, near 1 if few are\n"
       "  popularity  mean number of users who trained with a listed item\n"
       "Example:\n  derrd evaluate --data citeulike.safetensors --model teacher.safetensors "
-      "student.safetensors");
+      "student.safetensors\n  derrd evaluate --data citeulike.safetensors --model "
+      "student.safetensors --model-user p.npy --model-item q.npy\n"
+      "Two .npy files are a model beside those of --model. Names of tensors, or ids for a file, "
+      "need just\none --model.");
   command->callback([options] { run(*options); });
 }
 

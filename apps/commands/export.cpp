@@ -23,9 +23,8 @@
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "data/row_alignment.h"
-#include "engine/models/aligned_model.h"
 #include "engine/models/catalogue.h"
-#include "engine/models/model_file.h"
+#include "engine/models/model_source.h"
 #include "engine/training/checkpoint.h"
 #include "kernels/platform/device.h"
 
@@ -37,7 +36,8 @@ constexpr const char* kUserTensor = "user_embedding";
 constexpr const char* kItemTensor = "item_embedding";
 
 struct ExportCommand {
-  std::string model, output, data;
+  ModelFiles model;
+  std::string output, data;
   std::string format = "safetensors";
   std::string user_name, item_name;  // empty: as in a model file
   std::optional<int64_t> top;
@@ -68,7 +68,10 @@ void check(const ExportCommand& command) {
           fmt::format("'{}' has a meaning of its own in these files; choose another name", name));
     }
   }
-  const std::vector<NamedFile> inputs = {{"MODEL", command.model}, {"--data", command.data}};
+  check_model_options(command.model);
+  std::vector<NamedFile> inputs = model_inputs(command.model);
+  inputs.front().option = "MODEL";
+  inputs.push_back({"--data", command.data});
   if (command.format == "npy" && command.output.ends_with('/')) {
     throw UsageError("-o " + command.output +
                      " is a folder; add the beginning of the files' names");
@@ -88,42 +91,65 @@ struct RowIds {
   IdTable user, item;
 };
 
-/// The data set's ids, in whose order the rows are; without it those of the model's file.
-RowIds ids_of_rows(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
-  if (dataset) return {dataset->user_ids, dataset->item_ids};
-  const auto own = [&](const char* kind) {
-    return has_ids(file, kind) ? read_ids(file, kind) : IdTable();
-  };
-  return {own("user"), own("item")};
+/// A model to write.
+struct OpenedModel {
+  SavedModel model;
+  std::vector<int32_t> users, items;  ///< numbers in the data set, if there is one
+  RowIds ids;                         ///< of all rows of the data set; without it, of the model
+};
+
+OpenedModel of_data(AlignedModel aligned, const Dataset& dataset) {
+  return {std::move(aligned.model),
+          known_numbers(aligned.user),
+          known_numbers(aligned.item),
+          {dataset.user_ids, dataset.item_ids}};
 }
 
-int64_t rows_of(const SafetensorsFile& file, const char* tensor, const IdTable& ids) {
-  if (ids.size() > 0) return ids.size();
-  const std::vector<int64_t>& shape = file.tensor(tensor).shape;
-  return shape.empty() ? 0 : shape[0];
+OpenedModel open_checkpoint(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
+  AlignedModel aligned;
+  aligned.model = load_best_model(file);
+  if (!dataset) return {std::move(aligned.model), {}, {}, {}};
+  const auto hash = aligned.model.metadata.find("dataset_hash");
+  if (hash == aligned.model.metadata.end() || hash->second != dataset->hash) {
+    throw Error(
+        fmt::format("{}: was trained on another data set; give that by --data", file.name()));
+  }
+  aligned.user = {align_in_order(dataset->num_users()), false};
+  aligned.item = {align_in_order(dataset->num_items()), false};
+  return of_data(std::move(aligned), *dataset);
 }
 
-SavedModel open_model(const SafetensorsFile& file, const std::optional<Dataset>& dataset,
-                      const RowIds& ids) {
-  const std::string& path = file.name();
-  if (is_checkpoint(file)) {
-    SavedModel model = load_best_model(file);
-    const auto hash = model.metadata.find("dataset_hash");
-    if (dataset && (hash == model.metadata.end() || hash->second != dataset->hash)) {
-      throw Error(fmt::format("{}: was trained on another data set; give that by --data", path));
+OpenedModel open_model(const ModelFiles& files, const std::optional<Dataset>& dataset) {
+  const ModelSource source(files);
+  if (source.file() && is_checkpoint(*source.file())) {
+    if (files.named() || !files.user_ids.empty() || !files.item_ids.empty()) {
+      throw Error(fmt::format(
+          "{}: a checkpoint, whose vectors are known; leave --model-user, --model-item, "
+          "--model-user-ids and --model-item-ids out",
+          files.file));
     }
-    return model;
+    return open_checkpoint(*source.file(), dataset);
   }
-  if (dataset) return load_model(file, *dataset);
-  if (const std::string kind = kind_of_model_file(file); kind != kInnerProductKind) {
-    throw Error(fmt::format("{}: models of its kind, {}, are read with their data set; give --data",
-                            path, kind));
+  if (dataset) {
+    return of_data(load_model(source, *dataset, "they get no row and no list, and are in none"),
+                   *dataset);
   }
-  AlignedModel aligned =
-      load_aligned_model(file, align_in_order(rows_of(file, kUserTensor, ids.user)),
-                         align_in_order(rows_of(file, kItemTensor, ids.item)));
-  warn_of_unused(path, aligned.unused);
-  return std::move(aligned.model);
+  AlignedModel aligned = source.load();
+  warn_of_unused(files.name(), aligned.unused);
+  const auto ids = [&](RowKind kind) { return source.ids(kind).value_or(IdTable()); };
+  return {std::move(aligned.model), {}, {}, {ids(RowKind::kUser), ids(RowKind::kItem)}};
+}
+
+/// Leaves the rows out that the model lacks.
+void keep_known(OpenedModel& opened) {
+  if (std::ssize(opened.users) < opened.ids.user.size()) {
+    select_users(opened.model, opened.users);
+    opened.ids.user = opened.ids.user.select(opened.users);
+  }
+  if (std::ssize(opened.items) < opened.ids.item.size()) {
+    select_items(opened.model, opened.items);
+    opened.ids.item = opened.ids.item.select(opened.items);
+  }
 }
 
 void require_vectors(const ExportCommand& command, const SavedModel& model) {
@@ -131,7 +157,7 @@ void require_vectors(const ExportCommand& command, const SavedModel& model) {
   throw Error(fmt::format(
       "{}: a model of the kind {} does not score by a vector per user and item; export it as "
       "--format safetensors without --user-name and --item-name, or its lists",
-      command.model, model.kind));
+      command.model.name(), model.kind));
 }
 
 void write_arrays(const ExportCommand& command, const SavedModel& model, const RowIds& ids) {
@@ -173,21 +199,23 @@ void run(const ExportCommand& command) {
   check(command);
   std::optional<Dataset> dataset;
   if (!command.data.empty()) dataset = load_dataset(command.data);
-  const SafetensorsFile file = SafetensorsFile::read(command.model);
-  const RowIds ids = ids_of_rows(file, dataset);
-  SavedModel model = open_model(file, dataset, ids);
-  if (command.format == "npy") {
-    write_arrays(command, model, ids);
-  } else if (command.format == "safetensors") {
-    write_tensors(command, std::move(model), ids);
-  } else {
+  OpenedModel opened = open_model(command.model, dataset);
+  if (command.lists()) {
     constexpr int64_t kTop = 10;
     set_threads(command.idle.threads);
     const Stream stream;
     const std::unique_ptr<ListWriter> writer = text_lists(command.format, command.output, *dataset);
-    write_lists(*writer, *dataset, std::move(model), all_users(*dataset),
-                command.top.value_or(kTop), command.model, stream);
+    write_lists(*writer, *dataset, std::move(opened.model),
+                {opened.users, opened.items, command.top.value_or(kTop)}, command.model.name(),
+                stream);
     fmt::print("wrote {}\n", command.output);
+    return;
+  }
+  if (dataset) keep_known(opened);
+  if (command.format == "npy") {
+    write_arrays(command, opened.model, opened.ids);
+  } else {
+    write_tensors(command, std::move(opened.model), opened.ids);
   }
 }
 
@@ -200,9 +228,9 @@ void add_export(CLI::App& app) {
       "Write a model for other programs: its vectors, its lists, or the model in a checkpoint");
   add_config_option(*command);
   command
-      ->add_option("model", options->model,
-                   "Model; or checkpoint, which gives the model of its best epoch")
-      ->required()
+      ->add_option("model,--model", options->model.file,
+                   "Model, as derrd evaluate takes it; or checkpoint, which gives the model of its "
+                   "best epoch")
       ->type_name("MODEL");
   command
       ->add_option("-o,--output", options->output,
@@ -217,6 +245,8 @@ void add_export(CLI::App& app) {
                    "jsonl: the best items of every user, as derrd recommend writes them")
       ->check(CLI::IsMember({"safetensors", "npy", "tsv", "jsonl"}))
       ->capture_default_str();
+  add_vector_options(*command, options->model, "Model of another program",
+                     ". Users and items that it lacks get no row and no list");
   command->add_option("--user-name", options->user_name,
                       "Name of the tensor for the users' vectors [user_embedding]");
   command->add_option("--item-name", options->item_name,
@@ -231,7 +261,8 @@ void add_export(CLI::App& app) {
   add_idle_options(*command, options->idle);
   command->footer(
       "Example:\n  derrd export student.safetensors --format npy -o student\n  derrd export "
-      "run.checkpoint -o model.safetensors");
+      "run.checkpoint -o model.safetensors\n  derrd export --model-user p.npy --model-item q.npy "
+      "--model-user-ids users.txt --model-item-ids items.txt -o model.safetensors");
   command->callback([options] { run(*options); });
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,7 @@
 #include "data/formats/text_lines.h"
 #include "data/printable.h"
 #include "data/version.h"
-#include "engine/models/model_file.h"
+#include "engine/models/model_source.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -31,48 +32,80 @@ namespace derrd {
 namespace {
 
 struct RecommendCommand {
-  std::string data, model, output;
+  std::string data, output;
+  ModelFiles model;
   int64_t top = 10;
   std::vector<std::string> users;
-  std::string users_file;
+  std::string users_file, items_file;
+  bool include_seen = false;
   std::string format = "tsv";
   IdleOptions idle;
 };
 
-int32_t find_user(const Dataset& dataset, const std::string& id, const std::string& where) {
-  const std::optional<int32_t> user = dataset.user_ids.find(id);
-  if (!user) {
+/// Users or items of the data set, and which of them the model has.
+struct Selectable {
+  const char* kind;  // "user"
+  const IdTable& ids;
+  const RowAlignment& alignment;
+};
+
+int32_t find_known(const Selectable& of, std::string_view id, const std::string& where) {
+  const std::optional<int32_t> number = of.ids.find(id);
+  if (!number) {
     throw Error(
-        fmt::format("{}: no user has the id {} in the data set; give ids as they stand in "
-                    "the file that it was prepared from",
-                    where, printable(id)));
+        fmt::format("{}: no {} has the id {} in the data set; give ids as they stand in the file "
+                    "that it was prepared from",
+                    where, of.kind, printable(id)));
   }
-  return *user;
+  if (of.alignment.row[*number] < 0) {
+    throw Error(
+        fmt::format("{}: the model lacks the {} {}; leave it out", where, of.kind, printable(id)));
+  }
+  return *number;
 }
 
-/// Numbers of the users on the command line, in their order there.
-std::vector<int32_t> selected_users(const RecommendCommand& command, const Dataset& dataset) {
-  std::vector<int32_t> users;
-  if (!command.users_file.empty()) {
-    const std::string text = read_text(command.users_file);
-    LineReader lines(text, command.users_file);
-    while (lines.next_filled()) {
-      users.push_back(find_user(dataset, std::string(trim(lines.line())),
-                                fmt::format("{}:{}", command.users_file, lines.number())));
-    }
-  } else if (!command.users.empty()) {
-    for (const std::string& id : command.users) {
-      users.push_back(find_user(dataset, std::string(trim(id)), "--users"));
-    }
-  } else {
-    users = all_users(dataset);
+/// Numbers of the ids in a text file, in their order there.
+std::vector<int32_t> numbers_of_lines(const Selectable& of, const std::string& path) {
+  std::vector<int32_t> numbers;
+  const std::string text = read_text(path);
+  LineReader lines(text, path);
+  while (lines.next_filled()) {
+    numbers.push_back(
+        find_known(of, trim(lines.line()), fmt::format("{}:{}", path, lines.number())));
   }
-  return users;
+  return numbers;
+}
+
+std::vector<int32_t> selected_users(const RecommendCommand& command, const Selectable& users) {
+  if (!command.users_file.empty()) return numbers_of_lines(users, command.users_file);
+  if (command.users.empty()) return known_numbers(users.alignment);
+  std::vector<int32_t> numbers;
+  for (const std::string& id : command.users) {
+    numbers.push_back(find_known(users, trim(id), "--users"));
+  }
+  return numbers;
+}
+
+std::vector<int32_t> selected_items(const RecommendCommand& command, const Selectable& items) {
+  if (command.items_file.empty()) return known_numbers(items.alignment);
+  std::vector<int32_t> numbers = numbers_of_lines(items, command.items_file);
+  if (numbers.empty()) {
+    throw Error(fmt::format("{}: names no item; give an id per line", command.items_file));
+  }
+  std::ranges::sort(numbers);
+  numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
+  return numbers;
 }
 
 /// Origin of the lists: data set, model, and the metadata of the model's file.
-Metadata origin(const Dataset& dataset, const SavedModel& model, int64_t top) {
-  const Json options = {{"command", "recommend"}, {"top", top}};
+Metadata origin(const Dataset& dataset, const SavedModel& model, const RecommendCommand& command,
+                const ListRequest& request) {
+  Json options = {{"command", "recommend"}, {"top", command.top}};
+  if (command.include_seen) options["include-seen"] = true;
+  if (std::ssize(request.items) < dataset.num_items()) {
+    options["items"] = request.items.size();
+    options["items_hash"] = hash_tensors({{"items", tensor_view(request.items)}});
+  }
   Metadata metadata = {{"format", "derrd-lists"},
                        {"version", kVersion},
                        {"options", options.dump()},
@@ -94,20 +127,28 @@ void run(const RecommendCommand& command) {
   if (command.format == "safetensors" && command.output.empty()) {
     throw UsageError("--format safetensors needs a file to write: give -o");
   }
-  check_outputs(
-      {{"--data", command.data}, {"--model", command.model}, {"--users-file", command.users_file}},
-      {{"-o", command.output}});
+  check_model_options(command.model);
+  std::vector<NamedFile> inputs = model_inputs(command.model);
+  inputs.push_back({"--data", command.data});
+  inputs.push_back({"--users-file", command.users_file});
+  inputs.push_back({"--items", command.items_file});
+  check_outputs(inputs, {{"-o", command.output}});
   set_threads(command.idle.threads);
   const Stream stream;
   const Dataset dataset = load_dataset(command.data);
-  SavedModel model = load_model(command.model, dataset);
-  const std::vector<int32_t> users = selected_users(command, dataset);
-  const int64_t top = std::min(command.top, dataset.num_items());
+  AlignedModel loaded = load_model(ModelSource(command.model), dataset,
+                                   "such users get no list, and such items are in none");
+  const ListRequest request = {
+      .users = selected_users(command, {"user", dataset.user_ids, loaded.user}),
+      .items = selected_items(command, {"item", dataset.item_ids, loaded.item}),
+      .top = command.top,
+      .include_seen = command.include_seen};
   const std::unique_ptr<ListWriter> writer =
       command.format == "safetensors"
-          ? safetensors_lists(command.output, top, origin(dataset, model, command.top))
+          ? safetensors_lists(command.output, request.length(),
+                              origin(dataset, loaded.model, command, request))
           : text_lists(command.format, command.output, dataset);
-  write_lists(*writer, dataset, std::move(model), users, top, command.model, stream);
+  write_lists(*writer, dataset, std::move(loaded.model), request, command.model.name(), stream);
 }
 
 }  // namespace
@@ -122,9 +163,11 @@ void add_recommend(CLI::App& app) {
       ->required()
       ->type_name("FILE");
   command
-      ->add_option("--model", options->model, "Model to recommend with, as derrd evaluate takes it")
-      ->required()
+      ->add_option("--model", options->model.file,
+                   "Model to recommend with, as derrd evaluate takes it")
       ->type_name("FILE");
+  add_vector_options(*command, options->model, "Model of another program",
+                     ". Users that it lacks get no list, and items that it lacks are in none");
   command->add_option("--top", options->top, "Items per user")
       ->check(count_from(1))
       ->capture_default_str();
@@ -137,6 +180,13 @@ void add_recommend(CLI::App& app) {
                    "Text file with an original user id per line, for many ids or ids with commas")
       ->type_name("FILE")
       ->excludes(users);
+  command
+      ->add_option("--items", options->items_file,
+                   "Text file with an original item id per line: only these items are ranked [all "
+                   "items]")
+      ->type_name("FILE");
+  command->add_flag("--include-seen", options->include_seen,
+                    "Rank the items too that the user trained with");
   command
       ->add_option("--format", options->format,
                    "Format to write. tsv: user, rank, item, score, after a line of these names; "
@@ -153,7 +203,9 @@ void add_recommend(CLI::App& app) {
       "Items held out for validation and test may be recommended: a good model finds them.\n"
       "Example:\n  derrd recommend --data citeulike.safetensors --model student.safetensors --top "
       "10 "
-      "--users 17,42");
+      "--users 17,42\n  derrd recommend --data citeulike.safetensors --model-user p.npy "
+      "--model-item "
+      "q.npy --model-user-ids users.txt --model-item-ids items.txt --items new.txt");
   command->callback([options] { run(*options); });
 }
 

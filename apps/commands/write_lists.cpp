@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -121,27 +120,38 @@ class SafetensorsLists final : public ListWriter {
   RecommendedItems all_;
 };
 
-/// Copies the rows of some users.
-InteractionRows rows_of(const InteractionRows& all, std::span<const int32_t> users) {
+/// The items to leave out for each of the users, as positions in the ranked items.
+InteractionRows left_out(const InteractionRows& train, const ListRequest& request,
+                         int64_t all_items) {
+  std::vector<int32_t> position(static_cast<size_t>(all_items), -1);
+  for (size_t k = 0; k < request.items.size(); ++k) {
+    position[static_cast<size_t>(request.items[k])] = static_cast<int32_t>(k);
+  }
   InteractionRows rows;
-  for (const int32_t u : users) {
-    const auto items = all.row(u);
-    rows.items.insert(rows.items.end(), items.begin(), items.end());
+  for (const int32_t u : request.users) {
+    if (!request.include_seen) {
+      for (const int32_t i : train.row(u)) {
+        if (position[i] >= 0) rows.items.push_back(position[i]);
+      }
+    }
     rows.offsets.push_back(rows.num_interactions());
   }
   return rows;
 }
 
-/// Makes lists with a model of the selected users alone.
+/// Makes lists with a model of the selected users and items alone.
 class ListMaker {
  public:
-  ListMaker(const InteractionRows& train, const SavedModel& model, int64_t top,
-            const Stream& stream)
+  /// @param observed positions of items to leave out, for each selected user
+  /// @param items numbers of the selected items in the data set
+  ListMaker(const InteractionRows& observed, const SavedModel& model,
+            const std::vector<int32_t>& items, int64_t top, const Stream& stream)
       : top_(top),
         stream_(stream),
+        numbers_(items),
         scorer_(make_scorer(model, stream)),
-        offsets_(train.offsets, stream),
-        observed_(train.items, stream),
+        offsets_(observed.offsets, stream),
+        observed_(observed.items, stream),
         top_lists_(scorer_->items(), top) {}
 
   /// Makes the lists of neighbours in the selection.
@@ -153,12 +163,18 @@ class ListMaker {
     const DeviceArray<float> scores(n * top_);
     top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), *scorer_,
                     {offsets_.view(), observed_.view()}, first_user, stream_);
-    return {{users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
+    RecommendedItems lists = {
+        {users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
+    for (int32_t& item : lists.items) {
+      if (item >= 0) item = numbers_[static_cast<size_t>(item)];
+    }
+    return lists;
   }
 
  private:
   const int64_t top_;
   const Stream& stream_;
+  const std::vector<int32_t>& numbers_;
   const std::unique_ptr<Scorer> scorer_;
   const DeviceArray<int64_t> offsets_;
   const DeviceArray<int32_t> observed_;
@@ -178,11 +194,13 @@ std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t l
 }
 
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
-                 const std::vector<int32_t>& users, int64_t top, const std::string& name,
-                 const Stream& stream) {
+                 const ListRequest& request, const std::string& name, const Stream& stream) {
   constexpr size_t kUsersAtOnce = 1024;
+  const std::vector<int32_t>& users = request.users;
   select_users(model, users);
-  ListMaker maker(rows_of(dataset.train, users), model, std::min(top, dataset.num_items()), stream);
+  select_items(model, request.items);
+  ListMaker maker(left_out(dataset.train, request, dataset.num_items()), model, request.items,
+                  request.length(), stream);
   for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
     const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
     RecommendedItems lists;
@@ -195,12 +213,6 @@ void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
     writer.write(lists);
   }
   writer.finish();
-}
-
-std::vector<int32_t> all_users(const Dataset& dataset) {
-  std::vector<int32_t> users(static_cast<size_t>(dataset.num_users()));
-  std::iota(users.begin(), users.end(), 0);
-  return users;
 }
 
 }  // namespace derrd

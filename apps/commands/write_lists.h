@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -44,16 +45,22 @@ std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::str
 std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t length,
                                               Metadata metadata);
 
-/// Writes the best `top` items of some users, without their training items, and completes the
-/// writer's file. Users who have fewer items left get shorter lists.
-/// @param users numbers of users in the data set, in the order of writing
+/// Users and items of the lists to write, by their numbers in the data set.
+struct ListRequest {
+  std::vector<int32_t> users;  ///< in the order of writing
+  std::vector<int32_t> items;  ///< to rank: distinct, ascending
+  int64_t top = 0;             ///< items per user
+  bool include_seen = false;   ///< whether items that the user trained with are ranked too
+
+  /// Returns the length of the lists.
+  int64_t length() const { return std::min(top, static_cast<int64_t>(items.size())); }
+};
+
+/// Writes users' best items and completes the writer's file. Users who have fewer items left get
+/// shorter lists.
 /// @param name of the model, for messages
 /// @throws Error if a score is not finite or the file can't be written.
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
-                 const std::vector<int32_t>& users, int64_t top, const std::string& name,
-                 const Stream& stream);
-
-/// Lists the numbers of all users.
-std::vector<int32_t> all_users(const Dataset& dataset);
+                 const ListRequest& request, const std::string& name, const Stream& stream);
 
 }  // namespace derrd

@@ -10,7 +10,7 @@
 #include "data/error.h"
 #include "data/ranking_lists.h"
 #include "data/row_alignment.h"
-#include "engine/models/aligned_model.h"
+#include "engine/models/model_source.h"
 #include "engine/teacher/teacher_files.h"
 
 namespace derrd {

@@ -208,6 +208,8 @@ Json models_json(const EvaluationReport& report) {
     Json json;
     json["file"] = row.file;
     if (row.model) {
+      json["users"] = row.model->users;
+      json["items"] = row.model->items;
       json["dim"] = row.model->dim;
       json["parameters"] = row.model->parameters;
       json["megabytes"] = row.model->megabytes;

@@ -14,6 +14,7 @@ namespace derrd {
 
 /// What a model's file says, and what only a model that scores can be measured by.
 struct ModelRow {
+  int64_t users = 0, items = 0;  ///< those of the data set that the model has
   int64_t dim = 0, parameters = 0;
   double megabytes = 0;  ///< of the file
   UserEvaluation candidates = {

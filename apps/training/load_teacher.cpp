@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <variant>
 
-#include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
 #include "apps/training/load_model.h"
+#include "apps/training/metrics_json.h"
 
 namespace derrd {
 
@@ -26,80 +27,60 @@ const char* described(TeacherPart part) {
   return "scores of all items";
 }
 
+/// Warns of lists that derrd recommend made of some items: losses take all that is in no list for
+/// uninteresting.
+void warn_of_selected_items(const std::string& path, const Metadata& metadata) {
+  const auto options = metadata.find("options");
+  if (options == metadata.end()) return;
+  const Json json = Json::parse(options->second, nullptr, false);
+  if (!json.is_object() || json.value("command", Json()) != "recommend") return;
+  if (!json.contains("items")) return;
+  fmt::print(stderr,
+             "derrd: warning: {}: ranks {} items alone; the student learns that users prefer them "
+             "to all others\n",
+             path, json["items"].dump());
+}
+
 }  // namespace
 
-void add_teacher_options(CLI::App& command, TeacherFiles& files) {
-  const auto add = [&](const char* name, std::string& value, const char* description) {
-    return command.add_option(name, value, description)->group("Teacher");
-  };
-  add("--teacher", files.file,
-      "Teacher: a model of derrd; a safetensors file with a matrix of vectors for users and one "
-      "for "
-      "items, as F32, F16 or BF16; or rankings alone, as .tsv or .txt (lines of user, item and "
-      "optional score, separated by tabs, the best first) or as safetensors with a matrix items "
-      "[users, ranks]")
-      ->type_name("FILE");
-  add("--teacher-user", files.user,
-      "Users' vectors: name of a tensor in the --teacher file, or a NumPy file that ends in .npy "
-      "[user_embedding]")
-      ->type_name("NAME");
-  add("--teacher-item", files.item,
-      "Items' vectors: name of a tensor in the --teacher file, or a NumPy file that ends in .npy "
-      "[item_embedding]")
-      ->type_name("NAME");
-  add("--teacher-user-ids", files.user_ids,
-      "Text file with one original user id per teacher row [tensor user_ids of the --teacher file; "
-      "without it the data set's numbers]")
-      ->type_name("FILE");
-  add("--teacher-item-ids", files.item_ids,
-      "Text file with one original item id per teacher row [tensor item_ids of the --teacher file; "
-      "without it the data set's numbers]")
-      ->type_name("FILE");
+void add_teacher_options(CLI::App& command, ModelFiles& files) {
   command
-      .add_option("--teacher-coverage", files.coverage,
-                  "Smallest fraction of the data set's users, and of its items, that the teacher "
-                  "must know; for rankings only users count. The student learns nothing from the "
-                  "teacher about the others")
-      ->check(within(0, 1))
-      ->group("Teacher")
-      ->capture_default_str();
+      .add_option(
+          "--teacher", files.file,
+          "Teacher: a model of derrd; a safetensors file with a matrix of vectors for users "
+          "and one for items, as F32, F16 or BF16; or rankings alone, as .tsv or .txt "
+          "(lines of user, item and optional score, separated by tabs, the best first) or "
+          "as safetensors with a matrix items [users, ranks]")
+      ->type_name("FILE")
+      ->group("Teacher");
+  add_vector_options(command, files, "Teacher",
+                     "; for rankings only users count. The student learns nothing from the teacher "
+                     "about the others");
 }
 
-bool has_teacher(const TeacherFiles& files) {
-  return !files.file.empty() || !files.user.empty() || !files.item.empty();
-}
-
-std::vector<NamedFile> teacher_inputs(const TeacherFiles& files) {
-  return {{"--teacher", files.file},
-          {"--teacher-user", is_npy(files.user) ? files.user : ""},
-          {"--teacher-item", is_npy(files.item) ? files.item : ""},
-          {"--teacher-user-ids", files.user_ids},
-          {"--teacher-item-ids", files.item_ids}};
-}
-
-LoadedTeacher load_teacher(const TeacherFiles& files, const Dataset& dataset) {
+LoadedTeacher load_teacher(const ModelFiles& files, const Dataset& dataset) {
   LoadedTeacher teacher = load_teacher_files(files, dataset);
-  warn_of_other_dataset(files.file, teacher.metadata, dataset);
+  warn_of_other_dataset(files.name(), teacher.metadata, dataset);
   if (!teacher.report.empty()) fmt::print(stderr, "{}\n", teacher.report);
-  warn_of_unused(files.file, teacher.unused);
+  warn_of_unused(files.name(), teacher.unused);
+  if (std::holds_alternative<RankingLists>(teacher.data)) {
+    warn_of_selected_items(files.file, teacher.metadata);
+  }
   return teacher;
 }
 
-void check_teacher_options(const TeacherFiles& files) {
-  if (!has_teacher(files)) {
+void check_teacher_options(const ModelFiles& files) {
+  if (!has_model(files)) {
     if (files.user_ids.empty() && files.item_ids.empty()) return;
     throw UsageError("--teacher-user-ids and --teacher-item-ids need a teacher; give --teacher");
   }
-  const bool both_arrays = is_npy(files.user) && is_npy(files.item);
-  if (both_arrays && is_ranking_text(files.file)) {
+  if (files.arrays() && is_ranking_text(files.file)) {
     throw UsageError(fmt::format(
         "--teacher {} would not be used beside the vectors of --teacher-user and --teacher-item; "
         "leave one or the other out",
         files.file));
   }
-  if (files.file.empty() && !both_arrays) {
-    throw UsageError("without --teacher give both --teacher-user and --teacher-item as .npy files");
-  }
+  check_model_options(files);
 }
 
 void check_requirements(const TeacherData& teacher, const std::vector<const LossFactory*>& losses) {

@@ -290,7 +290,8 @@ constexpr size_t kBeginning = 256;  // bytes that tell what a foreign file is
 std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\x93NUMPY")) {
-    return "it is NumPy's: vectors of a teacher are given by --teacher-user and --teacher-item";
+    return "it is NumPy's: vectors of a model are given by --model-user and --model-item, those of "
+           "a teacher by --teacher-user and --teacher-item";
   }
   const auto is_text = [](unsigned char c) {
     return c >= ' ' || c == '\t' || c == '\n' || c == '\r';

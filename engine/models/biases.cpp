@@ -7,9 +7,6 @@
 
 namespace derrd {
 
-namespace {
-
-/// Appends a column to a matrix.
 void append_column(HostMatrix& matrix, const std::vector<float>& column) {
   HostMatrix wide = {{}, matrix.rows, matrix.cols + 1};
   wide.values.reserve(static_cast<size_t>(wide.rows * wide.cols));
@@ -20,8 +17,6 @@ void append_column(HostMatrix& matrix, const std::vector<float>& column) {
   }
   matrix = std::move(wide);
 }
-
-}  // namespace
 
 void append_biases(HostMatrix& user, HostMatrix& item, const SafetensorsFile& file) {
   const auto append = [&](const char* name, HostMatrix& own, HostMatrix& other) {

@@ -12,6 +12,10 @@ namespace derrd {
 inline constexpr const char* kUserBias = "user_bias";
 inline constexpr const char* kItemBias = "item_bias";
 
+/// Appends a column to a matrix.
+/// @param column [rows]
+void append_column(HostMatrix& matrix, const std::vector<float>& column);
+
 /// Appends the biases in the tensors kUserBias and kItemBias of a file, so that an inner product
 /// is u.i + b_u + b_i: a bias is one more column of its own side, and a column of ones on the
 /// other. Appends nothing if the file has no such tensor.

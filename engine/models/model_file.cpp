@@ -44,15 +44,19 @@ std::string kind_of_model_file(const SafetensorsFile& file) {
   return file.metadata_or("model", "");
 }
 
+void refuse_checkpoint(const SafetensorsFile& file) {
+  if (file.metadata_or("format", "") == "derrd-checkpoint") {
+    throw Error(fmt::format("{}: a checkpoint; derrd export makes a model of it", file.name()));
+  }
+}
+
 SavedModel load_model_file(const std::filesystem::path& path, int64_t users, int64_t items) {
   return load_model_file(SafetensorsFile::read(path), users, items);
 }
 
 SavedModel load_model_file(const SafetensorsFile& file, int64_t users, int64_t items) {
   SavedModel model;
-  if (file.metadata_or("format", "") == "derrd-checkpoint") {
-    throw Error(fmt::format("{}: a checkpoint; derrd export makes a model of it", file.name()));
-  }
+  refuse_checkpoint(file);
   model.kind = kind_of_model_file(file);
   const std::vector<std::string_view> kinds = model_kinds();
   if (std::ranges::find(kinds, model.kind) == kinds.end()) {

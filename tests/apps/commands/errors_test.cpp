@@ -62,7 +62,9 @@ TEST_F(Errors, TeacherMustFitTheDataSet) {
   expect_failure(distillation("users", "model"), {path("users"), "user_embedding", "61", "60"});
   expect_failure(distillation("items", "model"), {path("items"), "item_embedding", "119", "120"});
   write_vectors("uneven", teacher_.user, std::vector<float>(120 * 5, 1.0f));
-  expect_failure(distillation("uneven", "model"), {path("uneven"), "6", "5", "give a model"});
+  expect_exit(kUsageError, distillation("uneven", "model"), {"6 numbers and the items' 5"});
+  expect_failure(words("evaluate --data @data --model @uneven"),
+                 {path("uneven"), "6", "5", "give a model"});
   write_vectors("empty", {}, {});
   expect_failure(distillation("empty", "model"),
                  {path("empty"), "user_embedding", "is empty", "give a model"});

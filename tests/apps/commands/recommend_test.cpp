@@ -19,11 +19,13 @@ namespace derrd::test::recommend_test {
 namespace {
 
 /// The items that a user has not trained with, by falling score and then by number, in double.
+/// @param seen whether the others are there too
 std::vector<std::pair<double, int32_t>> expected_list(const Dataset& dataset,
-                                                      const SmallModel& model, int64_t u) {
+                                                      const SmallModel& model, int64_t u,
+                                                      bool seen = false) {
   std::vector<std::pair<double, int32_t>> list;
   for (int32_t i = 0; i < dataset.num_items(); ++i) {
-    if (dataset.train.contains(u, i)) continue;
+    if (!seen && dataset.train.contains(u, i)) continue;
     double score = 0;
     for (int64_t d = 0; d < model.dim; ++d) {
       score += double{model.user[u * model.dim + d]} * model.item[i * model.dim + d];
@@ -193,6 +195,113 @@ TEST_F(Recommend, ListsDoNotDependOnTheirPart) {
 
 TEST_F(Recommend, SameAtAnyNumberOfThreads) {
   EXPECT_EQ(recommend("--threads 1").out, recommend("--threads 2").out);
+}
+
+/// Recommendations of some items, or of items that were seen.
+class RecommendSelection : public Recommend {
+ protected:
+  RecommendSelection() {
+    std::string text;
+    for (const int32_t i : items_) text += dataset_.item_ids.text(i) + "\n";
+    write_text(path("items"), text);
+  }
+  /// The text of the lists that are expected.
+  std::string expected(int64_t top, bool only_items, bool seen) const {
+    std::string text = "user\trank\titem\tscore\n";
+    for (int64_t u = 0; u < 60; ++u) {
+      int64_t rank = 0;
+      for (const auto& [score, item] : expected_list(dataset_, model_, u, seen)) {
+        if (only_items && std::ranges::find(items_, item) == items_.end()) continue;
+        if (++rank > top) break;
+        text += fmt::format("{}\t{}\t{}\t{}\n", dataset_.user_ids.text(u), rank,
+                            dataset_.item_ids.text(item), score);
+      }
+    }
+    return text;
+  }
+
+  const std::vector<int32_t> items_ = {77, 3, 110, 25, 3, 60, 8};
+};
+
+TEST_F(RecommendSelection, RanksTheseItemsOnly) {
+  EXPECT_EQ(recommend("--top 4 --items @items").out, expected(4, true, false));
+  EXPECT_EQ(recommend("--top 120 --items @items").out, expected(120, true, false));
+}
+
+TEST_F(RecommendSelection, IncludesSeenItems) {
+  ASSERT_NE(expected(10, false, true), expected(10, false, false));
+  ASSERT_NE(expected(10, true, true), expected(10, true, false));
+  EXPECT_EQ(recommend("--include-seen").out, expected(10, false, true));
+  EXPECT_EQ(recommend("--include-seen --items @items").out, expected(10, true, true));
+}
+
+TEST_F(RecommendSelection, OfANeumfIsPartOfTheFullRanking) {
+  succeed(words("train --data @data --model neumf --dim 4 --epochs 2 --quiet -o @model"));
+  const auto items_of = [](const std::string& text) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (const std::string& line : lines_of(text)) {
+      const auto cells = cells_of(line);
+      if (cells[0] != "user") pairs.emplace_back(cells[0], cells[2]);
+    }
+    return pairs;
+  };
+  auto all = items_of(recommend("--top 120").out);
+  std::erase_if(all, [&](const auto& pair) {
+    return std::ranges::find(items_, *dataset_.item_ids.find(pair.second)) == items_.end();
+  });
+  ASSERT_GT(all.size(), 100u);
+  EXPECT_EQ(items_of(recommend("--top 120 --items @items").out), all);
+}
+
+TEST_F(RecommendSelection, IsSaidInTheListsFile) {
+  recommend("--top 9 --items @items --include-seen --format safetensors -o @lists");
+  const SafetensorsFile file = SafetensorsFile::read(path("lists"));
+  EXPECT_EQ(file.tensor("items").shape, (std::vector<int64_t>{60, 6}));
+  const nlohmann::json options = metadata_json(path("lists"), "options");
+  EXPECT_EQ(options["items"], 6);
+  EXPECT_EQ(options["include-seen"], true);
+  // The same items in another order are the same; others are not.
+  const auto hash_of = [&](const std::string& text) {
+    write_text(path("items"), text);
+    recommend("--items @items --format safetensors -o @lists");
+    return metadata_json(path("lists"), "options")["items_hash"];
+  };
+  EXPECT_EQ(hash_of("3\n8\n25\n60\n77\n110\n"), options["items_hash"]);
+  EXPECT_NE(hash_of("3\n8\n25\n60\n77\n111\n"), options["items_hash"]);
+  EXPECT_FALSE(metadata_json(path("lists"), "options").contains("include-seen"));
+}
+
+TEST_F(RecommendSelection, UnknownItemsAreNamed) {
+  const Arguments run = words("recommend --data @data --model @model --items @items -o @out");
+  write_text(path("items"), "3\n\nbook\n");
+  expect_exit(kFailure, run, {path("items") + ":3: ", "no item has the id \"book\""});
+  write_text(path("items"), "\n");
+  expect_exit(kFailure, run, {path("items"), "names no item"});
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  expect_exit(kUsageError, words("recommend --data @data --model @model --items @m -o @m"),
+              {"--items and -o"});
+}
+
+TEST_F(RecommendSelection, GoesOnWhereListsTeach) {
+  const auto student = [&](const std::string& lists) {
+    return succeed(words("distill --data @data --dim 2 --epochs 2 --quiet --k 3 --l 3 --list 30 "
+                         "--method rrd -o @student --teacher",
+                         path(lists)))
+        .err;
+  };
+  const auto dropped = std::to_string(dataset_.train.num_interactions());
+  for (const char* format : {"tsv", "safetensors"}) {
+    const std::string ending = std::string(".") + format;
+    recommend(std::string("--top 120 --format ") + format + " -o @unseen" + ending);
+    recommend(std::string("--top 120 --include-seen --format ") + format + " -o @seen" + ending);
+    const std::string unseen = student("unseen" + ending);
+    EXPECT_FALSE(contains(unseen, "warning")) << unseen;
+    const auto vectors = user_vectors(path("student"));
+    expect_contains(student("seen" + ending), {dropped + " items that their user trained with"});
+    EXPECT_EQ(user_vectors(path("student")), vectors);
+  }
+  recommend("--top 120 --items @items --format safetensors -o @few");
+  expect_contains(student("few"), {"warning: " + path("few"), "ranks 6 items alone"});
 }
 
 class RecommendIds : public CommandTest {};

@@ -283,7 +283,7 @@ LoadedTeacher load(SavedModel model, const std::vector<int64_t>& users,
   add_ids(ids, "item", item_ids);
   model.metadata = model_metadata(model.kind, {});
   save_model(folder / "teacher", model, ids);
-  TeacherFiles files;
+  ModelFiles files = teacher_files();
   files.file = folder / "teacher";
   files.coverage = coverage;
   return load_teacher_files(files, dataset);
