@@ -86,40 +86,23 @@ void check(const ExportCommand& command) {
                          {"-o", command.ids("item")}});
 }
 
-/// Original ids of the rows that are written; empty: unknown.
-struct RowIds {
-  IdTable user, item;
-};
-
-/// A model to write.
-struct OpenedModel {
-  SavedModel model;
-  std::vector<int32_t> users, items;  ///< numbers in the data set, if there is one
-  RowIds ids;                         ///< of all rows of the data set; without it, of the model
-};
-
-OpenedModel of_data(AlignedModel aligned, const Dataset& dataset) {
-  return {std::move(aligned.model),
-          known_numbers(aligned.user),
-          known_numbers(aligned.item),
-          {dataset.user_ids, dataset.item_ids}};
-}
-
-OpenedModel open_checkpoint(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
-  AlignedModel aligned;
-  aligned.model = load_best_model(file);
-  if (!dataset) return {std::move(aligned.model), {}, {}, {}};
-  const auto hash = aligned.model.metadata.find("dataset_hash");
-  if (hash == aligned.model.metadata.end() || hash->second != dataset->hash) {
+AlignedModel open_checkpoint(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
+  AlignedModel opened;
+  opened.model = load_best_model(file);
+  if (!dataset) return opened;
+  const auto hash = opened.model.metadata.find("dataset_hash");
+  if (hash == opened.model.metadata.end() || hash->second != dataset->hash) {
     throw Error(
         fmt::format("{}: was trained on another data set; give that by --data", file.name()));
   }
-  aligned.user = {align_in_order(dataset->num_users()), false};
-  aligned.item = {align_in_order(dataset->num_items()), false};
-  return of_data(std::move(aligned), *dataset);
+  opened.user = {align_in_order(dataset->num_users()), false};
+  opened.item = {align_in_order(dataset->num_items()), false};
+  opened.user_ids = dataset->user_ids;
+  opened.item_ids = dataset->item_ids;
+  return opened;
 }
 
-OpenedModel open_model(const ModelFiles& files, const std::optional<Dataset>& dataset) {
+AlignedModel open_model(const ModelFiles& files, const std::optional<Dataset>& dataset) {
   const ModelSource source(files);
   if (source.file() && is_checkpoint(*source.file())) {
     if (files.named() || !files.user_ids.empty() || !files.item_ids.empty()) {
@@ -131,25 +114,22 @@ OpenedModel open_model(const ModelFiles& files, const std::optional<Dataset>& da
     return open_checkpoint(*source.file(), dataset);
   }
   if (dataset) {
-    return of_data(load_model(source, *dataset, "they get no row and no list, and are in none"),
-                   *dataset);
+    return load_model(source, *dataset, "they get no row and no list, and are in none");
   }
-  AlignedModel aligned = source.load();
-  warn_of_unused(files.name(), aligned.unused);
-  const auto ids = [&](RowKind kind) { return source.ids(kind).value_or(IdTable()); };
-  return {std::move(aligned.model), {}, {}, {ids(RowKind::kUser), ids(RowKind::kItem)}};
+  AlignedModel opened = source.load();
+  warn_of_unused(files.name(), opened.unused);
+  return opened;
 }
 
 /// Leaves the rows out that the model lacks.
-void keep_known(OpenedModel& opened) {
-  if (std::ssize(opened.users) < opened.ids.user.size()) {
-    select_users(opened.model, opened.users);
-    opened.ids.user = opened.ids.user.select(opened.users);
-  }
-  if (std::ssize(opened.items) < opened.ids.item.size()) {
-    select_items(opened.model, opened.items);
-    opened.ids.item = opened.ids.item.select(opened.items);
-  }
+void keep_known(AlignedModel& opened) {
+  if (opened.whole()) return;
+  const std::vector<int32_t> users = known_numbers(opened.user);
+  const std::vector<int32_t> items = known_numbers(opened.item);
+  select_users(opened.model, users);
+  select_items(opened.model, items);
+  opened.user_ids = opened.user_ids.select(users);
+  opened.item_ids = opened.item_ids.select(items);
 }
 
 void require_vectors(const ExportCommand& command, const SavedModel& model) {
@@ -160,10 +140,11 @@ void require_vectors(const ExportCommand& command, const SavedModel& model) {
       command.model.name(), model.kind));
 }
 
-void write_arrays(const ExportCommand& command, const SavedModel& model, const RowIds& ids) {
+void write_arrays(const ExportCommand& command, const AlignedModel& opened) {
+  const SavedModel& model = opened.model;
   require_vectors(command, model);
-  for (const auto& [kind, tensor, rows] :
-       {std::tuple("user", kUserTensor, &ids.user), {"item", kItemTensor, &ids.item}}) {
+  for (const auto& [kind, tensor, rows] : {std::tuple("user", kUserTensor, &opened.user_ids),
+                                           {"item", kItemTensor, &opened.item_ids}}) {
     const HostMatrix& matrix = model.tensor(tensor);
     write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
     fmt::print("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
@@ -175,7 +156,8 @@ void write_arrays(const ExportCommand& command, const SavedModel& model, const R
   }
 }
 
-void write_tensors(const ExportCommand& command, SavedModel model, const RowIds& ids) {
+void write_tensors(const ExportCommand& command, AlignedModel opened) {
+  SavedModel& model = opened.model;
   if (command.renames()) {
     require_vectors(command, model);
     auto users = model.tensors.extract(kUserTensor);
@@ -188,8 +170,8 @@ void write_tensors(const ExportCommand& command, SavedModel model, const RowIds&
     if (model.metadata.contains("format")) model.metadata["format"] = "derrd-vectors";
   }
   TensorMap more;
-  if (ids.user.size() > 0) add_ids(more, "user", ids.user);
-  if (ids.item.size() > 0) add_ids(more, "item", ids.item);
+  if (opened.user_ids.size() > 0) add_ids(more, "user", opened.user_ids);
+  if (opened.item_ids.size() > 0) add_ids(more, "item", opened.item_ids);
   save_model(command.output, model, more);
   fmt::print("wrote {}: {} parameters, {:.2f} MB\n", command.output, model.parameters(),
              static_cast<double>(std::filesystem::file_size(command.output)) / 1e6);
@@ -199,23 +181,24 @@ void run(const ExportCommand& command) {
   check(command);
   std::optional<Dataset> dataset;
   if (!command.data.empty()) dataset = load_dataset(command.data);
-  OpenedModel opened = open_model(command.model, dataset);
+  AlignedModel opened = open_model(command.model, dataset);
   if (command.lists()) {
     constexpr int64_t kTop = 10;
     set_threads(command.idle.threads);
     const Stream stream;
     const std::unique_ptr<ListWriter> writer = text_lists(command.format, command.output, *dataset);
-    write_lists(*writer, *dataset, std::move(opened.model),
-                {opened.users, opened.items, command.top.value_or(kTop)}, command.model.name(),
-                stream);
+    write_lists(
+        *writer, *dataset, std::move(opened.model),
+        {known_numbers(opened.user), known_numbers(opened.item), command.top.value_or(kTop)},
+        command.model.name(), stream);
     fmt::print("wrote {}\n", command.output);
     return;
   }
-  if (dataset) keep_known(opened);
+  keep_known(opened);
   if (command.format == "npy") {
-    write_arrays(command, opened.model, opened.ids);
+    write_arrays(command, opened);
   } else {
-    write_tensors(command, std::move(opened.model), opened.ids);
+    write_tensors(command, std::move(opened));
   }
 }
 

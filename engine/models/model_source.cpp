@@ -50,6 +50,11 @@ double longest(const HostMatrix& matrix) {
   return std::sqrt(most);
 }
 
+FileAlignment aligned(const IdTable& ours, const std::optional<IdTable>& theirs) {
+  if (theirs) return {align_by_ids(ours, *theirs), true};
+  return {align_in_order(ours.size()), false};
+}
+
 std::vector<float> column_of(const RowAlignment& alignment, float present, float missing) {
   std::vector<float> column;
   for (const int32_t row : alignment.row) column.push_back(row >= 0 ? present : missing);
@@ -149,8 +154,7 @@ std::optional<IdTable> ModelSource::ids(RowKind kind) const {
 }
 
 FileAlignment ModelSource::align(RowKind kind, const IdTable& ours) const {
-  if (const std::optional<IdTable> theirs = ids(kind)) return {align_by_ids(ours, *theirs), true};
-  return {align_in_order(ours.size()), false};
+  return aligned(ours, ids(kind));
 }
 
 void ModelSource::require_usual(const char* tensor) const {
@@ -203,13 +207,17 @@ ModelSource::Rows ModelSource::read_rows(RowKind kind) const {
                   rows.where, *bad, index / rows.matrix.cols, index % rows.matrix.cols));
 }
 
-FileAlignment ModelSource::align_rows(const Rows& rows, RowKind kind, const IdTable* ours) const {
+void ModelSource::align_rows(AlignedModel& result, const Rows& rows, RowKind kind,
+                             const Dataset* dataset) const {
   const Side of = side(kind);
+  const bool users = kind == RowKind::kUser;
   const std::optional<IdTable> theirs = ids(kind);
-  if (!ours && !theirs) return {align_in_order(rows.matrix.rows), false};
-  const IdTable& wanted = ours ? *ours : *theirs;
-  const FileAlignment alignment = align(kind, wanted);
-  if (alignment.rows() == rows.matrix.rows) return alignment;
+  IdTable& own = users ? result.user_ids : result.item_ids;
+  own = dataset ? (users ? dataset->user_ids : dataset->item_ids) : theirs.value_or(IdTable());
+  FileAlignment& alignment = users ? result.user : result.item;
+  alignment = dataset || theirs ? aligned(own, theirs)
+                                : FileAlignment{align_in_order(rows.matrix.rows), false};
+  if (alignment.rows() == rows.matrix.rows) return;
   throw Error(fmt::format(
       "{}: has {} rows for {} {}; {}", rows.where, rows.matrix.rows, alignment.rows(),
       theirs ? "ids" : of.plural,
@@ -230,8 +238,8 @@ AlignedModel ModelSource::load_vectors(const Dataset* dataset) const {
   if (!files_.named()) refuse_checkpoint(*file_);
   Rows user = read_rows(RowKind::kUser), item = read_rows(RowKind::kItem);
   AlignedModel result;
-  result.user = align_rows(user, RowKind::kUser, dataset ? &dataset->user_ids : nullptr);
-  result.item = align_rows(item, RowKind::kItem, dataset ? &dataset->item_ids : nullptr);
+  align_rows(result, user, RowKind::kUser, dataset);
+  align_rows(result, item, RowKind::kItem, dataset);
   if (file_) {
     append_biases(user.matrix, item.matrix, *file_);
     result.unused = unused_tables(
@@ -275,6 +283,8 @@ AlignedModel ModelSource::load(const Dataset& dataset) const {
     }
     return result;
   }
+  result.user_ids = dataset.user_ids;
+  result.item_ids = dataset.item_ids;
   result.user = align(RowKind::kUser, dataset.user_ids);
   result.item = align(RowKind::kItem, dataset.item_ids);
   SavedModel model = load_model_file(*file_, result.user.rows(), result.item.rows());

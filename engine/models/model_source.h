@@ -54,6 +54,7 @@ struct AlignedModel {
   /// were read by ModelSource::load_vectors().
   SavedModel model;
   FileAlignment user, item;
+  IdTable user_ids, item_ids;       ///< original ids of the rows; empty: unknown
   std::vector<std::string> unused;  ///< unused_tables() of the file
   std::string report;  ///< a line on how many users and items were matched; empty: all, by row
 
@@ -88,11 +89,9 @@ class ModelSource {
 
   /// Returns true if the model is, or is read as, vectors of users and items.
   bool has_vectors() const;
-  /// Reads the original ids of the rows; none if nothing says them.
-  /// @throws Error if they are damaged.
-  std::optional<IdTable> ids(RowKind kind) const;
-  /// Aligns the rows by their ids, else by number. @throws Error as ids().
+  /// Aligns the rows by their ids, else by number. @throws Error if the ids are damaged.
   FileAlignment align(RowKind kind, const IdTable& ours) const;
+
   /// Reads the model and brings its rows into a data set's order.
   /// @throws Error that names file, tensor and cure, if something does not fit, is not finite, or
   /// fewer users or items are matched than `files().coverage` asks for. Other kinds of models than
@@ -110,8 +109,10 @@ class ModelSource {
   struct Rows;
 
   Side side(RowKind kind) const;
+  std::optional<IdTable> ids(RowKind kind) const;
   Rows read_rows(RowKind kind) const;
-  FileAlignment align_rows(const Rows& rows, RowKind kind, const IdTable* ours) const;
+  void align_rows(AlignedModel& result, const Rows& rows, RowKind kind,
+                  const Dataset* dataset) const;
   void require_usual(const char* tensor) const;
   Metadata metadata() const;
 
