@@ -63,10 +63,12 @@ Interactions filter(Interactions interactions, int64_t min_user, int64_t min_ite
       selected_items.push_back(interactions.items[k]);
     }
     interactions.items[remaining] = item;
+    if (!interactions.times.empty()) interactions.times[remaining] = interactions.times[k];
     interactions.users[remaining++] = user_numbers[interactions.users[k]];
   }
   interactions.users.resize(remaining);
   interactions.items.resize(remaining);
+  if (!interactions.times.empty()) interactions.times.resize(remaining);
   interactions.lines = std::vector<int64_t>();
   interactions.user_ids = interactions.user_ids.select(selected_users);
   interactions.item_ids = interactions.item_ids.select(selected_items);

@@ -44,12 +44,14 @@ struct ReadOptions {
   /// on.
   std::optional<std::string> separator;
   /// Columns of a table: a number from 1, or a name in the header. Empty: the columns whose names
-  /// in the header say so, or without a header columns 1, 2, 3.
+  /// in the header say so, or without a header columns 1, 2, 3, 4.
   std::string user_column;
   std::string item_column;
   std::string rating_column;
+  std::string time_column;
   /// Smallest rating that is kept. Without a value ratings are not read.
   std::optional<double> min_rating;
+  bool times = false;             ///< whether times are read; only tables have them
   Header header = Header::kAuto;  ///< for tables
   OnBadLine on_bad_line = OnBadLine::kStop;
   /// Receiver of remarks, each a line without its end: how a table is taken, before its rows are

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "data/error.h"
@@ -14,8 +15,8 @@ namespace derrd {
 
 namespace {
 
-/// Whether each interaction repeats an earlier pair. Users are taken in groups, which bounds the
-/// memory.
+/// Whether each interaction repeats a pair that counts elsewhere. Users are taken in groups, which
+/// bounds the memory.
 std::vector<bool> repetitions(const Interactions& found, int64_t num_users) {
   constexpr int64_t kMaxGroup = int64_t{1} << 20;  // interactions, unless a user has more
   std::vector<int64_t> ends(num_users + 1, 0);     // [u + 1] where user u's end, by user
@@ -23,6 +24,7 @@ std::vector<bool> repetitions(const Interactions& found, int64_t num_users) {
   for (int64_t u = 0; u < num_users; ++u) ends[u + 1] += ends[u];
 
   std::vector<bool> repeated(found.size(), false);
+  const auto time = [&](int64_t k) { return found.times.empty() ? Time{} : found.times[k]; };
   std::vector<int64_t> group, next;
   for (int64_t begin = 0, end; begin < num_users; begin = end) {
     for (end = begin + 1; end < num_users && ends[end + 1] - ends[begin] <= kMaxGroup;) ++end;
@@ -36,7 +38,7 @@ std::vector<bool> repetitions(const Interactions& found, int64_t num_users) {
       const auto first = group.begin() + (ends[u] - ends[begin]);
       const auto last = group.begin() + (ends[u + 1] - ends[begin]);
       std::sort(first, last, [&](int64_t a, int64_t b) {
-        return std::pair(found.items[a], a) < std::pair(found.items[b], b);
+        return std::tuple(found.items[a], time(a), a) < std::tuple(found.items[b], time(b), b);
       });
       for (auto k = first; k != last; ++k) {
         if (k != first && found.items[k[-1]] == found.items[*k]) repeated[*k] = true;
@@ -93,17 +95,19 @@ int32_t number_id(IdNumbering& ids, std::string_view text, const LineReader& lin
   return ids.number(text);
 }
 
-void InteractionsBuilder::add(int32_t user, int32_t item, const LineReader& lines) {
+void InteractionsBuilder::add(int32_t user, int32_t item, const LineReader& lines,
+                              std::optional<Time> time) {
   found_.users.push_back(user);
   found_.items.push_back(item);
   found_.lines.push_back(lines.number());
+  if (time) found_.times.push_back(*time);
 }
 
 Interactions InteractionsBuilder::finish() {
   const std::vector<bool> repeated = repetitions(found_, users.size());
   const auto drop = [&](auto& values) {
     size_t kept = 0;
-    for (size_t k = 0; k < repeated.size(); ++k) {
+    for (size_t k = 0; k < values.size(); ++k) {
       if (!repeated[k]) values[kept++] = values[k];
     }
     values.resize(kept);
@@ -111,6 +115,7 @@ Interactions InteractionsBuilder::finish() {
   drop(found_.users);
   drop(found_.items);
   drop(found_.lines);
+  drop(found_.times);
   found_.duplicates = static_cast<int64_t>(repeated.size()) - found_.size();
   found_.user_ids = users.table();
   found_.item_ids = items.table();

@@ -1,21 +1,25 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
 #include "data/formats/text_lines.h"
+#include "data/parse_time.h"
 
 namespace derrd {
 
 /// Content of a file before filtering and splitting: pairs of user and item in file order, each
-/// pair once.
+/// pair once. Of a repeated pair the first one counts, with times the first one of the earliest.
 struct Interactions {
-  std::vector<int32_t> users;   ///< [n] number of the interaction's user in user_ids
-  std::vector<int32_t> items;   ///< [n] number of the interaction's item in item_ids
-  std::vector<int64_t> lines;   ///< [n] line in the file; empty if synthetic or filtered
+  std::vector<int32_t> users;  ///< [n] number of the interaction's user in user_ids
+  std::vector<int32_t> items;  ///< [n] number of the interaction's item in item_ids
+  std::vector<int64_t> lines;  ///< [n] line in the file; empty if synthetic or filtered
+  std::vector<Time> times;     ///< [n], all of one kind; empty unless ReadOptions::times
+  TimeKind time_kind = TimeKind::kNumber;
   IdTable user_ids;             ///< by first appearance; may have users without interactions
   IdTable item_ids;             ///< by first appearance
   int64_t duplicates = 0;       ///< repeated pairs that were dropped
@@ -51,8 +55,9 @@ class InteractionsBuilder {
   IdNumbering users;
   IdNumbering items;
 
-  /// Adds the interaction of the current line.
-  void add(int32_t user, int32_t item, const LineReader& lines);
+  /// Adds the interaction of the current line; all have a time, or none.
+  void add(int32_t user, int32_t item, const LineReader& lines,
+           std::optional<Time> time = std::nullopt);
   /// Returns all interactions, each pair once. Ends the builder's use.
   Interactions finish();
 

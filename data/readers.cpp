@@ -130,6 +130,12 @@ Interactions parse(LineReader& lines, const ReadOptions& options) {
   if (chosen.format == Format::kAuto) chosen.format = guess(lines);
   const auto read = [&] {
     if (is_table(chosen.format)) return parse_table(lines, chosen);
+    if (options.times) {
+      throw Error(
+          fmt::format("{}: the format {} has no times; split by `--split random`, or convert the "
+                      "file to a table with a column of times",
+                      lines.file(), format_name(chosen.format)));
+    }
     if (!(options.user_column + options.item_column + options.rating_column).empty() ||
         options.min_rating || options.separator || options.header != Header::kAuto) {
       throw Error(fmt::format(

@@ -159,7 +159,8 @@ class LayoutFinder {
       return !column.empty() && !column_number(column);
     };
     if (by_name(options_.user_column) || by_name(options_.item_column) ||
-        (options_.min_rating && by_name(options_.rating_column))) {
+        (options_.min_rating && by_name(options_.rating_column)) ||
+        (options_.times && by_name(options_.time_column))) {
       return true;
     }
     const Names& first = rows_[0].cells;
@@ -217,12 +218,33 @@ class LayoutFinder {
       const std::optional<size_t> rating = given(options_.rating_column, "--rating-column");
       layout_.rating_column = rating ? *rating : named(ColumnRole::kRating, std::nullopt, 2);
     }
-    if (layout_.user_column == layout_.item_column) {
+    refuse_same(layout_.user_column, "user", layout_.item_column, "item");
+    if (!options_.times) return;
+    const std::optional<size_t> time = given(options_.time_column, "--time-column");
+    layout_.time_column = time ? *time : unchosen_time();
+    refuse_same(layout_.user_column, "user", layout_.time_column, "time");
+    refuse_same(layout_.item_column, "item", layout_.time_column, "time");
+  }
+
+  void refuse_same(size_t column, std::string_view what, size_t other,
+                   std::string_view other_what) {
+    if (column != other) return;
+    refuse(fmt::format(
+        "column {} would be both {} and {}; choose two with --{}-column and --{}-column",
+        column + 1, what, other_what, what, other_what));
+  }
+
+  /// Index of the column of times where no option chooses it. Without a header it is known in the
+  /// usual order of columns only.
+  size_t unchosen_time() const {
+    if (layout_.header) return named(ColumnRole::kTime, std::nullopt, 3);
+    if (usual_width_ < 4 || layout_.user_column != 0 || layout_.item_column != 1) {
       refuse(
-          fmt::format("column {} would be both user and item; choose two with --user-column and "
-                      "--item-column",
-                      layout_.user_column + 1));
+          fmt::format("there is no header, and only columns user, item, rating, time in this order "
+                      "can be told without; the first row is {}; choose one with --time-column",
+                      first_row()));
     }
+    return 3;
   }
 
   /// Index of the column that an option chooses, if it is given.
@@ -252,6 +274,7 @@ class LayoutFinder {
   size_t named(ColumnRole role, std::optional<size_t> taken, size_t by_position) const {
     const std::string_view word = role == ColumnRole::kUser   ? "user"
                                   : role == ColumnRole::kItem ? "item"
+                                  : role == ColumnRole::kTime ? "time"
                                                               : "rating";
     if (!layout_.header) {
       if (role != ColumnRole::kRating && holds_no_ids(by_position)) {
@@ -312,6 +335,7 @@ class LayoutFinder {
         layout_.header ? fmt::format("header on line {}", layout_.first_line) : "no header",
         column(layout_.user_column), column(layout_.item_column));
     if (options_.min_rating) remark += ", rating: " + column(layout_.rating_column);
+    if (options_.times) remark += ", time: " + column(layout_.time_column);
     if (row_numbers_) remark += "; column 1 numbers the rows and is skipped";
     const auto skipped = [&](size_t count, std::string_view what) {
       if (count > 0) {
@@ -320,12 +344,14 @@ class LayoutFinder {
     };
     skipped(sample_.comments.size(), "comments");
     skipped(counts_.size(), "counts");
-    if (!layout_.header) {
-      std::vector<std::string> shown;
-      for (const std::string& cell : rows_[0].cells) shown.push_back(printable(cell));
-      if (shown.size() > 5) shown.resize(5);
-      remark += "; first row: " + joined(shown);
-    }
+    if (!layout_.header) remark += "; first row: " + first_row();
+  }
+
+  std::string first_row() const {
+    std::vector<std::string> shown;
+    for (const std::string& cell : rows_[0].cells) shown.push_back(printable(cell));
+    if (shown.size() > 5) shown.resize(5);
+    return joined(shown);
   }
 
   [[noreturn]] void refuse(std::string_view what) const {

@@ -17,14 +17,15 @@ struct TableLayout {
   size_t user_column = 0;    ///< index from 0
   size_t item_column = 1;    ///< index from 0
   size_t rating_column = 2;  ///< index from 0; of a use only with a minimum rating
+  size_t time_column = 3;    ///< index from 0; of a use only where times are read
   std::string user_name;     ///< in the header
   std::string item_name;     ///< in the header
   std::string remark;        ///< all of this in words, to be shown
 };
 
 /// Finds the layout of a table from its first lines, before any is read.
-/// @throws Error if the columns of users and items, or of ratings if they are needed, can't be
-/// told; it names the columns and the options.
+/// @throws Error if the columns of users and items, or of ratings and times if they are needed,
+/// can't be told; it names the columns and the options.
 TableLayout find_layout(const LineReader& lines, const ReadOptions& options);
 
 }  // namespace derrd

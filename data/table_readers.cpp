@@ -20,6 +20,7 @@ class TableParser {
       : lines_(lines),
         bad_lines_(options),
         min_rating_(options.min_rating),
+        times_(options.times),
         layout_(find_layout(lines, options)),
         splitter_(layout_.separator) {
     if (options.remark && !layout_.remark.empty()) options.remark(layout_.remark);
@@ -38,6 +39,7 @@ class TableParser {
     Interactions result = builder_.finish();
     result.below_rating = below_rating_;
     result.skipped_header = layout_.header;
+    result.time_kind = time_kind_.value_or(TimeKind::kNumber);
     return result;
   }
 
@@ -52,8 +54,14 @@ class TableParser {
       ++below_rating_;
       return;
     }
-    builder_.add(number_id(builder_.users, user, lines_, "user", layout_.user_column),
-                 number_id(builder_.items, item, lines_, "item", layout_.item_column), lines_);
+    const std::optional<WrittenTime> written = times_ ? std::optional(time()) : std::nullopt;
+    const int32_t user_number =
+        number_id(builder_.users, user, lines_, "user", layout_.user_column);
+    const int32_t item_number =
+        number_id(builder_.items, item, lines_, "item", layout_.item_column);
+    if (!written) return builder_.add(user_number, item_number, lines_);
+    time_kind_ = written->kind;
+    builder_.add(user_number, item_number, lines_, written->time);
   }
 
   std::string_view id(size_t column, std::string_view what) const {
@@ -80,6 +88,27 @@ class TableParser {
     return *value;
   }
 
+  WrittenTime time() const {
+    const std::string_view text = cell(layout_.time_column, "time");
+    const auto refuse = [&](std::string_view why) {
+      lines_.fail(
+          fmt::format("the time {} in column {} {}; correct it, choose --time-column, or skip such "
+                      "lines with --on-bad-line skip",
+                      printable(text), layout_.time_column + 1, why));
+    };
+    const std::optional<WrittenTime> written = parse_time(text);
+    if (!written) {
+      refuse(
+          "is neither a number, with at most 9 decimals, nor a date such as 2015-01-31 or "
+          "2015-01-31T13:45:10Z");
+    }
+    if (time_kind_ && written->kind != *time_kind_) {
+      refuse(written->kind == TimeKind::kDate ? "is a date, and those above are numbers"
+                                              : "is a number, and those above are dates");
+    }
+    return *written;
+  }
+
   std::string_view cell(size_t column, std::string_view what) const {
     if (column >= cells_.size()) {
       lines_.fail(fmt::format(
@@ -93,10 +122,12 @@ class TableParser {
   LineReader& lines_;
   BadLines bad_lines_;
   std::optional<double> min_rating_;
+  bool times_;
   TableLayout layout_;
   CellSplitter splitter_;
   std::vector<std::string_view> cells_;
   InteractionsBuilder builder_;
+  std::optional<TimeKind> time_kind_;  // of the times so far
   int64_t below_rating_ = 0;
 };
 

@@ -38,6 +38,18 @@ TEST(Filter, DropsUsersAndNumbersItemsByFirstAppearance) {
   EXPECT_EQ(kept.items, (std::vector<int32_t>{0, 1, 1, 2, 3}));
 }
 
+TEST(Filter, KeepsTimesWithTheirInteractions) {
+  ReadOptions options;
+  options.times = true;
+  const std::string text = "u,a,5,10\nv,b,5,20\nv,a,5,30\nw,c,5,40\nv,d,5,50\nu,d,5,60\n";
+  const Interactions kept = filter(parse_interactions(text, "f.csv", options), 2, 2);
+  EXPECT_EQ(texts(kept.item_ids), (Texts{"a", "d"}));
+  EXPECT_EQ(kept.users, (std::vector<int32_t>{0, 1, 1, 0}));
+  EXPECT_EQ(kept.items, (std::vector<int32_t>{0, 0, 1, 1}));
+  EXPECT_EQ(kept.times, (std::vector<Time>{{10, 0}, {30, 0}, {50, 0}, {60, 0}}));
+  EXPECT_TRUE(filter(parse_interactions(text, "f.csv", {}), 2, 2).times.empty());
+}
+
 TEST(Filter, GoesOnToAFixedPoint) {
   // d falls first, then u3, then c, then u2, and the square of u0, u1 and a, b remains.
   const std::string chain = "u0 a b\nu1 a b\nu2 c a\nu3 d c\n";

@@ -213,6 +213,74 @@ TEST(Tables, DropLowRatings) {
   refused("1::2\n", options, "some.file:1: has 2 columns, and the rating should be in column 3");
 }
 
+ReadOptions with_times(Format format) {
+  ReadOptions options = as(format);
+  options.times = true;
+  return options;
+}
+
+/// The interactions as "user:item@time" in file order.
+std::vector<std::string> timed(std::string_view text, const ReadOptions& options) {
+  const Interactions read = parse_interactions(text, "some.file", options);
+  std::vector<std::string> result = pairs(read);
+  EXPECT_EQ(read.times.size(), result.size());
+  for (size_t k = 0; k < read.times.size(); ++k) {
+    result[k] += "@" + format_time(read.times[k], read.time_kind);
+  }
+  return result;
+}
+
+TEST(Times, AreReadOnlyIfAsked) {
+  const std::string text = "u::a::5::978300760\nu::b::5::978302109.5\n";
+  EXPECT_TRUE(parse_interactions(text, "f", as(Format::kMovielens)).times.empty());
+  EXPECT_EQ(timed(text, with_times(Format::kMovielens)),
+            (Pairs{"u:a@978300760", "u:b@978302109.5"}));
+  EXPECT_EQ(timed("1,2,5,2015-01-31\n1,3,5,2015-02-01 00:30:00+0100\n", with_times(Format::kCsv)),
+            (Pairs{"1:2@2015-01-31T00:00:00Z", "1:3@2015-01-31T23:30:00Z"}));
+}
+
+TEST(Times, OfARepeatedPairTheEarliestStays) {
+  const ReadOptions options = with_times(Format::kTsv);
+  const std::string text = "u\ta\t5\t9\nu\tb\t5\t8\nu\ta\t5\t7\nv\ta\t5\t1\nu\ta\t5\t7\n";
+  EXPECT_EQ(timed(text, options), (Pairs{"u:b@8", "u:a@7", "v:a@1"}));
+  const Interactions read = parse_interactions(text, "f", options);
+  EXPECT_EQ(read.lines, (std::vector<int64_t>{2, 3, 4})) << "of two at 7 the first in the file";
+  EXPECT_EQ(read.duplicates, 2);
+}
+
+TEST(Times, RefuseWhatIsNoTime) {
+  const ReadOptions options = with_times(Format::kCsv);
+  for (const std::string bad :
+       {"01/02/2015", "\"09 13, 2009\"", "", "2015-02-30", "NULL", "1e30"}) {
+    refused("1,2,5,2015-01-31\n1,3,5," + bad + "\n", options, "some.file:2: the time \"");
+  }
+  refused("1,2,5,01/02/2015\n", options,
+          "some.file:1: the time \"01/02/2015\" in column 4 is neither a number, with at most 9 "
+          "decimals, nor a date such as 2015-01-31 or 2015-01-31T13:45:10Z; correct it, choose "
+          "--time-column, or skip such lines");
+  refused(
+      "1,2,5,2015\n1,3,5,2015-01-31\n", options,
+      "some.file:2: the time \"2015-01-31\" in column 4 is a date, and those above are numbers");
+  refused("1,2,5,2015-01-31\n1,3,5,2015\n", options, "is a number, and those above are dates");
+  refused("1,2,5,9\n1,3,5\n", options, "some.file:2: has 3 columns, and the time");
+}
+
+TEST(Times, ABadTimeIsABadLine) {
+  ReadOptions options = with_times(Format::kCsv);
+  options.on_bad_line = OnBadLine::kSkip;
+  EXPECT_EQ(timed("u,a,5,9\nv,b,5,x\nu,c,5,2015-01-31\nu,d,5,8\n", options),
+            (Pairs{"u:a@9", "u:d@8"}));
+  EXPECT_EQ(parse_interactions("u,a,5,9\nv,b,5,x\n", "f", options).user_ids.size(), 1)
+      << "a line that is skipped numbers no ids";
+}
+
+TEST(Times, AreInTablesOnly) {
+  for (const Format format : {Format::kCiteulike, Format::kAdjacency}) {
+    refused("1 7\n", with_times(format),
+            "has no times; split by `--split random`, or convert the file to a table");
+  }
+}
+
 TEST(Tables, RejectEmptyIdsAndMissingColumns) {
   refused("1\t2\n\t2\n", as(Format::kTsv), "some.file:2: has an empty user in column 1");
   refused("1\t2\n1\t \t3\n", as(Format::kTsv), "some.file:2: has an empty item in column 2");

@@ -59,6 +59,45 @@ TEST_F(Layout, TheRatingIsFoundByItsName) {
   EXPECT_EQ(pairs("user,item,score,stars\nu,a,3,4\n"), "u:a");
 }
 
+TEST_F(Layout, TheTimeIsFoundByItsName) {
+  options_.times = true;
+  EXPECT_EQ(pairs("timestamp,user,item\n3,u,a\n4,u,b\n"), "u:a u:b");
+  EXPECT_EQ(remarks_,
+            "f: separator comma, header on line 1; user: column 2 `user`, item: column 3 `item`, "
+            "time: column 1 `timestamp`\n");
+  refused("user,item,when\nu,a,4\n",
+          "f:1: the header names no time column, so that it can't be told; the columns are 1 "
+          "\"user\", 2 \"item\", 3 \"when\"; choose one with --time-column");
+  refused("user,item,date,time\nu,a,4,4\n", "f:1: the header names more than one time column");
+  options_.time_column = "when";
+  EXPECT_EQ(pairs("user,item,when\nu,a,4\n"), "u:a");
+  options_.time_column = "3";
+  EXPECT_EQ(pairs("user,item,when\nu,a,4\n"), "u:a");
+  options_.time_column = "item";
+  refused("user,item,when\nu,a,4\n",
+          "f:1: column 2 would be both item and time; choose two with --item-column and "
+          "--time-column");
+  options_.time_column = "1";
+  refused("user,item,when\nu,a,4\n", "column 1 would be both user and time");
+}
+
+TEST_F(Layout, WithoutAHeaderTheTimeIsColumn4InTheUsualOrder) {
+  options_.times = true;
+  EXPECT_EQ(pairs("1,2,5,99\n1,3,4,98\n"), "1:2 1:3");
+  expect_contains(remarks_, {"user: column 1, item: column 2, time: column 4; first row"});
+  refused("1,2,99\n1,3,98\n",
+          "f:1: there is no header, and only columns user, item, rating, time in this order can be "
+          "told without; the first row is \"1\", \"2\", \"99\"; choose one with --time-column");
+  options_.time_column = "3";
+  EXPECT_EQ(pairs("1,2,99\n1,3,98\n"), "1:2 1:3");
+  options_.time_column.clear();
+  options_.item_column = "5";
+  const std::string check_ins = "0\t2010-10-19T23:55:27Z\t30.2\t-97.7\t22847\n";
+  refused(check_ins, "choose one with --time-column");
+  options_.time_column = "2";
+  EXPECT_EQ(pairs(check_ins), "0:22847");
+}
+
 TEST_F(Layout, OptionsComeBeforeNames) {
   options_.user_column = "item_id";
   EXPECT_EQ(pairs("item_id,movie_id,user_id\n1,2,3\n"), "1:2");
