@@ -1,6 +1,7 @@
 #include "data/filter.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace derrd {
 
@@ -18,6 +19,33 @@ std::vector<int32_t> number_kept(const std::vector<bool>& kept, std::vector<int3
     selection.push_back(static_cast<int32_t>(i));
   }
   return numbers;
+}
+
+/// Interactions of the users and items that are kept, numbered anew.
+Interactions kept_only(Interactions interactions, const std::vector<bool>& keep_user,
+                       const std::vector<bool>& keep_item) {
+  std::vector<int32_t> selected_users, selected_items;
+  const std::vector<int32_t> user_numbers = number_kept(keep_user, selected_users);
+  std::vector<int32_t> item_numbers(keep_item.size(), kRemoved);
+  int64_t remaining = 0;
+  for (int64_t k = 0; k < interactions.size(); ++k) {
+    if (!keep_user[interactions.users[k]] || !keep_item[interactions.items[k]]) continue;
+    int32_t& item = item_numbers[interactions.items[k]];
+    if (item == kRemoved) {
+      item = static_cast<int32_t>(selected_items.size());
+      selected_items.push_back(interactions.items[k]);
+    }
+    interactions.items[remaining] = item;
+    if (!interactions.times.empty()) interactions.times[remaining] = interactions.times[k];
+    interactions.users[remaining++] = user_numbers[interactions.users[k]];
+  }
+  interactions.users.resize(remaining);
+  interactions.items.resize(remaining);
+  if (!interactions.times.empty()) interactions.times.resize(remaining);
+  interactions.lines = std::vector<int64_t>();
+  interactions.user_ids = interactions.user_ids.select(selected_users);
+  interactions.item_ids = interactions.item_ids.select(selected_items);
+  return interactions;
 }
 
 }  // namespace
@@ -51,28 +79,12 @@ Interactions filter(Interactions interactions, int64_t min_user, int64_t min_ite
     remove_below(keep_item, item_counts, min_item);
   }
 
-  std::vector<int32_t> selected_users, selected_items;
-  const std::vector<int32_t> user_numbers = number_kept(keep_user, selected_users);
-  std::vector<int32_t> item_numbers(keep_item.size(), kRemoved);
-  int64_t remaining = 0;
-  for (int64_t k = 0; k < interactions.size(); ++k) {
-    if (!kept(k)) continue;
-    int32_t& item = item_numbers[interactions.items[k]];
-    if (item == kRemoved) {
-      item = static_cast<int32_t>(selected_items.size());
-      selected_items.push_back(interactions.items[k]);
-    }
-    interactions.items[remaining] = item;
-    if (!interactions.times.empty()) interactions.times[remaining] = interactions.times[k];
-    interactions.users[remaining++] = user_numbers[interactions.users[k]];
-  }
-  interactions.users.resize(remaining);
-  interactions.items.resize(remaining);
-  if (!interactions.times.empty()) interactions.times.resize(remaining);
-  interactions.lines = std::vector<int64_t>();
-  interactions.user_ids = interactions.user_ids.select(selected_users);
-  interactions.item_ids = interactions.item_ids.select(selected_items);
-  return interactions;
+  return kept_only(std::move(interactions), keep_user, keep_item);
+}
+
+Interactions select_users(Interactions interactions, const std::vector<bool>& kept) {
+  const std::vector<bool> all_items(interactions.item_ids.size(), true);
+  return kept_only(std::move(interactions), kept, all_items);
 }
 
 }  // namespace derrd

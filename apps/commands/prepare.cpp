@@ -22,6 +22,8 @@
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/filter.h"
+#include "data/parse_time.h"
+#include "data/printable.h"
 #include "data/readers.h"
 #include "data/ready_split.h"
 #include "data/split.h"
@@ -43,10 +45,33 @@ struct PrepareOptions {
   int64_t min_user = 5;
   int64_t min_item = 0;
   uint64_t seed = 0;
+  std::string split = "random";
+  std::string holdout = "1";
+  std::string time_test = "0.1", time_valid = "0.1";
   std::string candidates = "499";
   std::string candidates_file;
   int threads = 1;
 };
+
+Holdout holdout(const std::string& text) {
+  const std::optional<Holdout> parsed = parse_holdout(text);
+  if (!parsed) {
+    throw UsageError(fmt::format(
+        "--holdout {} is neither a whole number of at least 1 nor a share above 0 and below 1",
+        printable(text)));
+  }
+  return *parsed;
+}
+
+PartStart part_start(std::string_view option, const std::string& text) {
+  const std::optional<PartStart> parsed = parse_part_start(text);
+  if (!parsed) {
+    throw UsageError(
+        fmt::format("{} {} is no share, number or date such as 2015-01-31 or 2015-01-31T13:45:10Z",
+                    option, printable(text)));
+  }
+  return *parsed;
+}
 
 nlohmann::json read_options_json(const PrepareOptions& options) {
   nlohmann::json json{{"command", "prepare"}, {"format", options.format}};
@@ -57,8 +82,66 @@ nlohmann::json read_options_json(const PrepareOptions& options) {
   add("user-column", options.read.user_column);
   add("item-column", options.read.item_column);
   add("rating-column", options.read.rating_column);
+  add("time-column", options.read.time_column);
   if (options.read.min_rating) json["min-rating"] = *options.read.min_rating;
   return json;
+}
+
+/// Options of the split, none for the default one.
+nlohmann::json split_options_json(const PrepareOptions& options) {
+  if (options.split == "time") {
+    return {{"split", options.split},
+            {"time-test", options.time_test},
+            {"time-valid", options.time_valid}};
+  }
+  if (options.split == "random" && options.holdout == "1") return nlohmann::json::object();
+  return {{"split", options.split}, {"holdout", options.holdout}};
+}
+
+Dataset split_by_moments(Interactions interactions, const PrepareOptions& options) {
+  const TimeKind kind = interactions.time_kind;
+  TimeSplit split =
+      split_by_time(std::move(interactions), part_start("--time-valid", options.time_valid),
+                    part_start("--time-test", options.time_test));
+  const std::string valid = format_time(split.valid_start, kind);
+  const std::string test = format_time(split.test_start, kind);
+  fmt::print("training before {}, {}test from {} on\n", valid,
+             valid == test ? "" : fmt::format("validation from {} on, ", valid), test);
+  if (split.dropped_users > 0) {
+    fmt::print(
+        "dropped {} users without training interactions, with their {} validation and {} test "
+        "interactions\n",
+        split.dropped_users, split.dropped_valid, split.dropped_test);
+  }
+  return std::move(split.dataset);
+}
+
+Dataset split(Interactions interactions, const PrepareOptions& options) {
+  const Holdout held_out = holdout(options.holdout);
+  if (options.split == "random") return split_random(interactions, held_out, options.seed);
+  const auto [first, last] = std::ranges::minmax(interactions.times);
+  fmt::print("times from {} to {}\n", format_time(first, interactions.time_kind),
+             format_time(last, interactions.time_kind));
+  Dataset dataset = options.split == "last" ? split_last(interactions, held_out)
+                                            : split_by_moments(std::move(interactions), options);
+  dataset.seed = options.seed;
+  if (const int64_t count = items_without_training(dataset); count > 0) {
+    fmt::print("{} held-out items are in no training interaction; they stay\n", count);
+  }
+  return dataset;
+}
+
+/// Refuses a data set without a test, and tells if it has no validation.
+void check_held_out(const Dataset& dataset, const std::string& file, const std::string& cure) {
+  if (dataset.test.num_interactions() == 0) {
+    throw Error(
+        fmt::format("{}: nothing is held out for the test of {} users with {} interactions; "
+                    "{}",
+                    file, dataset.num_users(), dataset.train.num_interactions(), cure));
+  }
+  if (dataset.valid.num_interactions() == 0) {
+    fmt::print("nothing is held out for validation: a training keeps its last epoch\n");
+  }
 }
 
 void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
@@ -75,8 +158,15 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
                             options.input, options.min_user, options.min_item));
   }
 
-  Dataset dataset = split_leave_one_out(kept, options.seed);
-  kept = Interactions();  // the candidates take more memory than anything before
+  Dataset dataset = [&] {
+    try {
+      return split(std::move(kept), options);
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}: {}", options.input, error.what()));
+    }
+  }();
+  check_held_out(dataset, options.input,
+                 "a user needs two or more; lower --min-item, or check the columns");
   draw_candidates(dataset, num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"input", options.input},
@@ -84,6 +174,7 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
                {"min-item", options.min_item},
                {"split-seed", options.seed},
                {"candidates", num_candidates}});
+  json.update(split_options_json(options));
   dataset.options = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   write_dataset(dataset, options.output);
 }
@@ -98,6 +189,7 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
     throw Error(
         fmt::format("{}: has no interactions; check that it is the right file", options.train));
   }
+  check_held_out(dataset, options.test, "check that it is the right file");
   if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"train", options.train}, {"test", options.test}});
@@ -109,6 +201,23 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
   }
   dataset.options = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   write_dataset(dataset, options.output);
+}
+
+/// Refuses options of another split than the chosen one, and texts that say nothing.
+void check_split_options(const CLI::App& command, const PrepareOptions& options) {
+  const auto refuse = [&](std::string_view option, std::string_view splits) {
+    if (command.count(std::string(option)) == 0) return;
+    throw UsageError(fmt::format("{} goes with --split {}", option, splits));
+  };
+  if (options.split == "time") refuse("--holdout", "random and last");
+  if (options.split == "random") refuse("--time-column", "last and time");
+  if (options.split != "time") {
+    refuse("--time-test", "time");
+    refuse("--time-valid", "time");
+  }
+  holdout(options.holdout);
+  part_start("--time-test", options.time_test);
+  part_start("--time-valid", options.time_valid);
 }
 
 void run(CLI::App& command, PrepareOptions options) {
@@ -146,14 +255,16 @@ void run(CLI::App& command, PrepareOptions options) {
   if (!num_candidates) {
     if (!options.candidates_file.empty()) throw UsageError("give one file of candidates, not two");
     options.candidates_file = options.candidates;
-  } else if (*num_candidates < 1) {
-    throw UsageError("--candidates has to be at least 1");
+  } else if (*num_candidates < 0) {
+    throw UsageError("--candidates has to be at least 0");
   }
   if (!options.candidates_file.empty()) num_candidates.reset();
 
   if (!ready) {
     if (options.input.empty()) throw UsageError("name an INPUT, or --train and --test");
     if (!num_candidates) throw UsageError("a file of candidates goes with --train and --test only");
+    check_split_options(command, options);
+    options.read.times = options.split != "random";
     check_outputs({{"INPUT", options.input}}, {{"--output", options.output}});
     prepare_interactions(std::move(options), *num_candidates);
     return;
@@ -161,6 +272,11 @@ void run(CLI::App& command, PrepareOptions options) {
   if (!options.input.empty()) throw UsageError("give either an INPUT or a ready split, not both");
   if (command.count("--min-user") + command.count("--min-item") > 0) {
     throw UsageError("a ready split is not filtered; leave --min-user and --min-item out");
+  }
+  for (const char* option :
+       {"--split", "--holdout", "--time-test", "--time-valid", "--time-column"}) {
+    if (command.count(option) == 0) continue;
+    throw UsageError(fmt::format("a ready split is not split again; leave {} out", option));
   }
   const std::vector<std::string> parts{options.train, options.valid, options.test,
                                        options.candidates_file};
@@ -173,6 +289,43 @@ void run(CLI::App& command, PrepareOptions options) {
                  {"--candidates-file", options.candidates_file}},
                 {{"--output", options.output}});
   prepare_ready_split(options, num_candidates);
+}
+
+void add_split_options(CLI::App& command, PrepareOptions& options) {
+  const auto add = [&](const char* name, auto& value, const char* description) {
+    return command.add_option(name, value, description)->group("Split")->capture_default_str();
+  };
+  add("--split", options.split,
+      "Interactions that are held out. random: any of each user; last: each user's latest ones; "
+      "time: all from two moments on")
+      ->check(CLI::IsMember({"random", "last", "time"}));
+  add("--holdout", options.holdout,
+      "random, last: number or share of a user's interactions that are held out for the test, and "
+      "as many again for validation");
+  add("--time-test", options.time_test,
+      "time: moment at which the test begins, as a date such as 2015-01-31T13:45:10Z or a number "
+      "as in the file, or the test's share of all interactions");
+  add("--time-valid", options.time_valid,
+      "time: moment at which validation begins, or its share of all interactions");
+  add("--split-seed,--seed", options.seed, "Seed of the split and of the candidates")
+      ->check(seed());
+  add("--candidates", options.candidates,
+      "Number of candidates per user; 0: none, so that only full rankings are evaluated; for a "
+      "ready split also a file of them");
+}
+
+void add_ready_split_options(CLI::App& command, PrepareOptions& options) {
+  const auto add = [&](const char* name, std::string& value, const char* description) {
+    return command.add_option(name, value, description)->group("Ready split");
+  };
+  auto* train = add("--train", options.train, "File of training interactions");
+  auto* valid = add("--valid", options.valid, "File of validation interactions [none]");
+  auto* test = add("--test", options.test, "File of test interactions");
+  train->needs(test);
+  valid->needs(train);
+  test->needs(train);
+  add("--candidates-file", options.candidates_file, "File of candidates (user, item)")
+      ->needs(train);
 }
 
 }  // namespace
@@ -209,6 +362,9 @@ void add_prepare(CLI::App& app) {
                       "Number or name of the item column [by the header's names, else 2]");
   command->add_option("--rating-column", options->read.rating_column,
                       "Number or name of the rating column [by the header's names, else 3]");
+  command->add_option("--time-column", options->read.time_column,
+                      "Number or name of the time column, for --split last and time [by the "
+                      "header's names, else 4]");
   command->add_option("--min-rating", options->min_rating,
                       "Lowest rating to keep; interactions below it are dropped [keep all]");
   command
@@ -234,27 +390,8 @@ void add_prepare(CLI::App& app) {
   command->add_option("--min-item", options->min_item, "Minimum number of users per item")
       ->check(at_least(0))
       ->capture_default_str();
-  command
-      ->add_option("--split-seed,--seed", options->seed, "Seed of the split and of the candidates")
-      ->check(seed())
-      ->capture_default_str();
-  command
-      ->add_option("--candidates", options->candidates,
-                   "Number of candidates per user; for a ready split also a file of them")
-      ->capture_default_str();
-  auto* train =
-      command->add_option("--train", options->train, "Ready split: file of training interactions");
-  auto* valid = command->add_option("--valid", options->valid,
-                                    "Ready split: file of validation interactions [none]");
-  auto* test =
-      command->add_option("--test", options->test, "Ready split: file of test interactions");
-  train->needs(test);
-  valid->needs(train);
-  test->needs(train);
-  command
-      ->add_option("--candidates-file", options->candidates_file,
-                   "Ready split: file of candidates (user, item)")
-      ->needs(train);
+  add_split_options(*command, *options);
+  add_ready_split_options(*command, *options);
   command->add_option("--threads", options->threads, "Ignored: this command uses one thread")
       ->check(count_from(0))
       ->capture_default_str();

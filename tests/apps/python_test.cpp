@@ -1,4 +1,6 @@
-// Python's view of what the program writes: every kind of file, and every metric.
+// Python's view of what the program writes: every kind of file, every metric, every split.
+
+#include <fmt/format.h>
 
 #include <cstdlib>
 
@@ -63,14 +65,23 @@ TEST_F(Python, OpensEveryKindOfFile) {
   run_python(folder_, kScript);
 }
 
+/// Runs a script of this folder with the program and the test's folder.
+void check_by(const char* script, const TestFolder& folder) {
+  const std::string command = fmt::format("python3 '{}/tests/apps/{}' '{}' '{}'", DERRD_SOURCE,
+                                          script, DERRD_PROGRAM, folder.path());
+  EXPECT_EQ(std::system(command.c_str()), 0);
+}
+
 TEST_F(Python, ComputesEveryMetric) {
   if (!python_has("numpy, scipy.stats, safetensors.numpy")) {
     GTEST_SKIP() << "pip install numpy scipy safetensors";
   }
-  const std::string script = DERRD_SOURCE "/tests/apps/metrics_check.py";
-  const std::string command =
-      "python3 '" + script + "' '" DERRD_PROGRAM "' '" + folder_.path() + "'";
-  EXPECT_EQ(std::system(command.c_str()), 0);
+  check_by("metrics_check.py", folder_);
+}
+
+TEST_F(Python, SplitsAsPrepareDoes) {
+  if (!python_has("numpy, safetensors.numpy")) GTEST_SKIP() << "pip install numpy safetensors";
+  check_by("splits_check.py", folder_);
 }
 
 }  // namespace

@@ -22,6 +22,16 @@ std::optional<derrd::Interactions> parse(std::string_view text, const derrd::Rea
   }
 }
 
+/// Split at two moments; nothing if a part would be empty.
+std::optional<derrd::TimeSplit> split_at_moments(const derrd::Interactions& kept) {
+  const derrd::Share share{250'000'000};
+  try {
+    return derrd::split_by_time(kept, share, share);
+  } catch (const derrd::Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -34,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((choice & 0x30) == 0x20) options.on_bad_line = derrd::OnBadLine::kSkip;
   if (choice & 0x40) options.user_column = choice & 0x20 ? "user" : "2";
   if (choice & 0x80) options.item_column = "1";
+  options.times = size % 3 == 0;
   const auto all = parse({reinterpret_cast<const char*>(data) + 1, size - 1}, options);
   // To seed a user's stream takes longer than to read a line: some inputs with few users suffice.
   if (!all || all->user_ids.size() > 8 || size % 8 != 0) return 0;
@@ -44,5 +55,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   derrd::draw_candidates(dataset, 3, choice);
   derrd::validate(dataset, "input");
   if (derrd::statistics(dataset).interactions != kept.size()) __builtin_trap();
+  if (!options.times) return 0;
+  dataset = derrd::split_last(kept, derrd::Share{300'000'000});
+  derrd::validate(dataset, "input");
+  if (derrd::statistics(dataset).interactions != kept.size()) __builtin_trap();
+  const auto split = kept.size() > 0 ? split_at_moments(kept) : std::nullopt;
+  if (!split) return 0;
+  derrd::validate(split->dataset, "input");
+  const int64_t dropped = split->dropped_valid + split->dropped_test;
+  if (derrd::statistics(split->dataset).interactions + dropped != kept.size()) __builtin_trap();
   return 0;
 }

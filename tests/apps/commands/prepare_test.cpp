@@ -58,7 +58,11 @@ TEST_F(Prepare, TakesColumnsRatingsAndHeaders) {
   expect_contains(
       out_, {"header on line 1; user: column 2 `who`, item: column 3 `what`, rating: column 1",
              "dropped 1 interactions below the rating"});
-  EXPECT_EQ(prepare("@a.csv --header no --min-user 1").num_users(), 5);
+  expect_exit(kFailure, words("prepare @a.csv --header no --min-user 1 -o @data"),
+              {"a.csv: nothing is held out for the test of 5 users with 5 interactions; a user "
+               "needs two or more"});
+  EXPECT_EQ(prepare("@a.csv --header no --min-user 1 --user-column 2 --item-column 3").num_users(),
+            2);
 }
 
 TEST_F(Prepare, SaysHowItTakesTheColumns) {
@@ -68,8 +72,10 @@ TEST_F(Prepare, SaysHowItTakesTheColumns) {
   EXPECT_EQ(dataset.num_candidates, 0) << "the only user has all items";
   expect_contains(out_, {"separator semicolon, header on line 1; user: column 2 `user_id`",
                          "skipped 1 bad line", "r.csv:5: has 1 column"});
-  EXPECT_EQ(prepare("@r.csv --header no --separator ; --on-bad-line skip --min-user 1").num_users(),
-            3);
+  EXPECT_EQ(prepare("@r.csv --header no --separator ; --on-bad-line skip --min-user 1 "
+                    "--user-column 2 --item-column 1")
+                .num_users(),
+            2);
   EXPECT_EQ(nlohmann::json::parse(load_dataset(path("data")).options)["separator"], ";");
 }
 
@@ -99,6 +105,103 @@ TEST_F(Prepare, TakesAConfigurationFile) {
   EXPECT_EQ(prepare("--config @c.toml --min-user 1").num_users(), 3);
 }
 
+class Split : public Prepare {
+ protected:
+  Split() {
+    folder_.write("t.csv",
+                  "user,item,time\nu,a,2015-01-01\nu,b,2015-01-02\nv,a,2015-01-03\n"
+                  "u,c,2015-01-04\nv,d,2015-01-05\nu,d,2015-01-06\nw,a,2015-01-06\n");
+  }
+};
+
+TEST_F(Split, TakesTheLatestOfEachUser) {
+  const Dataset dataset = prepare("@t.csv --split last --min-user 1 --holdout 2 --candidates 1");
+  EXPECT_EQ(dataset.train.offsets, (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(dataset.test.offsets, (std::vector<int64_t>{0, 2, 3, 3}));
+  EXPECT_EQ(dataset.valid.offsets, (std::vector<int64_t>{0, 1, 1, 1}));
+  expect_contains(
+      out_, {"time: column 3 `time`", "times from 2015-01-01T00:00:00Z to 2015-01-06T00:00:00Z",
+             "3 held-out items are in no training interaction"});
+  const auto options = nlohmann::json::parse(dataset.options);
+  EXPECT_EQ(options["split"], "last");
+  EXPECT_EQ(options["holdout"], "2");
+  EXPECT_FALSE(options.contains("time-test"));
+}
+
+TEST_F(Split, DividesAtMomentsAndSaysWhatItDrops) {
+  const Dataset dataset = prepare(
+      "@t.csv --split time --min-user 1 --time-column time --time-valid 2015-01-04 --time-test "
+      "2015-01-05T12:00");
+  EXPECT_EQ(dataset.num_users(), 2);
+  EXPECT_EQ(dataset.train.items, (std::vector<int32_t>{0, 1, 0}));
+  EXPECT_EQ(dataset.valid.items, (std::vector<int32_t>{2, 3}));
+  EXPECT_EQ(dataset.test.items, (std::vector<int32_t>{3}));
+  expect_contains(out_, {"training before 2015-01-04T00:00:00Z, validation from "
+                         "2015-01-04T00:00:00Z on, test from 2015-01-05T12:00:00Z on",
+                         "dropped 1 users without training interactions, with their 0 validation "
+                         "and 1 test interactions",
+                         "2 held-out items are in no training interaction"});
+  const auto options = nlohmann::json::parse(dataset.options);
+  EXPECT_EQ(options["split"], "time");
+  EXPECT_EQ(options["time-column"], "time");
+  EXPECT_EQ(options["time-valid"], "2015-01-04");
+  EXPECT_EQ(options["time-test"], "2015-01-05T12:00");
+  EXPECT_FALSE(options.contains("holdout"));
+}
+
+TEST_F(Split, DefaultsAreNotInTheOptions) {
+  prepare("@t.csv --min-user 1");
+  const std::string file = read_text(path("data"));
+  const auto options = nlohmann::json::parse(load_dataset(path("data")).options);
+  for (const char* key : {"split", "holdout", "time-column", "time-test", "time-valid"}) {
+    EXPECT_FALSE(options.contains(key)) << key;
+  }
+  prepare("@t.csv --min-user 1 --split random --holdout 1");
+  EXPECT_EQ(read_text(path("data")), file);
+  const Dataset two = prepare("@t.csv --min-user 1 --holdout 2");
+  EXPECT_EQ(nlohmann::json::parse(two.options)["holdout"], "2");
+  EXPECT_EQ(two.test.num_interactions(), 3);
+}
+
+TEST_F(Split, SaysThatNothingIsForValidation) {
+  const std::string remark = "nothing is held out for validation: a training keeps its last epoch";
+  prepare("@t.csv --split time --min-user 1 --time-valid 0.01");
+  expect_contains(out_, {remark, "training before 2015-01-06T00:00:00Z, test from"});
+  prepare("@t.csv --split time --min-user 1");
+  EXPECT_FALSE(contains(out_, remark));
+}
+
+TEST_F(Split, WithoutCandidates) {
+  const Dataset dataset = prepare("@t.csv --min-user 1 --candidates 0");
+  EXPECT_EQ(dataset.num_candidates, 0);
+  EXPECT_EQ(dataset.test.num_interactions(), 2);
+}
+
+TEST_F(Split, Refusals) {
+  folder_.write("users.dat", "2 1 2\n2 3 4\n");
+  for (const auto& [options, message] : std::vector<std::pair<const char*, const char*>>{
+           {"@t.csv --split time --time-test 2016-01-01",
+            "t.csv: none of the 7 interactions is in"},
+           {"@t.csv --split time --time-test 1420070400", "t.csv: --time-test is a number"},
+           {"@t.csv --split last --time-column item", "column 2 would be both item and time"},
+           {"@users.dat --format citeulike --split last", "the format citeulike has no times"}}) {
+    expect_exit(kFailure, words("prepare -o @data --min-user 1", options), {message});
+  }
+  for (const char* options :
+       {"--time-test 0.1", "--time-valid 0.1", "--time-column 3", "--split last --time-test 0.1",
+        "--split last --time-valid 0.1", "--split time --holdout 2", "--split first", "--holdout 0",
+        "--holdout 1.5", "--split time --time-test x", "--split time --time-valid 01/02/2015"}) {
+    expect_exit(kUsageError, words("prepare -o @data @t.csv", options));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("data")));
+}
+
+TEST_F(Split, TheHelpFitsTwoScreens) {
+  const std::string help = succeed(words("prepare --help")).out;
+  EXPECT_LE(lines_of(help).size(), 96u);
+  for (const std::string& line : lines_of(help)) EXPECT_LE(line.size(), 100u) << line;
+}
+
 class ReadySplitCommand : public Prepare {
  protected:
   ReadySplitCommand() {
@@ -119,10 +222,17 @@ TEST_F(ReadySplitCommand, DrawsCandidatesOrReadsThem) {
   EXPECT_EQ(prepare(parts + "--candidates-file @d.tsv").candidates, expected);
 }
 
+TEST_F(ReadySplitCommand, NeedsATest) {
+  folder_.write("e.tsv", "user\titem\n");
+  expect_exit(kFailure, words("prepare --train @a.tsv --valid @b.tsv --test @e.tsv -o @data"),
+              {"e.tsv: nothing is held out for the test of 2 users with 3 interactions"});
+}
+
 TEST_F(ReadySplitCommand, UsageErrors) {
   for (const char* options :
        {"--min-user 5", "--min-item 1", "@a.tsv", "--candidates @d.tsv --candidates-file @d.tsv",
-        "--candidates 0", "--candidates -1"}) {
+        "--candidates -1", "--split random", "--split last", "--holdout 2", "--time-test 0.1",
+        "--time-valid 0.1", "--time-column 3"}) {
     expect_exit(kUsageError, words("prepare -o @data", kParts, options));
   }
   for (const char* options :
