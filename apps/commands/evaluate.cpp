@@ -60,6 +60,10 @@ EvaluationRow evaluate(const ModelFiles& files, const Dataset& dataset, const De
     facts.candidates = std::move(measured.candidates);
     facts.top10_seconds = measured.top10_seconds;
     row.full = std::move(measured.full);
+    // Its lists would go on with what it lacks.
+    if (!loaded.whole()) {
+      row.full.lists = ListCounter(dataset.train, dataset.num_items()).figures();
+    }
   } catch (const Error& e) {
     throw Error(fmt::format("{}: {}", files.name(), e.what()));
   }
