@@ -44,12 +44,28 @@ std::string letters_of(std::string_view name) {
 
 }  // namespace
 
+std::span<const std::string_view> names_of_role(ColumnRole role) {
+  switch (role) {
+    case ColumnRole::kUser:
+      return kUsers;
+    case ColumnRole::kItem:
+      return kItems;
+    case ColumnRole::kRating:
+      return kRatings;
+    case ColumnRole::kTime:
+      return kTimes;
+    case ColumnRole::kUnknown:
+      break;
+  }
+  return {};
+}
+
 ColumnRole role_of_name(std::string_view name) {
   const std::string letters = letters_of(name);
-  if (contains(kUsers, letters)) return ColumnRole::kUser;
-  if (contains(kItems, letters)) return ColumnRole::kItem;
-  if (contains(kRatings, letters)) return ColumnRole::kRating;
-  if (contains(kTimes, letters)) return ColumnRole::kTime;
+  for (const ColumnRole role :
+       {ColumnRole::kUser, ColumnRole::kItem, ColumnRole::kRating, ColumnRole::kTime}) {
+    if (contains(names_of_role(role), letters)) return role;
+  }
   return ColumnRole::kUnknown;
 }
 

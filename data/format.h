@@ -54,8 +54,8 @@ struct ReadOptions {
   bool times = false;             ///< whether times are read; only tables have them
   Header header = Header::kAuto;  ///< for tables
   OnBadLine on_bad_line = OnBadLine::kStop;
-  /// Receiver of remarks, each a line without its end: how a table is taken, before its rows are
-  /// read, and at the end the skipped lines.
+  /// Receiver of remarks, each a line without its end: how a table is taken or a guessed format
+  /// means the lines, before they are read, and at the end the skipped lines.
   std::function<void(std::string_view)> remark;
 };
 

@@ -20,12 +20,11 @@ struct Interactions {
   std::vector<int64_t> lines;  ///< [n] line in the file; empty if synthetic or filtered
   std::vector<Time> times;     ///< [n], all of one kind; empty unless ReadOptions::times
   TimeKind time_kind = TimeKind::kNumber;
-  IdTable user_ids;             ///< by first appearance; may have users without interactions
-  IdTable item_ids;             ///< by first appearance
-  int64_t duplicates = 0;       ///< repeated pairs that were dropped
-  int64_t below_rating = 0;     ///< lines that were dropped for their rating
-  bool skipped_header = false;  ///< whether the first line was taken for column names
-  std::string format;           ///< name of the file's format
+  IdTable user_ids;          ///< by first appearance; may have users without interactions
+  IdTable item_ids;          ///< by first appearance
+  int64_t duplicates = 0;    ///< repeated pairs that were dropped
+  int64_t below_rating = 0;  ///< lines that were dropped for their rating
+  std::string format;        ///< name of the file's format
 
   int64_t size() const { return static_cast<int64_t>(users.size()); }
 };

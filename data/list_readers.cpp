@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "data/bad_lines.h"
 #include "data/cells.h"
+#include "data/parse_number.h"
 #include "data/printable.h"
 #include "data/text_sample.h"
 
@@ -32,18 +31,16 @@ Interactions parse_citeulike(LineReader& lines, const ReadOptions& options) {
   const auto take = [&] {
     split_words(lines.line(), words);
     if (words.empty()) lines.fail("is empty; write 0 for a user without items, or remove the line");
-    size_t count = 0;
-    const std::string_view first = words[0];
-    const auto [end, error] = std::from_chars(first.data(), first.data() + first.size(), count);
-    if (error != std::errc() || end != first.data() + first.size()) {
+    const auto count = parse_number<size_t>(words[0]);
+    if (!count) {
       lines.fail(fmt::format(
           "begins with {} instead of the number of items; correct it, or name another --format",
-          printable(first)));
+          printable(words[0])));
     }
-    if (count != words.size() - 1) {
+    if (*count != words.size() - 1) {
       lines.fail(
           fmt::format("announces {} items and has {}; correct the line, or name another --format",
-                      count, words.size() - 1));
+                      *count, words.size() - 1));
     }
     add_items(builder, lines, std::to_string(lines.number() - 1), words);
   };

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <limits>
+
+#include "data/parse_number.h"
 
 namespace derrd {
 
@@ -14,14 +15,6 @@ namespace {
 constexpr size_t kNanoDigits = 9;
 constexpr int32_t kNanosInOne = 1'000'000'000;
 constexpr int64_t kSecondsPerDay = 86'400;
-
-template <class Whole>
-std::optional<Whole> whole_number(std::string_view text) {
-  Whole value{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
-}
 
 /// Takes the decimal digits off the front of a text.
 std::string_view take_digits(std::string_view& text) {
@@ -41,11 +34,11 @@ std::optional<int32_t> billionths(std::string_view digits) {
   std::string kept(digits.substr(0, kNanoDigits));
   if (digits.find_first_not_of('0', kept.size()) != std::string_view::npos) return std::nullopt;
   kept.resize(kNanoDigits, '0');
-  return whole_number<int32_t>(kept);
+  return parse_number<int32_t>(kept);
 }
 
 std::optional<Time> parse_number_time(std::string_view text) {
-  if (const std::optional<int64_t> whole = whole_number<int64_t>(text)) return Time{*whole, 0};
+  if (const std::optional<int64_t> whole = parse_number<int64_t>(text)) return Time{*whole, 0};
   const bool negative = take(text, "-");
   std::string digits(take_digits(text));
   auto point = static_cast<int64_t>(digits.size());
@@ -54,7 +47,7 @@ std::optional<Time> parse_number_time(std::string_view text) {
   if (take(text, "e") || take(text, "E")) {
     constexpr int64_t kMaxExponent = 40;
     take(text, "+");
-    const std::optional<int64_t> exponent = whole_number<int64_t>(text);
+    const std::optional<int64_t> exponent = parse_number<int64_t>(text);
     if (!exponent || *exponent > kMaxExponent || *exponent < -kMaxExponent) return std::nullopt;
     point += *exponent;
     if (point < 0) digits.insert(0, static_cast<size_t>(-point), '0');
@@ -65,7 +58,7 @@ std::optional<Time> parse_number_time(std::string_view text) {
   }
   const std::string_view all = digits;
   const std::optional<int32_t> nano = billionths(all.substr(static_cast<size_t>(point)));
-  const std::optional<int64_t> whole = whole_number<int64_t>(
+  const std::optional<int64_t> whole = parse_number<int64_t>(
       (negative ? "-0" : "0") + std::string(all.substr(0, static_cast<size_t>(point))));
   if (!nano || !whole) return std::nullopt;
   if (!negative || *nano == 0) return Time{*whole, *nano};
@@ -101,7 +94,7 @@ class DateParser {
   int field(size_t count, int high) {
     const std::optional<int> value = text_.find_first_not_of("0123456789") < count
                                          ? std::nullopt
-                                         : whole_number<int>(text_.substr(0, count));
+                                         : parse_number<int>(text_.substr(0, count));
     expect(text_.size() >= count && value && *value <= high);
     if (!good_) return 0;
     text_.remove_prefix(count);

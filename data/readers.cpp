@@ -122,12 +122,24 @@ Format guess_format(std::string_view text, std::string_view name) {
 
 namespace {
 
+/// Tells in words a guess that no layout of a table tells.
+void remark_guess(std::string_view file, const ReadOptions& options) {
+  if (!options.remark || is_table(options.format)) return;
+  options.remark(fmt::format("{}: each line is taken for {}; if not, name the --format", file,
+                             options.format == Format::kCiteulike
+                                 ? "a user's number of items and the items, as in format citeulike"
+                                 : "a user and its items, as in format adjacency"));
+}
+
 Interactions parse(LineReader& lines, const ReadOptions& options) {
   const TextSample sample = sample_text(lines.head());
   if (!sample.lines.empty()) refuse_others(lines.file(), sample.lines[0], options.format);
   ReadOptions chosen = options;
   if (options.separator && options.format == Format::kAuto) chosen.format = Format::kTable;
-  if (chosen.format == Format::kAuto) chosen.format = guess(lines);
+  if (chosen.format == Format::kAuto) {
+    chosen.format = guess(lines);
+    remark_guess(lines.file(), chosen);
+  }
   const auto read = [&] {
     if (is_table(chosen.format)) return parse_table(lines, chosen);
     if (options.times) {
@@ -169,6 +181,12 @@ Interactions read_candidates(const std::filesystem::path& path, const ReadOption
   LineReader lines(input);
   const TextSample sample = sample_text(lines.head());
   if (sample.lines.empty() || !ncf_user(sample.lines[0].text)) return parse(lines, options);
+  if (options.remark) {
+    options.remark(
+        fmt::format("{}: each line is taken for (user,item) and the user's candidates, "
+                    "as NCF writes them",
+                    lines.file()));
+  }
   return parse_ncf_candidates(lines, options);
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -13,7 +12,7 @@
 #include "data/column_names.h"
 #include "data/error.h"
 #include "data/joined.h"
-#include "data/parse_real.h"
+#include "data/parse_number.h"
 #include "data/printable.h"
 #include "data/text_sample.h"
 
@@ -39,14 +38,6 @@ bool begins_with_date(std::string_view text) {
     if (kPattern[k] == '0' ? !digit : text[k] != '-' && text[k] != '/') return false;
   }
   return true;
-}
-
-/// Column number, from 1, that a text may be.
-std::optional<size_t> column_number(std::string_view text) {
-  size_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 /// First rows of a text, from a line on.
@@ -156,7 +147,7 @@ class LayoutFinder {
     if (options_.format == Format::kInter || options_.header == Header::kYes) return true;
     if (options_.header == Header::kNo) return false;
     const auto by_name = [](const std::string& column) {
-      return !column.empty() && !column_number(column);
+      return !column.empty() && !parse_number<size_t>(column);
     };
     if (by_name(options_.user_column) || by_name(options_.item_column) ||
         (options_.min_rating && by_name(options_.rating_column)) ||
@@ -250,7 +241,7 @@ class LayoutFinder {
   /// Index of the column that an option chooses, if it is given.
   std::optional<size_t> given(const std::string& wanted, std::string_view option) const {
     if (wanted.empty()) return std::nullopt;
-    if (const std::optional<size_t> number = column_number(wanted)) {
+    if (const std::optional<size_t> number = parse_number<size_t>(wanted)) {
       if (*number == 0) {
         throw Error(fmt::format("{}: columns are counted from 1; correct it", option));
       }

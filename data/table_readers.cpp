@@ -6,7 +6,7 @@
 
 #include "data/bad_lines.h"
 #include "data/cells.h"
-#include "data/parse_real.h"
+#include "data/parse_number.h"
 #include "data/printable.h"
 #include "data/table_layout.h"
 
@@ -38,7 +38,6 @@ class TableParser {
     bad_lines_.report(lines_.file());
     Interactions result = builder_.finish();
     result.below_rating = below_rating_;
-    result.skipped_header = layout_.header;
     result.time_kind = time_kind_.value_or(TimeKind::kNumber);
     return result;
   }

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "apps/cli/parse_number.h"
+#include "data/parse_number.h"
 
 namespace derrd {
 

@@ -16,12 +16,12 @@
 #include "apps/cli/config_option.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
-#include "apps/cli/parse_number.h"
 #include "apps/cli/usage_error.h"
 #include "apps/commands/write_dataset.h"
 #include "data/dataset.h"
 #include "data/error.h"
 #include "data/filter.h"
+#include "data/parse_number.h"
 #include "data/parse_time.h"
 #include "data/printable.h"
 #include "data/readers.h"
@@ -79,6 +79,8 @@ nlohmann::json read_options_json(const PrepareOptions& options) {
     if (!value.empty()) json[name] = value;
   };
   add("separator", options.separator);
+  if (options.header != "auto") json["header"] = options.header;
+  if (options.on_bad_line != "stop") json["on-bad-line"] = options.on_bad_line;
   add("user-column", options.read.user_column);
   add("item-column", options.read.item_column);
   add("rating-column", options.read.rating_column);

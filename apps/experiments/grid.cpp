@@ -6,10 +6,10 @@
 #include <set>
 #include <sstream>
 
-#include "apps/cli/parse_number.h"
 #include "apps/cli/toml_table.h"
 #include "apps/cli/usage_error.h"
 #include "apps/experiments/embedded.h"
+#include "data/parse_number.h"
 
 namespace derrd {
 

@@ -7,11 +7,11 @@
 #include <cctype>
 #include <utility>
 
-#include "apps/cli/parse_number.h"
 #include "apps/experiments/embedded.h"
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
 #include "data/joined.h"
+#include "data/parse_number.h"
 #include "data/printable.h"
 #include "engine/models/catalogue.h"
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "apps/cli/parse_number.h"
 #include "data/error.h"
+#include "data/parse_number.h"
 #include "data/version.h"
 #include "kernels/platform/device.h"
 

@@ -193,7 +193,6 @@ TEST(Tables, ChooseColumnsByName) {
   options.item_column = "what";
   const Interactions read = parse_interactions("what,when,who\ni1,1,u1\ni2,2,u2\n", "f", options);
   EXPECT_EQ(pairs(read), (Pairs{"u1:i1", "u2:i2"}));
-  EXPECT_TRUE(read.skipped_header);
   refused("what,when\ni1,1\n", options,
           "some.file:1: has no column \"who\"; choose --user-column among 1 \"what\", 2 \"when\"");
   options.header = Header::kNo;
@@ -389,6 +388,28 @@ TEST(Guess, GoesByTheEndingWhereTheContentsDoNotTell) {
   EXPECT_EQ(guess_format("x\n", "a.csv"), Format::kCsv);
   EXPECT_EQ(guess_format("a\tb\n", "a.csv"), Format::kTsv);
   EXPECT_EQ(guess_format("a;b\n", "a.csv"), Format::kTable);
+}
+
+TEST(Guess, OfListsIsSaid) {
+  ReadOptions options;
+  std::string remarks;
+  options.remark = [&](std::string_view line) { remarks += std::string(line) + "\n"; };
+  const auto remarks_of = [&](std::string_view text) {
+    remarks.clear();
+    parse_interactions(text, "f", options);
+    return remarks;
+  };
+  EXPECT_EQ(remarks_of("2 10 70\n1 7\n"),
+            "f: each line is taken for a user's number of items and the items, as in format "
+            "citeulike; if not, name the --format\n");
+  EXPECT_TRUE(contains(remarks_of("1 2 3\n2 2 3 4 5\n3 4\n"), "as in format adjacency"));
+  options.format = Format::kAdjacency;
+  EXPECT_EQ(remarks_of("1 2 3\n2 2 3 4 5\n3 4\n"), "") << "named, not guessed";
+
+  const TestFolder folder;
+  options.format = Format::kAuto;
+  read_candidates(folder.write("n", "(0,5)\t7\t8\n"), options);
+  EXPECT_TRUE(contains(remarks, "n: each line is taken for (user,item) and the user's candidates"));
 }
 
 TEST(Guess, GoesByWhatMostLinesSay) {

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+#include <string>
+
 #include "data/column_names.h"
 #include "data/readers.h"
 #include "tests/files.h"
@@ -183,7 +187,9 @@ TEST_F(Layout, CommentsAndCountsAboveTheTableAreSkipped) {
   EXPECT_EQ(pairs("#1,2\n#1,3\n"), "#1:2 #1:3") << "no comments, as all lines are alike";
   refused("9\t3\n1\t2\t5\n1\t3\t5\n", "f:1: has 2 numbers above rows of 3; complete the row");
   EXPECT_EQ(pairs("# a\na x y\nb x\nc x y z\n"), "a:x a:y b:x c:x c:y c:z");  // adjacency
-  EXPECT_EQ(remarks_, "f: skipped 1 lines of comments\n");
+  EXPECT_EQ(remarks_,
+            "f: each line is taken for a user and its items, as in format adjacency; if not, name "
+            "the --format\nf: skipped 1 lines of comments\n");
 }
 
 TEST_F(Layout, TheSeparatorMayBeNamed) {
@@ -205,6 +211,26 @@ TEST_F(Layout, TheSeparatorMayBeNamed) {
   }
   options_.format = Format::kAdjacency;
   refused("1 2\n", "leave these options out");
+}
+
+TEST(ColumnNames, AreThoseOfTheDocumentation) {
+  const std::string text = read_text(DERRD_SOURCE "/data/README.md");
+  for (const auto& [role, word] :
+       {std::pair(ColumnRole::kUser, "user"), std::pair(ColumnRole::kItem, "item"),
+        std::pair(ColumnRole::kRating, "rating"), std::pair(ColumnRole::kTime, "time")}) {
+    const size_t begin = text.find(std::string("\n- ") + word + ": ");
+    ASSERT_NE(begin, std::string::npos) << word;
+    const size_t end = std::min(text.find("\n- ", begin + 1), text.find("\n\n", begin));
+    std::istringstream words(text.substr(begin, end - begin));
+    std::set<std::string> documented;
+    for (std::string name; words >> name;) {
+      if (name == "-" || name.ends_with(':')) continue;
+      std::erase_if(name, [](char c) { return c == ',' || c == '_'; });
+      documented.insert(name);
+    }
+    const auto names = names_of_role(role);
+    EXPECT_EQ(documented, (std::set<std::string>(names.begin(), names.end()))) << word;
+  }
 }
 
 TEST(ColumnNames, AreComparedByTheirLettersAlone) {

@@ -76,7 +76,10 @@ TEST_F(Prepare, SaysHowItTakesTheColumns) {
                     "--user-column 2 --item-column 1")
                 .num_users(),
             2);
-  EXPECT_EQ(nlohmann::json::parse(load_dataset(path("data")).options)["separator"], ";");
+  const auto options = nlohmann::json::parse(load_dataset(path("data")).options);
+  EXPECT_EQ(options["separator"], ";");
+  EXPECT_EQ(options["header"], "no");
+  EXPECT_EQ(options["on-bad-line"], "skip");
 }
 
 TEST_F(Prepare, ReadsStandardInputPipesAndGzip) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -15,6 +16,12 @@ std::optional<Number> parse_number(std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
+}
+
+/// Reads a text as a real number, as parse_number() does. Returns none for NaN, too.
+inline std::optional<double> parse_real(std::string_view text) {
+  const std::optional<double> value = parse_number<double>(text);
+  return value && std::isnan(*value) ? std::nullopt : value;
 }
 
 }  // namespace derrd
