@@ -133,13 +133,10 @@ Dataset split(Interactions interactions, const PrepareOptions& options) {
   return dataset;
 }
 
-/// Refuses a data set without a test, and tells if it has no validation.
-void check_held_out(const Dataset& dataset, const std::string& file, const std::string& cure) {
+/// Tells of a test or validation without items.
+void tell_if_empty(const Dataset& dataset) {
   if (dataset.test.num_interactions() == 0) {
-    throw Error(
-        fmt::format("{}: nothing is held out for the test of {} users with {} interactions; "
-                    "{}",
-                    file, dataset.num_users(), dataset.train.num_interactions(), cure));
+    fmt::print("nothing is held out for the test: its metrics are unknown\n");
   }
   if (dataset.valid.num_interactions() == 0) {
     fmt::print("nothing is held out for validation: a training keeps its last epoch\n");
@@ -167,8 +164,13 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
       throw Error(fmt::format("{}: {}", options.input, error.what()));
     }
   }();
-  check_held_out(dataset, options.input,
-                 "a user needs two or more; lower --min-item, or check the columns");
+  if (dataset.test.num_interactions() == 0) {
+    throw Error(
+        fmt::format("{}: nothing is held out for the test of {} users with {} interactions; a user "
+                    "needs two or more; lower --min-item, or check the columns",
+                    options.input, dataset.num_users(), dataset.train.num_interactions()));
+  }
+  tell_if_empty(dataset);
   draw_candidates(dataset, num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"input", options.input},
@@ -191,7 +193,7 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
     throw Error(
         fmt::format("{}: has no interactions; check that it is the right file", options.train));
   }
-  check_held_out(dataset, options.test, "check that it is the right file");
+  tell_if_empty(dataset);
   if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"train", options.train}, {"test", options.test}});

@@ -225,10 +225,15 @@ TEST_F(ReadySplitCommand, DrawsCandidatesOrReadsThem) {
   EXPECT_EQ(prepare(parts + "--candidates-file @d.tsv").candidates, expected);
 }
 
-TEST_F(ReadySplitCommand, NeedsATest) {
+// A final model is trained on everything.
+TEST_F(ReadySplitCommand, MayHaveNothingHeldOut) {
   folder_.write("e.tsv", "user\titem\n");
-  expect_exit(kFailure, words("prepare --train @a.tsv --valid @b.tsv --test @e.tsv -o @data"),
-              {"e.tsv: nothing is held out for the test of 2 users with 3 interactions"});
+  const std::string test = "nothing is held out for the test: its metrics are unknown";
+  const std::string valid = "nothing is held out for validation: a training keeps its last epoch";
+  prepare("--train @a.tsv --test @e.tsv");
+  expect_contains(out_, {test, valid});
+  prepare(kParts);
+  EXPECT_FALSE(contains(out_, "nothing is held out")) << out_;
 }
 
 TEST_F(ReadySplitCommand, UsageErrors) {
