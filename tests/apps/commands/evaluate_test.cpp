@@ -137,6 +137,14 @@ TEST_F(EvaluateLists, SaysWhereCandidatesAndAllItemsDisagree) {
 
   const Result same = succeed(words("evaluate --data @data --model @model @model"));
   EXPECT_FALSE(contains(same.out, "opposite"));
+
+  // Equal among all items, where neither finds a test item, and different among candidates.
+  for (int32_t item = 10; item < 16; ++item) other[static_cast<size_t>(item)] = 6.0f;
+  write_model("neither", other);
+  const auto equal = parsed(succeed(words("evaluate --data @data --model @neither @other --json")));
+  EXPECT_EQ(equal["models"][0]["full"]["NDCG@10"], equal["models"][1]["full"]["NDCG@10"]);
+  EXPECT_LT(equal["models"][0]["test"]["N@10"], equal["models"][1]["test"]["N@10"]);
+  EXPECT_TRUE(equal["opposite_orders"].empty()) << equal["opposite_orders"];
 }
 
 TEST_F(EvaluateLists, IntervalsOfDifferencesArePaired) {
@@ -152,8 +160,17 @@ TEST_F(EvaluateLists, IntervalsOfDifferencesArePaired) {
       EXPECT_EQ(estimate["difference_interval"], (std::vector<double>{0, 0})) << name;
     }
   }
-  const Result tables = succeed(words("evaluate --data @data --model @model @again --ci"));
+  write_text(path("lists.tsv"), "b\t5\nb\t3\n");
+  const Result tables =
+      succeed(words("evaluate --data @data --model @model @again --lists @lists.tsv --ci"));
   expect_contains(tables.out, {"95 % interval", "[0.0000, 0.0000]", "+0.0000", "difference"});
+  const auto lines = lines_of(tables.out);
+  const auto lines_with = [&](const std::string& metric) {
+    return std::ranges::count_if(
+        lines, [&](const std::string& line) { return line.starts_with(metric + " "); });
+  };
+  EXPECT_EQ(lines_with("N@10"), 2) << tables.out;  // lists have no figures among candidates
+  EXPECT_EQ(lines_with("NDCG@10"), 3) << tables.out;
 }
 
 TEST_F(EvaluateLists, PerUserFileHasALinePerModelAndUser) {
