@@ -171,15 +171,16 @@ int64_t count_without_candidates(const Dataset& dataset) {
 
 void print_tables(const EvaluationReport& report, const Dataset& dataset, bool valid) {
   const std::string among = " among itself and " + describe_candidates(dataset);
-  if (any_model(report)) {
-    print_models(report);
+  if (any_model(report)) print_models(report);
+  const bool among_candidates = any_model(report) && dataset.num_candidates > 0;
+  if (among_candidates) {
     print_candidate_metrics("Each test item" + among, report, &UserEvaluation::test);
     if (valid) {
       print_candidate_metrics("Each validation item" + among, report, &UserEvaluation::valid);
     }
   }
   print_full_metrics(report);
-  if (report.candidates && any_model(report)) {
+  if (report.candidates && among_candidates) {
     print_estimates("Each test item" + among + ", with differences to the first model", report,
                     *report.candidates, true);
   }

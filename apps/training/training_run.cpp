@@ -317,7 +317,7 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
   const bool validated = has_validation();
   fmt::print("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
              early_stopping.best_epoch());
-  print_report(early_stopping.report());
+  if (dataset_.num_candidates > 0) print_report(early_stopping.report());
   if (watched_) {
     fmt::print("valid {} {:.4f}, by which this epoch is the best\n", watched_->name(),
                early_stopping.best_value());

@@ -160,7 +160,9 @@ TEST(Dataset, ARowOfSeveralHeldOutItemsMakesRowsInTheFile) {
 }
 
 // The hash of leave-one-out data sets of earlier versions.
-TEST(Dataset, KeepsTheHashOfLeaveOneOut) { EXPECT_EQ(hash_dataset(small_dataset()), "4c396dd7c9040db6f5903a10a37003a5"); }
+TEST(Dataset, KeepsTheHashOfLeaveOneOut) {
+  EXPECT_EQ(hash_dataset(small_dataset()), "4c396dd7c9040db6f5903a10a37003a5");
+}
 
 TEST(Dataset, StatisticsPrintLikeTable1) {
   Statistics citeulike{5219, 25181, 125580, 115142, 5219, 5219, 5219, 5219};

@@ -211,5 +211,17 @@ TEST_F(EvaluateLists, PerUserFileIsCheckedFirst) {
   EXPECT_FALSE(std::filesystem::exists(path("users.tsv")));
 }
 
+TEST_F(EvaluateLists, WithoutCandidatesThereAreNoTablesOfThem) {
+  const Arguments run = words("evaluate --data @data --model @model --valid --ci");
+  expect_contains(succeed(run).out, {"candidates", "M@20"});
+  dataset_.num_candidates = 0;
+  dataset_.candidates.clear();
+  save_dataset(dataset_, path("data"));
+  const Result result = succeed(run);
+  EXPECT_FALSE(contains(result.out, "M@20")) << result.out;
+  expect_contains(result.out, {"have no candidates", "Recall"});
+  EXPECT_TRUE(parsed(succeed(run + words("--json")))["models"][0]["test"]["H@5"].is_null());
+}
+
 }  // namespace
 }  // namespace derrd::test::evaluate_test
