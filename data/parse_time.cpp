@@ -92,13 +92,13 @@ class DateParser {
 
   /// Number of exactly `count` digits, at most `high`.
   int field(size_t count, int high) {
-    const std::optional<int> value = text_.find_first_not_of("0123456789") < count
-                                         ? std::nullopt
-                                         : parse_number<int>(text_.substr(0, count));
-    expect(text_.size() >= count && value && *value <= high);
+    const std::string_view digits = text_.substr(0, count);
+    const int value = parse_number<int>(digits).value_or(-1);
+    expect(digits.size() == count && value <= high &&
+           digits.find_first_not_of("0123456789") == std::string_view::npos);
     if (!good_) return 0;
     text_.remove_prefix(count);
-    return *value;
+    return value;
   }
 
   /// Days since 1970.

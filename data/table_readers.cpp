@@ -53,14 +53,14 @@ class TableParser {
       ++below_rating_;
       return;
     }
-    const std::optional<WrittenTime> written = times_ ? std::optional(time()) : std::nullopt;
+    const WrittenTime written = times_ ? time() : WrittenTime{};
     const int32_t user_number =
         number_id(builder_.users, user, lines_, "user", layout_.user_column);
     const int32_t item_number =
         number_id(builder_.items, item, lines_, "item", layout_.item_column);
-    if (!written) return builder_.add(user_number, item_number, lines_);
-    time_kind_ = written->kind;
-    builder_.add(user_number, item_number, lines_, written->time);
+    if (!times_) return builder_.add(user_number, item_number, lines_);
+    time_kind_ = written.kind;
+    builder_.add(user_number, item_number, lines_, written.time);
   }
 
   std::string_view id(size_t column, std::string_view what) const {

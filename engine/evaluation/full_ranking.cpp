@@ -11,7 +11,7 @@ namespace derrd {
 
 namespace {
 
-constexpr int64_t kListLength = kFullCutoffs.back();
+constexpr int64_t kLongestList = kFullCutoffs.back();
 
 /// Rows of the items that are in a or b.
 InteractionRows united_rows(const InteractionRows& a, const InteractionRows& b) {
@@ -62,7 +62,7 @@ RankingAccuracy FullRankingEvaluator::accuracy(Scorer& scorer, const Stream& str
 
 FullRanking FullRankingEvaluator::evaluate(Scorer& scorer, const Stream& stream) {
   constexpr int64_t kUsersAtOnce = 8192;
-  const int64_t length = std::min(kListLength, items_);
+  const int64_t length = std::min(kLongestList, items_);
   TopLists top_lists(items_, length);
   const DeviceArray<int32_t> lists(std::min(kUsersAtOnce, scorer.users()) * length);
   ListCounter counter(train_, items_);
