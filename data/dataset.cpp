@@ -378,6 +378,10 @@ InteractionRows read_rows(const SafetensorsFile& file, const std::string& part) 
 /// Reads rows of held-out items in either form.
 InteractionRows read_held_out(const SafetensorsFile& file, const std::string& part) {
   if (!file.contains(part + "_item")) return read_rows(file, part);
+  if (file.contains(part + "_items") || file.contains(part + "_offsets")) {
+    throw Error(fmt::format("{0}: has both {1}_item and {1}_items or {1}_offsets; keep one form",
+                            file.name(), part));
+  }
   return InteractionRows::at_most_one(file.values<int32_t>(part + "_item"));
 }
 
@@ -409,6 +413,7 @@ void add_ids(TensorMap& tensors, const std::string& kind, const IdTable& ids) {
 IdTable read_ids(const SafetensorsFile& file, const std::string& kind) {
   try {
     if (file.contains(kind + "_id_bytes")) {
+      if (file.contains(kind + "_ids")) throw Error("are there as numbers and as texts; keep one");
       return IdTable::from_bytes(file.values<uint8_t>(kind + "_id_bytes"),
                                  file.values<int64_t>(kind + "_id_offsets"));
     }

@@ -114,6 +114,9 @@ struct Dataset {
   std::span<const int32_t> candidates_of(int64_t u) const {
     return std::span(candidates).subspan(u * num_candidates, num_candidates);
   }
+  bool has_candidates(int64_t u) const {
+    return num_candidates > 0 && candidates[u * num_candidates] >= 0;
+  }
 };
 
 /// Checks that every field is as documented: sizes agree, items are in range, rows ascend, parts

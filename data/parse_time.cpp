@@ -46,7 +46,7 @@ std::optional<Time> parse_number_time(std::string_view text) {
   if (digits.empty()) return std::nullopt;
   if (take(text, "e") || take(text, "E")) {
     constexpr int64_t kMaxExponent = 40;
-    take(text, "+");
+    if (take(text, "+") && text.starts_with('-')) return std::nullopt;
     const std::optional<int64_t> exponent = parse_number<int64_t>(text);
     if (!exponent || *exponent > kMaxExponent || *exponent < -kMaxExponent) return std::nullopt;
     point += *exponent;

@@ -122,7 +122,7 @@ Format guess_format(std::string_view text, std::string_view name) {
 
 namespace {
 
-/// Tells in words a guess that no layout of a table tells.
+/// Prints the guess of a format that is no table.
 void remark_guess(std::string_view file, const ReadOptions& options) {
   if (!options.remark || is_table(options.format)) return;
   options.remark(fmt::format("{}: each line is taken for {}; if not, name the --format", file,

@@ -14,9 +14,7 @@ namespace {
 InteractionRows with_candidates(const InteractionRows& rows, const Dataset& dataset) {
   InteractionRows kept;
   for (int64_t u = 0; u < rows.num_rows(); ++u) {
-    const auto candidates = dataset.candidates_of(u);
-    const bool has_one = !candidates.empty() && candidates[0] >= 0;
-    kept.add_row(has_one ? rows.row(u) : std::span<const int32_t>());
+    kept.add_row(dataset.has_candidates(u) ? rows.row(u) : std::span<const int32_t>());
   }
   return kept;
 }

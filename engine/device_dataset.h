@@ -33,9 +33,9 @@ class DeviceDataset {
   HeldOutItems held_out(int64_t turn = 0) const {
     return {valid_.view(), test_.view(), candidates_.matrix(users_, num_candidates_), turn};
   }
-  /// Returns the number of turns in which all held-out items are ranked, and whether one of them is
-  /// a validation item.
+  /// Returns the number of turns after which all held-out items are ranked.
   int64_t turns() const { return turns_; }
+  /// Returns whether a user with candidates has a validation item.
   bool has_validation() const { return valid_.view().items.size > 0; }
 
  private:

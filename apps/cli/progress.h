@@ -41,8 +41,7 @@ class Progress {
 
 /// Describes an epoch in a line: its number, the longest time left, the decisive validation metric
 /// and the best one so far (where there are validation items), the losses, and further
-/// measurements. Fields beyond `width` are left out from the end; up to epoch 999 all fields but
-/// the measurements fit into 79 columns.
+/// measurements. Fields beyond `width` are left out from the end.
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
 

@@ -131,6 +131,7 @@ void run(const EvaluateCommand& command) {
   for (const std::string& lists : command.lists) {
     report.rows.push_back(evaluate_lists(lists, dataset, left_out_too));
   }
+  name_rows(report.rows);
   if (command.ci) add_estimates(report, command.idle.seed);
   if (!command.per_user.empty()) write_users(command.per_user, report, dataset);
   if (!command.json) {
@@ -178,12 +179,12 @@ void add_evaluate(CLI::App& app) {
           "Rankings from other programs, as derrd distill --teacher takes them: .tsv or .txt "
           "(lines of user, item and optional score, separated by tabs, the best first), or "
           "safetensors "
-          "with a matrix items. They give metrics among all items alone. A user without a list "
-          "counts as a miss")
+          "with a matrix items. Only metrics among all items are computed for them. All test "
+          "items of a user without a list are misses")
       ->type_name("FILE");
   command->add_flag("--exclude-valid", options->exclude_valid,
                     "Leave the user's validation items out when test items are ranked among all "
-                    "items, as RecBole does; else they stand in the ranking as any other item");
+                    "items, as RecBole does; otherwise they are ranked like any other item");
   command->add_flag("--ci", options->ci,
                     "Show 95 % confidence intervals of all metrics that are means over users, and "
                     "of the differences to the first model: percentiles of a bootstrap over users, "
@@ -216,8 +217,9 @@ void add_evaluate(CLI::App& app) {
       "Example:\n  derrd evaluate --data citeulike.safetensors --model teacher.safetensors "
       "student.safetensors\n  derrd evaluate --data citeulike.safetensors --model "
       "student.safetensors --model-user p.npy --model-item q.npy\n"
-      "Two .npy files are a model beside those of --model. Names of tensors, or ids for a file, "
-      "need just\none --model.");
+      "Two .npy files are compared as one more model beside those of --model. With names of "
+      "tensors "
+      "or\nfiles of ids for a safetensors file, give one --model only.");
   command->callback([options] { run(*options); });
 }
 

@@ -114,7 +114,8 @@ AlignedModel open_model(const ModelFiles& files, const std::optional<Dataset>& d
     return open_checkpoint(*source.file(), dataset);
   }
   if (dataset) {
-    return load_model(source, *dataset, "they get no row and no list, and are in none");
+    return load_model(source, *dataset,
+                      "they get no rows; such users get no list, and such items are in no list");
   }
   AlignedModel opened = source.load();
   warn_of_unused(files.name(), opened.unused);
@@ -146,6 +147,10 @@ void write_arrays(const ExportCommand& command, const AlignedModel& opened) {
   for (const auto& [kind, tensor, rows] : {std::tuple("user", kUserTensor, &opened.user_ids),
                                            {"item", kItemTensor, &opened.item_ids}}) {
     const HostMatrix& matrix = model.tensor(tensor);
+    if (rows->size() == 0 && std::filesystem::exists(command.ids(kind))) {
+      throw Error(fmt::format("{}: holds the ids of other rows; remove it, or give -o another name",
+                              command.ids(kind)));
+    }
     write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
     fmt::print("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
     if (rows->size() == 0) continue;
@@ -229,7 +234,7 @@ void add_export(CLI::App& app) {
       ->check(CLI::IsMember({"safetensors", "npy", "tsv", "jsonl"}))
       ->capture_default_str();
   add_vector_options(*command, options->model, "Model of another program",
-                     ". Users and items that it lacks get no row and no list");
+                     ". Users and items that it lacks get no row, and no place in lists");
   command->add_option("--user-name", options->user_name,
                       "Name of the tensor for the users' vectors [user_embedding]");
   command->add_option("--item-name", options->item_name,

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -100,13 +99,17 @@ nlohmann::json split_options_json(const PrepareOptions& options) {
   return {{"split", options.split}, {"holdout", options.holdout}};
 }
 
-Dataset split_by_moments(Interactions interactions, const PrepareOptions& options) {
+/// @param json receives the moments
+Dataset split_by_moments(Interactions interactions, const PrepareOptions& options,
+                         nlohmann::json& json) {
   const TimeKind kind = interactions.time_kind;
   TimeSplit split =
       split_by_time(std::move(interactions), part_start("--time-valid", options.time_valid),
                     part_start("--time-test", options.time_test));
   const std::string valid = format_time(split.valid_start, kind);
   const std::string test = format_time(split.test_start, kind);
+  json["valid-start"] = valid;
+  json["test-start"] = test;
   fmt::print("training before {}, {}test from {} on\n", valid,
              valid == test ? "" : fmt::format("validation from {} on, ", valid), test);
   if (split.dropped_users > 0) {
@@ -118,14 +121,16 @@ Dataset split_by_moments(Interactions interactions, const PrepareOptions& option
   return std::move(split.dataset);
 }
 
-Dataset split(Interactions interactions, const PrepareOptions& options) {
+/// @param json receives what options leave open: the moments of a split by time
+Dataset split(Interactions interactions, const PrepareOptions& options, nlohmann::json& json) {
   const Holdout held_out = holdout(options.holdout);
   if (options.split == "random") return split_random(interactions, held_out, options.seed);
   const auto [first, last] = std::ranges::minmax(interactions.times);
   fmt::print("times from {} to {}\n", format_time(first, interactions.time_kind),
              format_time(last, interactions.time_kind));
-  Dataset dataset = options.split == "last" ? split_last(interactions, held_out)
-                                            : split_by_moments(std::move(interactions), options);
+  Dataset dataset = options.split == "last"
+                        ? split_last(interactions, held_out)
+                        : split_by_moments(std::move(interactions), options, json);
   dataset.seed = options.seed;
   if (const int64_t count = items_without_training(dataset); count > 0) {
     fmt::print("{} held-out items are in no training interaction; they stay\n", count);
@@ -133,7 +138,39 @@ Dataset split(Interactions interactions, const PrepareOptions& options) {
   return dataset;
 }
 
-/// Tells of a test or validation without items.
+/// Prints how many held-out items, and users, have no training interaction.
+/// @throws Error if that is true of all: then the files don't belong together.
+void tell_untrained(const Dataset& dataset, const std::string& test) {
+  int64_t users = 0, held_out_users = 0;
+  for (int64_t u = 0; u < dataset.num_users(); ++u) {
+    if (dataset.valid.row(u).empty() && dataset.test.row(u).empty()) continue;
+    ++held_out_users;
+    if (dataset.train.row(u).empty()) ++users;
+  }
+  std::vector<int32_t> held_out = dataset.valid.items;
+  held_out.insert(held_out.end(), dataset.test.items.begin(), dataset.test.items.end());
+  std::ranges::sort(held_out);
+  held_out.erase(std::ranges::unique(held_out).begin(), held_out.end());
+  const int64_t items = items_without_training(dataset);
+  const auto refuse_all = [&](std::string_view what) {
+    throw Error(
+        fmt::format("{}: no {} of the held-out interactions is in the training interactions; check "
+                    "that the files have the same ids in the same columns",
+                    test, what));
+  };
+  if (held_out_users > 0 && users == held_out_users) refuse_all("user");
+  if (!held_out.empty() && items == std::ssize(held_out)) refuse_all("item");
+  if (users > 0) {
+    fmt::print("{} of {} users with held-out items have no training interaction; they stay\n",
+               users, held_out_users);
+  }
+  if (items > 0) {
+    fmt::print("{} of {} held-out items are in no training interaction; they stay\n", items,
+               held_out.size());
+  }
+}
+
+/// Prints which held-out parts are empty.
 void tell_if_empty(const Dataset& dataset) {
   if (dataset.test.num_interactions() == 0) {
     fmt::print("nothing is held out for the test: its metrics are unknown\n");
@@ -157,22 +194,23 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
                             options.input, options.min_user, options.min_item));
   }
 
+  nlohmann::json json = read_options_json(options);
   Dataset dataset = [&] {
     try {
-      return split(std::move(kept), options);
+      return split(std::move(kept), options, json);
     } catch (const Error& error) {
       throw Error(fmt::format("{}: {}", options.input, error.what()));
     }
   }();
   if (dataset.test.num_interactions() == 0) {
-    throw Error(
-        fmt::format("{}: nothing is held out for the test of {} users with {} interactions; a user "
-                    "needs two or more; lower --min-item, or check the columns",
-                    options.input, dataset.num_users(), dataset.train.num_interactions()));
+    throw Error(fmt::format(
+        "{}: nothing is held out for the test of {} users with {} interactions; a user "
+        "needs two or more, and a share of them half a one; lower --min-item, raise a share "
+        "of --holdout, or check the columns",
+        options.input, dataset.num_users(), dataset.train.num_interactions()));
   }
   tell_if_empty(dataset);
   draw_candidates(dataset, num_candidates, options.seed);
-  nlohmann::json json = read_options_json(options);
   json.update({{"input", options.input},
                {"min-user", options.min_user},
                {"min-item", options.min_item},
@@ -194,6 +232,7 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
         fmt::format("{}: has no interactions; check that it is the right file", options.train));
   }
   tell_if_empty(dataset);
+  tell_untrained(dataset, options.test);
   if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"train", options.train}, {"test", options.test}});
@@ -266,7 +305,9 @@ void run(CLI::App& command, PrepareOptions options) {
 
   if (!ready) {
     if (options.input.empty()) throw UsageError("name an INPUT, or --train and --test");
-    if (!num_candidates) throw UsageError("a file of candidates goes with --train and --test only");
+    if (!num_candidates)
+      throw UsageError(
+          "--candidates has to be a whole number; a file of them goes with --train and --test");
     check_split_options(command, options);
     options.read.times = options.split != "random";
     check_outputs({{"INPUT", options.input}}, {{"--output", options.output}});
@@ -300,8 +341,8 @@ void add_split_options(CLI::App& command, PrepareOptions& options) {
     return command.add_option(name, value, description)->group("Split")->capture_default_str();
   };
   add("--split", options.split,
-      "Interactions that are held out. random: any of each user; last: each user's latest ones; "
-      "time: all from two moments on")
+      "Choice of the held-out interactions. random: drawn from each user's; last: each user's "
+      "latest; time: those of all users from a moment on")
       ->check(CLI::IsMember({"random", "last", "time"}));
   add("--holdout", options.holdout,
       "random, last: number or share of a user's interactions that are held out for the test, and "

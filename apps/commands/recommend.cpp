@@ -73,6 +73,9 @@ std::vector<int32_t> numbers_of_lines(const Selectable& of, const std::string& p
     numbers.push_back(
         find_known(of, trim(lines.line()), fmt::format("{}:{}", path, lines.number())));
   }
+  if (numbers.empty()) {
+    throw Error(fmt::format("{}: names no {}; give an id per line", path, of.kind));
+  }
   return numbers;
 }
 
@@ -89,9 +92,6 @@ std::vector<int32_t> selected_users(const RecommendCommand& command, const Selec
 std::vector<int32_t> selected_items(const RecommendCommand& command, const Selectable& items) {
   if (command.items_file.empty()) return known_numbers(items.alignment);
   std::vector<int32_t> numbers = numbers_of_lines(items, command.items_file);
-  if (numbers.empty()) {
-    throw Error(fmt::format("{}: names no item; give an id per line", command.items_file));
-  }
   std::ranges::sort(numbers);
   numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
   return numbers;
@@ -155,8 +155,7 @@ void run(const RecommendCommand& command) {
 
 void add_recommend(CLI::App& app) {
   auto options = std::make_shared<RecommendCommand>();
-  CLI::App* command =
-      app.add_subcommand("recommend", "Write users' best items, without their training items");
+  CLI::App* command = app.add_subcommand("recommend", "Write users' best items");
   add_config_option(*command);
   command
       ->add_option("--data", options->data, "Data set, made by derrd prepare or derrd synthesize")
@@ -186,7 +185,7 @@ void add_recommend(CLI::App& app) {
                    "items]")
       ->type_name("FILE");
   command->add_flag("--include-seen", options->include_seen,
-                    "Rank the items too that the user trained with");
+                    "Rank items that the user trained with, too [leave them out]");
   command
       ->add_option("--format", options->format,
                    "Format to write. tsv: user, rank, item, score, after a line of these names; "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
 #include "data/printable.h"
+#include "engine/device_rows.h"
 #include "engine/evaluation/top_lists.h"
 #include "engine/models/catalogue.h"
 #include "kernels/platform/memory.h"
@@ -150,8 +152,7 @@ class ListMaker {
         stream_(stream),
         numbers_(items),
         scorer_(make_scorer(model, stream)),
-        offsets_(observed.offsets, stream),
-        observed_(observed.items, stream),
+        observed_(observed, stream),
         top_lists_(scorer_->items(), top) {}
 
   /// Makes the lists of neighbours in the selection.
@@ -161,8 +162,8 @@ class ListMaker {
     const auto n = static_cast<int64_t>(users.size());
     const DeviceArray<int32_t> items(n * top_);
     const DeviceArray<float> scores(n * top_);
-    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), *scorer_,
-                    {offsets_.view(), observed_.view()}, first_user, stream_);
+    top_lists_.best(items.matrix(n, top_), scores.matrix(n, top_), *scorer_, observed_.view(),
+                    first_user, stream_);
     RecommendedItems lists = {
         {users.begin(), users.end()}, items.to_host(stream_), scores.to_host(stream_), top_};
     for (int32_t& item : lists.items) {
@@ -176,8 +177,7 @@ class ListMaker {
   const Stream& stream_;
   const std::vector<int32_t>& numbers_;
   const std::unique_ptr<Scorer> scorer_;
-  const DeviceArray<int64_t> offsets_;
-  const DeviceArray<int32_t> observed_;
+  const DeviceRows observed_;
   TopLists top_lists_;
 };
 

@@ -35,7 +35,7 @@ void print_models(const EvaluationReport& report) {
   Table table = {{"", "dimension", "parameters", "MB", "ms for all top-10 lists"}};
   for (const EvaluationRow& row : report.rows) {
     if (!row.model) continue;
-    table.push_back({row.name(), std::to_string(row.model->dim),
+    table.push_back({row.name, std::to_string(row.model->dim),
                      std::to_string(row.model->parameters),
                      fmt::format("{:.2f}", row.model->megabytes),
                      fmt::format("{:.1f}", row.model->top10_seconds * 1e3)});
@@ -50,7 +50,7 @@ void print_candidate_metrics(const std::string& title, const EvaluationReport& r
   std::ranges::copy(candidate_metric_names(), std::back_inserter(table[0]));
   for (const EvaluationRow& row : report.rows) {
     if (!row.model) continue;
-    auto& cells = table.emplace_back(1, row.name());
+    auto& cells = table.emplace_back(1, row.name);
     for (const auto& value : metrics_json((row.model->candidates.*part).mean())) {
       cells.push_back(format_metric(value));
     }
@@ -68,7 +68,7 @@ void print_full_metrics(const EvaluationReport& report) {
     for (const EvaluationRow& row : report.rows) {
       const Json json = metrics_json(row.full, row.cutoffs);
       const auto metric = [&](const char* name) { return json[fmt::format("{}@{}", name, k)]; };
-      auto& cells = table.emplace_back(std::vector{row.name(), std::to_string(k)});
+      auto& cells = table.emplace_back(std::vector{row.name, std::to_string(k)});
       for (const char* name : kRankingMetricNames) cells.push_back(format_metric(metric(name)));
       for (const char* name : {"coverage", "gini"}) cells.push_back(format_metric(metric(name)));
       const Json popularity = metric("popularity");
@@ -92,7 +92,7 @@ void print_estimates(const std::string& title, const EvaluationReport& report,
   for (size_t m = 0; m < estimates.names.size(); ++m) {
     for (size_t r = 0; r < report.rows.size(); ++r) {
       if (models && !report.rows[r].model) continue;
-      auto& cells = table.emplace_back(std::vector{estimates.names[m], report.rows[r].name()});
+      auto& cells = table.emplace_back(std::vector{estimates.names[m], report.rows[r].name});
       const auto& estimate = estimates.rows[r][m];
       cells.push_back(estimate ? fmt::format("{:.4f}", estimate->value) : "-");
       cells.push_back(estimate ? format_interval(estimate->interval) : "-");
@@ -129,7 +129,7 @@ Json estimates_json(const Estimates& estimates, size_t row) {
   return json;
 }
 
-const std::string& as_cell(const std::string& text) {
+std::string as_cell(const std::string& text) {
   if (text.find_first_of("\t\r\n") == std::string::npos) return text;
   throw Error(fmt::format(
       "{} has a tab or a line's end in it, which no line of --per-user can hold; leave it out",
@@ -162,9 +162,7 @@ void add_estimates(EvaluationReport& report, uint64_t seed) {
 int64_t count_without_candidates(const Dataset& dataset) {
   int64_t count = 0;
   for (int64_t u = 0; u < dataset.num_users(); ++u) {
-    const auto candidates = dataset.candidates_of(u);
-    const bool has_one = !candidates.empty() && candidates[0] >= 0;
-    if (!dataset.test.row(u).empty() && !has_one) ++count;
+    if (!dataset.test.row(u).empty() && !dataset.has_candidates(u)) ++count;
   }
   return count;
 }
@@ -185,7 +183,7 @@ void print_tables(const EvaluationReport& report, const Dataset& dataset, bool v
                     *report.candidates, true);
   }
   if (report.full) {
-    print_estimates("Test items among all items, with differences to the first row", report,
+    print_estimates("Test items among all items, with differences to the first model", report,
                     *report.full, false);
   }
   std::vector<std::string> notes;
@@ -239,6 +237,7 @@ Json disagreements_json(const EvaluationReport& report) {
 }
 
 void write_users(const std::string& path, const EvaluationReport& report, const Dataset& dataset) {
+  constexpr size_t kWrittenAtOnce = size_t{1} << 20;
   AtomicFile file(path);
   std::string text = "model\tuser\ttest_items";
   for (const auto& names : {candidate_metric_names(), accuracy_metric_names()}) {
@@ -254,10 +253,12 @@ void write_users(const std::string& path, const EvaluationReport& report, const 
       append_cells(text, candidates, u, next_candidates);
       append_cells(text, full, u, next_full);
       text += "\n";
+      if (text.size() < kWrittenAtOnce) continue;
+      file.write(text);
+      text.clear();
     }
-    file.write(text);
-    text.clear();
   }
+  file.write(text);
   file.commit();
 }
 

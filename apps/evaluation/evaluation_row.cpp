@@ -1,13 +1,22 @@
 #include "apps/evaluation/evaluation_row.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <limits>
 
 #include "apps/training/metrics_json.h"
 
 namespace derrd {
 
-std::string EvaluationRow::name() const { return std::filesystem::path(file).filename().string(); }
+void name_rows(std::vector<EvaluationRow>& rows) {
+  const auto short_name = [](const EvaluationRow& row) {
+    return std::filesystem::path(row.file).filename().string();
+  };
+  for (EvaluationRow& row : rows) {
+    row.name = short_name(row);
+    const auto same = [&](const EvaluationRow& other) { return short_name(other) == row.name; };
+    if (std::ranges::count_if(rows, same) > 1) row.name = row.file;
+  }
+}
 
 UserMetrics candidate_metrics(const EvaluationRow& row) {
   UserMetrics metrics;

@@ -26,14 +26,15 @@ struct ModelRow {
 /// What is measured of a model, or of another program's lists.
 struct EvaluationRow {
   std::string file;
+  std::string name;  ///< for tables: the file's name, with its folder where others have the same
   std::optional<ModelRow> model;  ///< none: lists
   FullRanking full;
   /// Number of kFullCutoffs, the smallest ones, at which `full` is known.
   size_t cutoffs = kFullCutoffs.size();
-
-  /// Returns the name of the file without its folder.
-  std::string name() const;
 };
+
+/// Names the rows.
+void name_rows(std::vector<EvaluationRow>& rows);
 
 /// Metrics of each user, by name.
 struct UserMetrics {

@@ -8,6 +8,7 @@
 
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
+#include "apps/training/metrics_json.h"
 
 namespace derrd {
 
@@ -20,6 +21,14 @@ void warn_of_other_dataset(const std::string& path, const Metadata& metadata,
              "trained on items that are held out here\n",
              path, hash->second, dataset.hash,
              by_id ? "" : "its rows may be other users and items, and ");
+}
+
+std::string selected_items_of(const Metadata& metadata) {
+  const auto options = metadata.find("options");
+  if (options == metadata.end()) return "";
+  const Json json = Json::parse(options->second, nullptr, false);
+  if (!json.is_object() || json.value("command", Json()) != "recommend") return "";
+  return json.contains("items") ? json["items"].dump() : "";
 }
 
 void warn_of_unused(const std::string& path, const std::vector<std::string>& tensors) {
@@ -97,7 +106,11 @@ AlignedModel load_model(const ModelSource& source, const Dataset& dataset,
   const std::string name = source.files().name();
   warn_of_other_dataset(name, aligned.model.metadata, dataset,
                         aligned.user.by_id && aligned.item.by_id);
-  if (!aligned.report.empty()) fmt::print(stderr, "{}\n", aligned.report);
+  if (!aligned.report.empty()) {
+    fmt::print(stderr, "{}\n", aligned.report);
+  } else if (!aligned.model.metadata.contains("dataset_hash")) {
+    fmt::print(stderr, "{}\n", describe_alignment(name, aligned.user, aligned.item));
+  }
   warn_of_unused(name, aligned.unused);
   if (!aligned.whole()) {
     fmt::print(stderr, "derrd: warning: {}: lacks {} users and {} items of the data set; {}\n",

@@ -16,6 +16,10 @@ namespace derrd {
 void warn_of_other_dataset(const std::string& path, const Metadata& metadata,
                            const Dataset& dataset, bool by_id = false);
 
+/// Returns how many items the lists of derrd recommend rank, from their metadata; empty if they
+/// rank all items, or other programs made them.
+std::string selected_items_of(const Metadata& metadata);
+
 /// Warns on stderr of tensors with a row per user or item that are not used, if there are any.
 void warn_of_unused(const std::string& path, const std::vector<std::string>& tensors);
 

@@ -30,15 +30,12 @@ const char* described(TeacherPart part) {
 /// Warns of lists that derrd recommend made of some items: losses take all that is in no list for
 /// uninteresting.
 void warn_of_selected_items(const std::string& path, const Metadata& metadata) {
-  const auto options = metadata.find("options");
-  if (options == metadata.end()) return;
-  const Json json = Json::parse(options->second, nullptr, false);
-  if (!json.is_object() || json.value("command", Json()) != "recommend") return;
-  if (!json.contains("items")) return;
+  const std::string items = selected_items_of(metadata);
+  if (items.empty()) return;
   fmt::print(stderr,
              "derrd: warning: {}: ranks {} items alone; the student learns that users prefer them "
              "to all others\n",
-             path, json["items"].dump());
+             path, items);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ std::vector<std::string> candidate_metric_names();
 std::vector<std::string> accuracy_metric_names();
 /// Appends the metrics in the order of their names.
 void append_values(std::vector<double>& values, const Metrics& metrics);
+/// Appends the metrics of the full ranking in the order of their names.
 /// @param cutoffs number of kFullCutoffs with known values; NaN stands for the others
 void append_values(std::vector<double>& values, const RankingValues& metrics, size_t cutoffs);
 

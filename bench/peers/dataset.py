@@ -22,6 +22,8 @@ class Dataset:
         tensors = load_file(path, device=str(device))
         offsets = tensors["train_offsets"]
         n_users = len(offsets) - 1
+        if "valid_item" not in tensors or "test_item" not in tensors:
+            raise SystemExit(f"{path}: users have several held-out items; prepare it with --holdout 1")
         n_items = len(
             tensors["item_ids"] if "item_ids" in tensors else tensors["item_id_offsets"][1:]
         )

@@ -40,7 +40,11 @@ FullRankingEvaluator::FullRankingEvaluator(const InteractionRows& relevant,
                                            const InteractionRows& train,
                                            const InteractionRows& left_out_too, int64_t items,
                                            const Stream& stream)
-    : relevant_rows_(relevant), train_(train), items_(items), relevant_(relevant, stream) {
+    : relevant_rows_(relevant),
+      train_(train),
+      items_(items),
+      relevant_(relevant, stream),
+      ranker_(items, 0) {
   const InteractionRows observed =
       left_out_too.num_rows() > 0 ? united_rows(train, left_out_too) : train;
   require_ranked(relevant, observed);
@@ -54,9 +58,8 @@ RankingAccuracy FullRankingEvaluator::accuracy_of_ranks(const Stream& stream) co
 }
 
 RankingAccuracy FullRankingEvaluator::accuracy(Scorer& scorer, const Stream& stream) {
-  TopLists(items_, 0).best_and_ranks({nullptr, scorer.users(), 0}, {},
-                                     {not_lower_.view(), relevant_.view()}, scorer,
-                                     observed_.view(), 0, stream);
+  ranker_.best_and_ranks({nullptr, scorer.users(), 0}, {}, {not_lower_.view(), relevant_.view()},
+                         scorer, observed_.view(), 0, stream);
   return accuracy_of_ranks(stream);
 }
 

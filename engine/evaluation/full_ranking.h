@@ -44,6 +44,7 @@ class FullRankingEvaluator {
   const InteractionRows& train_;
   int64_t items_;
   DeviceRows relevant_, observed_;
+  TopLists ranker_;                 // makes no lists
   DeviceArray<int32_t> not_lower_;  // [relevant items]
 };
 

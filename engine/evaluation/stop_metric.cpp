@@ -83,16 +83,18 @@ std::string StopMetric::blindness(const Dataset& dataset) const {
           dataset.num_items() - static_cast<int64_t>(dataset.train.row(u).size());
       if (lists_differ(*ranking_metric_, kFullCutoffs[cutoff_], ranked, valid)) return "";
     } else {
+      if (!dataset.has_candidates(u)) continue;
+      has_candidates = true;
       const auto candidates = dataset.candidates_of(u);
       const auto count = std::ranges::find(candidates, -1) - candidates.begin();
-      has_candidates = has_candidates || count > 0;
-      if (count > 0 && (candidate_metric_ != 'H' || count >= kCutoffs[cutoff_])) return "";
+      if (candidate_metric_ != 'H' || count >= kCutoffs[cutoff_]) return "";
     }
   }
   if (!has_items) return "no user has a validation item";
-  if (ranking_metric_) return "the list of every user holds all items that matter";
-  return has_candidates ? "every user has fewer candidates, so that all are hits"
-                        : "no user with a validation item has candidates";
+  if (ranking_metric_) return "every ranking gives each user the same value";
+  return has_candidates
+             ? fmt::format("no user has {} candidates, so every item is a hit", kCutoffs[cutoff_])
+             : "no user with a validation item has candidates";
 }
 
 double StopMetric::value(const Metrics& valid) const {

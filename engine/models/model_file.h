@@ -34,7 +34,7 @@ struct SavedModel {
 /// Returns the kind of a file's model: what derrd's metadata name, "bpr" for other files.
 std::string kind_of_model_file(const SafetensorsFile& file);
 
-/// @throws Error with the cure if the file is a checkpoint, which is no model itself.
+/// Refuses a checkpoint, which is no model itself. @throws Error with the cure.
 void refuse_checkpoint(const SafetensorsFile& file);
 
 /// Reads a model from a safetensors file of F32, F16 or BF16 tensors, whatever program wrote it.

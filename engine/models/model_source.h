@@ -71,6 +71,7 @@ void rank_missing_last(AlignedModel& aligned);
 /// Whether rows are users or items.
 enum class RowKind { kUser, kItem };
 
+/// Checks that a model knows enough users or items of a data set.
 /// @param absent ids of the data set that have no row, @param unknown ids of rows without a number;
 /// examples for the message
 /// @throws Error if fewer than `files.coverage` of `all` users or items are matched, or none.

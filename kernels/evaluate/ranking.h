@@ -50,8 +50,8 @@ void select_top(SortBuffers unsorted, Matrix<const float> scores, Vector<int32_t
 void write_top(Matrix<int32_t> items, Matrix<float> scores_out, Vector<const uint32_t> sorted,
                Matrix<const float> scores, const Stream& stream);
 
-/// Ranks given items of each user among all: rank[e] = 1 + #(items that score higher or equal than
-/// relevant.items[e], it itself left out).
+/// Ranks given items of each user among all: rank[e] = 1 + #(items that score as high as
+/// relevant.items[e] or higher, it itself left out).
 /// @param rank [relevant.items]; those of the tile's users are overwritten. -1: a score of the user
 ///   is NaN or +infinity, or the item's own is -infinity (masked).
 /// @param relevant items of each of the U users

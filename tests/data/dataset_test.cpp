@@ -159,6 +159,26 @@ TEST(Dataset, ARowOfSeveralHeldOutItemsMakesRowsInTheFile) {
                        "users with held-out items: 2 a test item, 2 together 3 validation items"));
 }
 
+TEST(Dataset, BothFormsOfAPartOrOfIdsAreRefused) {
+  const TestFolder folder;
+  const Dataset saved = small_dataset();
+  save_dataset(saved, folder / "d");
+  const auto with = [&](const char* name, const TensorView& view) {
+    const SafetensorsFile file = SafetensorsFile::read(folder / "d");
+    TensorMap tensors = file.tensors();
+    tensors[name] = view;
+    Metadata metadata = file.metadata();
+    metadata.erase("hash");
+    write_safetensors(folder / "both", tensors, metadata);
+    return error_of([&] { load_dataset(folder / "both"); });
+  };
+  EXPECT_TRUE(contains(with("test_items", tensor_view(saved.test.items)),
+                       "both: has both test_item and test_items or test_offsets; keep one form"));
+  EXPECT_TRUE(contains(with("valid_offsets", tensor_view(saved.valid.offsets)), "valid_item and"));
+  const std::vector<int64_t> ids = {1, 2, 3, 4, 5, 6};
+  EXPECT_TRUE(contains(with("item_ids", tensor_view(ids)), "as numbers and as texts; keep one"));
+}
+
 // The hash of leave-one-out data sets of earlier versions.
 TEST(Dataset, KeepsTheHashOfLeaveOneOut) {
   EXPECT_EQ(hash_dataset(small_dataset()), "4c396dd7c9040db6f5903a10a37003a5");

@@ -2,6 +2,7 @@
 // checked in metrics_check.py.
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 #include <sstream>
 
@@ -67,10 +68,11 @@ TEST_F(EvaluateLists, SayWhatIsLeftOutAndWhoHasNone) {
   for (int32_t item = 8; item < 21; ++item) lines += "a\t" + std::to_string(item) + "\n";
   write_text(path("lists.tsv"), lines);
   const Result result = succeed(words("evaluate --data @data --lists @lists.tsv --json"));
-  expect_contains(result.err, {"lists of 1 of 2 users with test items; the other 1 count as misses",
-                               "left out 1 users and 1 items that the data set does not have",
-                               "and 1 items that their user trained with",
-                               "the longest list has 15 items: metrics from 20 on are unknown"});
+  expect_contains(result.err,
+                  {"lists of 1 of 2 users with test items; the other 1 count as misses",
+                   "left out 1 users and 1 items that the data set does not have",
+                   "and 1 items that their user trained with",
+                   "metrics at 20 and more are unknown: the longest list has 15 items"});
   const auto full = parsed(result)["models"][0]["full"];
   EXPECT_EQ(full["MRR@10"], 0.5 / 2);  // "a" finds item 1 behind item 7, "b" finds none
   EXPECT_EQ(full["Recall@10"], 0.5 / 2);
@@ -84,6 +86,25 @@ TEST_F(EvaluateLists, SayWhatIsLeftOutAndWhoHasNone) {
   // Two cutoffs of 9 figures; 12 metrics without value and interval, 18 without difference.
   EXPECT_EQ(unknown, 2 * 9 + 2 * 12 + 2 * 18) << table.out;
   EXPECT_FALSE(contains(table.out, "candidates")) << table.out;
+}
+
+// A list that ends before K says nothing of the places behind its end.
+TEST_F(EvaluateLists, ShortenedListsAreWarnedOf) {
+  succeed(words("recommend --data @data --model @model --top 10 -o @ten.tsv"));
+  const Arguments run = words("evaluate --data @data --lists @ten.tsv --json");
+  EXPECT_FALSE(contains(succeed(run).err, "warning"));
+  expect_contains(succeed(run + words("--exclude-valid")).err,
+                  {"warning: " + path("ten.tsv") +
+                   ": 1 of 2 lists have fewer than 10 items without those left out"});
+}
+
+TEST_F(EvaluateLists, ListsOfSelectedItemsAreWarnedOf) {
+  write_text(path("items"), "3\n4\n9\n");
+  succeed(
+      words("recommend --data @data --model @model --items @items --format safetensors "
+            "-o @lists"));
+  expect_contains(succeed(words("evaluate --data @data --lists @lists")).err,
+                  {"ranks 3 items alone, so its metrics are not those of a ranking of all items"});
 }
 
 TEST_F(EvaluateLists, LeaveValidationItemsOutIfAsked) {
@@ -221,6 +242,15 @@ TEST_F(EvaluateLists, WithoutCandidatesThereAreNoTablesOfThem) {
   EXPECT_FALSE(contains(result.out, "M@20")) << result.out;
   expect_contains(result.out, {"have no candidates", "Recall"});
   EXPECT_TRUE(parsed(succeed(run + words("--json")))["models"][0]["test"]["H@5"].is_null());
+}
+
+TEST_F(EvaluateLists, EqualFileNamesKeepTheirFolders) {
+  std::filesystem::create_directory(path("other"));
+  write_model("other/model", score_);
+  write_model("third", score_);
+  const std::string out =
+      succeed(words("evaluate --data @data --model @model @other/model @third")).out;
+  expect_contains(out, {"\n" + path("model") + " ", "\n" + path("other/model") + " ", "\nthird "});
 }
 
 }  // namespace

@@ -101,6 +101,9 @@ TEST_F(Export, ArraysAndIdsComeBackAsATeacher) {
   exported(words("@teacher --format npy -o @bare"));
   EXPECT_TRUE(std::filesystem::exists(path("bare.item.npy")));
   EXPECT_FALSE(std::filesystem::exists(path("bare.item_ids.txt")));
+  expect_exit(kFailure, words("export @teacher --format npy -o @out"),
+              {path("out.user_ids.txt") + ": holds the ids of other rows; remove it"});
+  EXPECT_EQ(read_npy(path("out.user.npy")).values, model.values<float>("user_embedding"));
 }
 
 TEST_F(Export, ListsAreThoseOfRecommend) {

@@ -150,6 +150,8 @@ TEST_F(Split, DividesAtMomentsAndSaysWhatItDrops) {
   EXPECT_EQ(options["time-valid"], "2015-01-04");
   EXPECT_EQ(options["time-test"], "2015-01-05T12:00");
   EXPECT_FALSE(options.contains("holdout"));
+  EXPECT_EQ(options["valid-start"], "2015-01-04T00:00:00Z");
+  EXPECT_TRUE(options.contains("test-start"));
 }
 
 TEST_F(Split, DefaultsAreNotInTheOptions) {
@@ -223,6 +225,22 @@ TEST_F(ReadySplitCommand, DrawsCandidatesOrReadsThem) {
   const std::vector<int32_t> expected = {3, -1, 2, 3};
   EXPECT_EQ(prepare(parts + "--candidates @d.tsv").candidates, expected);
   EXPECT_EQ(prepare(parts + "--candidates-file @d.tsv").candidates, expected);
+}
+
+TEST_F(ReadySplitCommand, TellsWhatHasNoTraining) {
+  folder_.write("cold.tsv", "0\t9\n7\t1\n1\t0\n");
+  prepare("--train @a.tsv --test @cold.tsv");
+  expect_contains(out_, {"1 of 3 users with held-out items have no training interaction",
+                         "1 of 3 held-out items are in no training interaction"});
+  prepare(kParts);
+  expect_contains(out_, {"1 of 3 held-out items are in no training interaction"});
+  EXPECT_FALSE(contains(out_, "users with held-out items have no")) << out_;
+  const Arguments run = words("prepare -o @other --train @a.tsv --test");
+  folder_.write("users.tsv", "007\t1\n008\t0\n");
+  folder_.write("items.tsv", "0\t8\n1\t9\n");
+  const std::string cure = "check that the files have the same ids in the same columns";
+  expect_exit(kFailure, run + words("@users.tsv"), {"users.tsv: no user of the held-out", cure});
+  expect_exit(kFailure, run + words("@items.tsv"), {"items.tsv: no item of the held-out", cure});
 }
 
 // A final model is trained on everything.

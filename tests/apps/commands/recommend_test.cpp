@@ -110,6 +110,9 @@ TEST_F(Recommend, UnknownUsersAreNamed) {
               {"\"60\""});
   expect_exit(kFailure, words("recommend --data @data --model @model --users-file @users -o @out"),
               {path("users") + ":2: "});
+  write_text(path("users"), "\n");
+  expect_exit(kFailure, words("recommend --data @data --model @model --users-file @users -o @out"),
+              {path("users") + ": names no user; give an id per line"});
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 

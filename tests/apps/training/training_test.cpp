@@ -374,7 +374,7 @@ TEST_F(Training, AMetricThatCannotTellEpochsApartIsSaidAndTheNextOneTaken) {
   const Arguments run = words("train --data @data --dim 4 --epochs 2 --quiet -o @model");
   const auto metric = [&] { return metadata_json(path("model"), "options")["stop-on"]; };
   expect_contains(succeed(run).err,
-                  {path("data") + ": H@5 can't tell epochs apart: every user has fewer candidates",
+                  {path("data") + ": H@5 can't tell epochs apart: no user has 5 candidates",
                    path("data") + ": N@5 says which epoch is best"});
   EXPECT_EQ(metric(), "N@5");
   expect_contains(succeed(run + Arguments{"--stop-on", "H@10,MAP@50,N@5"}).err,
