@@ -184,18 +184,22 @@ void write_tensors(const ExportCommand& command, AlignedModel opened) {
 
 void run(const ExportCommand& command) {
   check(command);
+  // Before anything is read, so that a machine without a device says so at once.
+  std::optional<Stream> stream;
+  if (command.lists()) {
+    set_threads(command.idle.threads);
+    stream.emplace();
+  }
   std::optional<Dataset> dataset;
   if (!command.data.empty()) dataset = load_dataset(command.data);
   AlignedModel opened = open_model(command.model, dataset);
   if (command.lists()) {
     constexpr int64_t kTop = 10;
-    set_threads(command.idle.threads);
-    const Stream stream;
     const std::unique_ptr<ListWriter> writer = text_lists(command.format, command.output, *dataset);
     write_lists(
         *writer, *dataset, std::move(opened.model),
         {known_numbers(opened.user), known_numbers(opened.item), command.top.value_or(kTop)},
-        command.model.name(), stream);
+        command.model.name(), *stream);
     fmt::print("wrote {}\n", command.output);
     return;
   }
