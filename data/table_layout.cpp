@@ -229,13 +229,15 @@ class LayoutFinder {
   /// usual order of columns only.
   size_t unchosen_time() const {
     if (layout_.header) return named(ColumnRole::kTime, std::nullopt, 3);
-    if (usual_width_ < 4 || layout_.user_column != 0 || layout_.item_column != 1) {
+    constexpr size_t kRating = 2, kTime = 3;
+    if (usual_width_ <= kTime || layout_.user_column != 0 || layout_.item_column != 1 ||
+        holds_dates(kRating)) {
       refuse(
           fmt::format("there is no header, and only columns user, item, rating, time in this order "
                       "can be told without; the first row is {}; choose one with --time-column",
                       first_row()));
     }
-    return 3;
+    return kTime;
   }
 
   /// Index of the column that an option chooses, if it is given.
@@ -292,17 +294,23 @@ class LayoutFinder {
             : ""));
   }
 
+  /// Tells whether all rows have a date in a column.
+  bool holds_dates(size_t column) const {
+    return std::ranges::all_of(rows_, [&](const SampleRow& row) {
+      return column < row.cells.size() && begins_with_date(row.cells[column]);
+    });
+  }
+
   /// Tells whether all rows have a date in a column, or all numbers and some of them fractions.
   bool holds_no_ids(size_t column) const {
-    bool dates = true, numbers = true, fraction = false;
+    bool numbers = true, fraction = false;
     for (const SampleRow& row : rows_) {
       if (column >= row.cells.size()) return false;
-      dates = dates && begins_with_date(row.cells[column]);
       const std::optional<double> value = parse_real(row.cells[column]);
       numbers = numbers && value;
       fraction = fraction || (value && *value != std::floor(*value));
     }
-    return dates || (numbers && fraction);
+    return holds_dates(column) || (numbers && fraction);
   }
 
   std::vector<std::string> shown_names() const {

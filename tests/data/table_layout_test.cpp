@@ -92,6 +92,7 @@ TEST_F(Layout, WithoutAHeaderTheTimeIsColumn4InTheUsualOrder) {
   refused("1,2,99\n1,3,98\n",
           "f:1: there is no header, and only columns user, item, rating, time in this order can be "
           "told without; the first row is \"1\", \"2\", \"99\"; choose one with --time-column");
+  refused("u1,a,2015-01-01,3\nu1,b,2015-01-02,1\n", "choose one with --time-column");  // ratings
   options_.time_column = "3";
   EXPECT_EQ(pairs("1,2,99\n1,3,98\n"), "1:2 1:3");
   options_.time_column.clear();
