@@ -20,24 +20,6 @@ Json by_name(const std::vector<std::string>& names, const std::vector<double>& v
 
 }  // namespace
 
-std::vector<std::string> candidate_metric_names() {
-  std::vector<std::string> names;
-  for (const int n : kCutoffs) {
-    for (const char* metric : {"H", "N", "M"}) names.push_back(fmt::format("{}@{}", metric, n));
-  }
-  return names;
-}
-
-std::vector<std::string> accuracy_metric_names() {
-  std::vector<std::string> names;
-  for (const int k : kFullCutoffs) {
-    for (const char* metric : kRankingMetricNames) {
-      names.push_back(fmt::format("{}@{}", metric, k));
-    }
-  }
-  return names;
-}
-
 void append_values(std::vector<double>& values, const Metrics& metrics) {
   for (size_t n = 0; n < kCutoffs.size(); ++n) {
     values.insert(values.end(), {metrics.hit[n], metrics.ndcg[n], metrics.mrr[n]});

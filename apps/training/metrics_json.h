@@ -13,10 +13,6 @@ namespace derrd {
 /// JSON that keeps the order of its keys.
 using Json = nlohmann::ordered_json;
 
-/// Names of the metrics among candidates: "H@5", "N@5", "M@5", "H@10", ...
-std::vector<std::string> candidate_metric_names();
-/// Names of the accuracy metrics of the full ranking: "Recall@10", "NDCG@10", ..., "Recall@20", ...
-std::vector<std::string> accuracy_metric_names();
 /// Appends the metrics in the order of their names.
 void append_values(std::vector<double>& values, const Metrics& metrics);
 /// Appends the metrics of the full ranking in the order of their names.

@@ -1,5 +1,7 @@
 #include "engine/evaluation/metrics.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <string>
 
@@ -21,6 +23,14 @@ void divide(Metrics& metrics, int64_t count) {
 }
 
 }  // namespace
+
+std::vector<std::string> candidate_metric_names() {
+  std::vector<std::string> names;
+  for (const int n : kCutoffs) {
+    for (const char* metric : {"H", "N", "M"}) names.push_back(fmt::format("{}@{}", metric, n));
+  }
+  return names;
+}
 
 void LeaveOneOutMetrics::add(std::span<const int32_t> ranks) {
   for (size_t user = 0; user < ranks.size(); ++user) {

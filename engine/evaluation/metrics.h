@@ -3,12 +3,16 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace derrd {
 
 /// The list lengths N at which the paper reports.
 inline constexpr std::array<int, 3> kCutoffs = {5, 10, 20};
+
+/// Names of the metrics among candidates: "H@5", "N@5", "M@5", "H@10", ...
+std::vector<std::string> candidate_metric_names();
 
 /// Leave-one-out metrics of a user, or their means over the users that have a held-out item; index
 /// n belongs to kCutoffs[n].

@@ -1,5 +1,7 @@
 #include "engine/evaluation/ranking_metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -61,6 +63,16 @@ double gini_index(std::vector<int64_t> frequency) {
 }
 
 }  // namespace
+
+std::vector<std::string> accuracy_metric_names() {
+  std::vector<std::string> names;
+  for (const int k : kFullCutoffs) {
+    for (const char* metric : kRankingMetricNames) {
+      names.push_back(fmt::format("{}@{}", metric, k));
+    }
+  }
+  return names;
+}
 
 RankingValues& RankingValues::operator+=(const RankingValues& other) {
   for (size_t m = 0; m < values_.size(); ++m) {

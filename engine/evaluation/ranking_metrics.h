@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "data/dataset.h"
@@ -24,6 +25,9 @@ enum class RankingMetric {
 };
 inline constexpr std::array<const char*, 6> kRankingMetricNames = {"Recall", "NDCG", "Precision",
                                                                    "HR",     "MRR",  "MAP"};
+
+/// Names of the accuracy metrics of the full ranking: "Recall@10", "NDCG@10", ..., "Recall@20", ...
+std::vector<std::string> accuracy_metric_names();
 
 /// A value per metric and cutoff.
 class RankingValues {

@@ -40,21 +40,20 @@ bool lists_differ(RankingMetric metric, int64_t k, int64_t ranked, int64_t relev
 
 std::vector<StopMetric> StopMetric::all() {
   std::vector<StopMetric> metrics;
-  for (const char kind : {'H', 'N', 'M'}) {
-    for (size_t n = 0; n < kCutoffs.size(); ++n) {
-      StopMetric& metric = metrics.emplace_back();
-      metric.name_ = fmt::format("{}@{}", kind, kCutoffs[n]);
-      metric.candidate_metric_ = kind;
-      metric.cutoff_ = n;
-    }
+  constexpr std::string_view kKinds = "HNM";
+  const std::vector<std::string> candidate_names = candidate_metric_names();
+  for (size_t k = 0; k < candidate_names.size(); ++k) {
+    StopMetric& metric = metrics.emplace_back();
+    metric.name_ = candidate_names[k];
+    metric.candidate_metric_ = kKinds[k % kKinds.size()];
+    metric.cutoff_ = k / kKinds.size();
   }
-  for (size_t kind = 0; kind < kRankingMetricNames.size(); ++kind) {
-    for (size_t n = 0; n < kFullCutoffs.size(); ++n) {
-      StopMetric& metric = metrics.emplace_back();
-      metric.name_ = fmt::format("{}@{}", kRankingMetricNames[kind], kFullCutoffs[n]);
-      metric.ranking_metric_ = static_cast<RankingMetric>(kind);
-      metric.cutoff_ = n;
-    }
+  const std::vector<std::string> accuracy_names = accuracy_metric_names();
+  for (size_t k = 0; k < accuracy_names.size(); ++k) {
+    StopMetric& metric = metrics.emplace_back();
+    metric.name_ = accuracy_names[k];
+    metric.ranking_metric_ = static_cast<RankingMetric>(k % kRankingMetricNames.size());
+    metric.cutoff_ = k / kRankingMetricNames.size();
   }
   return metrics;
 }

@@ -53,6 +53,13 @@ __global__ void neumf_list_scores_kernel(Matrix<float> score, PairScorer model,
     const int32_t* __restrict__ items = item.row(r) + first;
     float* __restrict__ out = score.row(r) + first;
     for (int64_t slot = 0; slot < slots; slot += 4) {
+      const auto is_empty = [&](int64_t s) { return s >= slots || items[s] < 0; };
+      if (is_empty(slot) && is_empty(slot + 1) && is_empty(slot + 2) && is_empty(slot + 3)) {
+        for (int64_t s = slot + tile.thread_rank(); s < slots && s < slot + 4; s += tile.size()) {
+          out[s] = 0.0f;
+        }
+        continue;
+      }
       const auto item_at = [&](int64_t s) { return s < slots && items[s] >= 0 ? items[s] : 0; };
       const int64_t item0 = item_at(slot), item1 = item_at(slot + 1);
       const int64_t item2 = item_at(slot + 2), item3 = item_at(slot + 3);

@@ -123,6 +123,20 @@ TEST(PairListScores, MatchesOracle) {
   }
 }
 
+TEST(NeumfFrozenScores, EmptyListsAndTheirEndsAreZero) {
+  const Case c(3, 20, 5, 6);
+  for (const int64_t slots : {1, 4, 7, 16, 17, 33}) {
+    // A list without items, one with a single item, a full one.
+    std::vector<int32_t> lists(static_cast<size_t>(3 * slots), -1);
+    lists[static_cast<size_t>(slots)] = 7;
+    std::fill(lists.end() - slots, lists.end(), 3);
+    std::vector<double> expected(lists.size(), 0.0);
+    expected[static_cast<size_t>(slots)] = c.score(1, 7);
+    std::fill(expected.end() - slots, expected.end(), c.score(2, 3));
+    EXPECT_TRUE(close(c.list_scores(lists), expected, kTolerance, 0)) << slots;
+  }
+}
+
 TEST(NeumfFrozenScores, EqualItemsHaveEqualBits) {
   Case c(5, 131, 37, 41);
   for (size_t i = 1; i < 131; ++i) {
