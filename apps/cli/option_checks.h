@@ -8,57 +8,54 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "data/parse_number.h"
+#include "engine/distill/loss_option.h"
 
 namespace derrd {
 
-/// Accepts numbers of a type for which `fits` returns true.
-/// @param range "a number above 0", for the message about other values
-template <class Number, class Fits>
-CLI::Validator number_check(std::string range, Fits fits) {
+/// Accepts finite numbers from `low` to `high`, which may be infinite; CLI11's own ranges let NaN
+/// pass. Refuses numbers that become 0 as a float, which would switch off what they ask for.
+inline CLI::Validator within(double low, double high) {
   return CLI::Validator(
-      [range = std::move(range), fits](std::string& text) {
-        const std::optional<Number> value = parse_number<Number>(text);
-        return value && fits(*value) ? std::string() : text + " is not " + range;
+      [low, high](std::string& text) -> std::string {
+        const std::optional<double> value = parse_number<double>(text);
+        if (!value || !std::isfinite(*value) || *value < low || *value > high) {
+          return std::isinf(high)
+                     ? fmt::format("{} is not a number of at least {:g}", text, low)
+                     : fmt::format("{} is not a number from {:g} to {:g}", text, low, high);
+        }
+        if (*value != 0 && std::abs(*value) < kSmallestPositive) {
+          return fmt::format("{} is 0 as a float; the smallest is {:g}", text, kSmallestPositive);
+        }
+        return "";
       },
       "");
 }
 
-/// Accepts finite numbers from `bound` on; CLI11's own ranges let NaN pass.
+/// Accepts finite numbers from `bound` on, as within() does.
 inline CLI::Validator at_least(double bound) {
-  return number_check<double>(
-      fmt::format("a number of at least {:g}", bound),
-      [bound](double value) { return std::isfinite(value) && value >= bound; });
-}
-
-/// Accepts finite numbers above `bound`.
-inline CLI::Validator above(double bound) {
-  return number_check<double>(fmt::format("a number above {:g}", bound), [bound](double value) {
-    return std::isfinite(value) && value > bound;
-  });
-}
-
-/// Accepts finite numbers from `low` to `high`, which may be infinite.
-inline CLI::Validator within(double low, double high) {
-  if (std::isinf(high)) return at_least(low);
-  return number_check<double>(fmt::format("a number from {:g} to {:g}", low, high),
-                              [low, high](double value) { return value >= low && value <= high; });
+  return within(bound, std::numeric_limits<double>::infinity());
 }
 
 /// Accepts whole numbers from `low` to `high`; CLI11's own conversion takes a number beyond the
 /// type's range for the end of that range.
 template <class Whole>
 CLI::Validator between(Whole low, Whole high) {
-  return number_check<Whole>(fmt::format("a whole number from {} to {}", low, high),
-                             [low, high](Whole value) { return value >= low && value <= high; });
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        const std::optional<Whole> value = parse_number<Whole>(text);
+        return value && *value >= low && *value <= high
+                   ? std::string()
+                   : fmt::format("{} is not a whole number from {} to {}", text, low, high);
+      },
+      "");
 }
 
 /// Accepts a student's dimension as a part of its teacher's.
 inline CLI::Validator within_size() {
   constexpr double kMax = 1000;
-  return within(std::numeric_limits<float>::min(), kMax);
+  return within(kSmallestPositive, kMax);
 }
 
 /// Accepts counts of samples, vectors or threads: from `low` to the largest number in 32 bits.

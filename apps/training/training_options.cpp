@@ -37,7 +37,7 @@ void add_training_group(CLI::App& command, TrainingOptions& options) {
   const auto add = [&](const char* name, auto& value, const char* description) {
     return command.add_option(name, value, description)->group("Training")->capture_default_str();
   };
-  add("--lr", options.learning_rate, "Learning rate of Adam")->check(above(0));
+  add("--lr", options.learning_rate, "Learning rate of Adam")->check(at_least(kSmallestPositive));
   add("--weight-decay", options.weight_decay,
       "L2 regularisation, added to the gradient: pulls all parameters towards 0")
       ->check(at_least(0));

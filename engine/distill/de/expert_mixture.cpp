@@ -19,7 +19,9 @@ Vector<float> as_vector(Matrix<float> row) { return row.flat(); }
 }  // namespace
 
 int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim) {
-  return student_dim == teacher_dim ? student_dim / 2 : (student_dim + teacher_dim) / 2;
+  const int64_t width =
+      student_dim == teacher_dim ? student_dim / 2 : (student_dim + teacher_dim) / 2;
+  return std::max<int64_t>(1, width);
 }
 
 double expected_active_share(float temperature, float floor, int64_t experts) {

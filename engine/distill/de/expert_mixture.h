@@ -37,7 +37,8 @@ struct ExpertOptions {
   ReconstructionNorm norm = ReconstructionNorm::kSquared;
 };
 
-/// Returns the width of an expert's hidden layer: floor((D + T) / 2), or floor(D / 2) if D = T.
+/// Returns the width of an expert's hidden layer: floor((D + T) / 2), or floor(D / 2) if D = T,
+/// but at least 1.
 int64_t expert_hidden_size(int64_t student_dim, int64_t teacher_dim);
 
 /// Estimates the part of the selection weights that reaches `floor` at a temperature, for a gate

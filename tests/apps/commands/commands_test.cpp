@@ -109,6 +109,8 @@ TEST_F(Commands, UsageErrorsExitWithTwo) {
         "--list 10 --k 11",
         "--tau-end 0",
         "--tau-end 1e-300",
+        "--lambda-de 1e-300",
+        "--lr 1e-300",
         "--tau-end 0.5 --tau-start 0.4",
         "--expert-floor 2",
         "--t 1e-300",

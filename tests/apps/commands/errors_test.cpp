@@ -108,6 +108,11 @@ TEST_F(Errors, TeacherWhoseVectorsCannotBeRebuiltEndsTheTraining) {
                  {"epoch 0: the loss de is not finite", "lower --lr or"});
 }
 
+TEST_F(Errors, AStudentAndATeacherOfOneDimensionAreDistilled) {
+  SmallModel(60, 120, 1).write(path("narrow"));
+  succeed(distillation("narrow", "model") + words("--dim 1 --method de"));
+}
+
 TEST_F(Errors, HalfPrecisionTeachersTeachTheSame) {
   teacher_.write(path("F16"), "F16");
   teacher_.write(path("BF16"), "BF16");

@@ -50,6 +50,7 @@ TEST(ExpertHiddenSize, IsBetweenStudentAndTeacherOrHalfOfBoth) {
   EXPECT_EQ(expert_hidden_size(100, 200), 150);
   EXPECT_EQ(expert_hidden_size(200, 200), 100);
   EXPECT_EQ(expert_hidden_size(7, 7), 3);
+  EXPECT_EQ(expert_hidden_size(1, 1), 1);
 }
 
 TEST(ExpertPath, IsRoutedWhenFewPairsAreActive) {
