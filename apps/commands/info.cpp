@@ -42,6 +42,7 @@ void print_build() {
     }
     fmt::print(kLine, "threads", device.threads);
     fmt::print(kLine, "libraries", device.libraries);
+    fmt::print(kLine, "arithmetic", device.arithmetic);
   } catch (const DeviceError& e) {
     fmt::print("{:<10} none ({})\n", "device", e.what());
   }

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "data/error.h"
 #include "data/parse_number.h"
-#include "data/version.h"
+#include "engine/training/checkpoint.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -50,18 +49,14 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& more) 
   to.insert(to.end(), more.begin(), more.end());
 }
 
-/// Determines all runs alike: the program and, with CUDA, the device. Another kind of GPU gives
+/// Returns the program, which determines all runs alike: another kind of processor or GPU gives
 /// other bits.
-std::vector<std::string> program_and_device() {
-  std::vector<std::string> parts = {kVersion, DERRD_BACKEND_NAME};
-  if (std::string_view(DERRD_BACKEND_NAME) == "cuda") {
-    try {
-      parts.push_back(device_info().name);
-    } catch (const DeviceError&) {
-      // Without a device nothing but --dry-run succeeds.
-    }
+std::string program() {
+  try {
+    return describe_program();
+  } catch (const DeviceError&) {
+    return DERRD_BACKEND_NAME;  // without a device nothing but --dry-run succeeds
   }
-  return parts;
 }
 
 }  // namespace
@@ -69,8 +64,8 @@ std::vector<std::string> program_and_device() {
 size_t RunPlan::add(ExperimentRun run, const std::vector<std::string>& determinants,
                     const std::vector<FileOption>& outputs) {
   constexpr size_t kKeyLength = 12;  // of 32 digits: enough within a folder
-  static const std::vector<std::string> kProgramAndDevice = program_and_device();
-  std::vector<std::string> parts = kProgramAndDevice;
+  static const std::string kProgram = program();
+  std::vector<std::string> parts = {kProgram};
   append(parts, determinants);
   for (const size_t needed : run.needs) parts.push_back(runs_[needed].key);
   run.key = hash_of(parts).substr(0, kKeyLength);

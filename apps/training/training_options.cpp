@@ -116,11 +116,17 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
       ->needs(checkpoint)
       ->group("Records")
       ->capture_default_str();
+  auto* resume = command
+                     .add_flag("--resume", options.resume,
+                               "Continue from the checkpoint, if there is one. The result equals "
+                               "that of an uninterrupted run to the bit")
+                     ->needs(checkpoint)
+                     ->group("Records");
   command
-      .add_flag("--resume", options.resume,
-                "Continue from the checkpoint, if there is one. The result equals that of an "
-                "uninterrupted run to the bit")
-      ->needs(checkpoint)
+      .add_flag("--resume-anyway", options.resume_anyway,
+                "Continue also a checkpoint of another version, build, or kind of processor or "
+                "GPU, which gives other bits than either alone. The model's made_by names both")
+      ->needs(resume)
       ->group("Records");
   command.add_flag("--quiet", options.quiet, "Show no progress")->group("Records");
 }

@@ -17,6 +17,7 @@ struct TrainingOptions {
   std::string log, checkpoint;   ///< paths; empty for none
   double checkpoint_every = 30;  ///< seconds
   bool resume = false;
+  bool resume_anyway = false;  ///< also where the bits will differ
   bool quiet = false;
 
   double learning_rate = 1e-3;

@@ -59,6 +59,22 @@ TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) 
   return options;
 }
 
+/// Returns the programs of a training that `here` continues.
+/// @param there the programs so far, @throws Error if the last of them is another one
+std::string continued_by(const std::string& here, const std::string& there,
+                         const TrainingOptions& options) {
+  const std::string then = "; then ";
+  if (there == here || there.ends_with(then + here)) return there;
+  if (!options.resume_anyway) {
+    throw Error(fmt::format(
+        "{}: was trained by another program, whose results have other bits; resume it with that "
+        "one, start again without --resume, or mix them by --resume-anyway\n  there: {}\n  here:  "
+        "{}",
+        options.checkpoint, there, here));
+  }
+  return there + then + here;
+}
+
 std::string first_path(const std::vector<NamedFile>& inputs) {
   for (const NamedFile& input : inputs) {
     if (!input.path.empty()) return input.path;
@@ -127,7 +143,8 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
-      data_(dataset_, stream_) {
+      data_(dataset_, stream_),
+      made_by_(describe_program()) {
   if (auto metric = choose_stop_metric(options_.stop_on, dataset_, options_.data)) {
     watched_.emplace(*std::move(metric), dataset_, stream_);
   }
@@ -152,15 +169,11 @@ std::string TrainingRun::fingerprint(const TrainingTask& task,
                                      const std::string& teacher_hash) const {
   Json options = result_options(task);
   options.erase("epochs");
-  const DeviceInfo device = device_info();
-  Json run = {{"options", options},
+  return Json{{"options", options},
               {"seed", options_.seed},
               {"dataset", dataset_.hash},
-              {"teacher", teacher_hash},
-              {"executor", device.executor}};
-  // Another GPU's cuBLAS may add in another order.
-  if (device.executor == "cuda") run["device"] = device.name;
-  return run.dump();
+              {"teacher", teacher_hash}}
+      .dump();
 }
 
 TrainOptions TrainingRun::train_options() const {
@@ -177,7 +190,7 @@ TrainOptions TrainingRun::train_options() const {
   return train;
 }
 
-void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const {
+void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
   if (!options_.resume) return;
   if (!fs::exists(options_.checkpoint)) {
     fmt::print(stderr, "{}: no checkpoint yet, starting from the beginning\n", options_.checkpoint);
@@ -190,6 +203,7 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) const
                     "again without --resume",
                     options_.checkpoint, checkpoint.next_epoch, options_.epochs));
   }
+  made_by_ = continued_by(made_by_, checkpoint.made_by, options_);
   trainer.restore(checkpoint);
   fmt::print(stderr, "{}: continuing after {} epochs\n", options_.checkpoint,
              checkpoint.next_epoch);
@@ -200,7 +214,9 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
   using Clock = std::chrono::steady_clock;
   const auto save = [&] {
     if (!options_.checkpoint.empty()) {
-      save_checkpoint(options_.checkpoint, trainer.checkpoint(), fingerprint, model());
+      Checkpoint checkpoint = trainer.checkpoint();
+      checkpoint.made_by = made_by_;
+      save_checkpoint(options_.checkpoint, checkpoint, fingerprint, model());
     }
   };
   std::optional<EpochLog> log;
@@ -295,8 +311,12 @@ void TrainingRun::train(TrainingTask task) {
   const InterruptWatch watch;
   const auto facts = [&]() -> ModelFacts {
     const Json metrics = metrics_of(trainer, train.watched, losses, task.balance);
-    return {result_options(task).dump(), options_.seed, metrics.dump(), dataset_.hash,
-            teacher_hash};
+    return {result_options(task).dump(),
+            options_.seed,
+            metrics.dump(),
+            dataset_.hash,
+            teacher_hash,
+            made_by_};
   };
   const Trainer::Outcome outcome =
       run_epochs(trainer, run, [&] { return model_in_arena(*model, parameters, facts()); });

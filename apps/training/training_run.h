@@ -65,8 +65,9 @@ class TrainingRun {
   std::vector<std::unique_ptr<DistillationLoss>> make_losses(const TrainingTask& task,
                                                              DistillContext context) const;
   /// Continues from the checkpoint, if there is one and --resume asks for it. @throws Error if it
-  /// belongs to another run or has more epochs than --epochs.
-  void resume(Trainer& trainer, const std::string& fingerprint) const;
+  /// belongs to another run, has more epochs than --epochs, or was made by a program with other
+  /// bits and --resume-anyway doesn't accept that.
+  void resume(Trainer& trainer, const std::string& fingerprint);
   /// Trains, writing log and checkpoints.
   /// @param model describes the model to keep, for checkpoints
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,
@@ -81,6 +82,7 @@ class TrainingRun {
   Dataset dataset_;
   DeviceDataset data_;
   std::optional<WatchedMetric> watched_;  // none: the preset's rule decides
+  std::string made_by_;                   // programs that trained, the last one this
 };
 
 }  // namespace derrd

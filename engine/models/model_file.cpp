@@ -76,6 +76,7 @@ Metadata model_metadata(std::string_view kind, const ModelFacts& facts) {
                        {"version", kVersion},
                        {"metrics", facts.metrics},
                        {"dataset_hash", facts.dataset_hash}};
+  if (!facts.made_by.empty()) metadata.emplace("made_by", facts.made_by);
   if (!facts.teacher_hash.empty()) metadata.emplace("teacher_hash", facts.teacher_hash);
   return metadata;
 }

@@ -55,6 +55,8 @@ struct ModelFacts {
   std::string metrics;       ///< JSON: metrics on validation and test items
   std::string dataset_hash;  ///< of the data set that it was trained on
   std::string teacher_hash;  ///< hash_teacher of its teacher; empty: none
+  /// describe_program() of the program that trained it; empty: unknown
+  std::string made_by = {};
 };
 
 /// Makes the metadata of a model file.

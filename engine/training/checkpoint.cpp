@@ -9,6 +9,7 @@
 #include "data/error.h"
 #include "data/formats/checked_size.h"
 #include "data/version.h"
+#include "kernels/platform/device.h"
 
 namespace derrd {
 
@@ -117,6 +118,10 @@ void read_json(const SafetensorsFile& file, const char* key, Read read) {
 
 }  // namespace
 
+std::string describe_program() {
+  return fmt::format("derrd {}, {}", kVersion, device_info().arithmetic);
+}
+
 ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
                             const ModelFacts& facts) {
   ModelInArena result;
@@ -143,7 +148,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
                       {"early_stopping", to_json(c.early_stopping)},
                       {"distillers", c.losses}};
   Metadata metadata = {{"format", kFormat},
-                       {"version", kVersion},
+                       {"made_by", c.made_by},
                        {"run", fingerprint},
                        {"state", state.dump()},
                        {"model", to_json(model).dump()}};
@@ -168,6 +173,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
         file.name(), run, fingerprint));
   }
   Checkpoint c;
+  c.made_by = file.metadata_or("made_by", "");
   read_json(file, "state", [&c](const Json& state) {
     state.at("next_epoch").get_to(c.next_epoch);
     state.at("optimizer_steps").get_to(c.optimizer_steps);

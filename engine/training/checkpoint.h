@@ -21,6 +21,10 @@ struct LossState {
   bool operator==(const LossState&) const = default;
 };
 
+/// Describes this program by its version and arithmetic (see DeviceInfo). Programs with equal
+/// descriptions continue a training to the same bits. @throws DeviceError if there is no device.
+std::string describe_program();
+
 /// State of a run between epochs, from which it continues to the same bits. Random numbers need no
 /// state.
 struct Checkpoint {
@@ -30,6 +34,7 @@ struct Checkpoint {
   std::map<std::string, LossState> losses;                   ///< by name
   std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
+  std::string made_by;             ///< describe_program() of the program that trained so far
 };
 
 /// Positions of a model's tensors in the arena, and the metadata of its file.

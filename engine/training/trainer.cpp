@@ -178,7 +178,8 @@ Checkpoint Trainer::checkpoint() const {
           to_host(parameters_.values(), stream_),
           to_host(parameters_.first_moments(), stream_),
           to_host(parameters_.second_moments(), stream_),
-          best_values_.to_host(stream_)};
+          best_values_.to_host(stream_),
+          describe_program()};
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {

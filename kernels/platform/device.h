@@ -70,9 +70,11 @@ Counters counters();
 
 /// Description of the machine that the kernels run on, for reports.
 struct DeviceInfo {
-  std::string executor;      ///< "cuda", "cpu" or "check"
-  std::string name;          ///< of the GPU or of the processor
-  std::string libraries;     ///< BLAS, sorting and random-number libraries with their versions
+  std::string executor;   ///< "cuda", "cpu" or "check"
+  std::string name;       ///< of the GPU or of the processor
+  std::string libraries;  ///< BLAS, sorting and random-number libraries with their versions
+  /// All that decides the bits of results, besides sources and inputs: where it is equal, they are.
+  std::string arithmetic;
   int64_t memory_bytes = 0;  ///< of the GPU or of the machine; 0: unknown
   int64_t cache_bytes = 0;   ///< of the last cache before memory; 0: unknown
   int threads = 1;           ///< host threads that kernels are spread over (1 on cuda)

@@ -35,6 +35,32 @@ std::string processor_name() {
   return "unknown processor";
 }
 
+#if defined(__clang__)
+constexpr const char* kCompiler = "Clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
+
+#if defined(__AVX512F__)
+constexpr const char* kInstructions = "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr const char* kInstructions = "AVX2";
+#elif defined(__aarch64__)
+constexpr const char* kInstructions = "AArch64";
+#else
+constexpr const char* kInstructions = "no vector extensions";
+#endif
+
+/// "cpu, GCC 12.2.0 for znver3, Release, AVX-512, OpenBLAS 0.3.21 for SkylakeX". The compiler
+/// orders the sums in kernels by the processor that it compiles for, OpenBLAS by the processor that
+/// it runs on.
+std::string arithmetic(const std::string& executor) {
+  const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ..."
+  const size_t version_end = config.find(' ', config.find(' ') + 1);
+  return executor + ", " + kCompiler + " for " DERRD_BUILD ", " + kInstructions + ", " +
+         config.substr(0, version_end) + " for " + openblas_get_corename();
+}
+
 /// 0 if the system does not tell.
 int64_t memory_bytes() {
   const int64_t pages = sysconf(_SC_PHYS_PAGES);
@@ -84,7 +110,7 @@ DeviceInfo device_info() {
                           std::to_string(THRUST_MINOR_VERSION);
   if (!executor.library.empty()) libraries += ", " + executor.library;
   const int64_t cache_bytes = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
-  return {executor.name,  processor_name(), std::move(libraries),
+  return {executor.name,  processor_name(), std::move(libraries), arithmetic(executor.name),
           memory_bytes(), cache_bytes,      executor.threads};
 }
 

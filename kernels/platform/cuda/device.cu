@@ -32,6 +32,16 @@ void require_device() {
   }
 }
 
+std::string cublas_version() {
+  std::string text;
+  for (const libraryPropertyType part : {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL}) {
+    int number = 0;
+    cuda::check(cublasGetProperty(part, &number), "cublasGetProperty");
+    text += (text.empty() ? "" : ".") + std::to_string(number);
+  }
+  return text;
+}
+
 cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.native()); }
 
 }  // namespace
@@ -147,11 +157,14 @@ DeviceInfo device_info() {
   const auto version = [](int number) {
     return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
   };
+  const std::string name = std::string(properties.name) + " (sm_" +
+                           std::to_string(properties.major) + std::to_string(properties.minor) +
+                           ")";
   return {"cuda",
-          std::string(properties.name) + " (sm_" + std::to_string(properties.major) +
-              std::to_string(properties.minor) + ")",
+          name,
           "CUDA " + version(runtime) + ", driver " + version(driver) + ", CUB " +
               std::to_string(CUB_MAJOR_VERSION) + "." + std::to_string(CUB_MINOR_VERSION),
+          "cuda, " + name + ", CUDA " + version(runtime) + ", cuBLAS " + cublas_version(),
           static_cast<int64_t>(properties.totalGlobalMem),
           properties.l2CacheSize,
           1};

@@ -261,7 +261,7 @@ TEST_F(Config, TakesFlagsAndLists) {
 TEST_F(Info, TellsWhatTheProgramRunsOn) {
   const Result result = succeed({"info"});
   for (const char* key :
-       {"derrd", "compiler", "build", "backend", "device", "threads", "libraries"}) {
+       {"derrd", "compiler", "build", "backend", "device", "threads", "libraries", "arithmetic"}) {
     EXPECT_TRUE(contains("\n" + result.out, "\n" + std::string(key) + " "));
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "data/formats/safetensors.h"
+#include "data/version.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test::errors_test {
@@ -240,6 +242,51 @@ TEST_F(Checkpoints, RejectOtherRuns) {
   teacher_.write(path("teacher"));
   expect_failure(resume, {path("checkpoint"), "another run"});
 }
+
+// A program with other arithmetic would end with bits that neither of the two gives alone.
+TEST_F(Checkpoints, OfProgramsWithOtherBitsAreRefused) {
+  const std::string checkpoint = path("checkpoint");
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    const SafetensorsFile file = SafetensorsFile::read(checkpoint);
+    Metadata metadata = file.metadata();
+    std::string& made_by = metadata.find("made_by")->second;
+    const size_t at = made_by.find(from);
+    ASSERT_NE(at, std::string::npos) << made_by;
+    made_by.replace(at, from.size(), to);
+    write_safetensors(checkpoint, file.tensors(), metadata);
+  };
+  const Arguments resume = run(4) + Arguments{"--resume"};
+  const std::string own = SafetensorsFile::read(checkpoint).metadata_or("made_by", "");
+  for (const auto& [from, to] :
+       {std::pair{std::string("derrd ") + kVersion, std::string("derrd 9.9.9")},
+        {own.substr(own.find(", ")), ", another processor"}}) {
+    changed(from, to);
+    const std::string there = SafetensorsFile::read(checkpoint).metadata_or("made_by", "");
+    expect_failure(resume, {checkpoint, "--resume-anyway", "there: " + there, "here:  " + own});
+    changed(to, from);
+  }
+  succeed(resume);
+
+  changed("derrd ", "another ");
+  const std::string other = SafetensorsFile::read(checkpoint).metadata_or("made_by", "");
+  succeed(run(5) + words("--resume --resume-anyway"));
+  const std::string both = other + "; then " + own;
+  EXPECT_EQ(SafetensorsFile::read(path("model")).metadata_or("made_by", ""), both);
+  succeed(run(6) + Arguments{"--resume"});  // from here on it is this program's
+  EXPECT_EQ(SafetensorsFile::read(path("model")).metadata_or("made_by", ""), both);
+}
+
+#if defined(DERRD_BACKEND_CPU) && defined(__x86_64__)
+TEST_F(Checkpoints, OfAnotherKindOfProcessorAreRefused) {
+  ::setenv("OPENBLAS_CORETYPE", "Prescott", 1);
+  const Arguments resume = run(4) + Arguments{"--resume"};
+  const Result result = derrd(resume);
+  ::unsetenv("OPENBLAS_CORETYPE");
+  EXPECT_EQ(result.exit_code, kFailure);
+  EXPECT_TRUE(contains(result.err, "for Prescott\n")) << result.err;
+  succeed(resume);
+}
+#endif
 
 TEST_F(Checkpoints, MustBeCheckpoints) {
   std::filesystem::copy_file(path("teacher"), path("checkpoint"),

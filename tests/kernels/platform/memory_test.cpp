@@ -129,6 +129,8 @@ TEST(MemoryTest, TheDeviceIsNamed) {
       << info.executor;
   EXPECT_FALSE(info.name.empty());
   EXPECT_FALSE(info.libraries.empty());
+  EXPECT_TRUE(info.arithmetic.starts_with(info.executor + ", ")) << info.arithmetic;
+  EXPECT_EQ(info.arithmetic.find('\n'), std::string::npos);
   EXPECT_GE(info.memory_bytes, int64_t{1} << 28);
   EXPECT_GE(info.threads, 1);
   EXPECT_GE(info.cache_bytes, 0);
