@@ -5,10 +5,13 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "apps/cli/help_format.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/message.h"
 #include "apps/cli/usage_error.h"
 #include "apps/commands/distill.h"
 #include "apps/commands/evaluate.h"
@@ -27,10 +30,30 @@ namespace {
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
-int fail(const char* message, int exit_code = kFailure) {
+int fail(std::string_view message, int exit_code = kFailure) {
   std::fflush(stdout);
-  fmt::print(stderr, "derrd: {}\n", message);
+  derrd::say("derrd: {}", message);
   return exit_code;
+}
+
+/// Prints what CLI11 has to say: a help text, the version, or a usage error.
+int tell(const CLI::App& app, const CLI::ParseError& e) {
+  std::ostringstream out, err;
+  const int code = app.exit(e, out, err) == 0 ? 0 : kUsage;
+  derrd::print_text(out.str());
+  std::string message = err.str();
+  if (message.ends_with('\n')) message.pop_back();
+  if (code != 0) derrd::say_line(message);
+  return code;
+}
+
+int parse_and_run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return tell(app, e);
+  }
 }
 
 }  // namespace
@@ -56,16 +79,11 @@ int main(int argc, char** argv) {
   derrd::add_info(app);
 
   try {
-    app.parse(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
-      return fail("standard output can't be written; is the disk full?");
-    }
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : kUsage;
+    const int code = parse_and_run(app, argc, argv);
+    if (code == 0) derrd::finish_output();
+    return code;
   } catch (const derrd::UsageError& e) {
-    return fail((e.what() + std::string("\nRun with --help for more information.")).c_str(),
-                kUsage);
+    return fail(std::string(e.what()) + "\nRun with --help for more information.", kUsage);
   } catch (const derrd::Interrupted& e) {
     return fail(e.what(), e.exit_code);
   } catch (const std::bad_alloc&) {

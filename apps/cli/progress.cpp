@@ -1,12 +1,10 @@
 #include "apps/cli/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <array>
-#include <cstdio>
 #include <vector>
+
+#include "apps/cli/message.h"
 
 namespace derrd {
 
@@ -28,12 +26,6 @@ std::string compact_ratio(double ratio) {
 }
 
 }  // namespace
-
-size_t terminal_width() {
-  winsize size = {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
 
 std::string format_duration(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
@@ -75,7 +67,7 @@ std::string progress_line(const EpochRecord& record, const EarlyStopping& early_
 }
 
 Progress::Progress(ProgressLimits limits, bool quiet)
-    : limits_(limits), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
+    : limits_(limits), quiet_(quiet), terminal_(on_terminal()) {}
 
 void Progress::show(const EpochRecord& record, const EarlyStopping& early_stopping) {
   constexpr int kEpochsPerLine = 10;
@@ -86,26 +78,23 @@ void Progress::show(const EpochRecord& record, const EarlyStopping& early_stoppi
   seconds_per_epoch_ += (shown_epochs_ == 1 ? 1 : kNewest) * (seconds - seconds_per_epoch_);
   if (quiet_) return;
 
-  // A line that wraps could not be erased.
   const size_t width = terminal_ ? terminal_width() - 1 : std::string::npos;
   const std::string text =
       progress_line(record, early_stopping, limits_, seconds_per_epoch_, width);
   if (terminal_) {
-    fmt::print(stderr, "\r\x1b[K{}", text);  // return, erase the line
-    line_open_ = true;
+    show_status(text);
     return;
   }
   const Clock::time_point now = Clock::now();
   const bool due = shown_epochs_ == 1 || record.epoch % kEpochsPerLine == 0 ||
                    now - last_line_ >= kLongestSilence;
   if (!due) return;
-  fmt::print(stderr, "{}\n", text);
+  say_line(text);
   last_line_ = now;
 }
 
 void Progress::finish() {
-  if (line_open_) fmt::print(stderr, "\n");
-  line_open_ = false;
+  if (terminal_) keep_status();
 }
 
 }  // namespace derrd

@@ -33,7 +33,6 @@ class Progress {
   ProgressLimits limits_;
   bool quiet_;
   bool terminal_;
-  bool line_open_ = false;
   int shown_epochs_ = 0;
   double seconds_per_epoch_ = 0;  // of the last epochs: DE's become shorter
   Clock::time_point last_line_ = Clock::now();
@@ -44,9 +43,6 @@ class Progress {
 /// measurements. Fields beyond `width` are left out from the end.
 std::string progress_line(const EpochRecord& record, const EarlyStopping& early_stopping,
                           const ProgressLimits& limits, double seconds_per_epoch, size_t width);
-
-/// Returns the number of columns of the terminal that shows stderr.
-size_t terminal_width();
 
 /// Writes a duration as "12h", "1h05m", "3m20s" or "12s".
 std::string format_duration(double seconds);

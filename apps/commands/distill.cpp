@@ -1,7 +1,5 @@
 #include "apps/commands/distill.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
 #include "apps/training/load_model.h"
@@ -71,9 +70,7 @@ void check_shares(const TrainingTask& task) {
   }
   for (const LossFactory* loss : task.losses) {
     if (!without_share(loss)) continue;
-    fmt::print(stderr,
-               "--auto-lambda leaves --lambda-{} as it is: no share is recommended for it\n",
-               loss->name());
+    say("--auto-lambda leaves --lambda-{} as it is: no share is recommended for it", loss->name());
   }
 }
 
@@ -94,10 +91,9 @@ void check_options(const DistillCommand& command, const std::vector<const LossFa
   }
   if (const int first = BalanceOptions().epochs;
       command.balance && command.training.epochs <= first) {
-    fmt::print(stderr,
-               "derrd: warning: --auto-lambda sets the weights after {} epochs, but training ends "
-               "after --epochs {}; raise it, now or with --resume\n",
-               first, command.training.epochs);
+    say("derrd: warning: --auto-lambda sets the weights after {} epochs, but training ends "
+        "after --epochs {}; raise it, now or with --resume",
+        first, command.training.epochs);
   }
   check_teacher_options(command.teacher);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -150,7 +151,7 @@ void run(const EvaluateCommand& command) {
   json["exclude_valid"] = command.exclude_valid;
   json["models"] = models_json(report);
   json["opposite_orders"] = disagreements_json(report);
-  fmt::print("{}\n", json.dump(1, ' ', false, Json::error_handler_t::replace));
+  print_out("{}\n", json.dump(1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace

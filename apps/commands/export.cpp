@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -152,12 +153,12 @@ void write_arrays(const ExportCommand& command, const AlignedModel& opened) {
                               command.ids(kind)));
     }
     write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
-    fmt::print("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
+    print_out("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
     if (rows->size() == 0) continue;
     std::string text;
     for (int64_t i = 0; i < rows->size(); ++i) text += rows->text(i) + "\n";
     write_text(command.ids(kind), text);
-    fmt::print("wrote {}\n", command.ids(kind));
+    print_out("wrote {}\n", command.ids(kind));
   }
 }
 
@@ -178,8 +179,8 @@ void write_tensors(const ExportCommand& command, AlignedModel opened) {
   if (opened.user_ids.size() > 0) add_ids(more, "user", opened.user_ids);
   if (opened.item_ids.size() > 0) add_ids(more, "item", opened.item_ids);
   save_model(command.output, model, more);
-  fmt::print("wrote {}: {} parameters, {:.2f} MB\n", command.output, model.parameters(),
-             static_cast<double>(std::filesystem::file_size(command.output)) / 1e6);
+  print_out("wrote {}: {} parameters, {:.2f} MB\n", command.output, model.parameters(),
+            static_cast<double>(std::filesystem::file_size(command.output)) / 1e6);
 }
 
 void run(const ExportCommand& command) {
@@ -200,7 +201,7 @@ void run(const ExportCommand& command) {
         *writer, *dataset, std::move(opened.model),
         {known_numbers(opened.user), known_numbers(opened.item), command.top.value_or(kTop)},
         command.model.name(), *stream);
-    fmt::print("wrote {}\n", command.output);
+    print_out("wrote {}\n", command.output);
     return;
   }
   keep_known(opened);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/message.h"
 #include "apps/training/training_options.h"
 #include "data/dataset.h"
 #include "data/formats/safetensors.h"
@@ -27,24 +28,24 @@ struct InfoCommand {
 constexpr const char* kLine = "{:<10} {}\n";
 
 void print_build() {
-  fmt::print(kLine, "derrd", kVersion);
-  fmt::print(kLine, "compiler", DERRD_COMPILER);
-  fmt::print(kLine, "build", DERRD_BUILD_TYPE);
-  fmt::print(kLine, "backend", DERRD_BACKEND_NAME);
+  print_out(kLine, "derrd", kVersion);
+  print_out(kLine, "compiler", DERRD_COMPILER);
+  print_out(kLine, "build", DERRD_BUILD_TYPE);
+  print_out(kLine, "backend", DERRD_BACKEND_NAME);
   try {
     const DeviceInfo device = device_info();
-    fmt::print(kLine, "device", device.name);
+    print_out(kLine, "device", device.name);
     if (device.memory_bytes > 0) {
-      fmt::print("{:<10} {:.1f} GB\n", "memory", static_cast<double>(device.memory_bytes) / 1e9);
+      print_out("{:<10} {:.1f} GB\n", "memory", static_cast<double>(device.memory_bytes) / 1e9);
     }
     if (device.cache_bytes > 0) {
-      fmt::print("{:<10} {:.1f} MB\n", "cache", static_cast<double>(device.cache_bytes) / 1e6);
+      print_out("{:<10} {:.1f} MB\n", "cache", static_cast<double>(device.cache_bytes) / 1e6);
     }
-    fmt::print(kLine, "threads", device.threads);
-    fmt::print(kLine, "libraries", device.libraries);
-    fmt::print(kLine, "arithmetic", device.arithmetic);
+    print_out(kLine, "threads", device.threads);
+    print_out(kLine, "libraries", device.libraries);
+    print_out(kLine, "arithmetic", device.arithmetic);
   } catch (const DeviceError& e) {
-    fmt::print("{:<10} none ({})\n", "device", e.what());
+    print_out("{:<10} none ({})\n", "device", e.what());
   }
 }
 
@@ -78,13 +79,13 @@ std::string shown(const std::string& value) {
 
 void print_file(const std::string& path) {
   const SafetensorsFile file = SafetensorsFile::read(path);
-  fmt::print("{}: {}\n", path, kind_of(file));
+  print_out("{}: {}\n", path, kind_of(file));
   for (const auto& [key, value] : file.metadata()) {
-    if (key != "format") fmt::print("{}: {}\n", key, shown(value));
+    if (key != "format") print_out("{}: {}\n", key, shown(value));
   }
   for (const auto& [name, tensor] : file.tensors()) {
-    fmt::print("tensor {} {} [{}]\n", printable(name), dtype_name(tensor.dtype),
-               joined(tensor.shape));
+    print_out("tensor {} {} [{}]\n", printable(name), dtype_name(tensor.dtype),
+              joined(tensor.shape));
   }
 }
 

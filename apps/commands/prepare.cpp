@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -110,10 +111,10 @@ Dataset split_by_moments(Interactions interactions, const PrepareOptions& option
   const std::string test = format_time(split.test_start, kind);
   json["valid-start"] = valid;
   json["test-start"] = test;
-  fmt::print("training before {}, {}test from {} on\n", valid,
-             valid == test ? "" : fmt::format("validation from {} on, ", valid), test);
+  print_out("training before {}, {}test from {} on\n", valid,
+            valid == test ? "" : fmt::format("validation from {} on, ", valid), test);
   if (split.dropped_users > 0) {
-    fmt::print(
+    print_out(
         "dropped {} users without training interactions, with their {} validation and {} test "
         "interactions\n",
         split.dropped_users, split.dropped_valid, split.dropped_test);
@@ -126,14 +127,14 @@ Dataset split(Interactions interactions, const PrepareOptions& options, nlohmann
   const Holdout held_out = holdout(options.holdout);
   if (options.split == "random") return split_random(interactions, held_out, options.seed);
   const auto [first, last] = std::ranges::minmax(interactions.times);
-  fmt::print("times from {} to {}\n", format_time(first, interactions.time_kind),
-             format_time(last, interactions.time_kind));
+  print_out("times from {} to {}\n", format_time(first, interactions.time_kind),
+            format_time(last, interactions.time_kind));
   Dataset dataset = options.split == "last"
                         ? split_last(interactions, held_out)
                         : split_by_moments(std::move(interactions), options, json);
   dataset.seed = options.seed;
   if (const int64_t count = items_without_training(dataset); count > 0) {
-    fmt::print("{} held-out items are in no training interaction; they stay\n", count);
+    print_out("{} held-out items are in no training interaction; they stay\n", count);
   }
   return dataset;
 }
@@ -161,33 +162,33 @@ void tell_untrained(const Dataset& dataset, const std::string& test) {
   if (held_out_users > 0 && users == held_out_users) refuse_all("user");
   if (!held_out.empty() && items == std::ssize(held_out)) refuse_all("item");
   if (users > 0) {
-    fmt::print("{} of {} users with held-out items have no training interaction; they stay\n",
-               users, held_out_users);
+    print_out("{} of {} users with held-out items have no training interaction; they stay\n", users,
+              held_out_users);
   }
   if (items > 0) {
-    fmt::print("{} of {} held-out items are in no training interaction; they stay\n", items,
-               held_out.size());
+    print_out("{} of {} held-out items are in no training interaction; they stay\n", items,
+              held_out.size());
   }
 }
 
 /// Prints which held-out parts are empty.
 void tell_if_empty(const Dataset& dataset) {
   if (dataset.test.num_interactions() == 0) {
-    fmt::print("nothing is held out for the test: its metrics are unknown\n");
+    print_out("nothing is held out for the test: its metrics are unknown\n");
   }
   if (dataset.valid.num_interactions() == 0) {
-    fmt::print("nothing is held out for validation: a training keeps its last epoch\n");
+    print_out("nothing is held out for validation: a training keeps its last epoch\n");
   }
 }
 
 void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
   Interactions read = read_interactions(options.input, options.read);
   options.format = read.format;
-  fmt::print("{}: format {}: {} interactions of {} users with {} items\n", options.input,
-             read.format, read.size(), read.user_ids.size(), read.item_ids.size());
-  if (read.duplicates > 0) fmt::print("dropped {} repeated interactions\n", read.duplicates);
+  print_out("{}: format {}: {} interactions of {} users with {} items\n", options.input,
+            read.format, read.size(), read.user_ids.size(), read.item_ids.size());
+  if (read.duplicates > 0) print_out("dropped {} repeated interactions\n", read.duplicates);
   if (read.below_rating > 0)
-    fmt::print("dropped {} interactions below the rating\n", read.below_rating);
+    print_out("dropped {} interactions below the rating\n", read.below_rating);
   Interactions kept = filter(std::move(read), options.min_user, options.min_item);
   if (kept.size() == 0) {
     throw Error(fmt::format("{}: no interactions remain; lower --min-user {} or --min-item {}",
@@ -284,7 +285,7 @@ void run(CLI::App& command, PrepareOptions options) {
     throw UsageError("--user-column and --item-column name the same column; choose two");
   }
   options.read.remark = [](std::string_view remark) {
-    fmt::print("{}\n", remark);
+    print_out("{}\n", remark);
     std::fflush(stdout);  // reading on may take a while
   };
   if (command.count("--min-rating") > 0) {

@@ -11,6 +11,7 @@
 
 #include "apps/cli/config_option.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -240,8 +241,8 @@ void write_report(const ReproduceCommand& command, const Report& report, const s
   }
   write_text(runs_file(command), runs);
   write_text(page_file(command), html(report));
-  fmt::print("{}", all);
-  fmt::print("wrote {}\n", page_file(command).string());
+  print_text(all);
+  print_out("wrote {}\n", page_file(command).string());
 }
 
 void run(const ReproduceCommand& command) {
@@ -257,7 +258,7 @@ void run(const ReproduceCommand& command) {
   for (const DataSource& source : scope.data) published_curves(source.name);  // can they be read?
   const ScheduleOptions schedule = command.experiment.schedule();
   if (command.experiment.dry_run) {
-    fmt::print("{}", describe(plan.runs()));
+    print_text(describe(plan.runs()));
     return;
   }
   make_report_folder(command);

@@ -13,6 +13,7 @@
 
 #include "apps/cli/config_option.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -231,7 +232,7 @@ void run(const SearchCommand& command) {
   const Grid grid = grid_of(command);
   Halving halving(command, sources.front(), grid);
   if (command.experiment.dry_run) {
-    fmt::print("{}", describe(halving.plan(command.first_epochs).first.runs()));
+    print_text(describe(halving.plan(command.first_epochs).first.runs()));
     return;
   }
   check_outputs({}, {{"-o", command.output}});
@@ -241,7 +242,7 @@ void run(const SearchCommand& command) {
 
   const std::string table = points_tsv(grid, points);
   if (!command.output.empty()) write_text(command.output, table);
-  fmt::print("{}\n", table);
+  print_out("{}\n", table);
   const SearchPoint& best = points.front();
   if (best.fate != SearchPoint::Fate::kFinalist) {
     throw Error("every point failed; the runs' outputs are shown above");
@@ -252,7 +253,7 @@ void run(const SearchCommand& command) {
         fmt::format("{} of {} points were killed before their end; the same command continues them",
                     killed, points.size()));
   }
-  fmt::print("{}", recipe_lines(command, grid, points.size(), best));
+  print_text(recipe_lines(command, grid, points.size(), best));
 }
 
 }  // namespace

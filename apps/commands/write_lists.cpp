@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <iterator>
 #include <optional>
 #include <utility>
 
+#include "apps/cli/message.h"
 #include "apps/training/metrics_json.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
@@ -85,8 +85,8 @@ class TextLists final : public ListWriter {
   void put(const std::string& text) {
     if (file_) {
       file_->write(text);
-    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-      throw Error("standard output can't be written; is the disk full?");
+    } else {
+      print_text(text);
     }
   }
 

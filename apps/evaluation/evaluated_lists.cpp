@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <utility>
 
+#include "apps/cli/message.h"
 #include "apps/training/load_model.h"
 #include "data/error.h"
 #include "data/ranking_lists.h"
@@ -29,10 +29,8 @@ RankingLists read_lists(const std::string& path, const Dataset& dataset) {
         "{}: has no tensor items, so it holds no rankings; give a model's file by --model", path));
   }
   if (const std::string items = selected_items_of(file.metadata()); !items.empty()) {
-    fmt::print(
-        stderr,
-        "derrd: warning: {}: ranks {} items alone, so its metrics are not those of a ranking "
-        "of all items\n",
+    say("derrd: warning: {}: ranks {} items alone, so its metrics are not those of a ranking "
+        "of all items",
         path, items);
   }
   warn_of_other_dataset(path, file.metadata(), dataset,
@@ -101,23 +99,20 @@ EvaluationRow evaluate_lists(const std::string& path, const Dataset& dataset,
   row.full = {ranking_accuracy(dataset.test, rank), counter.figures()};
   row.cutoffs = cutoffs_of(longest, most);
 
-  fmt::print(stderr,
-             "{}: lists of {} of {} users with test items; the other {} count as misses; left out "
-             "{} users and {} items that the data set does not have, and {} items that their user "
-             "trained with{}\n",
-             path, test_users - without_list, test_users, without_list, lists.unknown_users,
-             lists.unknown_items, lists.observed,
-             more_left_out ? fmt::format(" and {} that are validation items", left_out) : "");
+  say("{}: lists of {} of {} users with test items; the other {} count as misses; left out "
+      "{} users and {} items that the data set does not have, and {} items that their user "
+      "trained with{}",
+      path, test_users - without_list, test_users, without_list, lists.unknown_users,
+      lists.unknown_items, lists.observed,
+      more_left_out ? fmt::format(" and {} that are validation items", left_out) : "");
   if (row.cutoffs < kFullCutoffs.size()) {
-    fmt::print(stderr, "{}: metrics at {} and more are unknown: the longest list has {} items\n",
-               path, kFullCutoffs[row.cutoffs], longest);
+    say("{}: metrics at {} and more are unknown: the longest list has {} items", path,
+        kFullCutoffs[row.cutoffs], longest);
   }
   for (size_t n = 0; n < row.cutoffs; ++n) {
     if (shorter[n] == 0) continue;
-    fmt::print(
-        stderr,
-        "derrd: warning: {}: {} of {} lists have fewer than {} items{}; all test items "
-        "behind their ends are misses: write longer lists\n",
+    say("derrd: warning: {}: {} of {} lists have fewer than {} items{}; all test items "
+        "behind their ends are misses: write longer lists",
         path, shorter[n], test_users - without_list, kFullCutoffs[n],
         lists.observed + lists.unknown_items + left_out > 0 ? " without those left out" : "");
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "apps/cli/message.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
 #include "data/printable.h"
@@ -23,9 +24,9 @@ void print_table(const Table& table) {
     for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
   }
   for (const auto& row : table) {
-    fmt::print("{:<{}}", row[0], widths[0]);
-    for (size_t c = 1; c < row.size(); ++c) fmt::print("  {:>{}}", row[c], widths[c]);
-    fmt::print("\n");
+    print_out("{:<{}}", row[0], widths[0]);
+    for (size_t c = 1; c < row.size(); ++c) print_out("  {:>{}}", row[c], widths[c]);
+    print_out("\n");
   }
 }
 
@@ -55,7 +56,7 @@ void print_candidate_metrics(const std::string& title, const EvaluationReport& r
       cells.push_back(format_metric(value));
     }
   }
-  fmt::print("\n{}\n", title);
+  print_out("\n{}\n", title);
   print_table(table);
 }
 
@@ -75,8 +76,8 @@ void print_full_metrics(const EvaluationReport& report) {
       cells.push_back(popularity.is_null() ? "-" : fmt::format("{:.1f}", popularity.get<double>()));
     }
   }
-  fmt::print("\nTest items among all items but the user's training {}items\n",
-             report.without_valid ? "and validation " : "");
+  print_out("\nTest items among all items but the user's training {}items\n",
+            report.without_valid ? "and validation " : "");
   print_table(table);
 }
 
@@ -101,7 +102,7 @@ void print_estimates(const std::string& title, const EvaluationReport& report,
       cells.push_back(compared ? format_interval(estimate->difference_interval) : "-");
     }
   }
-  fmt::print("\n{}\n", title);
+  print_out("\n{}\n", title);
   print_table(table);
 }
 
@@ -196,8 +197,8 @@ void print_tables(const EvaluationReport& report, const Dataset& dataset, bool v
   for (const Disagreement& d : disagreements_of(report.rows)) {
     notes.push_back(describe(d, report.rows));
   }
-  if (!notes.empty()) fmt::print("\n");
-  for (const std::string& note : notes) fmt::print("{}\n", note);
+  if (!notes.empty()) print_out("\n");
+  for (const std::string& note : notes) print_out("{}\n", note);
 }
 
 Json models_json(const EvaluationReport& report) {

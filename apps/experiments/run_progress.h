@@ -26,7 +26,6 @@ class RunProgress {
  private:
   using Clock = std::chrono::steady_clock;
   bool quiet_, terminal_;
-  bool status_open_ = false;
   Clock::time_point last_status_ = Clock::now();
 };
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "apps/cli/interrupt.h"
+#include "apps/cli/message.h"
 #include "data/error.h"
 
 namespace derrd {
@@ -29,7 +30,7 @@ Workspace::Workspace(const std::filesystem::path& folder) {
   if (lock_ < 0) fail(std::strerror(errno));
   for (bool told = false; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; told = true) {
     if (errno != EWOULDBLOCK && errno != EINTR) fail(std::strerror(errno));
-    if (!told) fmt::print(stderr, "{}: another derrd works here, waiting\n", folder.string());
+    if (!told) say("{}: another derrd works here, waiting", folder.string());
     if (InterruptWatch::signal() != 0) {
       ::close(lock_);
       throw Interrupted("interrupted while waiting", InterruptWatch::signal());

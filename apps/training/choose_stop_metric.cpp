@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-
+#include "apps/cli/message.h"
 #include "data/error.h"
 
 namespace derrd {
@@ -17,12 +16,12 @@ std::optional<StopMetric> choose_stop_metric(std::vector<std::string> names, con
     StopMetric metric = StopMetric::named(name);
     const std::string why = metric.blindness(dataset);
     if (!why.empty()) {
-      fmt::print(stderr, "{}: {} can't tell epochs apart: {}\n", path, metric.name(), why);
+      say("{}: {} can't tell epochs apart: {}", path, metric.name(), why);
       continue;
     }
     if (by_rule && &name == &names.front()) return std::nullopt;
     if (&name != &names.front()) {
-      fmt::print(stderr, "{}: {} says which epoch is best\n", path, metric.name());
+      say("{}: {} says which epoch is best", path, metric.name());
     }
     return metric;
   }

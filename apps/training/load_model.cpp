@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <tuple>
 
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
 #include "apps/training/metrics_json.h"
@@ -16,11 +16,9 @@ void warn_of_other_dataset(const std::string& path, const Metadata& metadata,
                            const Dataset& dataset, bool by_id) {
   const auto hash = metadata.find("dataset_hash");
   if (hash == metadata.end() || hash->second == dataset.hash) return;
-  fmt::print(stderr,
-             "derrd: warning: {} was trained on another data set ({}, not {}); {}it may have been "
-             "trained on items that are held out here\n",
-             path, hash->second, dataset.hash,
-             by_id ? "" : "its rows may be other users and items, and ");
+  say("derrd: warning: {} was trained on another data set ({}, not {}); {}it may have been "
+      "trained on items that are held out here",
+      path, hash->second, dataset.hash, by_id ? "" : "its rows may be other users and items, and ");
 }
 
 std::string selected_items_of(const Metadata& metadata) {
@@ -33,10 +31,9 @@ std::string selected_items_of(const Metadata& metadata) {
 
 void warn_of_unused(const std::string& path, const std::vector<std::string>& tensors) {
   if (tensors.empty()) return;
-  fmt::print(stderr,
-             "derrd: warning: {}: has a row per user or item, but is not used: {}; a score is made "
-             "of the vectors, user_bias and item_bias alone\n",
-             path, printable_ids(tensors));
+  say("derrd: warning: {}: has a row per user or item, but is not used: {}; a score is made "
+      "of the vectors, user_bias and item_bias alone",
+      path, printable_ids(tensors));
 }
 
 void add_vector_options(CLI::App& command, ModelFiles& files, const std::string& group,
@@ -107,15 +104,15 @@ AlignedModel load_model(const ModelSource& source, const Dataset& dataset,
   warn_of_other_dataset(name, aligned.model.metadata, dataset,
                         aligned.user.by_id && aligned.item.by_id);
   if (!aligned.report.empty()) {
-    fmt::print(stderr, "{}\n", aligned.report);
+    say_line(aligned.report);
   } else if (!aligned.model.metadata.contains("dataset_hash")) {
-    fmt::print(stderr, "{}\n", describe_alignment(name, aligned.user, aligned.item));
+    say_line(describe_alignment(name, aligned.user, aligned.item));
   }
   warn_of_unused(name, aligned.unused);
   if (!aligned.whole()) {
-    fmt::print(stderr, "derrd: warning: {}: lacks {} users and {} items of the data set; {}\n",
-               name, aligned.user.numbers() - aligned.user.matched,
-               aligned.item.numbers() - aligned.item.matched, missing);
+    say("derrd: warning: {}: lacks {} users and {} items of the data set; {}", name,
+        aligned.user.numbers() - aligned.user.matched,
+        aligned.item.numbers() - aligned.item.matched, missing);
   }
   return aligned;
 }

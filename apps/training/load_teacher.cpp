@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <variant>
 
+#include "apps/cli/message.h"
 #include "apps/cli/usage_error.h"
 #include "apps/training/load_model.h"
 #include "apps/training/metrics_json.h"
@@ -32,10 +32,9 @@ const char* described(TeacherPart part) {
 void warn_of_selected_items(const std::string& path, const Metadata& metadata) {
   const std::string items = selected_items_of(metadata);
   if (items.empty()) return;
-  fmt::print(stderr,
-             "derrd: warning: {}: ranks {} items alone; the student learns that users prefer them "
-             "to all others\n",
-             path, items);
+  say("derrd: warning: {}: ranks {} items alone; the student learns that users prefer them "
+      "to all others",
+      path, items);
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ void add_teacher_options(CLI::App& command, ModelFiles& files) {
 LoadedTeacher load_teacher(const ModelFiles& files, const Dataset& dataset) {
   LoadedTeacher teacher = load_teacher_files(files, dataset);
   warn_of_other_dataset(files.name(), teacher.metadata, dataset);
-  if (!teacher.report.empty()) fmt::print(stderr, "{}\n", teacher.report);
+  if (!teacher.report.empty()) say_line(teacher.report);
   warn_of_unused(files.name(), teacher.unused);
   if (std::holds_alternative<RankingLists>(teacher.data)) {
     warn_of_selected_items(files.file, teacher.metadata);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apps/cli/interrupt.h"
+#include "apps/cli/message.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/progress.h"
 #include "apps/training/choose_stop_metric.h"
@@ -44,10 +45,9 @@ void check_checkpoint(const TrainingOptions& options) {
   if (is_another_file()) {
     throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint another file", path));
   }
-  fmt::print(stderr,
-             "derrd: warning: {} holds a checkpoint, which this run replaces; --resume continues "
-             "from it\n",
-             path);
+  say("derrd: warning: {} holds a checkpoint, which this run replaces; --resume continues "
+      "from it",
+      path);
 }
 
 TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
@@ -88,16 +88,16 @@ Stream open_device(int threads) {
 }
 
 void print_metrics(const char* name, const Json& metrics) {
-  fmt::print("{:<6}", name);
-  for (const Json& metric : metrics) fmt::print(" {:>7}", format_metric(metric));
-  fmt::print("\n");
+  print_out("{:<6}", name);
+  for (const Json& metric : metrics) print_out(" {:>7}", format_metric(metric));
+  print_out("\n");
 }
 
 void print_report(const Evaluation& report) {
   const Json valid = metrics_json(report.valid);
-  fmt::print("{:<6}", "");
-  for (const auto& [name, metric] : valid.items()) fmt::print(" {:>7}", name);
-  fmt::print("\n");
+  print_out("{:<6}", "");
+  for (const auto& [name, metric] : valid.items()) print_out(" {:>7}", name);
+  print_out("\n");
   print_metrics("valid", valid);
   print_metrics("test", metrics_json(report.test));
 }
@@ -193,7 +193,7 @@ TrainOptions TrainingRun::train_options() const {
 void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
   if (!options_.resume) return;
   if (!fs::exists(options_.checkpoint)) {
-    fmt::print(stderr, "{}: no checkpoint yet, starting from the beginning\n", options_.checkpoint);
+    say("{}: no checkpoint yet, starting from the beginning", options_.checkpoint);
     return;
   }
   const Checkpoint checkpoint = load_checkpoint(options_.checkpoint, fingerprint);
@@ -205,8 +205,7 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
   }
   made_by_ = continued_by(made_by_, checkpoint.made_by, options_);
   trainer.restore(checkpoint);
-  fmt::print(stderr, "{}: continuing after {} epochs\n", options_.checkpoint,
-             checkpoint.next_epoch);
+  say("{}: continuing after {} epochs", options_.checkpoint, checkpoint.next_epoch);
 }
 
 Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint,
@@ -230,7 +229,7 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
         progress.show(record, trainer.early_stopping());
         for (const auto& [name, weight] : record.chosen_weights) {
           progress.finish();
-          fmt::print(stderr, "chose --lambda-{} {:.3g}\n", name, weight);
+          say("chose --lambda-{} {:.3g}", name, weight);
         }
         const std::chrono::duration<double> since = Clock::now() - last_save;
         if (since.count() < options_.checkpoint_every) return;
@@ -254,11 +253,11 @@ void TrainingRun::print_teacher_quality(Teacher& teacher) {
   const double chance = static_cast<double>(kCutoffs[0]) /
                         static_cast<double>(std::max<int64_t>(1, dataset_.num_candidates));
   constexpr double kHardlyBetter = 2;
-  fmt::print(stderr, "{}: its own validation H@5 is {:.4f}{}\n", teacher_, worth.valid.hit[0],
-             worth.valid.hit[0] > kHardlyBetter * chance
-                 ? ""
-                 : ", no better than chance: do its rows belong to these users and items? "
-                   "--teacher-user-ids and --teacher-item-ids name the rows' ids");
+  say("{}: its own validation H@5 is {:.4f}{}", teacher_, worth.valid.hit[0],
+      worth.valid.hit[0] > kHardlyBetter * chance
+          ? ""
+          : ", no better than chance: do its rows belong to these users and items? "
+            "--teacher-user-ids and --teacher-item-ids name the rows' ids");
 }
 
 std::vector<std::unique_ptr<DistillationLoss>> TrainingRun::make_losses(
@@ -302,10 +301,9 @@ void TrainingRun::train(TrainingTask task) {
   if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
   if (!has_validation()) {
-    fmt::print(stderr,
-               "{}: no user has a validation item: all {} epochs are trained whatever --patience "
-               "says, and the last one is kept\n",
-               options_.data, options_.epochs);
+    say("{}: no user has a validation item: all {} epochs are trained whatever --patience "
+        "says, and the last one is kept",
+        options_.data, options_.epochs);
   }
 
   const InterruptWatch watch;
@@ -335,19 +333,19 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
   const std::string ending = describe(outcome, trainer, options_.effective_patience());
   const EarlyStopping& early_stopping = trainer.early_stopping();
   const bool validated = has_validation();
-  fmt::print("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
-             early_stopping.best_epoch());
+  print_out("{}; {} {}\n", ending, validated ? "best epoch" : "kept the last one, epoch",
+            early_stopping.best_epoch());
   if (dataset_.num_candidates > 0) print_report(early_stopping.report());
   if (watched_) {
-    fmt::print("valid {} {:.4f}, by which this epoch is the best\n", watched_->name(),
-               early_stopping.best_value());
+    print_out("valid {} {:.4f}, by which this epoch is the best\n", watched_->name(),
+              early_stopping.best_value());
   } else if (validated && options_.conventions().stopping == StoppingRule::kEachCutoff) {
-    fmt::print(
+    print_out(
         "The metrics @10 and @20 are of the epochs that were best by them, as in the authors' "
         "program; derrd evaluate gives the written model's.\n");
   }
-  fmt::print("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, task.dim,
-             model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
+  print_out("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, task.dim,
+            model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
   if (outcome == Trainer::Outcome::kInterrupted) {
     throw Interrupted(
         fmt::format("{}; {} holds the {} model so far{}", ending, options_.output,
