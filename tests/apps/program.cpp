@@ -1,10 +1,12 @@
 #include "tests/apps/program.h"
 
 #include <fcntl.h>
+#include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <csignal>
@@ -27,11 +29,32 @@ Arguments operator+(Arguments a, const Arguments& b) {
   return a;
 }
 
-Process::Process(const Arguments& arguments) {
-  Arguments owned = Arguments{DERRD_PROGRAM} + arguments;
+namespace {
+
+/// A command line as execv takes it.
+struct CommandLine {
+  explicit CommandLine(const Arguments& arguments) : owned(Arguments{DERRD_PROGRAM} + arguments) {
+    for (std::string& argument : owned) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+  }
+  [[noreturn]] void execute() {
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+
+  Arguments owned;
   std::vector<char*> argv;
-  for (std::string& argument : owned) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+};
+
+void set_status(Result& result, int status) {
+  if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+}
+
+}  // namespace
+
+Process::Process(const Arguments& arguments, const std::function<void()>& prepare) {
+  CommandLine command(arguments);
   const std::string out = outputs_ / "out";
   const std::string err = outputs_ / "err";
   pid_ = ::fork();
@@ -40,8 +63,8 @@ Process::Process(const Arguments& arguments) {
     ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
     ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
     ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
+    if (prepare) prepare();
+    command.execute();
   }
 }
 
@@ -66,14 +89,33 @@ Result Process::wait() {
   if (!ended_) ::waitpid(pid_, &status_, 0);
   ended_ = true;
   Result result;
-  if (WIFEXITED(status_)) result.exit_code = WEXITSTATUS(status_);
-  if (WIFSIGNALED(status_)) result.signal = WTERMSIG(status_);
+  set_status(result, status_);
   result.out = read_text(outputs_ / "out");
   result.err = read_text(outputs_ / "err");
   return result;
 }
 
-Result derrd(const Arguments& arguments) { return Process(arguments).wait(); }
+Result derrd(const Arguments& arguments, const std::function<void()>& prepare) {
+  return Process(arguments, prepare).wait();
+}
+
+Result derrd_on_terminal(const Arguments& arguments) {
+  CommandLine command(arguments);
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (pid < 0) throw std::runtime_error("forkpty failed");
+  if (pid == 0) command.execute();
+  Result result;
+  std::array<char, 4096> part;
+  for (ssize_t n; (n = ::read(terminal, part.data(), part.size())) > 0;) {
+    result.out.append(part.data(), static_cast<size_t>(n));
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ::close(terminal);
+  set_status(result, status);
+  return result;
+}
 
 Result expect_exit(int code, const Arguments& arguments, const std::vector<std::string>& parts) {
   Result result = derrd(arguments);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,7 +28,8 @@ struct Result {
 class Process {
  public:
   /// Starts it with these arguments.
-  explicit Process(const Arguments& arguments);
+  /// @param prepare called in the new process before the program: changes descriptors or signals
+  explicit Process(const Arguments& arguments, const std::function<void()>& prepare = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -47,7 +49,9 @@ class Process {
 };
 
 /// Runs `derrd` to its end.
-Result derrd(const Arguments& arguments);
+Result derrd(const Arguments& arguments, const std::function<void()>& prepare = {});
+/// Runs `derrd` on a terminal of its own to its end; `out` is what the terminal receives.
+Result derrd_on_terminal(const Arguments& arguments);
 
 constexpr int kFailure = 1, kUsageError = 2;
 /// Runs `derrd`, and expects this exit code and all of `parts` in what it writes to stderr.
