@@ -4,9 +4,12 @@
 #include <tbb/parallel_for.h>
 #include <tbb/version.h>
 
-#include <memory>
+#include <algorithm>
+#include <exception>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "kernels/platform/cpu/parallel.h"
 
@@ -18,7 +21,11 @@ namespace derrd {
 
 namespace {
 
-int thread_count = 0;
+int hardware_threads() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+int thread_count = hardware_threads();
 
 /// Set on a thread while it runs a chunk: what the chunk starts in turn stays on this thread, whose
 /// cache holds its data, and the thread does not take up other chunks half way through this one.
@@ -29,7 +36,26 @@ struct InsideChunk {
   ~InsideChunk() { inside_chunk = false; }
 };
 
-std::unique_ptr<tbb::global_control> thread_limit;
+/// Not destroyed at the end of the program, as oneTBB would start more threads then.
+const tbb::global_control* thread_limit = nullptr;
+
+/// Number of threads, at most `wanted`, that the system lets this process have. oneTBB fails where
+/// it can't start one.
+int startable_threads(int wanted) {
+  std::vector<std::thread> others;
+  std::mutex counting;
+  {
+    const std::lock_guard keep_alive(counting);
+    try {
+      while (std::ssize(others) + 1 < wanted) {
+        others.emplace_back([&] { const std::lock_guard wait(counting); });
+      }
+    } catch (const std::exception&) {  // no more
+    }
+  }
+  for (std::thread& other : others) other.join();
+  return static_cast<int>(others.size()) + 1;
+}
 
 /// While it lives, subnormal numbers count as 0 on this thread. The moments of parameters that L2
 /// has shrunk to nothing are full of them, and arithmetic on them is many times slower.
@@ -49,12 +75,13 @@ class FlushSubnormals {
 }  // namespace
 
 void set_threads(int threads) {
-  thread_count = threads;
-  thread_limit.reset();
-  if (threads > 0) {
-    thread_limit = std::make_unique<tbb::global_control>(
-        tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
-  }
+  const int wanted = threads > 0 ? threads : hardware_threads();
+  const int startable = startable_threads(wanted);
+  thread_count = startable == wanted ? wanted : (startable + 1) / 2;  // the rest stays free
+  const tbb::global_control* const last = thread_limit;
+  thread_limit = new tbb::global_control(tbb::global_control::max_allowed_parallelism,
+                                         static_cast<size_t>(thread_count));
+  delete last;
 }
 
 namespace cpu {
@@ -80,9 +107,7 @@ bool within_chunk() { return inside_chunk; }
 bool strict_as_gpu() { return false; }
 
 ExecutorInfo executor_info() {
-  const int hardware = static_cast<int>(std::thread::hardware_concurrency());
-  return {"cpu", std::string("oneTBB ") + TBB_runtime_version(),
-          thread_count == 0 ? hardware : thread_count};
+  return {"cpu", std::string("oneTBB ") + TBB_runtime_version(), thread_count};
 }
 
 }  // namespace cpu

@@ -1,12 +1,16 @@
 #include "kernels/platform/gemm.h"
 
 #include <cblas.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "kernels/platform/cpu/parallel.h"
+#include "kernels/platform/device.h"
 #include "kernels/platform/gemm_shapes.h"
 
 namespace derrd {
@@ -40,16 +44,52 @@ int leading_dimension(Matrix<T> m) {
   return static_cast<int>(std::max<int64_t>(1, m.cols));
 }
 
+/// Tells whether there is address space for this number of OpenBLAS's buffers.
+bool fit(int buffers) {
+  constexpr size_t kBuffer = (size_t{128} << 20) + (size_t{1} << 20);  // and what malloc adds
+  std::vector<void*> maps;
+  while (std::ssize(maps) < buffers) {
+    void* const map =
+        ::mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) break;
+    maps.push_back(map);
+  }
+  for (void* const map : maps) ::munmap(map, kBuffer);
+  return std::ssize(maps) == buffers;
+}
+
+/// Calls OpenBLAS. It keeps a buffer for each call at a time, and where there is no address space
+/// for one it tries for ever. So where there is little, calls take turns, with one buffer.
+template <class Call>
+void call_blas(const Call& call) {
+  static const bool roomy = fit(2 * cpu::executor_info().threads);
+  if (roomy) {
+    call();
+    return;
+  }
+  static std::mutex turn;
+  const std::lock_guard lock(turn);
+  static bool has_buffer = false;
+  if (!has_buffer && !fit(1)) {
+    throw DeviceError(
+        "out of memory: a product needs 128 MB of address space; allow more with ulimit -v");
+  }
+  call();
+  has_buffer = true;
+}
+
 /// c[row .. row + rows, column .. column + columns].
 void product_part(const BlasProduct& p, int64_t row, int64_t rows, int64_t column,
                   int64_t columns) {
   const Matrix<const float> a = p.a.matrix, b = p.b.matrix;
   const float* first_a = a.data + (p.a.transposed ? row : row * a.cols);
   const float* first_b = b.data + (p.b.transposed ? column * b.cols : column);
-  cblas_sgemm(CblasRowMajor, blas_transpose(p.a), blas_transpose(p.b), static_cast<int>(rows),
-              static_cast<int>(columns), static_cast<int>(p.shape.k), 1.0f, first_a,
-              leading_dimension(a), first_b, leading_dimension(b), p.beta,
-              p.c.data + row * p.c.cols + column, leading_dimension(p.c));
+  call_blas([&] {
+    cblas_sgemm(CblasRowMajor, blas_transpose(p.a), blas_transpose(p.b), static_cast<int>(rows),
+                static_cast<int>(columns), static_cast<int>(p.shape.k), 1.0f, first_a,
+                leading_dimension(a), first_b, leading_dimension(b), p.beta,
+                p.c.data + row * p.c.cols + column, leading_dimension(p.c));
+  });
 }
 
 }  // namespace
