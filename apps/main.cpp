@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <new>
@@ -36,6 +37,20 @@ int fail(std::string_view message, int exit_code = kFailure) {
   return exit_code;
 }
 
+/// Ends the program after an exception that nobody can catch, in a thread of a library.
+[[noreturn]] void end_uncaught() {
+  const std::exception_ptr uncaught = std::current_exception();
+  if (!uncaught) std::abort();
+  try {
+    std::rethrow_exception(uncaught);
+  } catch (const std::exception& e) {
+    derrd::say("derrd: {}", e.what());
+  } catch (...) {
+    derrd::say("derrd: an unknown failure");
+  }
+  std::_Exit(kFailure);
+}
+
 /// Prints what CLI11 has to say: a help text, the version, or a usage error.
 int tell(const CLI::App& app, const CLI::ParseError& e) {
   std::ostringstream out, err;
@@ -59,6 +74,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(end_uncaught);
   CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends items.",
                "derrd");
   app.formatter(std::make_shared<derrd::HelpFormat>());
