@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -75,13 +76,17 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::set_terminate(end_uncaught);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond ulimit -f: writing fails, as on a full disk
   CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends items.",
                "derrd");
   app.formatter(std::make_shared<derrd::HelpFormat>());
   app.set_version_flag("--version", fmt::format("derrd {}", derrd::kVersion));
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 1 failure, 2 usage error, 130 or 143 ended by Ctrl-C or SIGTERM.\n"
+      "Exit codes: 0 done, 1 failure, 2 usage error. A training, reproduce or search that a signal "
+      "asks\nto end finishes the epoch, writes its results, and exits with 128 + the signal's "
+      "number: 130 after\nCtrl-C, 143 SIGTERM, 129 SIGHUP (a closed terminal), 138 SIGUSR1, 152 "
+      "SIGXCPU (ulimit -t).\n"
       "Example:\n  derrd prepare --help");
   derrd::add_prepare(app);
   derrd::add_synthesize(app);

@@ -44,10 +44,6 @@ void write_error(std::string_view text) {
   }
 }
 
-[[noreturn]] void throw_unwritten() {
-  throw Error("standard output can't be written; is the disk full?");
-}
-
 }  // namespace
 
 std::string visible(std::string_view text) {
@@ -105,11 +101,13 @@ void print_text(std::string_view text) {
   static const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   const std::string shown = terminal ? visible(text) : std::string();
   if (terminal) text = shown;
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_unwritten();
+  std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
 void finish_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw_unwritten();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+    throw Error("standard output can't be written; is the disk full?");
+  }
 }
 
 }  // namespace derrd

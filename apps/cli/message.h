@@ -32,7 +32,7 @@ void show_status(std::string_view text) noexcept;
 /// Keeps the status line, if there is one, and moves on to the next line.
 void keep_status() noexcept;
 
-/// Prints a text on stdout; on a terminal as visible(text). @throws Error if that fails.
+/// Prints a text on stdout; on a terminal as visible(text). finish_output tells of errors.
 void print_text(std::string_view text);
 
 /// Formats a text, and prints it by print_text.

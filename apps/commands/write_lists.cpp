@@ -87,6 +87,7 @@ class TextLists final : public ListWriter {
       file_->write(text);
     } else {
       print_text(text);
+      finish_output();  // there may be many more
     }
   }
 

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "apps/cli/interrupt.h"
 #include "data/error.h"
 
 namespace derrd {
@@ -20,8 +21,8 @@ namespace {
 [[noreturn]] void become(char* const* arguments, const char* output, const char* errors,
                          pid_t parent, const sigset_t& mask) {
   constexpr int kNotStarted = 127;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  InterruptWatch::release();
+  std::signal(SIGTERM, SIG_DFL);  // by which the parent ends it
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);

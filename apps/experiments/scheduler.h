@@ -34,8 +34,8 @@ class Scheduler {
   /// @param runs each after the runs that it needs; outlive the scheduler
   Scheduler(const std::vector<ExperimentRun>& runs, ScheduleOptions options);
 
-  /// Runs everything and returns the outcome of each run. After SIGINT or SIGTERM the runs save
-  /// their state and end.
+  /// Runs everything and returns the outcome of each run. After a signal of InterruptWatch the runs
+  /// save their state and end.
   /// @throws Interrupted after a signal; Error if a folder can't be written.
   std::vector<RunOutcome> run();
 

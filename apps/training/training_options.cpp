@@ -111,7 +111,7 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
       .add_option(
           "--checkpoint-every", options.checkpoint_every,
           "Minimum seconds between checkpoints; 0: one after every epoch. The end of a run always "
-          "writes one, after Ctrl-C too")
+          "writes one, after Ctrl-C or another signal too")
       ->check(at_least(0))
       ->needs(checkpoint)
       ->group("Records")

@@ -1,6 +1,8 @@
 // Training and distillation as a user runs them: the same bits whatever happens, records, signals.
 
 #include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +22,9 @@
 #include "tests/apps/program.h"
 
 namespace derrd::test::training_test {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -445,7 +450,8 @@ TEST_F(Training, ResumeWithoutACheckpointStarts) {
 }
 
 TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
-  for (const auto& [signal, exit_code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+  for (const auto& [signal, exit_code] :
+       {std::pair{SIGINT, 130}, {SIGTERM, 143}, {SIGHUP, 129}, {SIGUSR1, 138}, {SIGXCPU, 152}}) {
     const Arguments records = words("-o @model --checkpoint @checkpoint --log @log");
     Process process(run_of("train", 1000000) + records);
     wait_for_lines(process, "log", 40);  // the best of them is an early one
@@ -469,7 +475,7 @@ TEST_F(Training, SignalsEndAfterTheEpochAndKeepTheBestModel) {
     const int epochs = static_cast<int>(done) + 2;
     succeed(run_of("train", epochs) + records + Arguments{"--resume"});
     EXPECT_EQ(read_log(path("log")).size(), done + 2);
-    for (const char* name : {"model", "log", "checkpoint"}) std::filesystem::remove(path(name));
+    for (const char* name : {"model", "log", "checkpoint"}) fs::remove(path(name));
   }
 }
 
@@ -479,13 +485,13 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
                 {.users = 1000, .items = 2000, .interactions = 20000, .candidates = 10});
   Process process(words("train --data @large --dim 256 --batch 1 -o @model --log @log"));
   const auto give_up = std::chrono::steady_clock::now() + 60s;
-  while (!std::filesystem::exists(path("log"))) {
+  while (!fs::exists(path("log"))) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
     std::this_thread::sleep_for(5ms);
   }
   std::this_thread::sleep_for(500ms);  // from the log to the first epoch, which takes far longer
   process.send(SIGINT);
-  while (process.error_output().find("a second signal") == std::string::npos) {
+  while (process.error_output().find("a second Ctrl-C") == std::string::npos) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
     std::this_thread::sleep_for(5ms);
   }
@@ -493,7 +499,71 @@ TEST_F(Training, SecondSignalKillsAtOnce) {
   process.send(SIGINT);
   const Result result = process.wait();
   EXPECT_EQ(result.signal, SIGINT) << result.exit_code << result.err;
-  EXPECT_FALSE(std::filesystem::exists(path("model")));
+  EXPECT_FALSE(fs::exists(path("model")));
+}
+
+// A shell and then the kernel send it when a terminal is closed.
+TEST_F(Training, RepeatedHangupDoesNotKill) {
+  Process process(run_of("train", 1000000) + words("-o @model --log @log"));
+  wait_for_lines(process, "log", 2);
+  for (int i = 0; i < 20; ++i) process.send(SIGHUP);
+  const Result result = process.wait();
+  EXPECT_EQ(result.exit_code, 129) << result.signal << result.err;
+  EXPECT_TRUE(fs::exists(path("model")));
+}
+
+TEST_F(Training, KeepsIgnoringWhatItsParentIgnores) {
+  for (const int ignored : {SIGHUP, SIGUSR1, SIGXCPU, SIGINT}) {
+    Process process(run_of("train", 1000000) + words("-o @model --log @log"),
+                    [&] { std::signal(ignored, SIG_IGN); });
+    wait_for_lines(process, "log", 2);
+    process.send(ignored);
+    const size_t lines = lines_of(read_text(path("log"))).size();
+    wait_for_lines(process, "log", lines + 5);
+    EXPECT_FALSE(process.ended());
+    process.send(SIGTERM);
+    EXPECT_EQ(process.wait().exit_code, 143);
+    fs::remove(path("log"));
+  }
+}
+
+TEST_F(Training, ATerminalThatIsClosedEndsItWithItsModel) {
+  int master = -1, terminal = -1;
+  ASSERT_EQ(::openpty(&master, &terminal, nullptr, nullptr, nullptr), 0);
+  Process process(run_of("train", 1000000) + words("-o @model --checkpoint @checkpoint --log @log"),
+                  [&] {
+                    ::close(master);
+                    ::setsid();
+                    ::ioctl(terminal, TIOCSCTTY, 0);
+                    for (const int stream : {0, 1, 2}) ::dup2(terminal, stream);
+                  });
+  ::close(terminal);
+  wait_for_lines(process, "log", 2);
+  ::close(master);
+  const Result result = process.wait();
+  EXPECT_EQ(result.exit_code, 129) << result.signal;
+  for (const char* name : {"model", "checkpoint"}) EXPECT_TRUE(fs::exists(path(name))) << name;
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_F(Training, LimitOnProcessorTimeEndsItWithItsModel) {
+  const Result result = derrd(run_of("train", 1000000) + words("-o @model"), [] {
+    const rlimit limit = {1, 30};
+    ::setrlimit(RLIMIT_CPU, &limit);
+  });
+  EXPECT_EQ(result.exit_code, 152) << result.signal << result.err;
+  EXPECT_TRUE(fs::exists(path("model")));
+}
+#endif
+
+TEST_F(Training, LimitOnFileSizeIsAnError) {
+  const Result result = derrd(run_of("train", 3) + words("-o @model --checkpoint @checkpoint"), [] {
+    const rlimit limit = {4096, 4096};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  });
+  EXPECT_EQ(result.exit_code, kFailure) << result.signal;
+  expect_contains(result.err, {"can't be written"});
+  EXPECT_EQ(folder_.names(), (std::vector<std::string>{"data", "teacher"}));
 }
 
 }  // namespace
