@@ -62,9 +62,32 @@ TomlTable table_of(const toml::table& source, std::string name, const std::strin
   return table;
 }
 
+/// Refuses what only a broken or hostile file has: toml++ calls itself for each dot of a name, and
+/// looks names up part by part.
+void check_size(std::string_view text, const std::string& file_name) {
+  constexpr size_t kMaxFile = size_t{4} << 20;
+  constexpr size_t kMaxLine = size_t{16} << 10;
+  if (text.size() > kMaxFile) {
+    throw Error(fmt::format("{}: has {} bytes; a file of options may have {}", file_name,
+                            text.size(), kMaxFile));
+  }
+  int line = 1;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    if (end > kMaxLine) {
+      throw Error(fmt::format(
+          "{}:{}: the line has {} bytes; it may have {}; write a long list in several lines",
+          file_name, line, end, kMaxLine));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++line;
+  }
+}
+
 }  // namespace
 
 TomlTable read_toml(std::string_view text, const std::string& file_name) {
+  check_size(text, file_name);
   try {
     return table_of(toml::parse(text), "", file_name);
   } catch (const toml::parse_error& e) {

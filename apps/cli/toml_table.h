@@ -23,7 +23,8 @@ struct TomlTable {
 
 /// Reads TOML whose values are numbers, texts, true, false, or lists of these.
 /// @param file_name for messages
-/// @throws Error with file and line if the text is not TOML, or if it has another kind of value.
+/// @throws Error with file and line if the text is not TOML, if it has another kind of value or a
+/// line of more than 16 KiB, or if it has more than 4 MiB.
 TomlTable read_toml(std::string_view text, const std::string& file_name);
 
 }  // namespace derrd

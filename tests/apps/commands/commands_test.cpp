@@ -1,5 +1,7 @@
 // Every command's help, exit codes, configuration files, and what info says.
 
+#include <unistd.h>
+
 #include <map>
 #include <string>
 #include <tuple>
@@ -245,6 +247,34 @@ TEST_F(Config, ErrorsNameFileAndLine) {
     expect_exit(exit_code, words("train --config @run.toml --data @data -o @model"),
                 {path("run.toml") + what});
   }
+}
+
+TEST_F(Config, RejectsWhatWouldKeepTheParserBusy) {
+  std::string dots = "a";
+  for (int i = 0; i < 1'000'000; ++i) dots += ".a";
+  const auto soon = [] { ::alarm(10); };
+  for (const auto& [text, what] :
+       {std::pair{"epochs = 1\n[" + dots + "]\n", ":2: the line has 2000003 bytes"},
+        {dots + " = 1", ":1: the line has 2000005 bytes"},
+        {"a = " + std::string(100'000, '['), ":1: the line has 100004 bytes"},
+        {"a = " + std::string(10'000, '['), ":1: "},
+        {std::string(size_t{5} << 20, '\n'), ": has 5242880 bytes"}}) {
+    configure(text);
+    for (const char* command :
+         {"train --data @data -o @model --config @run.toml",
+          "reproduce --data citeulike=@data --work @work -o @report --recipes @run.toml"}) {
+      const Result result = derrd(words(command), soon);
+      EXPECT_EQ(result.exit_code, kFailure) << "signal " << result.signal;
+      expect_contains(result.err, {path("run.toml") + what});
+    }
+  }
+}
+
+TEST_F(Config, TakesALineOf16384Bytes) {
+  std::string users;
+  while (users.size() < 16300) users += "1, ";
+  configure("epochs = 1\n[recommend]\nusers = [" + users + "]\n");
+  trained_options();
 }
 
 TEST_F(Config, TakesFlagsAndLists) {

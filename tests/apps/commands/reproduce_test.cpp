@@ -90,8 +90,10 @@ TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {
   set_epochs(kEpochs);
   succeed(reproduce("--table 2", "@whole"));
   const Arguments torn = reproduce("--table 2", "@torn", "@torn-report");
-  for (const auto& [signal, epochs] :
-       {std::pair{SIGKILL, kEpochs / 3}, {SIGINT, 5 * kEpochs / 2}, {SIGTERM, 5 * kEpochs}}) {
+  for (const auto& [signal, epochs] : {std::pair{SIGKILL, kEpochs / 3},
+                                       {SIGINT, 5 * kEpochs / 2},
+                                       {SIGHUP, 7 * kEpochs / 2},
+                                       {SIGTERM, 5 * kEpochs}}) {
     Process process(torn);
     wait_for_epochs(process, "torn", epochs);
     process.send(signal);
