@@ -61,27 +61,33 @@ std::string kind_of(const SafetensorsFile& file) {
   return "safetensors file";
 }
 
-/// Indents JSON in metadata, and quotes other text that could confuse a terminal.
+/// Quotes a text that is not plain.
+std::string quoted_if_odd(const std::string& text) {
+  for (const char c : text) {
+    if (c < ' ' || c > '~') return printable(text);
+  }
+  return text;
+}
+
+/// Indents JSON in metadata.
 std::string shown(const std::string& value) {
   const auto json = nlohmann::ordered_json::parse(value, nullptr, /*allow_exceptions=*/false);
   if (json.is_object()) {
     std::string text;
     for (const auto& [key, entry] : json.items()) {
-      text += fmt::format("\n  {}: {}", key, entry.dump(-1, ' ', /*ensure_ascii=*/true));
+      text +=
+          fmt::format("\n  {}: {}", quoted_if_odd(key), entry.dump(-1, ' ', /*ensure_ascii=*/true));
     }
     return text;
   }
-  for (const char c : value) {
-    if (c < ' ' || c > '~') return printable(value);
-  }
-  return value;
+  return quoted_if_odd(value);
 }
 
 void print_file(const std::string& path) {
   const SafetensorsFile file = SafetensorsFile::read(path);
   print_out("{}: {}\n", path, kind_of(file));
   for (const auto& [key, value] : file.metadata()) {
-    if (key != "format") print_out("{}: {}\n", key, shown(value));
+    if (key != "format") print_out("{}: {}\n", quoted_if_odd(key), shown(value));
   }
   for (const auto& [name, tensor] : file.tensors()) {
     print_out("tensor {} {} [{}]\n", printable(name), dtype_name(tensor.dtype),
