@@ -38,7 +38,9 @@ else
   [ -z "$given" ] || echo "DERRD_DATA is $DERRD_DATA, but there is no citeulike/users.dat in it: going on without it" >&2
   if ! is_citeulike "$users_dat"; then
     echo "Getting $address"
-    curl -fsSL --retry 2 --max-time 60 -o "$users_dat.part" "$address" && mv "$users_dat.part" "$users_dat" || rm -f "$users_dat.part"
+    part=$(mktemp "$users_dat.part-XXXXXX") # its own: another demo may be downloading too
+    trap 'rm -f "$part"' EXIT
+    curl -fsSL --retry 2 --max-time 60 -o "$part" "$address" && chmod 644 "$part" && mv "$part" "$users_dat" || rm -f "$part"
   fi
 fi
 

@@ -63,4 +63,31 @@ calls "synthesize -o $caller/out/data.safetensors"
 demo 0
 calls curl
 calls "synthesize -o build/demo/data.safetensors"
+
+# Two downloads at once: the second one begins while the first one has its file whole, but not in place.
+stand_in "$work/bin/curl" <<'END'
+echo curl >>"$CALLS"
+while [ "$1" != -o ]; do shift; done
+exec 3>"$2"
+printf genu >&3; sleep 0.4; printf ine >&3; sleep 0.4
+END
+: >"$CALLS"
+for each in 1 2; do
+  (cd "$caller" && env -u DERRD_DATA PATH="$work/bin:$PATH" DERRD_WORK=pair bash "$repository/apps/demo.sh") \
+    >"$work/output-$each" 2>&1 &
+  sleep 0.6
+done
+wait
+cat "$work/output-1" "$work/output-2" >"$work/output"
+calls "prepare $caller/pair/users.dat"
+calls_not synthesize
+[ "$(ls "$caller/pair")" = users.dat ] || fail "left $(ls "$caller/pair")"
+
+# A download that is interrupted leaves nothing.
+stand_in "$work/bin/curl" <<'END'
+while [ "$1" != -o ]; do shift; done
+printf genu >"$2"; kill -TERM "$PPID"; sleep 0.2; exit 6
+END
+demo 143 DERRD_WORK=interrupted
+[ -z "$(ls "$caller/interrupted")" ] || fail "left $(ls "$caller/interrupted")"
 exit $failures
