@@ -88,6 +88,12 @@ inline void expect_contains(std::string_view text, const std::vector<std::string
   for (const std::string& part : parts) EXPECT_TRUE(contains(text, part));
 }
 
+/// A text with one bit flipped.
+inline std::string flipped(std::string text, size_t bit) {
+  text[bit / 8] = static_cast<char>(text[bit / 8] ^ 1 << bit % 8);
+  return text;
+}
+
 /// Tells whether a script in Python may import these modules.
 inline bool python_has(const std::string& modules) {
   return std::system(("python3 -c 'import " + modules + "' 2>/dev/null").c_str()) == 0;

@@ -30,7 +30,7 @@ using Json = nlohmann::json;
 /// The metadata of a whole safetensors file; none of a damaged one.
 std::optional<Metadata> metadata_if_whole(const fs::path& path) {
   try {
-    return read_metadata(path);
+    return SafetensorsFile::read(path).metadata();
   } catch (const Error&) {
     return std::nullopt;
   }

@@ -26,7 +26,7 @@ auto read_json(const std::filesystem::path& path, const std::string& text, Read 
 }
 
 std::string metadata_text(const std::filesystem::path& path, const char* key) {
-  const Metadata metadata = read_metadata(path);
+  const Metadata metadata = SafetensorsFile::read(path).metadata();
   const auto found = metadata.find(key);
   return found == metadata.end() ? "" : found->second;
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -15,7 +14,7 @@ namespace {
 
 /// Bytes: a sequence of one-byte elements.
 template <class Bytes>
-Bytes read(const std::filesystem::path& path, uint64_t at_most) {
+Bytes read(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     throw Error(fmt::format("{}: there is no such file; check the name", path.string()));
@@ -25,7 +24,7 @@ Bytes read(const std::filesystem::path& path, uint64_t at_most) {
   }
   std::ifstream stream(path, std::ios::binary);
   Bytes bytes;
-  if (stream) bytes.resize(std::min<uint64_t>(std::filesystem::file_size(path), at_most));
+  if (stream) bytes.resize(std::filesystem::file_size(path));
   if (!stream ||
       (!bytes.empty() && !stream.read(reinterpret_cast<char*>(bytes.data()), bytes.size()))) {
     throw Error(fmt::format("{}: can't be read: {}; check its permissions", path.string(),
@@ -36,12 +35,10 @@ Bytes read(const std::filesystem::path& path, uint64_t at_most) {
 
 }  // namespace
 
-std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t at_most) {
-  return read<std::vector<std::byte>>(path, at_most);
+std::vector<std::byte> read_file(const std::filesystem::path& path) {
+  return read<std::vector<std::byte>>(path);
 }
 
-std::string read_text(const std::filesystem::path& path) {
-  return read<std::string>(path, UINT64_MAX);
-}
+std::string read_text(const std::filesystem::path& path) { return read<std::string>(path); }
 
 }  // namespace derrd

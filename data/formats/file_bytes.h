@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -9,9 +8,8 @@
 
 namespace derrd {
 
-/// Contents of a regular file, or its first `at_most` bytes if it is longer.
-/// @throws Error if there is no such file or it can't be read.
-std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t at_most = UINT64_MAX);
+/// Contents of a regular file. @throws Error if there is no such file or it can't be read.
+std::vector<std::byte> read_file(const std::filesystem::path& path);
 
 /// Contents of a regular file as text. @throws Error as read_file.
 std::string read_text(const std::filesystem::path& path);

@@ -1,15 +1,10 @@
 #include "data/formats/safetensors.h"
 
-#define XXH_INLINE_ALL  // so that nobody has to link it
-#define XXH_VECTOR 0    // scalar code: g++ 12 warns about its own AVX-512 header
-#include <xxhash.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -20,6 +15,7 @@
 #include "data/formats/checked_size.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/half.h"
+#include "data/formats/hash.h"
 #include "data/joined.h"
 #include "data/printable.h"
 
@@ -33,6 +29,7 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
 constexpr std::string_view kMetadataKey = "__metadata__";
+constexpr std::string_view kHashKey = "file_hash";  // in the metadata
 
 struct DTypeInfo {
   std::string_view name;
@@ -97,6 +94,9 @@ class HeaderReader {
   HeaderReader(std::string_view file, std::string_view text) : file_(file), text_(text) {}
 
   SafetensorsHeader read() const {
+    if (text_.find('\0') != std::string_view::npos) {  // where the JSON library would stop
+      fail("the header has a zero byte in it; fetch or write the file again");
+    }
     if (!text_.starts_with('{')) {
       fail("the header is not a JSON object; check that it is a safetensors file");
     }
@@ -284,8 +284,6 @@ int64_t TensorView::elements() const {
 
 namespace {
 
-constexpr size_t kBeginning = 256;  // bytes that tell what a foreign file is
-
 /// Cure for a file of another kind.
 std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -296,6 +294,7 @@ std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
   const auto is_text = [](unsigned char c) {
     return c >= ' ' || c == '\t' || c == '\n' || c == '\r';
   };
+  constexpr size_t kBeginning = 256;
   if (std::ranges::all_of(text.substr(0, kBeginning), is_text)) {
     return "it looks like text: derrd prepare makes data sets of interactions, and the name of a "
            "teacher's rankings ends in .tsv or .txt";
@@ -304,36 +303,55 @@ std::string_view what_it_looks_like(std::span<const std::byte> bytes) {
 }
 
 /// Bytes of the header, which follows its length.
-/// @param beginning the file's first kBeginning bytes, or more, or the whole file
-uint64_t header_size(std::string_view file, std::span<const std::byte> beginning,
-                     uint64_t file_bytes) {
-  if (file_bytes < sizeof(uint64_t)) {
+uint64_t header_size(std::string_view file, std::span<const std::byte> bytes) {
+  if (bytes.size() < sizeof(uint64_t)) {
     refuse(file, fmt::format("{} bytes are too few for a safetensors file; fetch or write it again",
-                             file_bytes));
+                             bytes.size()));
   }
-  const auto header_bytes = load<uint64_t>(beginning.data());
+  const auto header_bytes = load<uint64_t>(bytes.data());
   if (header_bytes > kMaxHeaderBytes) {
     refuse(file, fmt::format("is no safetensors file, or a damaged one: its header would be {} "
                              "bytes long, and {} are allowed; {}",
-                             header_bytes, kMaxHeaderBytes, what_it_looks_like(beginning)));
+                             header_bytes, kMaxHeaderBytes, what_it_looks_like(bytes)));
   }
-  if (header_bytes > file_bytes - sizeof(uint64_t)) {
+  if (header_bytes > bytes.size() - sizeof(uint64_t)) {
     refuse(file, fmt::format("is truncated: its header is {} bytes long, the whole file {}; fetch "
                              "or write it again",
-                             header_bytes, file_bytes));
+                             header_bytes, bytes.size()));
   }
   return header_bytes;
 }
 
-/// The checked header of a file of `file_bytes`, whose tensors are not looked at.
-/// @param beginning the file at least to the end of its header
-SafetensorsHeader read_header(std::string_view file, std::span<const std::byte> beginning,
-                              uint64_t header_bytes, uint64_t file_bytes) {
-  const char* text = reinterpret_cast<const char*>(beginning.data()) + sizeof(uint64_t);
-  SafetensorsHeader header = HeaderReader(file, {text, header_bytes}).read();
-  check_cover(file, header, static_cast<int64_t>(file_bytes - sizeof(uint64_t) - header_bytes));
-  return header;
+void add_tensors(Hasher& hasher, const TensorMap& tensors) {
+  for (const auto& [name, view] : tensors) {
+    hasher.add_sized(name);
+    hasher.add_sized(dtype_name(view.dtype));
+    hasher.add(view.shape.size());
+    hasher.add(std::as_bytes(std::span(view.shape)));
+    hasher.add(view.bytes);
+  }
 }
+
+/// Hash of a file's contents.
+/// @param metadata without kHashKey
+std::string hash_contents(const TensorMap& tensors, const Metadata& metadata) {
+  Hasher hasher;
+  hasher.add(tensors.size());
+  add_tensors(hasher, tensors);
+  for (const auto& [key, value] : metadata) {
+    hasher.add_sized(key);
+    hasher.add_sized(value);
+  }
+  return hasher.hex();
+}
+
+/// JSON as text. Bytes that are not UTF-8 are replaced.
+std::string json_text(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+/// The text as it comes back from a file.
+std::string as_read(const std::string& text) { return Json::parse(json_text(text)); }
 
 }  // namespace
 
@@ -346,23 +364,29 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::byte> bytes, std::string
   file.name_ = std::move(name);
   file.bytes_ = std::move(bytes);
   const std::span<const std::byte> all = file.bytes_;
-  const uint64_t header_bytes = header_size(file.name_, all, all.size());
-  SafetensorsHeader header = read_header(file.name_, all, header_bytes, all.size());
+  const uint64_t header_bytes = header_size(file.name_, all);
   const std::span<const std::byte> data = all.subspan(sizeof(uint64_t) + header_bytes);
+  const char* text = reinterpret_cast<const char*>(all.data()) + sizeof(uint64_t);
+  SafetensorsHeader header = HeaderReader(file.name_, {text, header_bytes}).read();
+  check_cover(file.name_, header, static_cast<int64_t>(data.size()));
   for (auto& [tensor, entry] : header.entries) {
     file.tensors_[tensor] = {entry.dtype, std::move(entry.shape),
                              data.subspan(entry.begin, entry.end - entry.begin)};
   }
   file.metadata_ = std::move(header.metadata);
+  if (const auto hash = file.metadata_.find(kHashKey); hash != file.metadata_.end()) {
+    const std::string expected = hash->second;
+    file.metadata_.erase(hash);
+    if (hash_contents(file.tensors_, file.metadata_) != expected) {
+      refuse(file.name_,
+             fmt::format("is damaged, or another program changed it: its contents do not have the "
+                         "{0} of its metadata; fetch or make it again, or remove {0} from its "
+                         "metadata if the change was meant",
+                         kHashKey));
+    }
+    file.has_hash_ = true;
+  }
   return file;
-}
-
-Metadata read_metadata(const std::filesystem::path& path) {
-  std::vector<std::byte> beginning = read_file(path, kBeginning);
-  const uint64_t file_bytes = std::filesystem::file_size(path);
-  const uint64_t header_bytes = header_size(path.string(), beginning, file_bytes);
-  beginning = read_file(path, sizeof(uint64_t) + header_bytes);
-  return read_header(path.string(), beginning, header_bytes, file_bytes).metadata;
 }
 
 const TensorView& SafetensorsFile::tensor(std::string_view tensor) const {
@@ -419,19 +443,24 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
   std::vector<const TensorMap::value_type*> order;
   for (const auto& tensor : tensors) {
     check_view(tensor.first, tensor.second);
-    if (tensor.first == kMetadataKey) {
+    if (tensor.first == kMetadataKey || as_read(tensor.first) != tensor.first) {
       throw Error(fmt::format("{}: no tensor can be called {}; choose another name", path.string(),
-                              kMetadataKey));
+                              printable(tensor.first)));
     }
     order.push_back(&tensor);
   }
   std::ranges::stable_sort(order, std::ranges::greater{},
                            [](const auto* tensor) { return dtype_size(tensor->second.dtype); });
 
-  Json header = Json::object();
-  if (!metadata.empty()) {
-    for (const auto& [key, value] : metadata) header[std::string(kMetadataKey)][key] = value;
+  // Bytes that are not UTF-8, as a file's name may have among the options, must not keep a result
+  // from being saved.
+  Metadata readable;
+  for (const auto& [key, value] : metadata) {
+    if (key != kHashKey) readable.emplace(as_read(key), as_read(value));
   }
+  const std::string hash = hash_contents(tensors, readable);
+  readable.emplace(kHashKey, hash);
+  Json header = {{kMetadataKey, readable}};
   size_t end = 0;
   for (const auto* tensor : order) {
     const auto& [name, view] = *tensor;
@@ -439,9 +468,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
     header[name] = {
         {"dtype", dtype_name(view.dtype)}, {"shape", view.shape}, {"data_offsets", {begin, end}}};
   }
-  // Bytes that are not UTF-8, as a file's name may have among the options, must not keep a result
-  // from being saved.
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
   if (text.size() > kMaxHeaderBytes) {
     throw Error(
@@ -458,27 +485,9 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
 }
 
 std::string hash_tensors(const TensorMap& tensors) {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
-                                                                       &XXH3_freeState);
-  XXH3_128bits_reset(state.get());
-  const auto update = [&](const void* bytes, size_t size) {
-    XXH3_128bits_update(state.get(), bytes, size);
-  };
-  const auto update_text = [&](std::string_view text) {
-    const uint64_t size = text.size();  // without lengths two maps could spell the same bytes
-    update(&size, sizeof size);
-    update(text.data(), text.size());
-  };
-  for (const auto& [name, view] : tensors) {
-    update_text(name);
-    update_text(dtype_name(view.dtype));
-    const uint64_t rank = view.shape.size();
-    update(&rank, sizeof rank);
-    update(view.shape.data(), rank * sizeof(int64_t));
-    update(view.bytes.data(), view.bytes.size());
-  }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  Hasher hasher;
+  add_tensors(hasher, tensors);
+  return hasher.hex();
 }
 
 }  // namespace derrd

@@ -80,10 +80,12 @@ using TensorMap = std::map<std::string, TensorView, std::less<>>;
 using Metadata = std::map<std::string, std::string, std::less<>>;
 
 /// Safetensors file in memory. Reading is strict: whatever the format does not allow is refused,
-/// and memory use is proportional to the file's size.
+/// as is a file whose contents do not have the file_hash of its metadata. Memory use is
+/// proportional to the file's size.
 class SafetensorsFile {
  public:
-  /// Reads a whole file. @throws Error if it can't be read or is not a valid safetensors file.
+  /// Reads a whole file.
+  /// @throws Error if it can't be read, is not a valid safetensors file, or is damaged.
   static SafetensorsFile read(const std::filesystem::path& path);
 
   /// Takes over the bytes of a file; `name` stands for the file in messages. @throws Error as read.
@@ -98,7 +100,11 @@ class SafetensorsFile {
   const std::string& name() const { return name_; }
   /// Tensors by name, as views into this object's storage.
   const TensorMap& tensors() const { return tensors_; }
+  /// Texts of the header, without file_hash.
   const Metadata& metadata() const { return metadata_; }
+  /// Returns true if the metadata had a file_hash, which was that of the contents. Files that other
+  /// programs wrote have none.
+  bool has_hash() const { return has_hash_; }
 
   bool contains(std::string_view tensor) const { return tensors_.contains(tensor); }
   /// Tensor of a name. @throws Error that lists the file's tensors if it is none of them.
@@ -123,17 +129,16 @@ class SafetensorsFile {
   std::vector<std::byte> bytes_;  // moving a vector keeps its storage, so the views stay valid
   TensorMap tensors_;
   Metadata metadata_;
+  bool has_hash_ = false;
 };
-
-/// Reads a file's metadata without its tensors, which may be gigabytes.
-/// @throws Error as SafetensorsFile::read, also if the file is shorter or longer than its header
-/// says.
-Metadata read_metadata(const std::filesystem::path& path);
 
 /// Writes a safetensors file atomically (see AtomicFile). Equal tensors and metadata give equal
 /// bytes: the header is in name order, the data in order of falling element size and then name,
-/// which keeps every tensor aligned.
-/// @throws Error if a view's bytes do not match its shape, or if the file can't be written.
+/// which keeps every tensor aligned. Adds file_hash to the metadata, in place of one that they
+/// have: a hash over all tensors and all other metadata (data/README.md). Bytes of the metadata
+/// that are not UTF-8 are replaced.
+/// @throws Error if a view's bytes do not match its shape, a tensor's name is not UTF-8, or the
+/// file can't be written.
 void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors,
                        const Metadata& metadata);
 

@@ -55,21 +55,6 @@ EarlyStopping::State early_stopping_from(const Json& json) {
   return state;
 }
 
-/// Hashes everything that a run continues from: the tensors, the state and the names they belong
-/// to.
-std::string checksum(TensorMap tensors, const Metadata& metadata) {
-  const auto bytes = [](const std::string& text) {
-    return TensorView{
-        DType::kU8, {static_cast<int64_t>(text.size())}, std::as_bytes(std::span(text))};
-  };
-  for (const char* key : {"model", "run", "state"}) {
-    const auto found = metadata.find(key);
-    if (found == metadata.end()) continue;
-    tensors.emplace(std::string("metadata.") + key, bytes(found->second));
-  }
-  return hash_tensors(tensors);
-}
-
 Json to_json(const ModelInArena& model) {
   Json tensors = Json::object();
   for (const ModelInArena::Part& part : model.tensors) {
@@ -99,9 +84,10 @@ void require_checkpoint(const SafetensorsFile& file) {
     throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own",
                             file.name()));
   }
-  if (file.metadata_or("checksum", "") != checksum(file.tensors(), file.metadata())) {
-    throw Error(fmt::format("{}: damaged, its checksum does not match; delete it to start over",
-                            file.name()));
+  if (!file.has_hash()) {
+    throw Error(fmt::format(
+        "{}: damaged, or not written by derrd: it has no file_hash; delete it to start over",
+        file.name()));
   }
 }
 
@@ -147,13 +133,12 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
                       {"optimizer_steps", c.optimizer_steps},
                       {"early_stopping", to_json(c.early_stopping)},
                       {"distillers", c.losses}};
-  Metadata metadata = {{"format", kFormat},
-                       {"made_by", c.made_by},
-                       {"run", fingerprint},
-                       {"state", state.dump()},
-                       {"model", to_json(model).dump()}};
-  metadata.emplace("checksum", checksum(tensors, metadata));
-  write_safetensors(path, tensors, metadata);
+  write_safetensors(path, tensors,
+                    {{"format", kFormat},
+                     {"made_by", c.made_by},
+                     {"run", fingerprint},
+                     {"state", state.dump()},
+                     {"model", to_json(model).dump()}});
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint) {

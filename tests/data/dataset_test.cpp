@@ -289,9 +289,38 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Dataset, RejectsADamagedFile) {
   const TestFolder folder;
   save_dataset(small_dataset(), folder / "d");
-  std::string file = read_text(folder / "d");
-  file.back() ^= 1;  // within the bytes of an item's id: valid in itself
-  expect_error([&] { load_dataset(folder.write("e", file)); }, "is damaged");
+  const std::string file = read_text(folder / "d");
+  // Within the bytes of an item's id: valid in itself.
+  std::string changed = flipped(file, 8 * file.size() - 8);
+  expect_error([&] { load_dataset(folder.write("e", changed)); }, "is damaged");
+  // Without a hash of the file, that of the tensors is still checked.
+  changed.replace(changed.find("file_hash"), 9, "some_hash");
+  expect_error([&] { load_dataset(folder.write("e", changed)); }, "do not have the hash");
+}
+
+TEST(Dataset, EveryFlippedBitIsRefusedOrDoesNoHarm) {
+  const TestFolder folder;
+  save_dataset(small_dataset(), folder / "d");
+  const Dataset original = load_dataset(folder / "d");
+  const std::string file = read_text(folder / "d");
+  size_t refused = 0;
+  for (size_t bit = 0; bit < 8 * file.size(); ++bit) {
+    const std::string text = flipped(file, bit);
+    const auto bytes = std::as_bytes(std::span(text));
+    try {
+      const SafetensorsFile parsed = SafetensorsFile::parse({bytes.begin(), bytes.end()}, "d");
+      const Dataset dataset = load_dataset(parsed);
+      EXPECT_EQ(dataset.hash, original.hash) << bit;
+      EXPECT_EQ(dataset.options, original.options) << bit;
+      EXPECT_EQ(dataset.seed, original.seed) << bit;
+      EXPECT_EQ(parsed.metadata_or("statistics", ""),
+                SafetensorsFile::read(folder / "d").metadata_or("statistics", ""))
+          << bit;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 8 * file.size() - 100);
 }
 
 TEST(Dataset, RejectsOtherFiles) {

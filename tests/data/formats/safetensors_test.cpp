@@ -63,29 +63,66 @@ TEST(Safetensors, RoundTrip) {
   EXPECT_EQ(file.metadata_or("c", "none"), "none");
 }
 
-TEST(Safetensors, MetadataAreReadWithoutTheTensors) {
+/// A small file as write_safetensors() writes it.
+std::string written_file() {
   const TestFolder folder;
-  const std::vector<float> values(1000, 1.5f);
-  const Metadata metadata{{"a", "b"}};
-  write_safetensors(folder / "f", {{"x", tensor_view(values)}}, metadata);
-  EXPECT_EQ(read_metadata(folder / "f"), metadata);
+  const std::vector<float> values{1.5f, -2};
+  const std::vector<uint8_t> bytes{7, 0, 255};
+  write_safetensors(folder / "f", {{"x", tensor_view(values)}, {"y", tensor_view(bytes)}},
+                    {{"key", "value"}, {"options", R"({"dim":8})"}});
+  return read_text(folder / "f");
+}
 
-  const std::string whole = read_text(folder / "f");
-  const auto refusal_of = [&](std::string_view name, std::string_view text) {
-    folder.write(name, text);
-    return error_of([&] { read_metadata(folder / name); });
-  };
-  const size_t size = whole.size();
-  for (const size_t cut :
-       {size - 1, size - 4 * values.size(), size - 4 * values.size() - 1, size_t{8}}) {
-    EXPECT_TRUE(contains(refusal_of("short", whole.substr(0, cut)), "truncated")) << cut;
+TEST(Safetensors, EveryFlippedBitIsNoticed) {
+  const std::string whole = written_file();
+  const SafetensorsFile original = parse(whole);
+  EXPECT_TRUE(original.has_hash());
+  size_t refusals = 0;
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    SCOPED_TRACE(bit);
+    try {
+      const SafetensorsFile file = parse(flipped(whole, bit));
+      Metadata metadata = file.metadata();
+      if (!file.has_hash()) {  // the key itself was hit: another one is in its place
+        EXPECT_EQ(std::erase_if(metadata, [](const auto& m) { return m.second.size() == 32; }), 1u);
+      }
+      EXPECT_EQ(metadata, original.metadata());
+      EXPECT_EQ(hash_tensors(file.tensors()), hash_tensors(original.tensors()));
+    } catch (const Error& error) {
+      EXPECT_TRUE(contains(error.what(), "some.file: "));
+      ++refusals;
+    }
   }
-  for (const size_t cut : {7, 0}) {
-    EXPECT_TRUE(contains(refusal_of("empty", whole.substr(0, cut)), "too few"));
-  }
-  EXPECT_TRUE(contains(refusal_of("long", whole + "x"), "1 bytes after its last tensor"));
-  EXPECT_TRUE(contains(refusal_of("text", std::string(300, 'x')), "looks like text"));
-  EXPECT_THROW(read_metadata(folder / "none"), Error);
+  EXPECT_GT(refusals, 8 * whole.size() - 100);  // the others hit that key
+}
+
+TEST(Safetensors, TheHashIsOfAllButItself) {
+  const std::string whole = written_file();
+  // As Python's xxhash computes it by the definition in data/README.md.
+  EXPECT_TRUE(contains(whole, R"("file_hash":"3a472672e70ca7a2d5086521d26b1367")"));
+  // A file of another program has none, and is read.
+  const size_t key = whole.find("file_hash");
+  std::string foreign = whole;
+  foreign.replace(key, 9, "some_hash");
+  EXPECT_FALSE(parse(foreign).has_hash());
+  EXPECT_TRUE(parse(foreign).metadata().contains("some_hash"));
+  foreign[foreign.find("value")] = 'V';
+  EXPECT_EQ(parse(foreign).metadata_or("key", ""), "Value");
+  // The same change of a file with a hash is refused, with both cures.
+  std::string changed = whole;
+  changed[changed.find("value")] = 'V';
+  refused(changed, "is damaged, or another program changed it");
+  refused(changed, "remove file_hash from its metadata if the change was meant");
+}
+
+TEST(Safetensors, AHashAmongTheMetadataIsReplaced) {
+  const TestFolder folder;
+  write_safetensors(folder / "1", {}, {{"key", "value"}});
+  write_safetensors(folder / "2", {}, {{"file_hash", "of another file"}, {"key", "value"}});
+  EXPECT_EQ(read_text(folder / "1"), read_text(folder / "2"));
+  const SafetensorsFile file = SafetensorsFile::read(folder / "2");
+  EXPECT_TRUE(file.has_hash());
+  EXPECT_EQ(file.metadata(), (Metadata{{"key", "value"}}));
 }
 
 TEST(Safetensors, EveryTensorIsAlignedAndTheBytesAreDeterministic) {
@@ -102,10 +139,9 @@ TEST(Safetensors, EveryTensorIsAlignedAndTheBytesAreDeterministic) {
   uint64_t header_size = 0;
   std::memcpy(&header_size, file.data(), sizeof header_size);
   EXPECT_EQ(header_size % 8, 0u);
-  EXPECT_TRUE(contains(
-      file, R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[20,23],"dtype":"U8","shape":[3]},)"
-            R"("b":{"data_offsets":[16,20],"dtype":"I32","shape":[1]},)"
-            R"("c":{"data_offsets":[0,16],"dtype":"I64","shape":[2]}})"));
+  EXPECT_TRUE(contains(file, R"("k":"v"},"a":{"data_offsets":[20,23],"dtype":"U8","shape":[3]},)"
+                             R"("b":{"data_offsets":[16,20],"dtype":"I32","shape":[1]},)"
+                             R"("c":{"data_offsets":[0,16],"dtype":"I64","shape":[2]}})"));
 }
 
 TEST(Safetensors, WritingFailsWithoutATrace) {
@@ -114,6 +150,13 @@ TEST(Safetensors, WritingFailsWithoutATrace) {
   TensorView wrong = tensor_view(three);
   wrong.shape = {4};
   expect_error([&] { write_safetensors(folder / "f", {{"w", wrong}}, {}); }, "\"w\"");
+  for (const char* name : {"__metadata__", "caf\xE9"}) {
+    expect_error(
+        [&] {
+          write_safetensors(folder / "f", {{name, tensor_view(three)}}, {});
+        },
+        "no tensor can be called");
+  }
   EXPECT_TRUE(folder.names().empty());
   expect_error([&] { write_safetensors(folder / "none/f", {}, {}); }, "create the folder");
   EXPECT_THROW(tensor_view(std::span(three), {2, 2}), Error);
@@ -226,6 +269,7 @@ INSTANTIATE_TEST_SUITE_P(
     Json, RefusedHeader,
     testing::Values(
         Refused{"Empty", file_of(""), "not a JSON object"},
+        Refused{"ZeroByte", file_of(std::string("{}\0", 3)), "a zero byte"},
         Refused{"Array", file_of("[]"), "not a JSON object"},
         Refused{"SpaceFirst", file_of(" {}"), "not a JSON object"},
         Refused{"Open", file_of("{"), "not valid JSON"},
@@ -370,7 +414,8 @@ assert d['floats'].tolist() == [[1, 2, 3], [4, 5, 6]] and d['floats'].dtype == n
 assert d['longs'].tolist() == [-5, 2**40] and d['longs'].dtype == np.int64
 assert d['odd'].tolist() == [7, 8, 9] and d['nothing'].shape == (0, 4)
 with safe_open(sys.argv[1] + '/f.safetensors', 'np') as f:
-    assert f.metadata() == {'format': 'test \u00e4'}
+    assert f.metadata()['format'] == 'test \u00e4'
+    assert sorted(f.metadata()) == ['file_hash', 'format']
 save_file({'half': np.array([[0.5, -2.0]], np.float16), 'b': np.arange(3, dtype=np.int32)},
           sys.argv[1] + '/g.safetensors', {'made': 'by Python'})
 )");
