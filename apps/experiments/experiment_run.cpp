@@ -10,6 +10,7 @@
 #include <span>
 
 #include "data/error.h"
+#include "data/formats/atomic_file.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/safetensors.h"
 
@@ -127,11 +128,7 @@ void delete_run(const ExperimentRun& run) {
 void delete_leftovers(const ExperimentRun& run) {
   std::error_code error;  // what stays does no harm
   if (!run.keep_checkpoint) fs::remove(run.file(kCheckpointFile), error);
-  for (const auto& entry : fs::directory_iterator(run.folder, error)) {
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos) {
-      fs::remove(entry.path(), error);
-    }
-  }
+  remove_leftovers(run.folder);
 }
 
 void record_attempt(const ExperimentRun& run, const RunAttempt& attempt) {

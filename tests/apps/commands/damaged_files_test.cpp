@@ -1,5 +1,7 @@
-// Files that were changed since they were written.
+// Files that were changed since they were written, and what killed runs leave behind.
 
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <span>
@@ -65,6 +67,60 @@ TEST_F(DamagedFiles, NoFlippedBitOfAnyFileGivesOtherContents) {
     }
     EXPECT_GT(refused, kFlips - 100) << name;
   }
+}
+
+TEST_F(DamagedFiles, LeftoversOfKilledRunsAreRemoved) {
+  write_text(path("derrd-0123456789abcdef.tmp"), "half");
+  const auto before = folder_.names().size();
+  succeed(training());
+  EXPECT_EQ(folder_.names().size(), before);  // the model has come, the leftover has gone
+  EXPECT_FALSE(fs::exists(path("derrd-0123456789abcdef.tmp")));
+}
+
+/// Tells whether a command in a shell succeeds.
+bool shell(const std::string& command) {
+  return std::system(("( " + command + " ) >/dev/null 2>&1").c_str()) == 0;
+}
+
+std::string in_shell(const Arguments& arguments) {
+  std::string line = DERRD_PROGRAM;
+  for (const std::string& argument : arguments) line += " '" + argument + "'";
+  return line;
+}
+
+// As in two containers on one volume: each process is number 1.
+TEST_F(DamagedFiles, ProcessesOfOneNumberDoNotShareTemporaryFiles) {
+  if (!shell("unshare -rpf true")) GTEST_SKIP() << "unshare is not permitted here";
+  for (int n = 0; n < 5; ++n) {
+    std::string both;
+    for (const char* seed : {"0", "1"}) {
+      both += "unshare -rpf " +
+              in_shell(words("train --data @data --dim 4 --epochs 40 --quiet -o @model "
+                             "--checkpoint @checkpoint --checkpoint-every 0 --seed",
+                             seed)) +
+              " & p" + seed + "=$!; ";
+    }
+    EXPECT_TRUE(shell(both + "wait $p0 && wait $p1")) << n;
+    EXPECT_TRUE(SafetensorsFile::read(path("checkpoint")).has_hash());
+    EXPECT_TRUE(SafetensorsFile::read(path("model")).has_hash());
+    EXPECT_EQ(folder_.names().size(), 3u);
+  }
+}
+
+TEST_F(DamagedFiles, AFullDiskKeepsTheOldFileAndNothingElse) {
+  fs::create_directory(path("disk"));
+  const std::string mount = "mount -t tmpfs -o size=64k none '" + path("disk") + "' || exit 3\n";
+  write_text(path("mount.sh"), mount);
+  const std::string in_namespace = "unshare -rm sh ";
+  if (!shell(in_namespace + path("mount.sh"))) GTEST_SKIP() << "mounting is not permitted here";
+  write_text(path("full.sh"),
+             mount + "cd '" + path("disk") + "'\necho old >data\n" +
+                 in_shell(words("synthesize --users 200 --items 300 --interactions 4000 "
+                                "--candidates 99 -o data")) +
+                 " 2>'" + path("message") + "'\n" +
+                 "[ $? = 1 ] && [ \"$(ls -A)\" = data ] && [ \"$(cat data)\" = old ]\n");
+  EXPECT_TRUE(shell(in_namespace + path("full.sh")));
+  EXPECT_TRUE(contains(read_text(path("message")), "free some space"));
 }
 
 }  // namespace

@@ -244,11 +244,11 @@ TEST_F(Reproduce, LeftoversOfKilledAttemptsDoNoHarm) {
   const std::string table = read_text(path("report/table2.tsv"));
   const std::string folder = run_folder("citeulike.bpr.student.split-0");
   write_text(folder + "/attempts.jsonl", R"({"epochs":3,"exit":0,"sec)");
-  write_text(folder + "/model.safetensors.tmp-1", "x");
+  write_text(folder + "/derrd-0123456789abcdef.tmp", "x");
   write_text(folder + "/checkpoint.safetensors", "torn");
   succeed(all);
   EXPECT_EQ(read_text(path("report/table2.tsv")), table);
-  EXPECT_FALSE(fs::exists(folder + "/model.safetensors.tmp-1"));
+  EXPECT_FALSE(fs::exists(folder + "/derrd-0123456789abcdef.tmp"));
   EXPECT_FALSE(fs::exists(folder + "/checkpoint.safetensors"));
 }
 

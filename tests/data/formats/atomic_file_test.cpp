@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 #include "tests/files.h"
 
@@ -33,16 +37,94 @@ TEST(AtomicFile, WithoutCommitTheOldFileStaysAndNothingElse) {
   EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
 }
 
-TEST(AtomicFile, ReplacesAnOldFileAndALeftOverTemporaryOne) {
+TEST(AtomicFile, TwoOfOnePathAreWrittenApart) {
   const TestFolder folder;
-  folder.write("result", "old and longer");
-  folder.write("result.tmp-" + std::to_string(::getpid()),
-               "left over by a killed process, and longer");
-  AtomicFile file(folder / "result");
+  AtomicFile first(folder / "result"), second(folder / "result");
+  first.write("of the first");
+  second.write("and this of the second");
+  EXPECT_EQ(folder.names().size(), 2u);
+  second.commit();
+  EXPECT_EQ(read_text(folder / "result"), "and this of the second");
+  first.commit();
+  EXPECT_EQ(read_text(folder / "result"), "of the first");
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
+}
+
+/// Name of the temporary file that a process leaves in a folder when it is killed.
+std::string left_by_a_killed_process(const TestFolder& folder) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile file(folder / "result");
+    file.write("half");
+    ::raise(SIGKILL);
+  }
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(folder.names().size(), 1u);
+  return folder.names().front();
+}
+
+TEST(AtomicFile, TheNextProcessRemovesWhatAKilledOneLeft) {
+  const TestFolder folder;
+  left_by_a_killed_process(folder);
+  AtomicFile file(folder / "other");
   file.write("new");
   file.commit();
-  EXPECT_EQ(read_text(folder / "result"), "new");
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"other"});
+}
+
+TEST(RemoveLeftovers, KeepsFilesOfLivingProcessesAndOtherFiles) {
+  const TestFolder folder;
+  const std::string left = left_by_a_killed_process(folder);
+  std::vector<std::string> kept = {folder.write("result.tmp-1", "x"),
+                                   folder.write("derrd-0123456789abcde.tmp", "x"),
+                                   folder.write("derrd-0123456789ABCDEF.tmp", "x"),
+                                   folder.write("derrd-0123456789abcdef.tmp.gz", "x"),
+                                   folder.write("my-derrd-0123456789abcdef.tmp", "x"),
+                                   folder / "derrd-0000000000000000.tmp",
+                                   folder / "derrd-1111111111111111.tmp",
+                                   folder / "derrd-2222222222222222.tmp"};
+  std::filesystem::create_directory(folder / "derrd-0000000000000000.tmp");
+  std::filesystem::create_symlink(kept.front(), folder / "derrd-1111111111111111.tmp");
+  ASSERT_EQ(::mkfifo((folder / "derrd-2222222222222222.tmp").c_str(), 0600), 0);
+
+  AtomicFile living(folder / "living");
+  living.write("half");
+  folder.write(left, "left again");
+  remove_leftovers(folder.path());
+  EXPECT_FALSE(std::filesystem::exists(folder / left));
+  EXPECT_EQ(folder.names().size(), kept.size() + 1);
+  for (const std::string& path : kept) {
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::symlink_status(path))) << path;
+  }
+  living.commit();
+  EXPECT_EQ(read_text(folder / "living"), "half");
+  remove_leftovers(folder / "none");
+}
+
+// The moment between creating a file and locking it.
+TEST(RemoveLeftovers, TakesNoFileFromOneWhoWritesIt) {
+  const TestFolder folder;
+  std::atomic<bool> done = false;
+  std::thread remover([&] {
+    while (!done) remove_leftovers(folder.path());
+  });
+  for (int n = 0; n < 3000; ++n) {
+    AtomicFile file(folder / "result");
+    file.write("new");
+    EXPECT_NO_THROW(file.commit());
+  }
+  done = true;
+  remover.join();
   EXPECT_EQ(folder.names(), std::vector<std::string>{"result"});
+}
+
+TEST(AtomicFile, TakesNamesAsLongAsTheFileSystemDoes) {
+  const TestFolder folder;
+  const std::string longest(255, 'x');
+  AtomicFile file(folder / longest);
+  file.commit();
+  EXPECT_EQ(folder.names(), std::vector<std::string>{longest});
+  expect_error([&] { AtomicFile longer(folder / std::string(256, 'x')); }, "a shorter name");
 }
 
 TEST(AtomicFile, AFullDiskLeavesNothingBehind) {
@@ -61,6 +143,7 @@ TEST(AtomicFile, AFullDiskLeavesNothingBehind) {
   ::setrlimit(RLIMIT_FSIZE, &old_limit);
   std::signal(SIGXFSZ, old_handler);
   EXPECT_TRUE(contains(message, folder / "result"));
+  EXPECT_TRUE(contains(message, "ulimit -f"));
   EXPECT_TRUE(folder.names().empty());
 }
 
