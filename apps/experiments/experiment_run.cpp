@@ -11,6 +11,7 @@
 
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
+#include "data/formats/checked_line.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/safetensors.h"
 
@@ -54,12 +55,13 @@ bool ends_a_line(const fs::path& path) {
   return !file.seekg(-1, std::ios::end) || file.get() == '\n';
 }
 
-/// Number of epochs, from the first one on, whose records are in a log.
+/// Number of epochs, from the first one on, whose records are whole in a log.
 int logged_epochs(const fs::path& path) {
   std::ifstream file(path);
   int epochs = 0;
   for (std::string line; std::getline(file, line); ++epochs) {
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const Json json =
+        Json::parse(read_checked_line(line).value_or(""), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || json.value("epoch", Json()) != epochs) break;
   }
   return epochs;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/error.h"
+#include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
 
 namespace derrd {
@@ -76,7 +77,8 @@ LearningCurve read_curve(const ExperimentRun& run) {
   const auto path = run.file(kLogFile);
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    read_json(path, line, [&](const Json& json) {
+    // A line that is not whole has no text, which is no JSON.
+    read_json(path, read_checked_line(line).value_or(""), [&](const Json& json) {
       for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
         const Json& hit = json.at(part).at("H@5");
         if (!hit.is_null()) hits->push_back(hit);

@@ -8,6 +8,7 @@
 #include "apps/training/metrics_json.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
+#include "data/formats/checked_line.h"
 
 namespace derrd {
 
@@ -15,7 +16,8 @@ namespace {
 
 /// Tells whether a line is the whole record of an epoch before `next_epoch`.
 bool stays(const std::string& line, int next_epoch) {
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const Json json =
+      Json::parse(read_checked_line(line).value_or(""), nullptr, /*allow_exceptions=*/false);
   return json.is_object() && json.contains("epoch") && json["epoch"].is_number_integer() &&
          json["epoch"].get<int64_t>() < next_epoch;
 }
@@ -55,7 +57,7 @@ void EpochLog::write(const EpochRecord& record) {
                      {"train", record.seconds.train},
                      {"evaluate", record.seconds.evaluate}};
   json["best"] = record.best;
-  file_ << json.dump() + "\n" << std::flush;
+  file_ << checked_line(json.dump()) + "\n" << std::flush;
   if (!file_) throw Error(fmt::format("{}: can't be written; is the disk full?", path_.string()));
 }
 

@@ -33,4 +33,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
+/// XXH3-64 of a text: 16 hexadecimal digits.
+std::string hash_of_text(std::string_view text);
+
 }  // namespace derrd

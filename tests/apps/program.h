@@ -85,7 +85,7 @@ class CommandTest : public testing::Test {
 std::vector<std::string> lines_of(const std::string& text);
 /// The cells of a line, separated by tabs.
 std::vector<std::string> cells_of(const std::string& line);
-/// The records of a run's log. Fails the test at a line that is no JSON.
+/// The records of a run's log, without their checks. Fails the test at a line that is not whole.
 std::vector<nlohmann::json> read_log(const std::string& path);
 /// An entry of a safetensors file's metadata that is JSON.
 nlohmann::json metadata_json(const std::string& path, const std::string& key);

@@ -14,6 +14,7 @@
 #include "apps/experiments/curves.h"
 #include "apps/experiments/published.h"
 #include "apps/experiments/tables.h"
+#include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
@@ -85,10 +86,9 @@ class Tables : public CommandTest {
       }
     }
     write_safetensors(run.file(kModelFile), {}, {{"metrics", metrics.dump()}});
-    write_text(run.file(kLogFile).string(), R"({"epoch":0,"valid":{"H@5":0.1},"test":{"H@5":0.2}})"
-                                            "\n"
-                                            R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})"
-                                            "\n");
+    write_text(run.file(kLogFile).string(),
+               checked_line(R"({"epoch":0,"valid":{"H@5":0.1},"test":{"H@5":0.2}})") + "\n" +
+                   checked_line(R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})") + "\n");
   }
   ReportResults results() const {
     return {plan_, std::vector<RunOutcome>(plan_.runs().size(), RunOutcome::kFinished)};
@@ -212,6 +212,17 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   EXPECT_EQ(alone[0].series.size(), 3u);
   EXPECT_TRUE(contains(alone[0].note, "no published curves"));
   kept.empty() ? ::unsetenv("DERRD_DATA") : ::setenv("DERRD_DATA", kept.c_str(), 1);
+}
+
+TEST_F(Tables, ADamagedLogGivesNoCurve) {
+  for (const char* method : {"teacher", "student", "de"}) finish(method, 0, .5);
+  const auto log = std::ranges::find(plan_.runs(), true, [](const ExperimentRun& run) {
+                     return std::filesystem::exists(run.file(kLogFile));
+                   })->file(kLogFile);
+  const std::string text = read_text(log);
+  write_text(log, flipped(text, 8 * (text.find("H@5\":0.") + 7)));
+  expect_error([&] { learning_curves(study_, results(), "citeulike", "bpr"); },
+               "remove its folder, and the run will be done again");
 }
 
 }  // namespace

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace derrd {
+
+/// Makes a line of a log that tells whether it is whole: the text of a JSON object with one more
+/// key at its end, `check`, which is hash_of_text() of the text without it. Without a line's end.
+/// @param object text that begins with { and ends with }
+std::string checked_line(std::string_view object);
+
+/// Returns the text that checked_line() made a line of; none if the line is torn, changed, or
+/// without a check.
+std::optional<std::string> read_checked_line(std::string_view line);
+
+}  // namespace derrd
