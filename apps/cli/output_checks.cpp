@@ -21,6 +21,12 @@ fs::path place_of(const std::string& path) {
   return error ? absolute : place;  // some links lead nowhere: /dev/stdout of a pipe
 }
 
+/// Tells whether two names are of one file that is there.
+bool hard_linked(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
 }  // namespace
 
 bool same_file(const std::string& a, const std::string& b) { return place_of(a) == place_of(b); }
@@ -31,7 +37,12 @@ void refuse_same_files(const std::vector<NamedFile>& inputs,
   for (const NamedFile& output : outputs) {
     if (output.path.empty()) continue;
     for (const NamedFile& other : seen) {
-      if (other.path.empty() || !same_file(other.path, output.path)) continue;
+      if (other.path.empty()) continue;
+      const bool in_place = output.in_place || other.in_place;
+      if (!same_file(other.path, output.path) &&
+          !(in_place && hard_linked(other.path, output.path))) {
+        continue;
+      }
       throw UsageError(fmt::format("{} and {} both name {}; give each a file of its own",
                                    other.option, output.option, output.path));
     }

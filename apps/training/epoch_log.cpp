@@ -1,45 +1,126 @@
 #include "apps/training/epoch_log.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
-#include <string>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "apps/training/metrics_json.h"
 #include "data/error.h"
-#include "data/formats/atomic_file.h"
 #include "data/formats/checked_line.h"
+#include "data/formats/file_bytes.h"
 
 namespace derrd {
 
 namespace {
 
-/// Tells whether a line is the whole record of an epoch before `next_epoch`.
-bool stays(const std::string& line, int next_epoch) {
-  const Json json =
-      Json::parse(read_checked_line(line).value_or(""), nullptr, /*allow_exceptions=*/false);
-  return json.is_object() && json.contains("epoch") && json["epoch"].is_number_integer() &&
-         json["epoch"].get<int64_t>() < next_epoch;
+/// Beginning of every record.
+constexpr std::string_view kRecordBegin = "{\"epoch\":";
+
+/// Epoch of a record that is whole.
+std::optional<int64_t> epoch_of(std::string_view line) {
+  const std::optional<std::string> text = read_checked_line(line);
+  if (!text) return std::nullopt;
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("epoch") || !json["epoch"].is_number_integer()) {
+    return std::nullopt;
+  }
+  return json["epoch"].get<int64_t>();
 }
 
-void drop_records_from(const std::filesystem::path& path, int next_epoch) {
-  std::ifstream old(path);
-  AtomicFile kept(path);
-  for (std::string line; std::getline(old, line);) {
-    if (stays(line, next_epoch)) kept.write(line + "\n");
+/// Takes a text's first line, with its end, off it. A last line without an end is none.
+std::optional<std::string_view> take_line(std::string_view& text) {
+  const size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end + 1);
+  return line;
+}
+
+bool is_log(std::string_view text) {
+  if (text.empty()) return true;
+  std::string_view rest = text;
+  const std::optional<std::string_view> first = take_line(rest);
+  if (first) return epoch_of(*first).has_value();
+  return text.starts_with(kRecordBegin) || kRecordBegin.starts_with(text);  // torn by a crash
+}
+
+/// What of a log stays.
+struct KeptRecords {
+  size_t bytes = 0;
+  int64_t lines = 0;
+  int64_t last_epoch = -1;
+};
+
+/// Finds the records before `next_epoch`: the first lines, as long as they are whole and rise.
+KeptRecords kept_records(std::string_view text, int next_epoch, const std::string& name) {
+  KeptRecords kept;
+  std::string_view rest = text;
+  bool keeps = true;
+  while (const std::optional<std::string_view> line = take_line(rest)) {
+    const std::optional<int64_t> epoch = epoch_of(*line);
+    const bool stays = epoch && *epoch<next_epoch&& * epoch> kept.last_epoch;
+    if (keeps && stays) {
+      kept = {text.size() - rest.size(), kept.lines + 1, *epoch};
+    } else if (stays) {
+      throw Error(fmt::format(
+          "{}: line {} is damaged or out of order, and records to keep follow it; remove the line "
+          "or the file, or name another file by --log",
+          name, kept.lines + 1));
+    }
+    keeps = keeps && stays;
   }
-  kept.commit();
+  return kept;
 }
 
 }  // namespace
 
-EpochLog::EpochLog(std::filesystem::path path, int next_epoch) : path_(std::move(path)) {
-  const bool continues = next_epoch > 0 && std::filesystem::is_regular_file(path_);
-  if (continues) drop_records_from(path_, next_epoch);
-  file_.open(path_, continues ? std::ios::app : std::ios::trunc);
-  if (!file_) {
-    throw Error(fmt::format("{}: can't be written; check --log, its folder and its permissions",
-                            path_.string()));
+EpochLog::EpochLog(std::filesystem::path path) : path_(std::move(path)) {
+  if (std::filesystem::exists(path_)) open(0);
+}
+
+EpochLog::~EpochLog() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void EpochLog::open(int flags) {
+  const int descriptor = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666);
+  const auto fail = [&](const std::string& what) {
+    if (descriptor >= 0) ::close(descriptor);
+    throw Error(fmt::format("{}: {}", path_.string(), what));
+  };
+  if (descriptor < 0) {
+    fail(fmt::format("can't be written: {}; check --log, its folder and its permissions",
+                     std::strerror(errno)));
+  }
+  // Where the file system has no locks, it goes on without one.
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    fail("another training is writing this log; wait for its end, or name another file by --log");
+  }
+  if (!is_log(read_text(path_))) {
+    fail("is not a training's log; name another file by --log, or remove it");
+  }
+  descriptor_ = descriptor;
+}
+
+void EpochLog::start(int next_epoch) {
+  if (descriptor_ < 0) open(O_CREAT);
+  const std::string text = read_text(path_);
+  const KeptRecords kept = kept_records(text, next_epoch, path_.string());
+  if (kept.lines > 0 && kept.last_epoch + 1 < next_epoch) {
+    fmt::print(stderr, "derrd: warning: {}: has no records of epochs {} to {}\n", path_.string(),
+               kept.last_epoch + 1, next_epoch - 1);
+  }
+  if (::ftruncate(descriptor_, static_cast<off_t>(kept.bytes)) != 0) {
+    throw Error(fmt::format("{}: can't be shortened: {}; name another file by --log",
+                            path_.string(), std::strerror(errno)));
   }
 }
 
@@ -57,8 +138,18 @@ void EpochLog::write(const EpochRecord& record) {
                      {"train", record.seconds.train},
                      {"evaluate", record.seconds.evaluate}};
   json["best"] = record.best;
-  file_ << checked_line(json.dump()) + "\n" << std::flush;
-  if (!file_) throw Error(fmt::format("{}: can't be written; is the disk full?", path_.string()));
+  const std::string line = checked_line(json.dump()) + "\n";
+  for (std::string_view rest = line; !rest.empty();) {
+    const ssize_t written = ::write(descriptor_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      throw Error(
+          fmt::format("{}: can't be written: {}; free some space, or name another file by "
+                      "--log",
+                      path_.string(), std::strerror(errno)));
+    }
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 }  // namespace derrd

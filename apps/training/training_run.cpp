@@ -16,7 +16,6 @@
 #include "apps/cli/output_checks.h"
 #include "apps/cli/progress.h"
 #include "apps/training/choose_stop_metric.h"
-#include "apps/training/epoch_log.h"
 #include "data/error.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
@@ -54,7 +53,7 @@ TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) 
   inputs.insert(inputs.begin(), {"--data", options.data});
   check_outputs(
       inputs,
-      {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log}});
+      {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log, true}});
   check_checkpoint(options);
   return options;
 }
@@ -140,6 +139,7 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
     : options_(checked(std::move(options), inputs)),
+      log_(options_.log.empty() ? nullptr : std::make_unique<EpochLog>(options_.log)),
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       dataset_(load_dataset(options_.data)),
@@ -218,14 +218,13 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
       save_checkpoint(options_.checkpoint, checkpoint, fingerprint, model());
     }
   };
-  std::optional<EpochLog> log;
-  if (!options_.log.empty()) log.emplace(options_.log, trainer.next_epoch());
+  if (log_) log_->start(trainer.next_epoch());
   Progress progress({options_.epochs, options_.effective_patience()}, options_.quiet);
   Clock::time_point last_save = Clock::now();
 
   const Trainer::Outcome outcome = trainer.run(
       [&](const EpochRecord& record) {
-        if (log) log->write(record);
+        if (log_) log_->write(record);
         progress.show(record, trainer.early_stopping());
         for (const auto& [name, weight] : record.chosen_weights) {
           progress.finish();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/cli/output_checks.h"
+#include "apps/training/epoch_log.h"
 #include "apps/training/metrics_json.h"
 #include "apps/training/training_options.h"
 #include "data/dataset.h"
@@ -77,7 +78,8 @@ class TrainingRun {
                      int64_t model_parameters) const;
 
   TrainingOptions options_;
-  std::string teacher_;  // path, for messages
+  std::unique_ptr<EpochLog> log_;  // null without --log
+  std::string teacher_;            // path, for messages
   Stream stream_;
   Dataset dataset_;
   DeviceDataset data_;
