@@ -4,8 +4,10 @@
 
 #include <numeric>
 #include <optional>
+#include <span>
 #include <unordered_map>
 
+#include "data/formats/checksums.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/text_lines.h"
 #include "data/printable.h"
@@ -49,7 +51,9 @@ RowAlignment align_in_order(int64_t numbers) {
 }
 
 IdTable read_id_file(const std::filesystem::path& path) {
-  return parse_id_file(read_text(path), path.string());
+  const std::string text = read_text(path);
+  check_by_list(path, std::as_bytes(std::span(text)));
+  return parse_id_file(text, path.string());
 }
 
 IdTable parse_id_file(std::string_view text, std::string_view name) {

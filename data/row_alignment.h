@@ -33,10 +33,12 @@ RowAlignment align_by_ids(const IdTable& ours, const IdTable& theirs);
 RowAlignment align_in_order(int64_t numbers);
 
 /// Reads a text file of ids: id r stands on line r, from 0; blanks at its ends are dropped.
-/// @throws Error that names file and line if a line is empty or an id occurs twice.
+/// @throws Error that names file and line if a line is empty or an id occurs twice; also if a list
+/// of checksums has another one for the file (check_by_list).
 IdTable read_id_file(const std::filesystem::path& path);
 
-/// Reads ids from memory; `name` stands for the file in messages. @throws Error as read_id_file.
+/// Reads ids from memory; `name` stands for the file in messages. @throws Error as read_id_file,
+/// but for checksums.
 IdTable parse_id_file(std::string_view text, std::string_view name);
 
 }  // namespace derrd

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -20,7 +22,7 @@
 #include "apps/training/training_options.h"
 #include "data/dataset.h"
 #include "data/error.h"
-#include "data/formats/atomic_file.h"
+#include "data/formats/checksums.h"
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "data/row_alignment.h"
@@ -48,6 +50,7 @@ struct ExportCommand {
   bool renames() const { return !user_name.empty() || !item_name.empty(); }
   std::string npy(const char* kind) const { return fmt::format("{}.{}.npy", output, kind); }
   std::string ids(const char* kind) const { return fmt::format("{}.{}_ids.txt", output, kind); }
+  std::string checksums() const { return checksum_list_of(npy("user")).string(); }
 };
 
 void check(const ExportCommand& command) {
@@ -84,7 +87,8 @@ void check(const ExportCommand& command) {
   check_outputs(inputs, {{"-o", command.npy("user")},
                          {"-o", command.npy("item")},
                          {"-o", command.ids("user")},
-                         {"-o", command.ids("item")}});
+                         {"-o", command.ids("item")},
+                         {"-o", command.checksums()}});
 }
 
 AlignedModel open_checkpoint(const SafetensorsFile& file, const std::optional<Dataset>& dataset) {
@@ -145,21 +149,30 @@ void require_vectors(const ExportCommand& command, const SavedModel& model) {
 void write_arrays(const ExportCommand& command, const AlignedModel& opened) {
   const SavedModel& model = opened.model;
   require_vectors(command, model);
-  for (const auto& [kind, tensor, rows] : {std::tuple("user", kUserTensor, &opened.user_ids),
-                                           {"item", kItemTensor, &opened.item_ids}}) {
-    const HostMatrix& matrix = model.tensor(tensor);
+  const std::array sides = {std::tuple("user", kUserTensor, &opened.user_ids),
+                            std::tuple("item", kItemTensor, &opened.item_ids)};
+  for (const auto& [kind, tensor, rows] : sides) {
     if (rows->size() == 0 && std::filesystem::exists(command.ids(kind))) {
       throw Error(fmt::format("{}: holds the ids of other rows; remove it, or give -o another name",
                               command.ids(kind)));
     }
-    write_npy(command.npy(kind), matrix.values, {matrix.rows, matrix.cols});
-    print_out("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
+  }
+  FileGroup files(command.checksums());
+  std::string report;
+  for (const auto& [kind, tensor, rows] : sides) {
+    const HostMatrix& matrix = model.tensor(tensor);
+    const std::string header = npy_header({matrix.rows, matrix.cols});
+    files.add(command.npy(kind),
+              {std::as_bytes(std::span(header)), std::as_bytes(std::span(matrix.values))});
+    report += fmt::format("wrote {}: {} x {}\n", command.npy(kind), matrix.rows, matrix.cols);
     if (rows->size() == 0) continue;
     std::string text;
     for (int64_t i = 0; i < rows->size(); ++i) text += rows->text(i) + "\n";
-    write_text(command.ids(kind), text);
-    print_out("wrote {}\n", command.ids(kind));
+    files.add(command.ids(kind), {std::as_bytes(std::span(text))});
+    report += fmt::format("wrote {}\n", command.ids(kind));
   }
+  files.commit();
+  print_out("{}wrote {}\n", report, command.checksums());
 }
 
 void write_tensors(const ExportCommand& command, AlignedModel opened) {
@@ -234,7 +247,7 @@ void add_export(CLI::App& app) {
   command
       ->add_option("--format", options->format,
                    "Format to write. safetensors: a model file; npy: FILE.user.npy and "
-                   "FILE.item.npy for NumPy; tsv, "
+                   "FILE.item.npy for NumPy, and their checksums, FILE.xxh128; tsv, "
                    "jsonl: the best items of every user, as derrd recommend writes them")
       ->check(CLI::IsMember({"safetensors", "npy", "tsv", "jsonl"}))
       ->capture_default_str();

@@ -10,6 +10,7 @@
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
 #include "data/formats/checked_size.h"
+#include "data/formats/checksums.h"
 #include "data/formats/file_bytes.h"
 #include "data/formats/half.h"
 #include "data/joined.h"
@@ -208,7 +209,9 @@ int64_t checked_element_size(const NpyHeader& header, std::string_view name) {
 }  // namespace
 
 NpyArray read_npy(const std::filesystem::path& path) {
-  return parse_npy(read_file(path), path.string());
+  const std::vector<std::byte> bytes = read_file(path);
+  check_by_list(path, bytes);
+  return parse_npy(bytes, path.string());
 }
 
 NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name) {
@@ -229,25 +232,32 @@ NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name) {
   return {*header.shape, floats(data, element_size)};
 }
 
+std::string npy_header(const std::vector<int64_t>& shape) {
+  if (shape.size() > kMaxRank) {
+    throw Error(
+        fmt::format("({}) has more than {} dimensions; pass a matrix", joined(shape), kMaxRank));
+  }
+  std::string text = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{}), }}",
+                                 joined(shape), shape.size() == 1 ? "," : "");
+  const size_t before = kMagic.size() + 2 + sizeof(uint16_t);
+  text.append((kAlignment - (before + text.size() + 1) % kAlignment) % kAlignment, ' ');
+  text += '\n';
+  const auto size = static_cast<uint16_t>(text.size());
+  std::string header(kMagic);
+  header += std::string_view("\x01\x00", 2);
+  header.append(reinterpret_cast<const char*>(&size), sizeof size);
+  return header + text;
+}
+
 void write_npy(const std::filesystem::path& path, std::span<const float> values,
                const std::vector<int64_t>& shape) {
   const std::optional<int64_t> elements = checked_elements(shape);
-  if (!elements || *elements != static_cast<int64_t>(values.size()) || shape.size() > kMaxRank) {
+  if (!elements || *elements != static_cast<int64_t>(values.size())) {
     throw Error(fmt::format("{}: {} numbers do not fill the shape ({}); pass the matching shape",
                             path.string(), values.size(), joined(shape)));
   }
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{}), }}",
-                                   joined(shape), shape.size() == 1 ? "," : "");
-  const size_t before = kMagic.size() + 2 + sizeof(uint16_t);
-  header.append((kAlignment - (before + header.size() + 1) % kAlignment) % kAlignment, ' ');
-  header += '\n';
-  const auto header_bytes = static_cast<uint16_t>(header.size());
-
   AtomicFile file(path);
-  file.write(kMagic);
-  file.write(std::string_view("\x01\x00", 2));
-  file.write(std::as_bytes(std::span(&header_bytes, 1)));
-  file.write(header);
+  file.write(npy_header(shape));
   file.write(std::as_bytes(values));
   file.commit();
 }

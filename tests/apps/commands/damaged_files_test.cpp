@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
 
@@ -67,6 +68,27 @@ TEST_F(DamagedFiles, NoFlippedBitOfAnyFileGivesOtherContents) {
     }
     EXPECT_GT(refused, kFlips - 100) << name;
   }
+}
+
+TEST_F(DamagedFiles, AFlippedBitOfAnExportIsRefused) {
+  succeed(training());
+  succeed(words("export @model --format npy --data @data -o @out"));
+  const Arguments recommend = words(
+      "recommend --data @data --model-user @out.user.npy --model-item @out.item.npy "
+      "--model-user-ids @out.user_ids.txt --model-item-ids @out.item_ids.txt");
+  succeed(recommend);
+  for (const char* name :
+       {"out.user.npy", "out.item.npy", "out.user_ids.txt", "out.item_ids.txt"}) {
+    const std::string whole = read_text(path(name));
+    flip(name, 8 * (whole.size() - 3));
+    expect_exit(kFailure, recommend, {path(name) + ": is not what " + path("out.xxh128")});
+    write_text(path(name), whole);
+  }
+  // A change that was meant.
+  write_npy(path("out.user.npy"), std::vector<float>(60 * 4, 1.0f), {60, 4});
+  expect_exit(kFailure, recommend, {"remove " + path("out.xxh128") + " if the change was meant"});
+  fs::remove(path("out.xxh128"));
+  succeed(recommend);
 }
 
 TEST_F(DamagedFiles, LeftoversOfKilledRunsAreRemoved) {
