@@ -10,6 +10,15 @@
 
 namespace derrd {
 
+/// Sizes of a data set, from which the memory of a run follows.
+struct DataSizes {
+  int64_t users = 0, items = 0;
+  int64_t train = 0, valid = 0, test = 0;  ///< interactions
+  int64_t candidates = 0;                  ///< of each user
+  int64_t host_bytes = 0;                  ///< of the data set in host memory
+};
+DataSizes sizes_of(const Dataset& dataset);
+
 /// A data set in device memory: what training and evaluation read.
 class DeviceDataset {
  public:
@@ -17,6 +26,11 @@ class DeviceDataset {
   /// @throws Error if the set has no user, no item, or no training interaction whose user has an
   /// unobserved item.
   DeviceDataset(const Dataset& dataset, const Stream& stream);
+
+  /// Returns the bytes of device memory that a data set takes, and those of host memory that making
+  /// it takes besides.
+  static int64_t device_bytes(const DataSizes& data);
+  static int64_t host_bytes(const DataSizes& data);
 
   int64_t users() const { return users_; }
   int64_t items() const { return items_; }

@@ -49,6 +49,20 @@ EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options)
   negatives_plan_ = make_plan(data.items(), cursors_.data() + 3);
 }
 
+int64_t EpochPlan::device_bytes(int64_t samples, int64_t batch_size) {
+  constexpr int64_t kNumber = sizeof(int32_t);
+  const int64_t together = lists_together(samples) * samples;
+  const int64_t samples_and_heads = (4 * samples + together) * kNumber;
+  const int64_t batches = (samples + batch_size - 1) / batch_size;
+  const int64_t plan = (3 * samples + 1 + batches + 1) * kNumber;
+  return samples_and_heads + SortSpace::device_bytes(together) + 3 * plan +
+         4 * static_cast<int64_t>(sizeof(BatchCursor));
+}
+
+int64_t EpochPlan::host_bytes(int64_t samples) {
+  return sort_pairs_host_bytes(lists_together(samples) * samples);
+}
+
 EpochPlan::Plan EpochPlan::make_plan(int64_t table_rows, const BatchCursor* cursor) const {
   Plan plan;
   plan.table_rows = table_rows;

@@ -25,6 +25,11 @@ class EpochPlan {
   /// @throws Error for more than 2^30 samples.
   EpochPlan(const DeviceDataset& data, BatchOptions options);
 
+  /// Returns the bytes of device memory that a plan of `samples` samples takes, and those of host
+  /// memory that the sorts of its beginning take besides.
+  static int64_t device_bytes(int64_t samples, int64_t batch_size);
+  static int64_t host_bytes(int64_t samples);
+
   /// Draws negatives, shuffles and plans.
   void begin_epoch(int epoch, const Stream& stream);
   /// Moves on to the next batch (the first after begin_epoch). Neither allocates nor waits.

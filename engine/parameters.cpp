@@ -13,10 +13,14 @@ namespace {
 constexpr int64_t kAlignedFloats = 64;
 }  // namespace
 
+int64_t Parameters::padded(int64_t size) {
+  return (size + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
+}
+
 ParameterId Parameters::declare(std::string name, int64_t rows, int64_t cols, Initial initial) {
   if (allocated_) throw std::logic_error("parameters: '" + name + "' declared after allocate()");
   declared_.push_back({std::move(name), rows, cols, size_, initial});
-  size_ += (rows * cols + kAlignedFloats - 1) / kAlignedFloats * kAlignedFloats;
+  size_ += padded(rows * cols);
   return {static_cast<int64_t>(declared_.size()) - 1};
 }
 

@@ -43,6 +43,11 @@ class Parameters {
   ParameterId declare_table(std::string name, Entity of, int64_t rows, int64_t cols,
                             Initial initial);
 
+  /// Returns the elements of the arena that a matrix of `size` elements takes, padding included.
+  static int64_t padded(int64_t size);
+  /// Returns the elements of the arena, padding included.
+  int64_t arena_size() const { return size_; }
+
   /// Allocates the arena, draws the initial values and zeroes the rest.
   void allocate(uint64_t seed, const Stream& stream);
 

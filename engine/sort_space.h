@@ -18,8 +18,13 @@ class SortSpace {
         sorted_keys_(pairs),
         unsorted_values_(unsorted_keys_.size()),
         sorted_values_(pairs),
-        scratch_(std::max({segment_pairs == 0 ? 0 : sort_segments_scratch_bytes(segment_pairs),
-                           sort_pairs_scratch_bytes(pairs), exclusive_sum_scratch_bytes(pairs)})) {}
+        scratch_(scratch_bytes(pairs, segment_pairs)) {}
+
+  /// Returns the bytes of device memory that a space takes; the parameters are the constructor's.
+  static int64_t device_bytes(int64_t pairs, int64_t segment_pairs = 0) {
+    constexpr int64_t kPair = sizeof(uint64_t) + sizeof(uint32_t);
+    return kPair * (std::max(pairs, segment_pairs) + pairs) + scratch_bytes(pairs, segment_pairs);
+  }
 
   int64_t bytes() const {
     return unsorted_keys_.bytes() + sorted_keys_.bytes() + unsorted_values_.bytes() +
@@ -35,6 +40,11 @@ class SortSpace {
   Vector<uint8_t> scratch() const { return scratch_.view(); }
 
  private:
+  static int64_t scratch_bytes(int64_t pairs, int64_t segment_pairs) {
+    return std::max({segment_pairs == 0 ? 0 : sort_segments_scratch_bytes(segment_pairs),
+                     sort_pairs_scratch_bytes(pairs), exclusive_sum_scratch_bytes(pairs)});
+  }
+
   DeviceArray<uint64_t> unsorted_keys_, sorted_keys_;
   DeviceArray<uint32_t> unsorted_values_, sorted_values_;
   DeviceArray<uint8_t> scratch_;

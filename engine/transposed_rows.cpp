@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "engine/device_rows.h"
+
 namespace derrd {
 
 namespace {
@@ -14,6 +16,14 @@ std::vector<T> host_copy(Vector<const T> values, const Stream& stream) {
 }
 
 }  // namespace
+
+int64_t TransposedRows::device_bytes(int64_t items, int64_t entries) {
+  return DeviceRows::device_bytes(items, entries);
+}
+
+int64_t TransposedRows::host_bytes(int64_t users, int64_t items, int64_t entries) {
+  return DeviceRows::device_bytes(users + 2 * items, 2 * entries);
+}
 
 TransposedRows::TransposedRows(SparseRows rows, int64_t items, const Stream& stream) {
   const std::vector<int64_t> from = host_copy(rows.offsets, stream);

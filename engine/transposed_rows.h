@@ -14,6 +14,11 @@ class TransposedRows {
   /// @param items number of items; every entry of `rows` is below it
   TransposedRows(SparseRows rows, int64_t items, const Stream& stream);
 
+  /// Returns the bytes of device memory that `items` rows with `entries` users in all take, and
+  /// those of host memory that transposing `users` rows takes besides.
+  static int64_t device_bytes(int64_t items, int64_t entries);
+  static int64_t host_bytes(int64_t users, int64_t items, int64_t entries);
+
   /// [items] rows of users, ascending.
   SparseRows view() const { return {offsets_.view(), users_.view()}; }
 

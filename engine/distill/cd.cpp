@@ -83,4 +83,17 @@ std::unique_ptr<DistillationLoss> CdFactory::make(DistillContext& in) const {
                                   in.user_capacity(), in.stream);
 }
 
+void CdFactory::add_memory(DistillMemory& memory) const {
+  const int64_t length = memory.teacher.add_lists(values_.list_length);
+  const int64_t samples = memory.data.users * values_.items;
+  const int64_t lists = memory.data.users * length;
+  memory.add_samples(
+      "samples of cd",
+      SlotSamples::device_bytes(memory.data.users, memory.data.items, values_.items) +
+          SortSpace::device_bytes(samples, lists) +
+          (lists + 2 * samples) * static_cast<int64_t>(sizeof(float)),
+      memory.data.users, values_.items);
+  memory.add_slot_losses("cd", memory.user_capacity(), values_.items);
+}
+
 }  // namespace derrd

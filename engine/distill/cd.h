@@ -67,6 +67,7 @@ class CdFactory final : public LossFactory {
   std::optional<std::string> option_error() const override;
   TeacherPart needs() const override { return TeacherPart::kScores; }
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
+  void add_memory(DistillMemory& memory) const override;
 
  private:
   double weight_ = 1.0;

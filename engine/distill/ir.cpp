@@ -107,4 +107,26 @@ std::unique_ptr<DistillationLoss> IrFactory::make(DistillContext& in) const {
                                   std::move(user_samples), in.student, in.batch_size, in.stream);
 }
 
+void IrFactory::add_memory(DistillMemory& memory) const {
+  const int64_t users = memory.data.users;
+  const int64_t items = memory.data.items;
+  const int64_t train = memory.data.train;
+  int64_t capacity = std::min(memory.batch_size, items);
+  if (takes_sampled_items()) {
+    const RankingSamplerOptions sampler = sampling_->sampler(memory.conventions);
+    memory.add_user_samples(sampler);
+    capacity = std::min(items, memory.user_capacity() * sampler.slots());
+  }
+  const int64_t length = memory.teacher.add_item_lists(sampler_.list_length);
+  memory.need.keep("users of each item", {TransposedRows::device_bytes(items, train), 0});
+  memory.need.pass("finding them", {0, TransposedRows::host_bytes(users, items, train)});
+  memory.add_samples("samples of items",
+                     RankingSamples::device_bytes(sampler_, items, users, length, train), items,
+                     sampler_.slots());
+  if (takes_sampled_items()) {
+    memory.need.keep("sampled items", {SampledRows::device_bytes(items), 0});
+  }
+  memory.add_slot_losses("ir", capacity, sampler_.slots());
+}
+
 }  // namespace derrd

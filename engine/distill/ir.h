@@ -77,6 +77,7 @@ class IrFactory final : public LossFactory {
   std::optional<std::string> option_error() const override;
   TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
+  void add_memory(DistillMemory& memory) const override;
 
  private:
   bool takes_sampled_items() const { return items_ == "sampled"; }

@@ -14,9 +14,12 @@
 #include "engine/distill/loss.h"
 #include "engine/distill/loss_option.h"
 #include "engine/distill/ranking_samples.h"
+#include "engine/memory_need.h"
 #include "engine/models/model.h"
+#include "engine/models/model_memory.h"
 #include "engine/parameters.h"
 #include "engine/teacher/teacher.h"
+#include "engine/teacher/teacher_memory.h"
 
 namespace derrd {
 
@@ -40,6 +43,33 @@ struct DistillContext {
 
   /// All samples made so far, for user_samples() alone.
   std::vector<std::pair<RankingSamplerOptions, std::shared_ptr<RankingSamples>>> made_samples = {};
+};
+
+/// Memory of a run's losses, told as they are made from a DistillContext: each adds its parts, and
+/// what losses share is added once.
+struct DistillMemory {
+  MemoryNeed& need;
+  TeacherMemory teacher;
+  DataSizes data;
+  ModelSizes student;
+  int64_t batch_size = 1024;
+  Conventions conventions = conventions_of(Preset::kAuthors);
+
+  SlotRoom room = {};      ///< of the student
+  int64_t arena = 0;       ///< elements of the losses' parameters
+  int64_t epoch_host = 0;  ///< the most host memory that drawing samples takes, in bytes
+
+  /// Returns the largest number of distinct users in a batch.
+  int64_t user_capacity() const { return std::min(batch_size, data.users); }
+  /// Adds samples [anchors, slots], which are sorted in every epoch.
+  void add_samples(std::string name, int64_t device_bytes, int64_t anchors, int64_t slots);
+  /// Adds the parts of SlotLosses, and reserves the student's slots.
+  void add_slot_losses(const char* loss, int64_t capacity, int64_t slots);
+  /// Adds samples as DistillContext::user_samples() makes them.
+  void add_user_samples(const RankingSamplerOptions& options);
+
+  /// Options of the samples that are told of, for add_user_samples() alone.
+  std::vector<RankingSamplerOptions> told_samples = {};
 };
 
 /// A distillation loss as users know it: its name and its options, from which it makes the loss. A
@@ -70,6 +100,8 @@ class LossFactory {
   /// teacher must have what needs() names.
   /// @throws Error if teacher or student does not fit the options.
   virtual std::unique_ptr<DistillationLoss> make(DistillContext& context) const = 0;
+  /// Tells what memory make() and the loss take, in the same order.
+  virtual void add_memory(DistillMemory& memory) const = 0;
 
  protected:
   std::vector<LossOption> options_;  // filled by the constructor

@@ -27,6 +27,16 @@ RankingSampler::RankingSampler(RankingSamplerOptions options, Matrix<const int32
   }
 }
 
+int64_t RankingSampler::device_bytes(const RankingSamplerOptions& options, int64_t anchors,
+                                     int64_t list_length, int64_t observed) {
+  const int64_t samples = anchors * options.slots();
+  const int64_t excluded = observed + anchors * list_length;
+  return anchors * static_cast<int64_t>(sizeof(int32_t)) +
+         (anchors + 1) * static_cast<int64_t>(sizeof(int64_t)) +
+         excluded * static_cast<int64_t>(sizeof(int32_t)) +
+         SortSpace::device_bytes(std::max(anchors + 1, samples), std::max(excluded, samples));
+}
+
 void RankingSampler::draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream) {
   const auto number = static_cast<uint32_t>(epoch);
   const int64_t k = options_.interesting;

@@ -30,6 +30,7 @@ struct RankingSamplerOptions {
   RandomPurpose interesting_draw = RandomPurpose::kInteresting;
   RandomPurpose uninteresting_draw = RandomPurpose::kUninteresting;
 
+  int64_t slots() const { return interesting + uninteresting; }
   bool operator==(const RankingSamplerOptions&) const = default;
 };
 
@@ -44,7 +45,13 @@ class RankingSampler {
   RankingSampler(RankingSamplerOptions options, Matrix<const int32_t> lists, SparseRows observed,
                  int64_t rows, const Stream& stream);
 
-  int64_t slots() const { return options_.interesting + options_.uninteresting; }
+  /// Returns the bytes of device memory that a sampler takes.
+  /// @param anchors rows of the lists, of `list_length` each
+  /// @param observed numbers of items of all anchors
+  static int64_t device_bytes(const RankingSamplerOptions& options, int64_t anchors,
+                              int64_t list_length, int64_t observed);
+
+  int64_t slots() const { return options_.slots(); }
   /// Fills samples [anchors, K + L] for an epoch.
   void draw(Matrix<int32_t> samples, uint64_t seed, int epoch, const Stream& stream);
   /// Memory for sorts of anchors * slots() pairs, free between draws.

@@ -9,6 +9,12 @@ RankingSamples::RankingSamples(const RankingSamplerOptions& options, Matrix<cons
     : sampler_(options, lists, observed, rows, stream),
       slots_(lists.rows, rows, sampler_.slots()) {}
 
+int64_t RankingSamples::device_bytes(const RankingSamplerOptions& options, int64_t anchors,
+                                     int64_t rows, int64_t list_length, int64_t observed) {
+  return RankingSampler::device_bytes(options, anchors, list_length, observed) +
+         SlotSamples::device_bytes(anchors, rows, options.slots());
+}
+
 void RankingSamples::order_by(Scorer& teacher) {
   const Matrix<int32_t> samples = slots_.samples();
   teacher_ = &teacher;

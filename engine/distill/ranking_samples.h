@@ -20,6 +20,12 @@ class RankingSamples {
   RankingSamples(const RankingSamplerOptions& options, Matrix<const int32_t> lists,
                  SparseRows observed, int64_t rows, const Stream& stream);
 
+  /// Returns the bytes of device memory that samples take.
+  /// @param rows number of rows in the table from which samples are drawn
+  /// @param observed numbers of items of all anchors
+  static int64_t device_bytes(const RankingSamplerOptions& options, int64_t anchors, int64_t rows,
+                              int64_t list_length, int64_t observed);
+
   /// Puts the samples of each anchor into the order of a teacher's scores, from the next draw on
   /// (ablation (d) of Table 4).
   /// @param teacher scores anchors as users; outlives this

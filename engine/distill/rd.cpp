@@ -82,4 +82,15 @@ std::unique_ptr<DistillationLoss> RdFactory::make(DistillContext& in) const {
                                   in.user_capacity(), in.stream);
 }
 
+void RdFactory::add_memory(DistillMemory& memory) const {
+  memory.teacher.add_lists(values_.top);
+  const int64_t slots = values_.top + values_.negatives;
+  const int64_t users = memory.data.users;
+  memory.add_samples("samples of rd",
+                     SlotSamples::device_bytes(users, memory.data.items, slots) +
+                         SortSpace::device_bytes(users * slots),
+                     users, slots);
+  memory.add_slot_losses("rd", memory.user_capacity(), slots);
+}
+
 }  // namespace derrd

@@ -65,6 +65,7 @@ class RdFactory final : public LossFactory {
   std::string_view title() const override { return "Ranking Distillation (rd)"; }
   TeacherPart needs() const override { return TeacherPart::kLists; }
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
+  void add_memory(DistillMemory& memory) const override;
 
  private:
   double weight_ = 1.0;

@@ -53,4 +53,16 @@ std::unique_ptr<DistillationLoss> RrdFactory::make(DistillContext& in) const {
                                    in.user_capacity());
 }
 
+void RrdFactory::add_memory(DistillMemory& memory) const {
+  const RankingSamplerOptions sampler = sampling_->sampler(memory.conventions);
+  const int64_t slots = sampler.slots();
+  memory.add_user_samples(sampler);
+  if (sampling_->orders_all()) {
+    memory.teacher.add_copy();
+    memory.need.keep("the teacher's scores of the samples",
+                     {memory.data.users * slots * static_cast<int64_t>(sizeof(float)), 0});
+  }
+  memory.add_slot_losses("rrd", memory.user_capacity(), slots);
+}
+
 }  // namespace derrd

@@ -65,6 +65,7 @@ class RrdFactory final : public LossFactory {
   }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
+  void add_memory(DistillMemory& memory) const override;
 
  private:
   double weight_ = 1e-3;

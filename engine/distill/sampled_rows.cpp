@@ -17,6 +17,11 @@ SampledRows::SampledRows(std::shared_ptr<RankingSamples> samples, int64_t rows,
       sum_scratch_(exclusive_sum_scratch_bytes(rows + 1)),
       cursor_(1) {}
 
+int64_t SampledRows::device_bytes(int64_t rows) {
+  return (2 * rows + 1) * static_cast<int64_t>(sizeof(int32_t)) +
+         exclusive_sum_scratch_bytes(rows + 1) + static_cast<int64_t>(sizeof(BatchCursor));
+}
+
 RowSegments SampledRows::of_batch(RowSegments anchors, const Stream& stream) const {
   const SlotSamples& slots = samples_->slots();
   locate_rows(slots.position(), anchors, stream);

@@ -18,6 +18,9 @@ class SampledRows {
   /// @param anchor_capacity no batch has more distinct anchors
   SampledRows(std::shared_ptr<RankingSamples> samples, int64_t rows, int64_t anchor_capacity);
 
+  /// Returns the bytes of device memory that this takes.
+  static int64_t device_bytes(int64_t rows);
+
   RankingSamples& samples() const { return *samples_; }
   /// Largest number of rows in a batch.
   int64_t capacity() const { return capacity_; }

@@ -15,6 +15,11 @@ class SlotSamples {
   /// @param anchor_rows, other_rows numbers of users and items, or of items and users
   SlotSamples(int64_t anchor_rows, int64_t other_rows, int64_t slots);
 
+  /// Returns the bytes of device memory that samples take; the parameters are the constructor's.
+  static int64_t device_bytes(int64_t anchor_rows, int64_t other_rows, int64_t slots) {
+    return (anchor_rows * (2 * slots + 1) + other_rows + 1) * static_cast<int64_t>(sizeof(int32_t));
+  }
+
   /// Samples [anchor rows, slots]: numbers of the other table's rows, -1: none. Fill them in every
   /// epoch, then call invert().
   Matrix<int32_t> samples() const { return samples_.matrix(anchor_rows_, slots_); }
@@ -45,6 +50,11 @@ class SlotLosses {
   /// @param samples samples of the epoch; they outlive this object
   /// @param capacity no batch has more distinct anchors
   SlotLosses(Entity anchor, const SlotSamples& samples, int64_t capacity, Model& student);
+
+  /// Returns the bytes of device memory that the losses take, the student's not included.
+  static int64_t device_bytes(int64_t capacity, int64_t slots) {
+    return capacity * (1 + 2 * slots) * static_cast<int64_t>(sizeof(float));
+  }
 
   /// Lists the rows that forward() of these anchors reads.
   std::vector<RowsRead> reads(RowSegments anchors) const {

@@ -52,6 +52,12 @@ FullRankingEvaluator::FullRankingEvaluator(const InteractionRows& relevant,
   not_lower_ = DeviceArray<int32_t>(relevant.num_interactions());
 }
 
+int64_t FullRankingEvaluator::device_bytes(int64_t users, int64_t items, int64_t relevant,
+                                           int64_t observed) {
+  return DeviceRows::device_bytes(users, relevant) + DeviceRows::device_bytes(users, observed) +
+         TopLists::device_bytes(items, 0) + relevant * static_cast<int64_t>(sizeof(int32_t));
+}
+
 RankingAccuracy FullRankingEvaluator::accuracy_of_ranks(const Stream& stream) const {
   return ranking_accuracy(relevant_rows_,
                           ranks_after_ties(relevant_rows_, not_lower_.to_host(stream)));

@@ -30,6 +30,10 @@ class FullRankingEvaluator {
   FullRankingEvaluator(const InteractionRows& relevant, const InteractionRows& train,
                        const InteractionRows& left_out_too, int64_t items, const Stream& stream);
 
+  /// Returns the bytes of device memory that an evaluator takes.
+  /// @param relevant, observed numbers of items of all users together
+  static int64_t device_bytes(int64_t users, int64_t items, int64_t relevant, int64_t observed);
+
   /// Measures accuracy alone, which takes no lists. Waits for the stream.
   /// @throws Error naming the first user with a score that is not finite.
   RankingAccuracy accuracy(Scorer& scorer, const Stream& stream);

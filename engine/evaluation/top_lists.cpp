@@ -45,6 +45,12 @@ TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
       status_(tile_users_),
       space_(0, tile_users_ * list_length) {}
 
+int64_t TopLists::device_bytes(int64_t items, int64_t list_length) {
+  const int64_t users = users_of_tile(items);
+  return users * (items + 1) * static_cast<int64_t>(sizeof(float)) +
+         SortSpace::device_bytes(0, users * list_length);
+}
+
 Matrix<float> TopLists::score_tile(Scorer& scorer, SparseRows observed, int64_t first_user,
                                    int64_t users, const Stream& stream) {
   const Matrix<float> scores = scores_.matrix(users, items_);

@@ -49,6 +49,9 @@ class TopLists {
 
   /// Returns the bytes of device memory of the workspace.
   int64_t bytes() const;
+  /// Returns the bytes of device memory that a workspace takes; the parameters are the
+  /// constructor's.
+  static int64_t device_bytes(int64_t items, int64_t list_length);
 
  private:
   /// Scores `users` users from first_user on, and masks their observed items.

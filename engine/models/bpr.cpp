@@ -15,6 +15,15 @@ BprModel::BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size
       coefficient_(batch_size),
       scorer_({}, {}) {}
 
+ModelMemory BprModel::memory(const ModelSizes& sizes, const ModelUse& use) {
+  ModelMemory memory;
+  memory.matrices = {sizes.users * sizes.dim, sizes.items * sizes.dim};
+  memory.table_elements = memory.elements();
+  memory.table_rows = sizes.users + sizes.items;
+  memory.batch = 2 * use.batch_size * static_cast<int64_t>(sizeof(float));
+  return memory;
+}
+
 BprCall BprModel::call(const EpochPlan& plan) const {
   return {.user_embedding = parameters_.value(user_),
           .item_embedding = parameters_.value(item_),

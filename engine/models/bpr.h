@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "engine/models/model.h"
+#include "engine/models/model_memory.h"
 #include "engine/parameters.h"
 #include "kernels/models/bpr.h"
 
@@ -14,6 +15,8 @@ class BprModel final : public Model {
  public:
   /// Declares user_embedding [users, dim] and item_embedding [items, dim], N(0, 0.01^2).
   BprModel(int64_t users, int64_t items, int64_t dim, int64_t batch_size, Parameters& parameters);
+
+  static ModelMemory memory(const ModelSizes& sizes, const ModelUse& use);
 
   std::string_view kind() const override { return "bpr"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "data/error.h"
 #include "engine/models/biases.h"
@@ -23,6 +24,7 @@ struct Kind {
   std::string_view name;
   std::unique_ptr<Model> (*make)(int64_t users, int64_t items, const ModelOptions&, Parameters&);
   std::unique_ptr<Scorer> (*scorer)(const SavedModel&, const Stream&);
+  ModelMemory (*memory)(const ModelSizes&, const ModelUse&);
   int64_t (*dim)(const SavedModel&);
   int64_t (*layers)(const SavedModel&);  ///< null: it has none
   Tensors (*read)(const TensorReader&, int64_t users, int64_t items);
@@ -86,6 +88,7 @@ const std::vector<Kind>& kinds() {
       {kInnerProductKind,
        make_bpr,
        bpr_scorer,
+       BprModel::memory,
        bpr_dim,
        nullptr,
        read_bpr,
@@ -94,6 +97,7 @@ const std::vector<Kind>& kinds() {
       {"neumf",
        make_neumf,
        make_neumf_scorer,
+       NeumfModel::memory,
        neumf_dim,
        neumf_layers,
        read_neumf,
@@ -134,6 +138,33 @@ void select_users(SavedModel& model, std::span<const int32_t> users) {
 }
 void select_items(SavedModel& model, std::span<const int32_t> items) {
   select_rows(model, kind_of(model.kind).item_tables, items);
+}
+
+void SlotRoom::reserve(int64_t more_anchors, int64_t slots_of_each) {
+  anchors = std::max(anchors, more_anchors);
+  slots = std::max(slots, more_anchors * slots_of_each);
+}
+
+int64_t ModelMemory::elements() const {
+  return std::accumulate(matrices.begin(), matrices.end(), int64_t{0});
+}
+
+int64_t ModelMemory::arena() const {
+  int64_t elements = 0;
+  for (const int64_t matrix : matrices) elements += Parameters::padded(matrix);
+  return elements;
+}
+
+ModelMemory model_memory(const ModelSizes& sizes, const ModelUse& use) {
+  return kind_of(sizes.kind).memory(sizes, use);
+}
+
+ModelSizes sizes_of(const SavedModel& model, int64_t users, int64_t items) {
+  return {.kind = model.kind,
+          .users = users,
+          .items = items,
+          .dim = model_dim(model),
+          .layers = std::max<int64_t>(1, model_layers(model))};
 }
 
 int64_t model_dim(const SavedModel& model) { return kind_of(model.kind).dim(model); }

@@ -11,6 +11,7 @@
 #include "data/formats/safetensors.h"
 #include "engine/models/model.h"
 #include "engine/models/model_file.h"
+#include "engine/models/model_memory.h"
 #include "engine/models/scorer.h"
 #include "engine/parameters.h"
 
@@ -42,6 +43,9 @@ std::unique_ptr<Scorer> make_scorer(const SavedModel& model, const Stream& strea
 /// @throws Error if there is no such kind.
 void select_users(SavedModel& model, std::span<const int32_t> users);
 void select_items(SavedModel& model, std::span<const int32_t> items);
+
+/// Returns the sizes of a model of these users and items.
+ModelSizes sizes_of(const SavedModel& model, int64_t users, int64_t items);
 
 /// Returns the length of a user's vector, to which `--size` is relative.
 int64_t model_dim(const SavedModel& model);

@@ -83,6 +83,34 @@ NeumfModel::NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& paramet
   loss_terms_ = DeviceArray<float>(pairs);
 }
 
+ModelMemory NeumfModel::memory(const ModelSizes& sizes, const ModelUse& use) {
+  const std::vector<int64_t> widths = hidden_widths(sizes.dim, sizes.layers);
+  const int64_t dim = sizes.dim;
+  const int64_t hidden = widths.front();
+  ModelMemory memory;
+  for (const int64_t rows : {sizes.users, sizes.items}) {
+    memory.matrices.insert(memory.matrices.end(), {rows * dim, rows * dim, hidden * dim});
+  }
+  memory.matrices.push_back(hidden);
+  for (size_t l = 1; l < widths.size(); ++l) {
+    memory.matrices.insert(memory.matrices.end(), {widths[l] * widths[l - 1], widths[l]});
+  }
+  memory.matrices.insert(memory.matrices.end(), {dim + widths.back(), 1});
+  memory.table_rows = 2 * (sizes.users + sizes.items);
+  memory.table_elements = memory.table_rows * dim;
+
+  constexpr int64_t kFloat = sizeof(float);
+  const int64_t pairs = 2 * use.batch_size;
+  const int64_t of_rows = 2 * (use.batch_size + pairs) * (dim + hidden);
+  const int64_t of_pairs = pairs * (2 * (dim + widths.back()) + 4 + 2);
+  memory.batch = (of_rows + of_pairs) * kFloat +
+                 HiddenRows::device_bytes(pairs, widths, HiddenRows::Purpose::kTrain) +
+                 static_cast<int64_t>(sizeof(BatchCursor));
+  memory.slots = NeumfSlots::device_bytes(std::max(sizes.users, sizes.items), widths, use.room);
+  NeumfScorer::add_memory(memory, sizes, use.candidates);
+  return memory;
+}
+
 TrainedNeumf NeumfModel::trained() const {
   TrainedNeumf model = {trained(user_),          trained(item_),       trained(first_bias_), {},
                         trained(output_weight_), trained(output_bias_)};

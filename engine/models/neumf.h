@@ -32,6 +32,8 @@ class NeumfModel final : public Model {
   /// @throws Error if a hidden layer has no unit.
   NeumfModel(NeumfShape shape, int64_t batch_size, Parameters& parameters);
 
+  static ModelMemory memory(const ModelSizes& sizes, const ModelUse& use);
+
   std::string_view kind() const override { return "neumf"; }
   std::vector<RowsRead> reads(const EpochPlan& plan) const override { return batch_rows(plan); }
   void forward(const EpochPlan& plan, LossSum loss, const Stream& stream) override;

@@ -32,6 +32,33 @@ NeumfScorer::NeumfScorer(NeumfTensors tensors, std::vector<DeviceArray<float>> m
       item_part_(items() * widths_.front()),
       user_weight_(users()) {}
 
+void NeumfScorer::add_memory(ModelMemory& memory, const ModelSizes& sizes, int64_t candidates) {
+  constexpr int64_t kNumber = sizeof(float);
+  const std::vector<int64_t> widths = hidden_widths(sizes.dim, sizes.layers);
+  const int64_t dim = sizes.dim;
+  const int64_t hidden = widths.front();
+  const int64_t joint = dim + widths.back();
+  const auto rows_of = [&](int64_t users, int64_t items) {
+    return (users * (dim + hidden + 1) + items * hidden) * kNumber;
+  };
+  memory.scorer = rows_of(sizes.users, sizes.items);
+  memory.transposed = rows_of(sizes.items, sizes.users);
+  const auto through_layers = [&](int64_t pairs) -> int64_t {
+    if (sizes.layers == 1) return 0;
+    pairs = std::min(kPairsAtOnce, pairs);
+    return HiddenRows::device_bytes(pairs, widths, HiddenRows::Purpose::kScore) +
+           pairs * (joint + 2) * kNumber;
+  };
+  const int64_t ranked = std::min(kUsersAtOnce, sizes.users) * (candidates + 2);
+  const int64_t packed =
+      sizes.layers == 1 ? packed_items_size(sizes.items, dim + hidden) * kNumber : 0;
+  memory.ranks = 2 * ranked * kNumber + through_layers(ranked);
+  memory.tiles = packed + through_layers(sizes.users * sizes.items);
+  memory.ranks_and_tiles =
+      2 * ranked * kNumber + packed + through_layers(std::max(ranked, sizes.users * sizes.items));
+  memory.joint_pair = HiddenRows::device_bytes(1, widths, HiddenRows::Purpose::kScore);
+}
+
 void NeumfScorer::update(const Stream& stream) {
   const int64_t dim = tensors_.dim();
   const int64_t hidden = widths_.front();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/models/model_memory.h"
 #include "engine/models/perceptron.h"
 #include "engine/models/scorer.h"
 #include "kernels/models/neumf_frozen_scores.h"
@@ -45,6 +46,9 @@ class NeumfScorer final : public Scorer, public JointVectors {
   explicit NeumfScorer(NeumfTensors tensors);
   /// Takes over the memory of the tensors. Call update() before scoring.
   NeumfScorer(NeumfTensors tensors, std::vector<DeviceArray<float>> memory);
+
+  /// Sets the scorer's parts of a model's memory.
+  static void add_memory(ModelMemory& memory, const ModelSizes& sizes, int64_t candidates);
 
   /// Recomputes what depends on the tensors. Call it whenever their values have changed.
   void update(const Stream& stream);

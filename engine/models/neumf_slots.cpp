@@ -40,6 +40,16 @@ void NeumfSlots::reserve(int64_t anchors, int64_t slots) {
   }
 }
 
+int64_t NeumfSlots::device_bytes(int64_t rows, const std::vector<int64_t>& widths, SlotRoom room) {
+  if (room.anchors == 0) return 0;
+  const int64_t dim = widths.front();  // the first layer's width, too
+  const int64_t of_rows = 4 * rows * dim + 1;
+  const int64_t of_anchors =
+      room.anchors * (4 * dim + widths.back() + 1) + scale_columns_parts(room.anchors) * dim;
+  return (of_rows + of_anchors + 2 * room.slots) * static_cast<int64_t>(sizeof(float)) +
+         HiddenRows::device_bytes(room.slots, widths, HiddenRows::Purpose::kTrain);
+}
+
 SlotPairs NeumfSlots::pairs(const SlotBatch& batch) {
   const int64_t count = batch.anchors.capacity * batch.samples.cols;
   return {anchor_positions_.view().slice(0, count), other_rows_.view().slice(0, count),

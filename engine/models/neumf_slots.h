@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/models/model_memory.h"
 #include "engine/models/perceptron.h"
 #include "kernels/distill/slot_hidden.h"
 #include "kernels/distill/slot_scores.h"
@@ -43,6 +44,8 @@ class NeumfSlots {
   /// Allocates memory for batches of at most `anchors` anchors with `slots` slots each; the largest
   /// call counts.
   void reserve(int64_t anchors, int64_t slots);
+  /// Returns the bytes of device memory of this room; `rows` and `widths` are the constructor's.
+  static int64_t device_bytes(int64_t rows, const std::vector<int64_t>& widths, SlotRoom room);
 
   /// Scores the slots of a batch, as Model::score_slots() does.
   void forward(Matrix<float> score, const TrainedNeumf& model, const TrainedSide& anchor,

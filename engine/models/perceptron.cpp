@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
 #include <utility>
 
 #include "data/error.h"
@@ -28,6 +29,13 @@ HiddenRows::HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose pu
     values_.emplace_back(capacity * width);
     if (purpose == Purpose::kTrain) gradients_.emplace_back(capacity * width);
   }
+}
+
+int64_t HiddenRows::device_bytes(int64_t capacity, const std::vector<int64_t>& widths,
+                                 Purpose purpose) {
+  const int64_t width = std::accumulate(widths.begin(), widths.end(), int64_t{0});
+  const int64_t arrays = purpose == Purpose::kTrain ? 2 : 1;
+  return arrays * capacity * width * static_cast<int64_t>(sizeof(float));
 }
 
 LinearCall HiddenRows::call(const HiddenLayer& layer, size_t l, int64_t rows,

@@ -33,6 +33,10 @@ class HiddenRows {
   /// @param purpose for training, memory for gradients is allocated too
   HiddenRows(int64_t capacity, std::vector<int64_t> widths, Purpose purpose);
 
+  /// Returns the bytes of device memory that rows take; the parameters are the constructor's.
+  static int64_t device_bytes(int64_t capacity, const std::vector<int64_t>& widths,
+                              Purpose purpose);
+
   int64_t capacity() const { return capacity_; }
   Matrix<float> first(int64_t rows) const { return values_.front().matrix(rows, widths_.front()); }
   Matrix<float> last(int64_t rows) const { return values_.back().matrix(rows, widths_.back()); }

@@ -13,26 +13,36 @@ int64_t power_of_two(int64_t n) {
   return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, n))));
 }
 
-/// Within a cache, streaming through the tables costs less than finding the rows of a batch.
-RowUpdates resolve(RowUpdates row_updates, const Parameters& parameters) {
-  if (row_updates != RowUpdates::kAuto) return row_updates;
-  constexpr int64_t kDefaultCache = int64_t{32} << 20;
-  constexpr int64_t kBytes = 4 * sizeof(float);  // a value, its moments and its gradient
-  const int64_t cache = device_info().cache_bytes;
+int64_t table_elements(const Parameters& parameters) {
   int64_t elements = 0;
   for (const auto& [id, of] : parameters.tables()) elements += parameters.value(id).size();
-  const bool fits = kBytes * elements <= (cache == 0 ? kDefaultCache : cache);
-  return fits ? RowUpdates::kEveryStep : RowUpdates::kLazy;
+  return elements;
 }
 
 }  // namespace
+
+// Within a cache, streaming through the tables costs less than finding the rows of a batch.
+bool Optimizer::lazy(RowUpdates row_updates, int64_t table_elements) {
+  if (row_updates != RowUpdates::kAuto) return row_updates == RowUpdates::kLazy;
+  constexpr int64_t kDefaultCache = int64_t{32} << 20;
+  constexpr int64_t kBytes = 4 * sizeof(float);  // a value, its moments and its gradient
+  const int64_t cache = device_info().cache_bytes;
+  return kBytes * table_elements > (cache == 0 ? kDefaultCache : cache);
+}
+
+int64_t Optimizer::device_bytes(bool lazy, int64_t table_rows, int64_t window) {
+  const int64_t corrections = lazy ? power_of_two(window) : 1;
+  return static_cast<int64_t>(sizeof(int64_t)) +
+         corrections * static_cast<int64_t>(sizeof(AdamCorrections)) +
+         (lazy ? table_rows * static_cast<int64_t>(sizeof(uint32_t)) : 0);
+}
 
 Optimizer::Optimizer(const Parameters& parameters, AdamOptions options, RowUpdates row_updates,
                      int64_t window, const Stream& stream)
     : parameters_(parameters),
       options_(options),
       window_(window),
-      row_updates_(resolve(row_updates, parameters)),
+      lazy_(lazy(row_updates, table_elements(parameters))),
       every_step_(lazy() ? parameters.outside_tables()
                          : std::vector<Parameters::Range>{{0, parameters.values().size}}),
       steps_(1),

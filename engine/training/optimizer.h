@@ -32,6 +32,13 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
+  /// Returns whether rows are lazy.
+  /// @param table_elements elements of all embedding tables
+  static bool lazy(RowUpdates row_updates, int64_t table_elements);
+  /// Returns the bytes of device memory that an optimizer takes.
+  /// @param table_rows rows of all embedding tables
+  static int64_t device_bytes(bool lazy, int64_t table_rows, int64_t window);
+
   /// Brings up to date the rows that a step is going to read, and some others in turn where
   /// adam_turns() says so; the rest may remain out of date.
   /// Neither allocates nor waits.
@@ -56,12 +63,12 @@ class Optimizer {
   };
   void make_lazy_tables();
   AdamHistory history() const { return {steps_.data(), corrections_.view()}; }
-  bool lazy() const { return row_updates_ == RowUpdates::kLazy; }
+  bool lazy() const { return lazy_; }
 
   const Parameters& parameters_;
   AdamOptions options_;
   int64_t window_;
-  RowUpdates row_updates_;
+  bool lazy_;
   std::vector<Parameters::Range> every_step_;  // what step() updates
   DeviceArray<int64_t> steps_;                 // [1]
   DeviceArray<AdamCorrections> corrections_;   // of the latest steps

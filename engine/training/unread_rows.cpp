@@ -25,6 +25,10 @@ UnreadRows::UnreadRows(const Parameters& parameters) : parameters_(parameters) {
   is_read_ = DeviceArray<uint32_t>(largest_table(parameters));
 }
 
+int64_t UnreadRows::device_bytes(int64_t arena, int64_t table_rows) {
+  return checks_reads() ? (arena + table_rows) * static_cast<int64_t>(sizeof(float)) : 0;
+}
+
 void UnreadRows::spoil(std::span<const RowsRead> reads, const Stream& stream) const {
   if (kept_.size() == 0) return;
   copy_on_device(kept_.data(), parameters_.values().data, kept_.bytes(), stream);

@@ -17,6 +17,10 @@ class UnreadRows {
  public:
   /// @param parameters allocated; outlives this
   explicit UnreadRows(const Parameters& parameters);
+  /// Returns the bytes of device memory that this takes.
+  /// @param arena elements of the parameters
+  /// @param table_rows rows of the largest table
+  static int64_t device_bytes(int64_t arena, int64_t table_rows);
 
   /// Overwrites all rows of tables that `reads` does not list.
   void spoil(std::span<const RowsRead> reads, const Stream& stream) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -64,9 +65,21 @@ class TimeMark {
 struct Counters {
   int64_t allocations = 0;
   int64_t synchronizations = 0;
-  int64_t launches = 0;  ///< those in a LaunchGraph count on cuda once, when they are recorded
+  int64_t launches = 0;      ///< those in a LaunchGraph count on cuda once, when they are recorded
+  int64_t device_bytes = 0;  ///< of device memory that is allocated now
+  int64_t peak_device_bytes = 0;  ///< the most since restart_peak_device_bytes()
 };
 Counters counters();
+/// Forgets how much device memory was allocated before.
+void restart_peak_device_bytes();
+
+/// Memory that this process can still get, in bytes; none: the system does not say.
+struct AvailableMemory {
+  std::optional<int64_t> host;
+  std::optional<int64_t> device;
+  bool shared = false;  ///< device memory is the host's: both figures are the same
+};
+AvailableMemory available_memory();
 
 /// Description of the machine that the kernels run on, for reports.
 struct DeviceInfo {
@@ -91,11 +104,12 @@ bool checks_reads();
 void set_threads(int threads);
 
 /// Device memory of `bytes` bytes, aligned to 256. Null for 0. Counted.
-/// @throws DeviceError if there is not enough.
+/// @throws DeviceError that says what was asked for and what there is, if there is not enough.
 void* device_allocate(int64_t bytes);
 /// Frees memory after the work that is queued on any stream, for which it waits unless the pointer
 /// is null: a buffer may go while kernels still read it. Not inside a training step.
-void device_free(void* pointer) noexcept;
+/// @param bytes as they were asked for
+void device_free(void* pointer, int64_t bytes) noexcept;
 
 /// Copies between host and device, ordered in `stream`; both return when the host side may be
 /// reused (both wait: counted).

@@ -32,7 +32,7 @@ class DeviceArray {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~DeviceArray() { device_free(data_); }
+  ~DeviceArray() { device_free(data_, bytes()); }
 
   T* data() const { return data_; }
   int64_t size() const { return size_; }

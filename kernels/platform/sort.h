@@ -19,6 +19,8 @@ struct SortBuffers {
 
 /// Bytes of scratch that sort_pairs needs for n pairs.
 int64_t sort_pairs_scratch_bytes(int64_t n);
+/// Bytes of host memory that sort_pairs takes for n pairs while it runs.
+int64_t sort_pairs_host_bytes(int64_t n);
 /// Stable ascending sort of pairs by keys below 2^bits, from `in` to `out` (`in` may be
 /// overwritten). Thrust on the CPU, CUB on the GPU: Thrust's sort takes no number of bits, and keys
 /// of few bits need fewer passes.

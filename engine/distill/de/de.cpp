@@ -23,7 +23,24 @@ int64_t width(const EmbeddingTables& tables) {
   return cols;
 }
 
+/// Shapes of the passes that run together.
+CallList<ExpertShape> together(const ExpertShape& user, const ExpertShape& item) {
+  CallList<ExpertShape> shapes(user);
+  for (int64_t i = 1; i < calls_at_once(kPasses); ++i) shapes.add(item);
+  return shapes;
+}
+
 }  // namespace
+
+int64_t DeLoss::device_bytes(const ExpertShape& user, const ExpertShape& item) {
+  const int64_t rows = user.capacity * calls_at_once(kPasses);
+  const int64_t floats =
+      rows * (2 * std::max(user.student, item.student) + std::max(user.teacher, item.teacher)) +
+      user.capacity * kPasses;
+  return std::max(ExpertBuffers::device_bytes(together(user, item)),
+                  ExpertBuffers::device_bytes(item)) +
+         floats * static_cast<int64_t>(sizeof(float));
+}
 
 DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectorsView& teacher,
                const Model& student, int64_t capacity, Parameters& parameters)
@@ -36,9 +53,7 @@ DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectors
              teacher.item, teacher.has_item} {
   const ExpertShape& user = users_.experts.shape();
   const ExpertShape& item = items_.experts.shape();
-  CallList<ExpertShape> together(user);
-  for (int64_t i = 1; i < calls_at_once(kPasses); ++i) together.add(item);
-  reserve(together);
+  reserve(together(user, item));
   reserve(item);
   const int64_t rows = capacity * calls_at_once(kPasses);
   student_ = DeviceArray<float>(rows * std::max(user.student, item.student));

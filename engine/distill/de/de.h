@@ -27,6 +27,9 @@ class DeLoss final : public ExpertsLoss {
   DeLoss(double weight, const ExpertOptions& options, const TeacherVectorsView& teacher,
          const Model& student, int64_t capacity, Parameters& parameters);
 
+  /// Returns the bytes of device memory that the loss takes, parameters not included.
+  static int64_t device_bytes(const ExpertShape& user, const ExpertShape& item);
+
   std::vector<RowsRead> reads(const EpochPlan& plan, const Stream&) override {
     return batch_rows(plan);
   }

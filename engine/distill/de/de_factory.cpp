@@ -10,6 +10,8 @@
 #include "data/error.h"
 #include "engine/distill/de/de.h"
 #include "engine/distill/de/pair_de.h"
+#include "engine/models/catalogue.h"
+#include "engine/models/perceptron.h"
 
 namespace derrd {
 
@@ -93,6 +95,39 @@ bool DeFactory::rebuilds_pairs(bool teacher_has, bool student_has) const {
                     tap_, student_has ? "teacher" : "student"));
   }
   return possible && tap_ != "embedding";
+}
+
+void DeFactory::add_memory(DistillMemory& memory) const {
+  const ExpertOptions options = expert_options(memory.conventions);
+  const TeacherSizes& teacher = memory.teacher.teacher();
+  const auto shape = [&](int64_t student_dim, int64_t teacher_dim, int64_t capacity) {
+    memory.arena += ExpertMixture::arena(options, student_dim, teacher_dim);
+    return ExpertShape{options.experts, student_dim, expert_hidden_size(student_dim, teacher_dim),
+                       teacher_dim, capacity};
+  };
+  memory.teacher.add_copy();
+  const ModelSizes& student = memory.student;
+  const bool student_has = has_layers(student.kind);
+  const bool teacher_has =
+      teacher.kind == TeacherSizes::Kind::kModel && has_layers(teacher.model.kind);
+  if (student_has && teacher_has && tap_ != "embedding") {
+    const int64_t from = hidden_widths(student.dim, student.layers).back();
+    const int64_t to = hidden_widths(teacher.model.dim, teacher.model.layers).back();
+    const bool mlp = tap_ == "mlp";
+    const int64_t pairs = 2 * memory.batch_size;
+    const ExpertShape pair =
+        shape(from + (mlp ? 0 : student.dim), to + (mlp ? 0 : teacher.model.dim), pairs);
+    memory.need.keep("experts of pairs", {PairDeLoss::device_bytes(pair, teacher.model.dim + to) +
+                                              pairs * model_memory(teacher.model, {}).joint_pair,
+                                          0});
+    return;
+  }
+  const int64_t capacity =
+      std::min(memory.batch_size, std::max(memory.data.users, memory.data.items));
+  const int64_t from = student.dim * (student_has ? 2 : 1);
+  const ExpertShape user = shape(from, teacher.vectors_of_users(), capacity);
+  const ExpertShape item = shape(from, teacher.vectors_of_items(), capacity);
+  memory.need.keep("experts of users and items", {DeLoss::device_bytes(user, item), 0});
 }
 
 std::unique_ptr<DistillationLoss> DeFactory::make(DistillContext& in) const {

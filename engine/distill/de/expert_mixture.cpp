@@ -53,6 +53,14 @@ void ExpertBuffers::reserve(const CallList<ExpertShape>& shapes) {
   grow(workspace_integers_, total_units(shapes, experts_workspace_integers));
 }
 
+int64_t ExpertBuffers::device_bytes(const CallList<ExpertShape>& shapes) {
+  const int64_t floats = total_units(shapes, [](const ExpertShape& s) {
+    return s.capacity * (2 * s.teacher + 5 * s.experts) + experts_workspace_floats(s);
+  });
+  return (floats + total_units(shapes, experts_workspace_integers)) *
+         static_cast<int64_t>(sizeof(float));
+}
+
 CallList<ExpertMemory> ExpertBuffers::deal(const CallList<ExpertShape>& shapes) const {
   const CallList<ExpertsWorkspace> workspaces =
       make_experts_workspaces(shapes, workspace_floats_.view(), workspace_integers_.view());
@@ -100,6 +108,13 @@ ExpertMixture::ExpertMixture(const std::string& name, ExpertOptions options, int
   weight2_ = parameters.declare(name + ".expert.weight2", experts * hidden, teacher,
                                 linear_initial(hidden));
   bias2_ = parameters.declare(name + ".expert.bias2", experts, teacher, linear_initial(hidden));
+}
+
+int64_t ExpertMixture::arena(const ExpertOptions& options, int64_t student_dim,
+                             int64_t teacher_dim) {
+  Parameters parameters;
+  const ExpertMixture declared("", options, student_dim, teacher_dim, 0, parameters);
+  return parameters.arena_size();
 }
 
 float ExpertMixture::temperature(int epoch) const {

@@ -58,6 +58,8 @@ struct ExpertMemory {
 /// Device memory that mixtures share, sized for the largest of their passes that run together.
 class ExpertBuffers {
  public:
+  /// Returns the bytes of device memory that room for passes of these shapes takes.
+  static int64_t device_bytes(const CallList<ExpertShape>& shapes);
   /// Makes room for passes of these shapes. Call it while losses are made.
   void reserve(const CallList<ExpertShape>& shapes);
   /// The memory of passes of these shapes: rows of one pass behind those of the pass before.
@@ -105,6 +107,9 @@ class ExpertMixture {
   /// @param capacity no batch has more entities
   ExpertMixture(const std::string& name, ExpertOptions options, int64_t student_dim,
                 int64_t teacher_dim, int64_t capacity, Parameters& parameters);
+
+  /// Returns the elements that a mixture takes in the arena of Parameters.
+  static int64_t arena(const ExpertOptions& options, int64_t student_dim, int64_t teacher_dim);
 
   /// The operations of a pass: gradients of gate and experts accumulate.
   ExpertStep step(const ExpertPass& pass, const ExpertMemory& memory, const EpochPlan& plan) const;

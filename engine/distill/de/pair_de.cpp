@@ -23,6 +23,11 @@ PairDeLoss::PairDeLoss(double weight, const ExpertOptions& options, JointVectors
   teacher.reserve_pairs(capacity_);
 }
 
+int64_t PairDeLoss::device_bytes(const ExpertShape& shape, int64_t joint_dim) {
+  const int64_t floats = shape.capacity * (2 * shape.student + joint_dim + shape.teacher + 1);
+  return ExpertBuffers::device_bytes(shape) + floats * static_cast<int64_t>(sizeof(float));
+}
+
 void PairDeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                                const Stream& stream) {
   const PairVectors pairs = *student.representations().pairs;

@@ -31,6 +31,10 @@ class PairDeLoss final : public ExpertsLoss {
              const Model& student, Columns student_columns, Columns teacher_columns,
              Parameters& parameters);
 
+  /// Returns the bytes of device memory that the loss takes, parameters not included.
+  /// @param joint_dim length of the teacher's joint vectors
+  static int64_t device_bytes(const ExpertShape& shape, int64_t joint_dim);
+
   /// Lists nothing: the model has read the tables to make its pairs' vectors.
   std::vector<RowsRead> reads(const EpochPlan&, const Stream&) override { return {}; }
   void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,

@@ -15,6 +15,8 @@
 #include <utility>
 
 #include "kernels/platform/cpu/parallel.h"
+#include "kernels/platform/host_memory.h"
+#include "kernels/platform/memory_count.h"
 
 namespace derrd {
 
@@ -23,6 +25,7 @@ namespace {
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> synchronizations{0};
 std::atomic<int64_t> launches{0};
+MemoryCount memory;
 
 constexpr size_t kAlignment = 256;
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -101,7 +104,15 @@ double TimeMark::seconds_since(const TimeMark& earlier) const {
 
 bool checks_reads() { return cpu::strict_as_gpu(); }
 
-Counters counters() { return {allocations, synchronizations, launches}; }
+Counters counters() {
+  return {allocations, synchronizations, launches, memory.now(), memory.peak()};
+}
+void restart_peak_device_bytes() { memory.restart_peak(); }
+
+AvailableMemory available_memory() {
+  const std::optional<int64_t> bytes = available_host_memory();
+  return {bytes, bytes, /*shared=*/true};
+}
 
 DeviceInfo device_info() {
   const cpu::ExecutorInfo executor = cpu::executor_info();
@@ -122,17 +133,19 @@ void* device_allocate(int64_t bytes) {
   const bool is_large = rounded >= kHugePage;
   void* pointer = nullptr;
   if (posix_memalign(&pointer, is_large ? kHugePage : kAlignment, rounded) != 0) {
-    throw DeviceError("out of memory: asked for " + std::to_string(bytes) +
-                      " bytes; a smaller dimension or batch needs less");
+    throw out_of_memory(bytes, memory.now(), available_host_memory());
   }
+  memory.add(bytes);
   // Rows that are gathered from all over a table would miss the TLB of small pages.
   if (is_large) madvise(pointer, rounded, MADV_HUGEPAGE);
   if (cpu::strict_as_gpu()) std::memset(pointer, 0xff, rounded);  // NaN, as float or double
   return pointer;
 }
 
-void device_free(void* pointer) noexcept {
-  if (pointer != nullptr) cpu::spoil_recording("memory is freed");
+void device_free(void* pointer, int64_t bytes) noexcept {
+  if (pointer == nullptr) return;
+  cpu::spoil_recording("memory is freed");
+  memory.add(-bytes);
   std::free(pointer);
 }
 

@@ -22,6 +22,11 @@ constexpr int64_t kScratchBytes = 1;
 
 int64_t sort_pairs_scratch_bytes(int64_t) { return kScratchBytes; }
 
+// Thrust's radix sort goes to and fro between the arrays and copies of its own.
+int64_t sort_pairs_host_bytes(int64_t n) {
+  return n * static_cast<int64_t>(sizeof(uint64_t) + sizeof(uint32_t));
+}
+
 void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch,
                 const Stream& stream) {
   if (cpu::record([=, &stream] { sort_pairs(out, in, bits, scratch, stream); })) return;

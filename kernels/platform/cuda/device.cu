@@ -11,6 +11,8 @@
 
 #include "kernels/platform/cuda/check.h"
 #include "kernels/platform/cuda/execution.h"
+#include "kernels/platform/host_memory.h"
+#include "kernels/platform/memory_count.h"
 
 namespace derrd {
 
@@ -19,6 +21,7 @@ namespace {
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> synchronizations{0};
 std::atomic<int64_t> launches{0};
+MemoryCount memory;
 
 /// The first call that touches the device, so that a machine without one gets a sentence instead of
 /// an error code.
@@ -41,6 +44,9 @@ std::string cublas_version() {
   }
   return text;
 }
+
+/// Of cuBLAS; NVIDIA asks for so much on Hopper.
+constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 
 cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.native()); }
 
@@ -87,8 +93,7 @@ Stream::Stream() : Stream(Nothing()) {
   cuda::check(cublasCreate(&blas), "cublasCreate");
   blas_ = blas;
   cuda::check(cublasSetStream(blas, stream), "cublasSetStream");
-  // Ours, so that cuBLAS never allocates within a step (NVIDIA asks for 32 MiB on Hopper).
-  constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
+  // Ours, so that cuBLAS never allocates within a step.
   blas_workspace_ = device_allocate(kWorkspaceBytes);
   cuda::check(cublasSetWorkspace(blas, blas_workspace_, kWorkspaceBytes), "cublasSetWorkspace");
   cuda::check(cublasSetMathMode(blas, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");
@@ -99,7 +104,7 @@ Stream::~Stream() {
     ++synchronizations;  // cuBLAS waits for the device
     cublasDestroy(static_cast<cublasHandle_t>(blas_));
   }
-  device_free(blas_workspace_);
+  device_free(blas_workspace_, kWorkspaceBytes);
   if (native_ != nullptr) cudaStreamDestroy(static_cast<cudaStream_t>(native_));
 }
 
@@ -142,7 +147,18 @@ double TimeMark::seconds_since(const TimeMark& earlier) const {
 
 bool checks_reads() { return false; }
 
-Counters counters() { return {allocations, synchronizations, launches}; }
+Counters counters() {
+  return {allocations, synchronizations, launches, memory.now(), memory.peak()};
+}
+void restart_peak_device_bytes() { memory.restart_peak(); }
+
+AvailableMemory available_memory() {
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  require_device();
+  cuda::check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
+  return {available_host_memory(), static_cast<int64_t>(free_bytes), /*shared=*/false};
+}
 
 DeviceInfo device_info() {
   require_device();
@@ -180,19 +196,17 @@ void* device_allocate(int64_t bytes) {
   const cudaError_t status = cudaMalloc(&pointer, static_cast<size_t>(bytes));
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    size_t free_bytes = 0;
-    size_t total_bytes = 0;
-    cudaMemGetInfo(&free_bytes, &total_bytes);
-    throw DeviceError("out of device memory: asked for " + std::to_string(bytes) + " bytes, " +
-                      std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
-                      " are free; a smaller dimension or batch needs less");
+    throw out_of_memory(bytes, memory.now(), available_memory().device);
   }
   cuda::check(status, "cudaMalloc");
+  memory.add(bytes);
   return pointer;
 }
 
-void device_free(void* pointer) noexcept {
-  if (pointer != nullptr) cudaFree(pointer);  // waits, as promised
+void device_free(void* pointer, int64_t bytes) noexcept {
+  if (pointer == nullptr) return;
+  memory.add(-bytes);
+  cudaFree(pointer);  // waits, as promised
 }
 
 void copy_to_device(void* device, const void* host, int64_t bytes, const Stream& stream) {

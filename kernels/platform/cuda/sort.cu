@@ -67,6 +67,8 @@ int64_t sort_pairs_scratch_bytes(int64_t n) {
   return static_cast<int64_t>(bytes);
 }
 
+int64_t sort_pairs_host_bytes(int64_t) { return 0; }
+
 void sort_pairs(SortBuffers out, SortBuffers in, int bits, Vector<uint8_t> scratch,
                 const Stream& stream) {
   if (in.keys.size == 0) return;

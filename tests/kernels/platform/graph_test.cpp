@@ -117,7 +117,7 @@ TEST(LaunchGraph, RefusesWhatCannotBeRepeated) {
       LaunchGraph(stream(), queue).replay(stream());
     }
   }
-  device_free(allocated);
+  device_free(allocated, 1 << 20);
   // The stream goes on as before.
   const Steps steps;
   steps.advance();
@@ -128,7 +128,7 @@ TEST(LaunchGraph, RefusesWhatCannotBeRepeated) {
 TEST(LaunchGraph, TheCheckingExecutorRefusesToFree) {
   if (device_info().executor != "check") return;
   void* memory = device_allocate(16);
-  EXPECT_THROW(LaunchGraph(stream(), [=] { device_free(memory); }), DeviceError);
+  EXPECT_THROW(LaunchGraph(stream(), [=] { device_free(memory, 16); }), DeviceError);
   TimeMark mark;
   EXPECT_THROW(LaunchGraph(stream(), [&] { mark.set(stream()); }), DeviceError);
 }

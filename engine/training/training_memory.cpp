@@ -1,0 +1,108 @@
+#include "engine/training/training_memory.h"
+
+#include <algorithm>
+
+#include "engine/evaluation/full_ranking.h"
+#include "engine/models/catalogue.h"
+#include "engine/training/unread_rows.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+/// Products of more elements than this exceed every machine; larger ones would not fit the numbers
+/// that the other parts are computed with.
+constexpr double kMostElements = 0x1p46;
+
+/// Returns whether the model, or its experts, are larger than any machine.
+bool exceeds_everything(const TrainingSizes& sizes) {
+  const auto dim = static_cast<double>(sizes.model.dim);
+  const double rows = static_cast<double>(sizes.data.users) + static_cast<double>(sizes.data.items);
+  const auto batch = static_cast<double>(sizes.plan.batch_size);
+  double most = std::max(rows, batch) * dim;
+  if (has_layers(sizes.model.kind)) most = std::max(most, dim * dim);
+  for (const LossFactory* loss : sizes.losses) {
+    const OptionValues values = loss->option_values();
+    const auto experts = values.find("experts");
+    if (experts == values.end()) continue;
+    double width = 2 * dim;
+    if (sizes.teacher) {
+      width += 2 * static_cast<double>(std::max(sizes.teacher->user_dim, sizes.teacher->item_dim));
+    }
+    const auto count = static_cast<double>(std::get<int64_t>(experts->second));
+    most = std::max(most, count * width * std::max(width, batch));
+  }
+  return most > kMostElements;
+}
+
+}  // namespace
+
+MemoryNeed training_memory(const TrainingSizes& sizes) {
+  MemoryNeed need;
+  const DataSizes& data = sizes.data;
+  const MemoryBytes program = program_memory();
+  need.keep("the program", program);
+  need.keep("the data set", {0, data.host_bytes});
+  need.pass("its file", {0, sizes.data_file});
+  if (sizes.teacher) {
+    need.keep("the teacher, as read", {0, sizes.teacher->host_bytes});
+    need.pass("its files", {0, sizes.teacher_files});
+  }
+  need.keep("the data set for training", {DeviceDataset::device_bytes(data), 0});
+  need.pass("making it", {0, DeviceDataset::host_bytes(data)});
+  if (!sizes.keeps_candidates) {
+    need.keep("candidates, as read", {0, -data.users * data.candidates * kFloat});
+  }
+  if (sizes.ranks_all_items) {
+    need.keep(
+        "ranks of all items",
+        {FullRankingEvaluator::device_bytes(data.users, data.items, data.valid, data.train), 0});
+  }
+  if (exceeds_everything(sizes)) {
+    need.keep("the model and its losses", {static_cast<int64_t>(kMostElements), 0});
+    return need;
+  }
+
+  const int64_t batch = sizes.plan.batch_size;
+  const ModelMemory model =
+      model_memory(sizes.model, {.batch_size = batch, .room = {}, .candidates = data.candidates});
+  int64_t arena = model.arena();
+  need.keep("a batch", {model.batch, 0});
+  int64_t epoch_host = 0;
+  std::optional<DistillMemory> losses;
+  if (sizes.teacher) {
+    losses.emplace(DistillMemory{.need = need,
+                                 .teacher = TeacherMemory(*sizes.teacher, data, need),
+                                 .data = data,
+                                 .student = sizes.model,
+                                 .batch_size = batch,
+                                 .conventions = sizes.conventions});
+    for (const LossFactory* loss : sizes.losses) loss->add_memory(*losses);
+    arena += losses->arena;
+    epoch_host = losses->epoch_host;
+  }
+  need.keep("parameters, gradients, moments", {4 * arena * kFloat, 0});
+  const int64_t samples = data.train * sizes.plan.negatives;
+  const bool lazy = Optimizer::lazy(sizes.row_updates, model.table_elements);
+  const int64_t batches = (samples + batch - 1) / batch;
+  need.keep("the plan of an epoch",
+            {EpochPlan::device_bytes(samples, batch) +
+                 Optimizer::device_bytes(lazy, model.table_rows, batches) +
+                 UnreadRows::device_bytes(arena, std::max(data.users, data.items)),
+             0});
+  need.keep("the best epoch's parameters", {arena * kFloat, 0});
+  if (sizes.resumes) need.pass("reading the checkpoint", {0, 2 * 4 * arena * kFloat});
+  if (sizes.evaluates_teacher && losses) losses->teacher.add_ranks();
+  need.pass("drawing samples", {0, std::max(EpochPlan::host_bytes(samples), epoch_host)});
+  need.keep("scores and ranks",
+            {model.scorer + (sizes.ranks_all_items ? model.ranks_and_tiles : model.ranks) +
+                 2 * data.users * kFloat,
+             0});
+  if (sizes.writes_checkpoints) need.pass("writing a checkpoint", {0, 4 * arena * kFloat});
+  need.pass("writing the model", {0, model.elements() * kFloat});
+  return need;
+}
+
+}  // namespace derrd

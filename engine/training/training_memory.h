@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/device_dataset.h"
+#include "engine/distill/conventions.h"
+#include "engine/distill/loss_factory.h"
+#include "engine/epoch_plan.h"
+#include "engine/memory_need.h"
+#include "engine/models/model_memory.h"
+#include "engine/teacher/teacher_memory.h"
+#include "engine/training/optimizer.h"
+
+namespace derrd {
+
+/// Sizes of a training, from which its memory follows.
+struct TrainingSizes {
+  DataSizes data;
+  int64_t data_file = 0;  ///< bytes of the data set's file; 0: it is in memory already
+  std::optional<TeacherSizes> teacher;
+  int64_t teacher_files = 0;       ///< bytes of the teacher's files, likewise
+  bool evaluates_teacher = false;  ///< on the validation items
+  ModelSizes model;
+  BatchOptions plan;
+  RowUpdates row_updates = RowUpdates::kAuto;
+  std::vector<const LossFactory*> losses;  ///< need a teacher
+  Conventions conventions = conventions_of(Preset::kAuthors);
+  bool ranks_all_items = false;  ///< WatchedMetric of the full ranking
+  bool keeps_candidates = true;  ///< in host memory, when the device has them
+  bool writes_checkpoints = false;
+  bool resumes = false;  ///< from a checkpoint that is there
+};
+
+/// Tells the memory of a training: what reading its files, Trainer and its parts, and writing the
+/// model take. The order of the parts is that of the run.
+MemoryNeed training_memory(const TrainingSizes& sizes);
+
+}  // namespace derrd
