@@ -1,0 +1,1 @@
+"""Drills of derrd: kills and damaged files, each with a result that is compared. See drill.py."""
