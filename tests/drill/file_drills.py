@@ -86,7 +86,7 @@ KINDS = [
          [f"{RECOMMEND} --model @bpr --users-file ids.txt"], "never", ["all-users.txt"]),
     Kind("recipe", "short.toml", "recipe.toml",
          ["reproduce --data citeulike=@users.tsv --recipes recipe.toml --models bpr --splits 0 "
-          "--methods student,rrd --work made.work -o made.report --dry-run",
+          "--methods student,rrd --table 2 --work made.work -o made.report --dry-run",
           "search --data citeulike=@users.tsv --recipes recipe.toml --method rrd --grid k=2,3 "
           "--work made.work --dry-run"], "never", ["config.toml", "users.tsv"]),
     Kind("configuration", "config.toml", "config.toml",
@@ -148,18 +148,18 @@ def damaged_file(kind):
     """The drill of a kind: damage, then one of its commands."""
 
     def prepare(lab, rng):
+        command = rng.choice(kind.commands)
         place(lab, kind, lab.folder)
         damaged = kind.file
         if rng.random() < 0.1:  # the hash beside it instead
             beside = [p.name for p in lab.folder.glob(kind.file + ".*")]
             damaged = rng.choice(beside or [kind.file])
         others = [lab.base / other for other in kind.others] if damaged == kind.file else []
-        return damaged, damage_file(rng, lab.folder / damaged, others, kind.pipe)
+        return command, damaged, damage_file(rng, lab.folder / damaged, others, kind.pipe)
 
     def drill(lab, rng):
-        command = rng.choice(kind.commands)
+        command, damaged, (what, another, step) = prepare(lab, rng)
         expected = whole_result(lab, kind, command)
-        damaged, (what, another, step) = prepare(lab, rng)
         lab.note(f"# {damaged}: {what}")
         if step:
             lab.start_other(step)
@@ -170,7 +170,7 @@ def damaged_file(kind):
             return SAME
         # A whole file beside another one's hash is damage, too.
         if has_hash(lab, kind) and not (another and not kind.file.endswith(".npy")):
-            raise Finding(f"{kind.file}, {what}: another result, exit code 0")
+            raise Finding(f"{damaged}: {what}: another result, exit code 0")
         return OTHER
 
     drill.prepare = prepare
@@ -219,14 +219,14 @@ def resumed(damaged):
         if ended.code != 0:
             return REFUSED
         if (lab.folder / "made").read_bytes() != model:
-            raise Finding(f"{damaged}, {what}: another model, exit code 0")
+            raise Finding(f"{damaged}: {what}: another model, exit code 0")
         if (lab.folder / "log").is_file():
             foreign = [r for r in records(lab.folder / "log") if r not in log]
             if foreign:
-                raise Finding(f"{damaged}, {what}: the log has a line of no epoch of this run: "
+                raise Finding(f"{damaged}: {what}: the log has a line of no epoch of this run: "
                               f"{json.dumps(foreign[0])[:200]}")
             if damaged == "checkpoint" and records(lab.folder / "log") != log:
-                raise Finding(f"{damaged}, {what}: another log, exit code 0")
+                raise Finding(f"{damaged}: {what}: another log, exit code 0")
         return SAME
 
     drill.prepare = prepare

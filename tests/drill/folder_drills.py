@@ -193,10 +193,11 @@ def damaged_folder(source):
     def prepare(lab, rng):
         shutil.copytree(lab.base / source / "work", lab.folder / "work")
         files = sorted(p for p in (lab.folder / "work").rglob("*") if p.is_file())
-        path = rng.choice(files)
-        damage = damage_file(rng, path, others_of(lab, path), "alone")[0] if path.stat().st_size \
-            else damage_file(rng, path, [], "alone", replaced=1)[0]
-        return path.relative_to(lab.folder), damage
+        weights = [1 if p.suffix == ".txt" else 4 for p in files]  # texts are for people
+        (path,) = rng.choices(files, weights)
+        replaced = 0.2 if path.stat().st_size else 1  # an empty one has no bytes to change
+        what, _, _ = damage_file(rng, path, others_of(lab, path), "alone", replaced)
+        return path.relative_to(lab.folder), what
 
     def drill(lab, rng):
         _, (report, _), _ = whole(lab, REPRODUCE + SHORT)
@@ -205,9 +206,9 @@ def damaged_folder(source):
         first = lab.run(REPRODUCE + SHORT).expect(0, 1, 2).expect_readable()
         check_exits(first)
         if first.code == 0:
-            check_report(lab, report, f"{name}, {what}")
+            check_report(lab, report, f"{name}: {what}")
             return SAME
-        refused = f"{name}, {what}: refused ({first.message(300)})"
+        refused = f"{name}: {what}: refused ({first.message(300)})"
         if not named_paths(lab, first.err.decode(errors="replace")):
             raise Finding(f"{refused}, which names no file")
         heal(lab, report, refused)

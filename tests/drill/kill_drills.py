@@ -63,7 +63,7 @@ def reference(lab, command):
     if ("epochs", kind) not in lab.cache:
         with lab.aside():
             _, seconds = timed(lab, command, 20)
-            lab.cache["epochs", kind] = min(600, max(20, int(20 * SECONDS / seconds)))
+            lab.cache["epochs", kind] = min(600, max(60, int(20 * SECONDS / seconds)))
     with lab.aside() as folder:
         whole, seconds = timed(lab, command, lab.cache["epochs", kind])
         return Training(whole, seconds, (folder / "model").read_bytes(), records(folder / "log"),
@@ -78,10 +78,10 @@ def timed(lab, command, epochs):
     return whole, time.monotonic() - start
 
 
-def start(lab, rng, run, folder, **how):
+def start(lab, rng, run, folder, options="", **how):
     """Starts the training, or goes on with it, with checkpoints of every epoch or few."""
     every = rng.choice([0, 0, 0.02, 30])
-    return lab.start(f"{run.command} {FILES} --resume --checkpoint-every {every}",
+    return lab.start(f"{run.command} {FILES} --resume --checkpoint-every {every} {options}",
                      folder=folder, **how)
 
 
@@ -311,8 +311,10 @@ def broken_stderr(lab, rng):
     how, things = broken_streams(rng, kind, 0.2 if what == "reproduce" else run.seconds)
     how["note"] = f"# standard error: {kind}"
     try:
-        if what == "train":
-            process = start(lab, rng, run, folder, **how)
+        if what == "train" and rng.random() < 0.5:
+            process = start(lab, rng, run, folder, rng.choice(["", "--quiet"]), **how)
+        elif what == "train":  # whose first file may get the number of standard error
+            process = lab.start(f"{run.command} -o model --log log", folder=folder, **how)
         elif what == "reproduce":
             process = lab.start(REPRODUCE + SHORT, folder=folder, **how)
         else:
@@ -343,22 +345,33 @@ def vanish(lab, rng):
         process = lab.start(f"{run.command} {files} --checkpoint-every 0", note="& p=$!")
     pause(lab, rng, run.seconds)
     how = rng.choice(["removed", "renamed", "renamed and removed"])
-    moved = lab.folder / "moved"
     lab.note(f"# run/ is {how}; wait")
-    if how == "removed":
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
+    moved, had_model = lab.folder / "moved", False
+    if how != "removed":
         folder.rename(moved)
-    if how == "renamed and removed":
-        shutil.rmtree(moved, ignore_errors=True)
+    if how != "renamed":
+        had_model = remove(moved if moved.exists() else folder)
     ended = process.wait().expect(0, 1)
     if ended.code == 0:
         models = [f / "model" for f in (folder, moved) if (f / "model").exists()]
-        if not models and not how.endswith("removed"):
+        if not models and not had_model:
             raise Finding(f"run/ was {how}: exit code 0 without a model")
         if any(m.read_bytes() != run.model for m in models):
             raise Finding(f"run/ was {how}: exit code 0 with another model")
     return REFUSED if ended.code else SAME
+
+
+def remove(folder):
+    """Removes a folder in which a run still writes. Tells whether it had a model."""
+    had_model = False
+    while True:
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
+                os.unlink(folder / name)
+                had_model |= name == "model"
+        with contextlib.suppress(OSError):  # a new file is there
+            folder.rmdir()
+            return had_model
 
 
 def in_own_namespace(lab, rng):

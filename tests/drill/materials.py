@@ -27,11 +27,11 @@ l = 5
 list = 30
 """
 CONFIG = """# options of train
-quiet = true
+seed = 3
 [train]
+quiet = true
 lr = 0.01
 weight-decay = 1e-4
-seed = 3
 stop-on = ["N@10", "H@5"]
 preset = "paper"
 """

@@ -166,9 +166,10 @@ class Lab:
         """
         words = self.words(command)
         cwd = Path(folder or self.folder)
-        inside = "" if cwd == self.folder else f"cd {cwd.relative_to(self.folder)} && "
-        shown = shlex.join([*wrap, "derrd", *words])
-        self.note(f"({inside}{shown}) {note}" if inside else f"{shown} {note}".rstrip())
+        shown = shlex.join([*wrap, self.derrd, *words])
+        if cwd != self.folder:
+            shown = f"(cd {cwd.relative_to(self.folder)} && exec {shown})"
+        self.note(f"{shown} {note}".rstrip())
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                **how}
         popen = subprocess.Popen(

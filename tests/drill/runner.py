@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -35,7 +36,6 @@ class Count:
     findings: int = 0
     seconds: float = 0.0
     impossible: str = ""  # why it can't be tried here
-    first: float = 0.0  # seconds from the start to its first finding
 
 
 def chosen(only):
@@ -56,7 +56,8 @@ def try_once(lab, name, seed):
     try:
         return DRILLS[name](lab, random.Random(seed)), "", []
     except Finding as e:
-        return "finding", str(e), lab.steps
+        damage = [step[2:] for step in lab.steps if step.startswith("# ") and step[2:] not in str(e)]
+        return "finding", "; ".join([str(e), *damage]), lab.steps
     except Exception:  # the drill itself
         return "finding", "the drill failed:\n" + traceback.format_exc(), lab.steps
     finally:
@@ -73,21 +74,15 @@ def keep_finding(lab, folder, name, seed, what, steps):
     if prepare:  # the files before the commands
         rng, try_folder = random.Random(seed), lab.folder
         lab.begin(folder / "before")
-        with contextlib.suppress(Exception):
-            if name.startswith("damage: ") and name not in RESUMED:
-                rng.choice(file_drills.DRILLS[name].commands)
+        with contextlib.suppress(OSError, Finding):
             prepare(lab, rng)
         lab.folder = try_folder
     (folder / "what.txt").write_text(what + "\n")
     lines = ["#!/bin/sh", f"# {name}, seed {seed}: " + what.splitlines()[0],
-             f"derrd() {{ {shlex.quote(lab.derrd)} \"$@\"; }}",
              "export OPENBLAS_NUM_THREADS=1 LC_ALL=C.UTF-8",
-             'rm -rf "$0.d" && cp -r "$(dirname "$0")/before" "$0.d" && cd "$0.d"' if prepare
+             'rm -rf "$0.d" && cp -a "$(dirname "$0")/before" "$0.d" && cd "$0.d"' if prepare
              else 'rm -rf "$0.d" && mkdir -p "$0.d/run" && cd "$0.d"', *steps]
     (folder / "commands.sh").write_text("\n".join(lines) + "\n")
-
-
-RESUMED = ("damage: checkpoint", "damage: log")
 
 
 def pipes(folder, names):
@@ -167,7 +162,7 @@ class Runner:
         name, seed = task
         folder = None
         if self.counts[name].findings < KEPT:
-            folder = self.findings / f"{name.replace(' ', '-').replace(':', '')}-{seed}"
+            folder = self.findings / re.sub(r"\W+", "-", f"{name}-{seed}")
         self.current[connection] = f"{name}:{seed}"
         connection.send((name, seed, folder))
         return True
@@ -217,7 +212,10 @@ class Runner:
             count.ends[end] += 1
             return
         count.findings += 1
-        count.first = count.first or time.monotonic() - self.start
+        self.findings.mkdir(exist_ok=True)
+        with (self.findings / "all.tsv").open("a") as file:
+            first = " ".join(what.split())
+            file.write(f"{time.monotonic() - self.start:.1f}\t{name}:{seed}\t{first}\n")
         if count.findings <= SHOWN:
             self.line(f"FINDING {shlex.quote(f'{name}:{seed}')}: {what}")
 
