@@ -28,13 +28,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
 from drill import materials, runner  # noqa: E402  (the folder beside this file)
-from drill.program import Finding, Lab  # noqa: E402
+from drill.program import Finding, Lab, runs_within_limit  # noqa: E402
 
 LIMIT = 60  # seconds of a run, on a machine where the measured one takes a second or less
 
@@ -50,11 +49,12 @@ def parse_arguments():
     parser.add_argument("--jobs", type=int, default=runner.cores(),
                         help="drills at a time [one per core]")
     parser.add_argument("--keep", type=Path, metavar="DIR",
-                        help="new folder for all files, which stays [a temporary one, of which only "
-                        "findings stay]")
+                        help="new folder for all files, which stays [a temporary one, of which "
+                        "only findings stay]")
     parser.add_argument("--only", nargs="+", metavar="NAME",
                         help="kills, mutations, or the beginning of drills' names")
     parser.add_argument("--repeat", metavar="NAME:SEED", help="this one try again, alone")
+    parser.add_argument("--first", action="store_true", help="stop at the first finding")
     parser.add_argument("--limit", type=float, default=LIMIT,
                         help=f"seconds after which a run hangs; more on a slow machine [{LIMIT}]")
     return parser.parse_args()
@@ -79,6 +79,8 @@ def main():
     found = True
     try:
         found = drill(args, names, tasks, seed, folder)
+    except KeyboardInterrupt:
+        print("\ninterrupted before the first try")
     finally:
         tidy(folder, found, args.keep)
     sys.exit(1 if found else 0)
@@ -97,7 +99,7 @@ def what_to_try(args):
 def drill(args, names, tasks, seed, folder):
     """Sets up, drills and prints. Tells whether anything was found."""
     derrd = str(args.derrd.resolve())
-    shared = {"namespaces": runner.has_namespaces()}
+    shared = {"namespaces": runner.has_namespaces(), "limited": runs_within_limit(derrd)}
     lab = Lab(derrd, folder / "base", folder / "base", args.limit, shared)
     try:
         materials.make(lab)
@@ -109,15 +111,14 @@ def drill(args, names, tasks, seed, folder):
     limit = args.limit * max(1.0, shared["seconds"])
     jobs = 1 if tasks else args.jobs
     labs = [Lab(derrd, folder / "base", folder / f"try{n}", limit, shared) for n in range(jobs)]
-    print(f"{len(names)} drills of {args.derrd}, seed {seed}, {jobs} at a time; "
-          f"a run hangs after {limit:.0f} s", flush=True)
-    start = time.monotonic()
-    run = runner.Runner(names, labs, folder / "findings", seed, args.minutes)
+    run = runner.Runner(names, labs, folder / "findings", seed, args)
     try:
+        print(f"{len(names)} drills of {args.derrd}, seed {seed}, {jobs} at a time; "
+              f"a run hangs after {limit:.0f} s", flush=True)
         run.run(tasks)
     except KeyboardInterrupt:
         print("\ninterrupted")
-    print(f"\n{runner.table(run.counts)}\n\n{runner.clock(time.monotonic() - start)} minutes")
+    print(f"\n{runner.table(run.counts)}\n\n{runner.clock(run.passed_seconds())} minutes")
     found = sum(c.findings for c in run.counts.values())
     if found:
         print(f"{found} findings: {folder / 'findings'}; --repeat NAME:SEED tries one again")

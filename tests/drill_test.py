@@ -29,8 +29,9 @@ code=$?
 [ $code = 0 ] || {{ {instead}; }}
 exit $code
 """
-# A program that does something to what a resumed training has made.
+# A program that does something to what a resumed training has made; it tidies up after dead runs.
 AFTER_RESUMING = """#!/bin/sh
+rm -f ./*.tmp-*
 case "$*" in *--resume*) [ -e checkpoint ] || exec {derrd} "$@" ;; *) exec {derrd} "$@" ;; esac
 {derrd} "$@"
 code=$?
@@ -75,7 +76,7 @@ class Programs(unittest.TestCase):
 
     def test_finds_ignored_damage_and_repeats_it(self):
         program = self.program(INSTEAD_OF_REFUSING, instead="exit 0")
-        options = ["--minutes", "0.05", "--seed", "1", "--only", DATA_SET]
+        options = ["--minutes", "2", "--first", "--seed", "1", "--only", DATA_SET]
         text = self.drill(program, *options, code=1)
         again = self.found(text, "another result")
         (kept,) = (self.folder / "kept/findings").glob(re.sub(r"\W+", "-", again))
@@ -87,39 +88,39 @@ class Programs(unittest.TestCase):
 
     def test_finds_crashes(self):
         program = self.program(INSTEAD_OF_REFUSING, instead="kill -SEGV $$")
-        text = self.drill(program, "--minutes", "0.02", "--only", DATA_SET, code=1)
+        text = self.drill(program, "--minutes", "2", "--first", "--only", DATA_SET, code=1)
         self.found(text, "crashed by SIGSEGV")
 
     def test_finds_hangs_and_ends_them(self):
         program = self.program(INSTEAD_OF_REFUSING, instead="sleep 98765")
-        options = ["--minutes", "0.02", "--limit", "2", "--only", DATA_SET]
+        options = ["--minutes", "2", "--first", "--limit", "2", "--only", DATA_SET]
         self.found(self.drill(program, *options, code=1), "hangs")
         self.assertNotIn("sleep\x0098765", command_lines())
 
     def test_finds_raw_bytes(self):
         program = self.program(INSTEAD_OF_REFUSING, instead=r"printf '\033[31m' >&2")
-        text = self.drill(program, "--minutes", "0.02", "--only", DATA_SET, code=1)
+        text = self.drill(program, "--minutes", "2", "--first", "--only", DATA_SET, code=1)
         self.found(text, "raw bytes")
 
     def test_finds_silent_refusals(self):
         program = self.program(INSTEAD_OF_REFUSING.replace('"$@"\ncode', '"$@" 2>/dev/null\ncode'),
                                instead=":")
-        text = self.drill(program, "--minutes", "0.02", "--only", DATA_SET, code=1)
+        text = self.drill(program, "--minutes", "2", "--first", "--only", DATA_SET, code=1)
         self.found(text, "without a message")
 
     def test_finds_another_model_after_a_kill(self):
         program = self.program(AFTER_RESUMING, after="[ ! -e model ] || printf x >>model")
-        text = self.drill(program, "--minutes", "0.1", "--only", "kill: bpr", code=1)
+        text = self.drill(program, "--minutes", "3", "--first", "--only", "kill: bpr", code=1)
         self.found(text, "another model|torn|exit code 1")
 
     def test_finds_another_log_after_a_kill(self):
         program = self.program(AFTER_RESUMING, after="tail -n 3 log >l && cp l log && rm l")
-        text = self.drill(program, "--minutes", "0.1", "--only", "kill: bpr", code=1)
+        text = self.drill(program, "--minutes", "3", "--first", "--only", "kill: bpr", code=1)
         self.found(text, "another log")
 
     def test_finds_what_is_left_behind(self):
         program = self.program(AFTER_RESUMING, after="echo >model.tmp-1")
-        text = self.drill(program, "--minutes", "0.1", "--only", "kill: bpr", code=1)
+        text = self.drill(program, "--minutes", "3", "--first", "--only", "kill: bpr", code=1)
         self.found(text, "left files behind")
 
     def test_a_set_up_that_fails_is_no_pass(self):

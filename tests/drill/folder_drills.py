@@ -9,7 +9,8 @@ import time
 from .file_drills import records
 from .materials import LONG, REPRODUCE, SEARCH, SHORT
 from .mutations import damage_file
-from .program import REFUSED, SAME, Finding, send
+from .program import REFUSED, SAME, Finding, SmallDisk, send
+from .trainings import new_folder
 
 FAILED = re.compile(r"FAILED with exit code (\d+)")
 
@@ -55,12 +56,13 @@ def whole(lab, command):
 class Killing:
     """A command on a work folder, and what may happen to it and its children."""
 
-    def __init__(self, lab, rng, command):
+    def __init__(self, lab, rng, command, folder=None):
         self.lab, self.rng, self.command = lab, rng, command
+        self.folder = folder or lab.folder
         self.seconds, self.products, self.names = whole(lab, command)
 
     def start(self):
-        process = self.lab.start(self.command, note="& p=$!")
+        process = self.lab.start(self.command, folder=self.folder, note="& p=$!")
         self.pause()
         return process
 
@@ -132,14 +134,18 @@ class Killing:
 
     def finish(self):
         """The same command to the end. Raises Finding unless all is as without interruption."""
-        self.lab.run(self.command).expect(0)
-        found = products(self.command, self.lab.folder)
-        if found != self.products:
-            raise Finding("other results than the uninterrupted run's" + difference(
-                self.products, found))
-        left = sorted(set(names(self.lab.folder)) - set(self.names))
+        self.lab.run(self.command, folder=self.folder).expect(0)
+        self.compare(self.folder)
+        left = sorted(set(names(self.folder)) - set(self.names))
         if left and self.command.startswith("reproduce"):  # search keeps points' checkpoints
             raise Finding(f"dead runs left files behind: {left}")
+
+    def compare(self, folder):
+        """Raises Finding unless the results in a folder are those without interruption."""
+        found = products(self.command, folder)
+        if found != self.products:
+            different = difference(self.products, found)
+            raise Finding("other results than the uninterrupted run's" + different)
 
 
 def difference(expected, found):
@@ -155,15 +161,56 @@ def difference(expected, found):
     return ": " + ", ".join(different)
 
 
-def killed(command, events=None):
+def killed(command):
     """The drill of a command: one to four events, then the end."""
 
     def drill(lab, rng):
         killing = Killing(lab, rng, command)
         for _ in range(rng.randint(1, 4)):
-            rng.choice(events or Killing.EVENTS)(killing)
+            rng.choice(Killing.EVENTS)(killing)
         killing.finish()
         return SAME
+
+    return drill
+
+
+def full_disk(command):
+    """The drill of a command on a disk that is full, and then is not."""
+
+    def drill(lab, rng):
+        if why := SmallDisk.enter():
+            return f"not possible here: {why}"
+        killing = Killing(lab, rng, command, new_folder(lab))
+        with SmallDisk(killing.folder, 4096 * rng.randint(2, 100)) as disk:
+            lab.note(f"mount -t tmpfs -o size={disk.size} none run")
+            ended = lab.run(command, folder=killing.folder).expect(0, 1)
+            check_exits(ended)
+            lab.note("mount -o remount,size=16M run")
+            disk.resize(1 << 24)
+            killing.finish()
+        return REFUSED if ended.code else SAME
+
+    return drill
+
+
+def vanish(command):
+    """The drill of a command whose folder is removed or renamed in the run."""
+
+    def drill(lab, rng):
+        killing = Killing(lab, rng, command, new_folder(lab))
+        process = killing.start()
+        how = rng.choice(["removed", "renamed", "renamed and removed"])
+        lab.note(f"# run/ is {how}; wait")
+        moved = lab.folder / "moved"
+        if how != "removed":
+            killing.folder.rename(moved)
+        if how != "renamed":
+            shutil.rmtree(moved if moved.exists() else killing.folder, ignore_errors=True)
+        ended = process.wait().expect(0, 1)
+        check_exits(ended)
+        if ended.code == 0 and how == "renamed":
+            killing.compare(moved)
+        return REFUSED if ended.code else SAME
 
     return drill
 
@@ -253,9 +300,12 @@ def heal(lab, report, refused):
     check_report(lab, report, refused + ", without the file that it named")
 
 
+COMMANDS = {"reproduce": REPRODUCE + LONG, "search": SEARCH + LONG}
+ACCIDENTS = {"kills": killed, "full disk": full_disk, "folder vanishes": vanish}
 KILLS = {
-    "reproduce: kills": killed(REPRODUCE + LONG),
-    "search: kills": killed(SEARCH + LONG),
+    f"{name}: {accident}": drill(command)
+    for accident, drill in ACCIDENTS.items()
+    for name, command in COMMANDS.items()
 }
 DAMAGE = {
     "work folder, finished": damaged_folder("finished"),

@@ -1,142 +1,34 @@
 """Drills with killed trainings: each ends in the model and the log of an uninterrupted run."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import pty
 import random
 import resource
-import shutil
 import signal
 import threading
 import time
-from pathlib import Path
 
 from .file_drills import records
-from .materials import REPRODUCE, SHORT, metadata_of
+from .materials import REPRODUCE, SEARCH, SHORT, metadata_of
 from .program import REFUSED, SAME, Finding, SmallDisk
+from .trainings import (
+    CASES,
+    FILES,
+    check_whole,
+    compare,
+    compare_log,
+    finish,
+    new_folder,
+    pause,
+    start,
+    training,
+)
 
-FILES = "-o model --log log --checkpoint checkpoint"
-TRAIN = "train --data @data --threads 1 --batch 128 --patience 100000"
-STUDENT = TRAIN.replace("train", "distill") + " --dim 3 --k 5 --l 5 --list 30 --experts 3"
-CASES = {  # with the kind of teacher, whose choice --auto-lambda's weights need
-    "bpr": f"{TRAIN} --dim 8",
-    "neumf": f"{TRAIN} --dim 8 --model neumf --layers 2",
-    "rrd+ir": f"{STUDENT} --teacher @bpr --method rrd+ir --ir-k 3 --ir-l 3 --ir-list 20",
-    "de": f"{STUDENT} --teacher @bpr --method de",
-    "de-rrd": f"{STUDENT} --teacher @neumf --method de-rrd --layers 1",
-    "rd+cd": f"{STUDENT} --teacher @bpr --method rd+cd --rd-warmup 5 --cd-list 40 --cd-items 9",
-}
+EXPERIMENTS = {"reproduce": (REPRODUCE + SHORT, "report/index.html"),
+               "search": (SEARCH + SHORT, "points")}
 SOFT = ["TERM", "INT", "HUP", "USR1", "XCPU"]  # signals that end a training after its epoch
-SECONDS = 0.25  # of an uninterrupted run, about
-
-
-@dataclasses.dataclass
-class Training:
-    """A training with the result of its uninterrupted run."""
-
-    command: str
-    seconds: float
-    model: bytes
-    log: list
-    files: set
-
-
-def training(lab, rng, case=None, seed=None):
-    """A case with random variations, trained without interruption once."""
-    case = case or rng.choice(list(CASES))
-    command = CASES[case]
-    if rng.random() < 0.25:
-        command += " --preset paper"
-    if command.startswith("distill") and case != "rd+cd" and rng.random() < 0.25:
-        command += " --auto-lambda"
-    command += f" --seed {rng.randrange(2) if seed is None else seed}"
-    if command not in lab.cache:
-        lab.cache[command] = reference(lab, command)
-    return lab.cache[command]
-
-
-def reference(lab, command):
-    """The uninterrupted run; the number of its epochs makes it last about SECONDS."""
-    kind = command.split(" --preset")[0].split(" --auto-lambda")[0].split(" --seed")[0]
-    if ("epochs", kind) not in lab.cache:
-        with lab.aside():
-            _, seconds = timed(lab, command, 20)
-            lab.cache["epochs", kind] = min(600, max(60, int(20 * SECONDS / seconds)))
-    with lab.aside() as folder:
-        whole, seconds = timed(lab, command, lab.cache["epochs", kind])
-        return Training(whole, seconds, (folder / "model").read_bytes(), records(folder / "log"),
-                        set(os.listdir(folder)))
-
-
-def timed(lab, command, epochs):
-    """The command with that many epochs, and how long it takes."""
-    whole = f"{command} --epochs {epochs}"
-    start = time.monotonic()
-    lab.run(f"{whole} {FILES} --checkpoint-every 0").expect(0)
-    return whole, time.monotonic() - start
-
-
-def start(lab, rng, run, folder, options="", **how):
-    """Starts the training, or goes on with it, with checkpoints of every epoch or few."""
-    every = rng.choice([0, 0, 0.02, 30])
-    return lab.start(f"{run.command} {FILES} --resume --checkpoint-every {every} {options}",
-                     folder=folder, **how)
-
-
-def pause(lab, rng, seconds):
-    """Waits for a random moment of a run."""
-    moment = rng.random() * seconds * 1.05
-    lab.note(f"sleep {moment:.3f}")
-    time.sleep(moment)
-
-
-def check_whole(lab, run, folder):
-    """Raises Finding if a file of the killed run is torn."""
-    for name in ("model", "checkpoint"):
-        path = folder / name
-        if path.exists():
-            try:
-                metadata_of(path)
-            except ValueError as e:
-                raise Finding(f"{name} is torn after the kill: {e}") from None
-    if (folder / "model").exists():
-        lab.run("recommend --data @data --threads 1 --top 1 --users 1 --model model",
-                folder=folder).expect(0)
-
-
-def finish(lab, run, folder):
-    """Goes on to the end. Raises Finding unless all is as in the uninterrupted run."""
-    lab.run(f"{run.command} {FILES} --resume", folder=folder).expect(0)
-    compare(run, folder)
-    left = set(os.listdir(folder)) - run.files
-    if left:
-        raise Finding(f"dead runs left files behind: {sorted(left)}")
-
-
-def compare(run, folder):
-    """Raises Finding unless model and log are the uninterrupted run's."""
-    if not (folder / "model").exists():
-        raise Finding("exit code 0 without a model")
-    if (folder / "model").read_bytes() != run.model:
-        raise Finding("another model than the uninterrupted run's")
-    compare_log(run, folder / "log")
-
-
-def compare_log(run, path):
-    log = records(path)
-    if log != run.log:
-        wrong = next((n for n, (a, b) in enumerate(zip(log, run.log)) if a != b),
-                     min(len(log), len(run.log)))
-        raise Finding(f"another {path.name} than the uninterrupted run's from line {wrong + 1} "
-                      f"on, {len(log)} lines instead of {len(run.log)}")
-
-
-def new_folder(lab, name="run"):
-    folder = lab.folder / name
-    folder.mkdir()
-    return folder
 
 
 def killed(case):
@@ -235,9 +127,10 @@ def file_limit(lab, rng):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    ignored = rng.random() < 0.5  # by a parent such as Python
+    ignored = rng.random() < 0.5  # SIGXFSZ, by a parent such as Python
+    note = f"# no file above {size} bytes" + (", SIGXFSZ ignored" if ignored else "")
     ended = start(lab, rng, run, folder, before=limit, restore_signals=not ignored,
-                  note=f"# with ulimit -f of {size} bytes, SIGXFSZ {'ignored' * ignored}").wait()
+                  note=note).wait()
     ended.expect(0, 1)
     check_whole(lab, run, folder)
     if ended.code == 0:
@@ -251,23 +144,15 @@ def full_disk(lab, rng):
     if why := SmallDisk.enter():
         return f"not possible here: {why}"
     run, folder = training(lab, rng), new_folder(lab)
-    disk = SmallDisk(folder)
-    size = 4096 * rng.randint(2, 32)
-    disk.mount(size)
-    try:
-        ended = start(lab, rng, run, folder,
-                      note=f"# on mount -t tmpfs -o size={size} none run").wait().expect(0, 1)
+    with SmallDisk(folder, 4096 * rng.randint(2, 32)) as disk:
+        lab.note(f"mount -t tmpfs -o size={disk.size} none run")
+        ended = start(lab, rng, run, folder).wait().expect(0, 1)
         check_whole(lab, run, folder)
         if ended.code == 0:
             compare(run, folder)
         lab.note("mount -o remount,size=16M run")
         disk.resize(1 << 24)
         finish(lab, run, folder)
-    except Finding:
-        shutil.copytree(folder, lab.folder / "run.disk", dirs_exist_ok=True)
-        raise
-    finally:
-        disk.unmount()
     return REFUSED if ended.code else SAME
 
 
@@ -306,17 +191,17 @@ def let_go(things):
 def broken_stderr(lab, rng):
     """A standard error that is closed, full, a broken pipe, or a terminal that went away."""
     kind = rng.choice(["closed", "full", "pipe", "terminal"])
-    what = rng.choice(["train", "train", "train", "reproduce", "error"])
+    what = rng.choice(["train", "train", "train", "reproduce", "search", "error"])
     run, folder = training(lab, rng), new_folder(lab)
-    how, things = broken_streams(rng, kind, 0.2 if what == "reproduce" else run.seconds)
+    how, things = broken_streams(rng, kind, run.seconds)
     how["note"] = f"# standard error: {kind}"
     try:
         if what == "train" and rng.random() < 0.5:
             process = start(lab, rng, run, folder, rng.choice(["", "--quiet"]), **how)
         elif what == "train":  # whose first file may get the number of standard error
             process = lab.start(f"{run.command} -o model --log log", folder=folder, **how)
-        elif what == "reproduce":
-            process = lab.start(REPRODUCE + SHORT, folder=folder, **how)
+        elif what in EXPERIMENTS:
+            process = lab.start(EXPERIMENTS[what][0], folder=folder, **how)
         else:
             process = lab.start("evaluate --data none --model none", folder=folder, **how)
         ended = process.wait()
@@ -328,8 +213,8 @@ def broken_stderr(lab, rng):
         raise Finding(f"standard error {kind}: {what} ended with {ended.code}, not {expected}")
     if what == "train":
         compare(run, folder)
-    elif what == "reproduce" and not (folder / "report/index.html").exists():
-        raise Finding(f"standard error {kind}: no report")
+    elif what in EXPERIMENTS and not (folder / EXPERIMENTS[what][1]).exists():
+        raise Finding(f"standard error {kind}: {what} made nothing")
     return SAME
 
 
@@ -425,7 +310,7 @@ def check_both(shared, runs, ended, folder):
                 raise Finding("two at once: another model than by itself")
             if shared == "checkpoint":
                 compare_log(run, folder / f"log{n}")
-        elif shared == "checkpoint" and Path(folder / f"log{n}").exists():
+        elif shared == "checkpoint" and (folder / f"log{n}").exists():
             raise Finding(f"two at once: one failed after it had begun: {end.message()}")
     if shared == "log":
         log = records(folder / "log")

@@ -236,12 +236,23 @@ class Lab:
                 pass
 
 
-def prepare_worker():
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def runs_within_limit(derrd):
+    """Tells whether the program starts within the limit; one with a sanitizer does not."""
+    done = subprocess.run([derrd, "--version"], preexec_fn=limit_memory, capture_output=True)
+    return done.returncode == 0
+
+
+def prepare_worker(limited):
     """Makes this process a place for runs: orphans come here, memory is limited."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    if limited:
+        limit_memory()
 
 
 class SmallDisk:
@@ -274,17 +285,22 @@ class SmallDisk:
             return f"no mount: {os.strerror(ctypes.get_errno())}"
         return ""
 
-    def __init__(self, folder):
-        self.folder = bytes(folder)
+    def __init__(self, folder, size):
+        self.folder, self.size = Path(folder), size
 
-    def mount(self, size, flags=0):
-        """Mounts it with a size in bytes. Raises OSError."""
-        options = f"size={size}".encode()
-        if LIBC.mount(b"none", self.folder, b"tmpfs", flags, options) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    def __enter__(self):
+        self._mount(self.size)
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:  # what was found: its files stay beside
+            shutil.copytree(self.folder, self.folder.with_name(self.folder.name + ".disk"))
+        LIBC.umount2(bytes(self.folder), self.DETACH)
 
     def resize(self, size):
-        self.mount(size, self.REMOUNT)
+        self._mount(size, self.REMOUNT)
 
-    def unmount(self):
-        LIBC.umount2(self.folder, self.DETACH)
+    def _mount(self, size, flags=0):
+        options = f"size={size}".encode()
+        if LIBC.mount(b"none", bytes(self.folder), b"tmpfs", flags, options) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

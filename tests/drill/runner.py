@@ -56,8 +56,9 @@ def try_once(lab, name, seed):
     try:
         return DRILLS[name](lab, random.Random(seed)), "", []
     except Finding as e:
-        damage = [step[2:] for step in lab.steps if step.startswith("# ") and step[2:] not in str(e)]
-        return "finding", "; ".join([str(e), *damage]), lab.steps
+        what = str(e)
+        damage = [step[2:] for step in lab.steps if step.startswith("# ")]
+        return "finding", "; ".join([what, *(d for d in damage if d not in what)]), lab.steps
     except Exception:  # the drill itself
         return "finding", "the drill failed:\n" + traceback.format_exc(), lab.steps
     finally:
@@ -94,7 +95,7 @@ def work(connection, lab):
     """A worker: tries what the connection says, until it says nothing more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    prepare_worker()
+    prepare_worker(lab.shared["limited"])
     try:
         while task := connection.recv():
             name, seed, folder = task
@@ -114,9 +115,9 @@ def work(connection, lab):
 class Runner:
     """The order of tries, the processes that try, the counts."""
 
-    def __init__(self, names, labs, findings, seed, minutes):
+    def __init__(self, names, labs, findings, seed, args):
         self.names, self.findings, self.seed = names, findings, seed
-        self.seconds = 60 * minutes
+        self.seconds, self.first = 60 * args.minutes, args.first
         self.counts = {name: Count() for name in names}
         self.order = random.Random(f"order {seed}")
         self.begun = collections.Counter()
@@ -130,16 +131,18 @@ class Runner:
         self.workers = []
         for lab in labs:
             ours, theirs = fork.Pipe()
-            worker = fork.Process(target=work, args=(theirs, lab), daemon=False)
+            worker = fork.Process(target=work, args=(theirs, lab), daemon=True)
             worker.start()
             theirs.close()
             self.workers.append((worker, ours))
 
     def next(self):
         """The next try, or None: each drill once, then by chance, both groups equally long."""
+        if self.first and any(count.findings for count in self.counts.values()):
+            return None
         if self.first_round:
             name = self.first_round.pop()
-        elif time.monotonic() - self.start >= self.seconds:
+        elif self.passed_seconds() >= self.seconds:
             return None
         else:
             possible = [n for n in self.names if not self.counts[n].impossible]
@@ -215,7 +218,7 @@ class Runner:
         self.findings.mkdir(exist_ok=True)
         with (self.findings / "all.tsv").open("a") as file:
             first = " ".join(what.split())
-            file.write(f"{time.monotonic() - self.start:.1f}\t{name}:{seed}\t{first}\n")
+            file.write(f"{self.passed_seconds():.1f}\t{name}:{seed}\t{first}\n")
         if count.findings <= SHOWN:
             self.line(f"FINDING {shlex.quote(f'{name}:{seed}')}: {what}")
 
@@ -230,19 +233,23 @@ class Runner:
         if now - self.shown < (0.5 if self.terminal else 10):
             return
         self.shown = now
-        passed = now - self.start
+        passed = self.passed_seconds()
         left = max(0.0, self.seconds - passed)
         tries = sum(c.tries for c in self.counts.values())
         findings = sum(c.findings for c in self.counts.values())
         waiting = f", {len(self.first_round)} drills not begun" if self.first_round else ""
-        text = (f"{clock(passed)}, {clock(left)} left: {tries} tries, {findings} findings{waiting}; "
-                f"now {', '.join(self.current[c] for c in busy if c in self.current)}")
+        current = ", ".join(self.current[c] for c in busy if c in self.current)
+        text = (f"{clock(passed)}, {clock(left)} left: {tries} tries, {findings} findings"
+                f"{waiting}; now {current}")
         if self.terminal:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write("\r\x1b[K" + text[:width])
             sys.stderr.flush()
         else:
             print(text, flush=True)
+
+    def passed_seconds(self):
+        return time.monotonic() - self.start
 
     def passed(self):
         """Tells whether there is no finding, and every drill that is possible was tried."""
