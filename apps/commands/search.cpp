@@ -20,6 +20,7 @@
 #include "apps/commands/experiment_options.h"
 #include "apps/experiments/grid.h"
 #include "apps/experiments/results.h"
+#include "apps/experiments/run_state.h"
 #include "apps/experiments/workspace.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"

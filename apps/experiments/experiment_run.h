@@ -11,7 +11,7 @@ namespace derrd {
 ///
 ///   command.txt          the call, for repeating it by hand
 ///   out.txt, err.txt     what it printed
-///   attempts.jsonl       a line per attempt: seconds, exit code, epochs asked for
+///   attempts.jsonl       a line for each attempt's start, and one for its end (see run_state.h)
 ///   data.safetensors     from derrd prepare
 ///   model.safetensors, log.jsonl, checkpoint.safetensors (while unfinished)   from a training
 struct ExperimentRun {
@@ -42,31 +42,6 @@ inline constexpr const char* kErrorFile = "err.txt";
 std::string hash_of(const std::vector<std::string>& parts);
 /// Hashes a file's contents. @throws Error if it can't be read.
 std::string hash_file(const std::filesystem::path& path);
-
-/// Result of all attempts of a run.
-struct RunState {
-  bool begun = false;
-  bool finished = false;  ///< with all epochs that the run asks for
-  /// True if a file of a finished run can't be read any more, or an unfinished run can't continue.
-  bool damaged = false;
-  double seconds = 0;  ///< sum over all attempts
-  int exit_code = 0;   ///< of the last attempt; 128 + n after signal n
-};
-/// Reads a run's state from its folder.
-RunState state_of(const ExperimentRun& run);
-/// Removes a run's folder. @throws Error if it can't be removed.
-void delete_run(const ExperimentRun& run);
-/// Removes files that a finished run no longer needs: its checkpoint, and the remains of killed
-/// attempts.
-void delete_leftovers(const ExperimentRun& run);
-
-/// One attempt to finish a run.
-struct RunAttempt {
-  double seconds = 0;
-  int exit_code = 0;
-};
-/// Appends an attempt to attempts.jsonl. @throws Error if it can't be written.
-void record_attempt(const ExperimentRun& run, const RunAttempt& attempt);
 
 /// Returns all arguments of the call but --threads.
 std::vector<std::string> full_arguments(const ExperimentRun& run);

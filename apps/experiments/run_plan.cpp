@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/experiments/run_state.h"
 #include "data/error.h"
 #include "data/parse_number.h"
 #include "engine/training/checkpoint.h"

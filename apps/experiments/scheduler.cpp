@@ -10,6 +10,7 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/progress.h"
 #include "apps/experiments/results.h"
+#include "apps/experiments/run_state.h"
 #include "data/error.h"
 
 namespace derrd {
@@ -120,6 +121,7 @@ void Scheduler::start(size_t i, int threads) {
                             error.message()));
   }
   std::ofstream(run.file("command.txt")) << command_line(run) << "\n";
+  record_start(run);
   std::vector<std::string> arguments = full_arguments(run);
   arguments.push_back(fmt::format("--threads={}", threads));
   Task& task = tasks_[i];
@@ -142,7 +144,7 @@ void Scheduler::end(size_t i, int exit_code) {
   Task& task = tasks_[i];
   task.process.reset();
   const std::chrono::duration<double> seconds = Clock::now() - task.start;
-  record_attempt(run, {seconds.count(), exit_code});
+  record_end(run, {seconds.count(), exit_code});
   if (exit_code != 0 && InterruptWatch::signal() != 0) {
     task.phase = Phase::kWaiting;  // the next call continues it
     return;

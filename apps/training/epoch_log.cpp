@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "apps/cli/message.h"
 #include "apps/training/metrics_json.h"
 #include "data/error.h"
 #include "data/formats/checked_line.h"
@@ -55,27 +56,18 @@ bool is_log(std::string_view text) {
 /// What of a log stays.
 struct KeptRecords {
   size_t bytes = 0;
-  int64_t lines = 0;
   int64_t last_epoch = -1;
+  std::string hash;
 };
 
 /// Finds the records before `next_epoch`: the first lines, as long as they are whole and rise.
-KeptRecords kept_records(std::string_view text, int next_epoch, const std::string& name) {
+KeptRecords kept_records(std::string_view text, int next_epoch) {
   KeptRecords kept;
   std::string_view rest = text;
-  bool keeps = true;
   while (const std::optional<std::string_view> line = take_line(rest)) {
     const std::optional<int64_t> epoch = epoch_of(*line);
-    const bool stays = epoch && *epoch<next_epoch&& * epoch> kept.last_epoch;
-    if (keeps && stays) {
-      kept = {text.size() - rest.size(), kept.lines + 1, *epoch};
-    } else if (stays) {
-      throw Error(fmt::format(
-          "{}: line {} is damaged or out of order, and records to keep follow it; remove the line "
-          "or the file, or name another file by --log",
-          name, kept.lines + 1));
-    }
-    keeps = keeps && stays;
+    if (!epoch || *epoch >= next_epoch || *epoch <= kept.last_epoch) break;
+    kept = {text.size() - rest.size(), *epoch, extend_log_hash(kept.hash, *line)};
   }
   return kept;
 }
@@ -110,13 +102,18 @@ void EpochLog::open(int flags) {
   descriptor_ = descriptor;
 }
 
-void EpochLog::start(int next_epoch) {
+void EpochLog::start(int next_epoch, const std::string& hash) {
   if (descriptor_ < 0) open(O_CREAT);
   const std::string text = read_text(path_);
-  const KeptRecords kept = kept_records(text, next_epoch, path_.string());
-  if (kept.lines > 0 && kept.last_epoch + 1 < next_epoch) {
-    fmt::print(stderr, "derrd: warning: {}: has no records of epochs {} to {}\n", path_.string(),
-               kept.last_epoch + 1, next_epoch - 1);
+  const KeptRecords kept = kept_records(text, next_epoch);
+  hash_ = kept.hash;
+  if (next_epoch > 0 && text.empty()) {
+    say("derrd: warning: {}: has no records of epochs 0 to {}", path_.string(), next_epoch - 1);
+  } else if (hash_ != hash) {
+    throw Error(fmt::format(
+        "{}: its first {} epochs are not those of the checkpoint's training, or were changed; name "
+        "another file by --log, or remove it",
+        path_.string(), next_epoch));
   }
   if (::ftruncate(descriptor_, static_cast<off_t>(kept.bytes)) != 0) {
     throw Error(fmt::format("{}: can't be shortened: {}; name another file by --log",
@@ -138,8 +135,10 @@ void EpochLog::write(const EpochRecord& record) {
                      {"train", record.seconds.train},
                      {"evaluate", record.seconds.evaluate}};
   json["best"] = record.best;
-  const std::string line = checked_line(json.dump()) + "\n";
-  for (std::string_view rest = line; !rest.empty();) {
+  const std::string line = checked_line(json.dump());
+  hash_ = extend_log_hash(hash_, line);
+  const std::string ended = line + "\n";
+  for (std::string_view rest = ended; !rest.empty();) {
     const ssize_t written = ::write(descriptor_, rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
@@ -149,6 +148,13 @@ void EpochLog::write(const EpochRecord& record) {
                       path_.string(), std::strerror(errno)));
     }
     rest.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void EpochLog::flush() {
+  if (::fdatasync(descriptor_) != 0) {
+    throw Error(fmt::format("{}: can't be flushed to disk: {}; check the disk", path_.string(),
+                            std::strerror(errno)));
   }
 }
 

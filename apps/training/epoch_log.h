@@ -20,17 +20,24 @@ class EpochLog {
   EpochLog& operator=(const EpochLog&) = delete;
 
   /// Begins at an epoch: keeps the records of earlier ones, and removes what follows them, also a
-  /// line torn by a crash. Warns of earlier epochs without a record.
-  /// @throws Error as the constructor; or if a damaged line is followed by records to keep.
-  void start(int next_epoch);
+  /// line torn by a crash. Warns if the log is new and lacks the earlier ones.
+  /// @param hash hash() when these epochs had been written
+  /// @throws Error as the constructor; or if the log has other records than these.
+  void start(int next_epoch, const std::string& hash);
 
   /// Appends a record. @throws Error if it can't be written.
   void write(const EpochRecord& record);
+  /// Waits until all records are on disk, where no crash of the system loses them.
+  /// @throws Error if that fails.
+  void flush();
+  /// Returns the hash of all records: extend_log_hash() from line to line.
+  const std::string& hash() const { return hash_; }
 
  private:
   void open(int flags);
 
   std::filesystem::path path_;
+  std::string hash_;
   int descriptor_ = -1;  // -1: there is no such file yet
 };
 

@@ -204,6 +204,7 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
                     options_.checkpoint, checkpoint.next_epoch, options_.epochs));
   }
   made_by_ = continued_by(made_by_, checkpoint.made_by, options_);
+  log_hash_ = checkpoint.log_hash;
   trainer.restore(checkpoint);
   say("{}: continuing after {} epochs", options_.checkpoint, checkpoint.next_epoch);
 }
@@ -215,10 +216,14 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
     if (!options_.checkpoint.empty()) {
       Checkpoint checkpoint = trainer.checkpoint();
       checkpoint.made_by = made_by_;
+      if (log_) {
+        log_->flush();
+        checkpoint.log_hash = log_->hash();
+      }
       save_checkpoint(options_.checkpoint, checkpoint, fingerprint, model());
     }
   };
-  if (log_) log_->start(trainer.next_epoch());
+  if (log_) log_->start(trainer.next_epoch(), log_hash_);
   Progress progress({options_.epochs, options_.effective_patience()}, options_.quiet);
   Clock::time_point last_save = Clock::now();
 

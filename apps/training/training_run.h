@@ -85,6 +85,7 @@ class TrainingRun {
   DeviceDataset data_;
   std::optional<WatchedMetric> watched_;  // none: the preset's rule decides
   std::string made_by_;                   // programs that trained, the last one this
+  std::string log_hash_;                  // of the log that the checkpoint belongs to
 };
 
 }  // namespace derrd

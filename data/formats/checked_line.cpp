@@ -30,4 +30,8 @@ std::optional<std::string> read_checked_line(std::string_view line) {
   return text;
 }
 
+std::string extend_log_hash(std::string_view hash, std::string_view line) {
+  return hash_of_text(std::string(hash) + std::string(line));
+}
+
 }  // namespace derrd

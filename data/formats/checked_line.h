@@ -15,4 +15,7 @@ std::string checked_line(std::string_view object);
 /// without a check.
 std::optional<std::string> read_checked_line(std::string_view line);
 
+/// Extends the hash of a log by one more line, without its end. The hash of no lines is empty.
+std::string extend_log_hash(std::string_view hash, std::string_view line);
+
 }  // namespace derrd

@@ -136,6 +136,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
   write_safetensors(path, tensors,
                     {{"format", kFormat},
                      {"made_by", c.made_by},
+                     {"log_hash", c.log_hash},
                      {"run", fingerprint},
                      {"state", state.dump()},
                      {"model", to_json(model).dump()}});
@@ -158,6 +159,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
         file.name(), run, fingerprint));
   }
   Checkpoint c;
+  c.log_hash = file.metadata_or("log_hash", "");
   c.made_by = file.metadata_or("made_by", "");
   read_json(file, "state", [&c](const Json& state) {
     state.at("next_epoch").get_to(c.next_epoch);

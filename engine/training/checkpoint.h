@@ -34,6 +34,7 @@ struct Checkpoint {
   std::map<std::string, LossState> losses;                   ///< by name
   std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
+  std::string log_hash;            ///< of the log up to here, set by who writes one; empty: none
   std::string made_by;             ///< describe_program() of the program that trained so far
 };
 

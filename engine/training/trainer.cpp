@@ -179,6 +179,7 @@ Checkpoint Trainer::checkpoint() const {
           to_host(parameters_.first_moments(), stream_),
           to_host(parameters_.second_moments(), stream_),
           best_values_.to_host(stream_),
+          /*log_hash=*/"",
           describe_program()};
 }
 

@@ -20,15 +20,14 @@ PREPARE = "prepare --candidates 20 --min-user 2 -o made"
 class Kind:
     """A kind of file: where it comes from, what reads it, and whether a hash protects it.
 
-    A hash is expected of "always" kinds, and of "if there" kinds whose metadata have one, or which
-    have a file with one beside them. Without a hash a damaged file may give another result.
+    Without a hash a damaged file may give another result.
     """
 
     name: str
     source: str  # in the base folder
     file: str  # its name in the try
     commands: list  # the files that they make are called made*
-    hash: str = "never"
+    hashed: bool = False
     others: list = dataclasses.field(default_factory=list)
     beside: list = dataclasses.field(default_factory=list)  # further files: source, name
     pipe: str = "fed"
@@ -47,51 +46,64 @@ def text_format(name, options=""):
 
 TRAINING = f"train --dim 4 {BATCH} --epochs 2 --quiet -o made"
 NPY = "--model-user v.user.npy --model-item v.item.npy"
-NPY_FILES = [("npy.user.npy", "v.user.npy"), ("npy.item.npy", "v.item.npy")]
+NPY_IDS = f"{NPY} --model-user-ids v.user_ids.txt --model-item-ids v.item_ids.txt"
+ARRAYS = ["v.user.npy", "v.item.npy", "v.user_ids.txt", "v.item_ids.txt", "v.xxh128"]
+
+
+def arrays(*left_out):
+    """The files of an export as arrays, but some."""
+    return [(f"arrays/{name}", name) for name in ARRAYS if name not in left_out]
+
+
+def array_file(name):
+    """A file of such an export, for which its list has a checksum, or that list."""
+    return Kind(f"arrays {name}", f"arrays/{name}", name, readers(NPY_IDS), True,
+                [f"arrays.other/{name}", "arrays/v.item.npy"], arrays(name))
+
+
 FOREIGN = "--model file --model-user P --model-item Q"
 KINDS = [
     Kind("data set", "data", "data",
          [f"{TRAINING} --data data", f"{RECOMMEND_FROM} data --model @bpr",
-          f"{EVALUATE_FROM} data --model @bpr"], "always", ["data.other"]),
+          f"{EVALUATE_FROM} data --model @bpr"], True, ["data.other"]),
     Kind("model bpr", "bpr", "file",
          [*readers("--model file"), f"{DISTILL} --method de --experts 3 --teacher file",
-          "export file --format npy -o made"], "always", ["bpr.other", "neumf"]),
+          "export file --format npy -o made"], True, ["bpr.other", "neumf"]),
     Kind("model neumf", "neumf", "file",
          [*readers("--model file"), f"{DISTILL} --method de --experts 3 --teacher file",
-          "export file -o made --data @data"], "always", ["neumf.other", "bpr"]),
-    Kind("model foreign", "foreign", "file", readers(FOREIGN), "never", ["bpr", "data"]),
+          "export file -o made --data @data"], True, ["neumf.other", "bpr"]),
+    Kind("model foreign", "foreign", "file", readers(FOREIGN), False, ["bpr", "data"]),
     Kind("checkpoint export", "half/checkpoint", "checkpoint",
-         ["export checkpoint -o made"], "always", ["other-seed.checkpoint/checkpoint"]),
+         ["export checkpoint -o made"], True, ["other-seed.checkpoint/checkpoint"]),
     Kind("lists", "lists", "file",
-         [f"{EVALUATE} --lists file", f"{DISTILL} --method rrd --teacher file"], "if there",
+         [f"{EVALUATE} --lists file", f"{DISTILL} --method rrd --teacher file"], True,
          ["lists.other", "foreign-lists"]),
     Kind("lists foreign", "foreign-lists", "file",
-         [f"{EVALUATE} --lists file", f"{DISTILL} --method rrd --teacher file"], "never",
+         [f"{EVALUATE} --lists file", f"{DISTILL} --method rrd --teacher file"], False,
          ["lists"]),
     Kind("lists text", "lists.tsv", "file.tsv",
          [f"{EVALUATE} --lists file.tsv", f"{DISTILL} --method rrd --teacher file.tsv"]),
     Kind("lists plain", "lists.txt", "file.txt",
          [f"{EVALUATE} --lists file.txt", f"{DISTILL} --method rrd --teacher file.txt"]),
-    Kind("npy users", "npy.user.npy", "v.user.npy", readers(NPY), "if there",
-         ["npy.other.user.npy", "npy.item.npy"], NPY_FILES[1:]),
-    Kind("npy items", "npy.item.npy", "v.item.npy", readers(NPY), "if there",
-         ["npy.other.item.npy", "npy.user.npy"], NPY_FILES[:1]),
+    *(array_file(name) for name in ARRAYS),
+    Kind("npy without a list", "arrays/v.user.npy", "v.user.npy", readers(NPY), False,
+         ["arrays.other/v.user.npy", "arrays/v.item.npy"], arrays("v.user.npy", "v.xxh128")),
     Kind("ids of rows", "all-users.txt", "ids.txt",
          [f"{RECOMMEND} {NPY} --model-user-ids ids.txt",
           f"{DISTILL} --method rrd --teacher @foreign --teacher-user P --teacher-item Q "
-          "--teacher-user-ids ids.txt"], "never", ["some-users.txt", "some-items.txt"], NPY_FILES),
+          "--teacher-user-ids ids.txt"], False, ["some-users.txt", "some-items.txt"], arrays()),
     Kind("ids of items", "some-items.txt", "ids.txt",
-         [f"{RECOMMEND} --model @bpr --items ids.txt"], "never", ["some-users.txt"]),
+         [f"{RECOMMEND} --model @bpr --items ids.txt"], False, ["some-users.txt"]),
     Kind("ids of users", "some-users.txt", "ids.txt",
-         [f"{RECOMMEND} --model @bpr --users-file ids.txt"], "never", ["all-users.txt"]),
+         [f"{RECOMMEND} --model @bpr --users-file ids.txt"], False, ["all-users.txt"]),
     Kind("recipe", "short.toml", "recipe.toml",
          ["reproduce --data citeulike=@users.tsv --recipes recipe.toml --models bpr --splits 0 "
           "--methods student,rrd --table 2 --work made.work -o made.report --dry-run",
           "search --data citeulike=@users.tsv --recipes recipe.toml --method rrd --grid k=2,3 "
-          "--work made.work --dry-run"], "never", ["config.toml", "users.tsv"]),
+          "--work made.work --dry-run"], False, ["config.toml", "users.tsv"]),
     Kind("configuration", "config.toml", "config.toml",
          [f"{TRAINING} --data @data --config config.toml",
-          f"{RECOMMEND} --model @bpr --config config.toml"], "never", ["short.toml"]),
+          f"{RECOMMEND} --model @bpr --config config.toml"], False, ["short.toml"]),
     text_format("citeulike.dat", "--format citeulike"),
     text_format("adjacency.txt"),
     text_format("table.tsv", "--split last"),
@@ -130,18 +142,8 @@ def whole_result(lab, kind, command):
 
 def place(lab, kind, folder):
     """Puts a whole file, and what stands beside it, into a folder."""
-    hashes = [(h, "v" + h[3:]) for h in lab.shared["npy hashes"]] if "npy" in kind.name else []
-    for source, name in [(kind.source, kind.file), *kind.beside, *hashes]:
+    for source, name in [(kind.source, kind.file), *kind.beside]:
         shutil.copyfile(lab.base / source, folder / name)
-
-
-def has_hash(lab, kind):
-    """Tells whether the whole file has a hash that reveals damage."""
-    if kind.hash != "if there":
-        return kind.hash == "always"
-    if kind.file.endswith(".npy"):
-        return any(h.startswith(kind.source) for h in lab.shared["npy hashes"])
-    return bool({"hash", "checksum"} & set(metadata_of(lab.base / kind.source)))
 
 
 def damaged_file(kind):
@@ -150,17 +152,13 @@ def damaged_file(kind):
     def prepare(lab, rng):
         command = rng.choice(kind.commands)
         place(lab, kind, lab.folder)
-        damaged = kind.file
-        if rng.random() < 0.1:  # the hash beside it instead
-            beside = [p.name for p in lab.folder.glob(kind.file + ".*")]
-            damaged = rng.choice(beside or [kind.file])
-        others = [lab.base / other for other in kind.others] if damaged == kind.file else []
-        return command, damaged, damage_file(rng, lab.folder / damaged, others, kind.pipe)
+        others = [lab.base / other for other in kind.others]
+        return command, damage_file(rng, lab.folder / kind.file, others, kind.pipe)
 
     def drill(lab, rng):
-        command, damaged, (what, another, step) = prepare(lab, rng)
+        command, (what, another, step) = prepare(lab, rng)
         expected = whole_result(lab, kind, command)
-        lab.note(f"# {damaged}: {what}")
+        lab.note(f"# {kind.file}: {what}")
         if step:
             lab.start_other(step)
         ended = lab.run(command).expect(0, 1, 2).expect_readable()
@@ -168,9 +166,9 @@ def damaged_file(kind):
             return REFUSED
         if comparable(lab.words(command), ended, lab.folder) == expected:
             return SAME
-        # A whole file beside another one's hash is damage, too.
-        if has_hash(lab, kind) and not (another and not kind.file.endswith(".npy")):
-            raise Finding(f"{damaged}: {what}: another result, exit code 0")
+        # A whole file beside another one's checksums is damage, too.
+        if kind.hashed and (kind.beside or not another):
+            raise Finding(f"{kind.file}: {what}: another result, exit code 0")
         return OTHER
 
     drill.prepare = prepare
@@ -178,12 +176,12 @@ def damaged_file(kind):
 
 
 def records(path):
-    """The lines of a log without their seconds. Raises Finding if one isn't a record."""
+    """The lines of a log without their seconds and checks. Raises Finding if one isn't a record."""
     result = []
     for number, line in enumerate(path.read_text(errors="backslashreplace").splitlines(), 1):
         try:
             record = json.loads(line)
-            del record["seconds"]
+            del record["seconds"], record["check"]
         except (ValueError, KeyError, TypeError):
             raise Finding(f"{path.name}, line {number} is no record: {line[:100]!r}") from None
         result.append(record)
@@ -274,7 +272,7 @@ def hostile_file(lab, rng):
                     "format": name(), "metrics": json.dumps({name(): {name(): 1}})}
         if kind == "hash":
             metadata = {**metadata_of(lab.base / "bpr"), "dataset_hash": name()}
-            metadata = {k: v for k, v in metadata.items() if k not in ("hash", "checksum")}
+            metadata = {k: v for k, v in metadata.items() if k not in ("hash", "file_hash")}
         tensors = [(n, "F32", [1, 2], bytes(8)) for n in (name(), "user_embedding",
                                                          "item_embedding")]
         (folder / "file").write_bytes(safetensors(tensors, metadata))

@@ -3,11 +3,9 @@
 import gzip
 import json
 import random
-import re
 import shutil
 import struct
 import time
-from pathlib import Path
 
 USERS, ITEMS = 60, 120
 SIZES = f"--users {USERS} --items {ITEMS} --interactions 900 --candidates 20"
@@ -148,32 +146,16 @@ def write_foreign(base):
     (base / "all-users.txt").write_text("\n".join(map(str, range(USERS))) + "\n")
 
 
-def settle_times(folder):
-    """Puts constants for the seconds in a folder's files, so that each set-up makes equal bytes."""
-    for path in folder.rglob("*"):
-        if path.name in ("log", "log.jsonl"):
-            records = [json.loads(line) for line in path.read_text().splitlines()]
-            for record in records:
-                record["seconds"] = dict.fromkeys(record["seconds"], 0.001)
-            lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in records]
-            path.write_text("".join(lines))
-        elif path.name == "attempts.jsonl":
-            path.write_text(re.sub(r'"seconds":[^,}]+', '"seconds":0.1', path.read_text()))
-        elif path.name == "err.txt":
-            path.write_text("".join("epoch\n" for _ in path.read_text().splitlines()))
-
-
 def unfinish(lab, folder):
-    """Makes a finished work folder one whose student and RRD were interrupted halfway."""
+    """Makes a finished work folder one whose student and RRD were killed halfway."""
     for run in ("student", "rrd"):
         (place,) = folder.glob(f"work/citeulike.bpr.{run}.split-0.*")
         words = (place / "command.txt").read_text().split()[1:-1]
         for name in ("model.safetensors", "log.jsonl", "attempts.jsonl"):
             (place / name).unlink()
         lab.run([*words, "--epochs=3"], folder=folder).expect(0)
-        (place / "model.safetensors").unlink()
-        if run == "rrd":  # and this one was told to stop
-            (place / "attempts.jsonl").write_text('{"epochs":6,"exit":143,"seconds":0.1}\n')
+        if run == "rrd":  # the other one had trained on, for as long as its attempt was not noted
+            (place / "model.safetensors").unlink()
 
 
 def make_work_folders(lab):
@@ -185,12 +167,9 @@ def make_work_folders(lab):
         lab.run(command + SHORT + options, folder=base / name).expect(0)
     shutil.copytree(base / "finished", base / "interrupted")
     unfinish(lab, base / "interrupted")
-    for name in ("finished", "other-seed", "interrupted"):
-        settle_times(base / name)
     (base / "other-seed.checkpoint").mkdir()  # complete, of the same length
     lab.run(TRAIN + " --seed 9 -o model --log log --checkpoint checkpoint",
             folder=base / "other-seed.checkpoint").expect(0)
-    settle_times(base / "other-seed.checkpoint")
 
 
 def measure(lab):
@@ -210,6 +189,8 @@ def make(lab):
     (base / "config.toml").write_text(CONFIG)
     (base / "short.toml").write_text(RECIPE.format(epochs=6))
     (base / "long.toml").write_text(RECIPE.format(epochs=60))
+    for name in ("arrays", "arrays.other"):
+        (base / name).mkdir()
     for command in (
         f"synthesize {SIZES} -o @data",
         f"synthesize {SIZES} --seed 1 -o @data.other",
@@ -220,14 +201,12 @@ def make(lab):
         "recommend --data @data --model @bpr --format safetensors --top 20 -o @lists",
         "recommend --data @data --model @bpr.other --format safetensors --top 20 -o @lists.other",
         "recommend --data @data --model @bpr --top 20 -o @lists.tsv",
-        "export @bpr --data @data --format npy -o @npy",
-        "export @bpr.other --data @data --format npy -o @npy.other",
+        "export @bpr --data @data --format npy -o @arrays/v",
+        "export @bpr.other --data @data --format npy -o @arrays.other/v",
     ):
         lab.run(command).expect(0)
     (base / "half").mkdir()
     half = TRAIN.replace("--epochs 12", "--epochs 6")
     lab.run(half + " -o model --log log --checkpoint checkpoint", folder=base / "half").expect(0)
-    settle_times(base / "half")
     make_work_folders(lab)
     lab.shared["seconds"] = measure(lab)
-    lab.shared["npy hashes"] = [p.name for p in Path(base).glob("npy.*") if ".npy." in p.name]

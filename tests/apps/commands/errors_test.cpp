@@ -112,7 +112,9 @@ TEST_F(Errors, TeacherWhoseVectorsCannotBeRebuiltEndsTheTraining) {
 
 TEST_F(Errors, AStudentAndATeacherOfOneDimensionAreDistilled) {
   SmallModel(60, 120, 1).write(path("narrow"));
-  succeed(distillation("narrow", "model") + words("--dim 1 --method de"));
+  succeed(
+      words("distill --data @data --teacher @narrow --dim 1 --method de --epochs 1 --quiet -o "
+            "@model"));
 }
 
 TEST_F(Errors, HalfPrecisionTeachersTeachTheSame) {
@@ -278,10 +280,13 @@ TEST_F(Checkpoints, OfProgramsWithOtherBitsAreRefused) {
 
 #if defined(DERRD_BACKEND_CPU) && defined(__x86_64__)
 TEST_F(Checkpoints, OfAnotherKindOfProcessorAreRefused) {
+  const char* own = std::getenv("OPENBLAS_CORETYPE");
+  const std::string before = own == nullptr ? "" : own;
   ::setenv("OPENBLAS_CORETYPE", "Prescott", 1);
   const Arguments resume = run(4) + Arguments{"--resume"};
   const Result result = derrd(resume);
-  ::unsetenv("OPENBLAS_CORETYPE");
+  own == nullptr ? ::unsetenv("OPENBLAS_CORETYPE")
+                 : ::setenv("OPENBLAS_CORETYPE", before.c_str(), 1);
   EXPECT_EQ(result.exit_code, kFailure);
   EXPECT_TRUE(contains(result.err, "for Prescott\n")) << result.err;
   succeed(resume);

@@ -1,11 +1,18 @@
 // `derrd reproduce` from raw interactions to the report: finished runs, killed runs, damaged files.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "data/formats/safetensors.h"
@@ -235,6 +242,86 @@ TEST_F(Reproduce, DamagedProductsAreMadeAgain) {
   EXPECT_EQ(read_text(student), whole);
   const size_t runs = lines_of(plan.out).size() / 2;
   EXPECT_EQ(derrd(all).err, fmt::format("{} of {} runs are finished already\n", runs, runs));
+}
+
+// Files that are whole, but not what the run's program has written.
+TEST_F(Reproduce, FilesOfOtherRunsAreNoResults) {
+  const Arguments all = reproduce("--table 1,2");
+  succeed(all);
+  const auto report = texts_in("report");
+  const auto file = [&](const std::string& run, const char* name) {
+    return run_folder("citeulike." + run) + "/" + name;
+  };
+  const std::string student = file("bpr.student.split-0", "model.safetensors");
+  fs::copy_file(file("bpr.student.split-1", "model.safetensors"), student,
+                fs::copy_options::overwrite_existing);
+  const std::string data = file("split-0", "data.safetensors");
+  const SafetensorsFile whole = SafetensorsFile::read(data);
+  Metadata metadata = whole.metadata();
+  std::string& statistics = metadata.find("statistics")->second;
+  statistics.replace(statistics.find("60"), 2, "61");
+  write_safetensors(data, whole.tensors(), metadata);
+  const std::string log = file("bpr.rrd.split-1", "log.jsonl");
+  fs::copy_file(file("bpr.rrd.split-0", "log.jsonl"), log, fs::copy_options::overwrite_existing);
+  const std::string fifo = file("bpr.de.split-0", "log.jsonl");
+  fs::remove(fifo);
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0666), 0);
+
+  const Result again = succeed(all);
+  for (const std::string& path : {student, data, log, fifo}) {
+    EXPECT_TRUE(contains(again.err, fs::path(path).parent_path().string() + ": what was there is"))
+        << again.err;
+  }
+  EXPECT_EQ(texts_in("report"), report);
+}
+
+// What a killed training has left is checked before it goes on.
+TEST_F(Reproduce, DamageToUnfinishedRunsIsHealed) {
+  constexpr int kEpochs = kLongTraining / 5;
+  set_epochs(kEpochs);
+  succeed(reproduce("--table 2", "@whole", "@whole-report"));
+  const Arguments all = reproduce();
+  for (const char* name : {"checkpoint.safetensors", "data.safetensors", "attempts.jsonl"}) {
+    Process process(all);
+    wait_for_epochs(process, "work", 2 * kEpochs / 3);
+    process.send(SIGTERM);
+    process.wait();
+    for (const auto& entry : fs::recursive_directory_iterator(path("work"))) {
+      if (entry.path().filename() != name) continue;
+      std::string bytes = read_text(entry.path().string());
+      bytes[bytes.size() - 3] ^= 1;
+      write_text(entry.path().string(), bytes);
+    }
+    succeed(all);
+    EXPECT_EQ(read_text(path("report/table2.tsv")), read_text(path("whole-report/table2.tsv")));
+    fs::remove_all(path("work"));
+  }
+}
+
+// A stopped process keeps the folder's lock.
+TEST_F(Reproduce, NamesTheProcessThatHoldsTheFolder) {
+  fs::create_directories(path("work"));
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    const int lock = ::open(path("work/lock").c_str(), O_RDWR | O_CREAT, 0666);
+    ::flock(lock, LOCK_EX);
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(holder, &status, WUNTRACED), holder);
+  Process process(reproduce("--table 1"));
+  const std::string told = fmt::format(
+      "{}: process {} (stopped), which kill -CONT lets go on and kill -KILL ends, works here, "
+      "waiting\n",
+      path("work"), holder);
+  for (int tries = 0; tries < 2000 && process.error_output() != told; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(process.error_output(), told);
+  ::kill(holder, SIGCONT);
+  ::waitpid(holder, &status, 0);
+  EXPECT_EQ(process.wait().exit_code, 0);
 }
 
 // Leftovers of a killed attempt: a torn record, files that it had not yet renamed.

@@ -113,13 +113,22 @@ TEST_F(EpochLogTest, ATrainingThatGoesOnKeepsWholeRecordsAlone) {
     EXPECT_TRUE(read_text(path("log")).starts_with(log));
     expect_epochs(6);
   }
-  // Records that a power cut took are told of.
-  EXPECT_TRUE(contains(go_on(lines[0] + "\n" + lines[1] + "\n" + lines[2].substr(0, 50)),
-                       path("log") + ": has no records of epochs 2 to 3"));
-  // Records behind a damaged one are not thrown away.
+  // A new log lacks the first records.
+  EXPECT_TRUE(contains(go_on(""), path("log") + ": has no records of epochs 0 to 3"));
+  EXPECT_EQ(read_log(path("log")).size(), 2u);
+  succeed(resumed(7));
+  EXPECT_EQ(read_log(path("log")).size(), 3u);
+  // Records that are changed, or lost, or of another training.
   write_text(path("checkpoint"), records);
-  write_text(path("log"), flipped(log, 8 * (lines[0].size() + 20)));
-  expect_refusal(resumed(6), "line 2 is damaged");
+  std::filesystem::remove(path("log"));
+  succeed(training(4, "--seed 1"));
+  const std::string other = read_text(path("log"));
+  for (const std::string& text : {flipped(log, 8 * (lines[0].size() + 20)),
+                                  lines[0] + "\n" + lines[2] + "\n" + lines[3] + "\n",
+                                  lines[0] + "\n" + lines[1] + "\n", other}) {
+    write_text(path("log"), text);
+    expect_refusal(resumed(6), "its first 4 epochs are not those of the checkpoint's training");
+  }
 }
 
 }  // namespace
