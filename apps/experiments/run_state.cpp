@@ -70,7 +70,8 @@ bool match(const ExperimentRun& run, const Json& hashes, bool finished) {
   return !finished || hashes.contains(run.product);
 }
 
-/// Hashes of a log up to each of its epochs: none of no epochs, then one for each from the first on.
+/// Hashes of a log up to each of its epochs: none of no epochs, then one for each from the first
+/// on.
 std::vector<std::string> log_hashes(const ExperimentRun& run) {
   std::vector<std::string> hashes = {""};
   for (const std::string& line : lines_of(run.file(kLogFile))) {
@@ -99,7 +100,10 @@ bool fit_together(const ExperimentRun& run, bool needs_model) {
     const int64_t epochs = number_in(model, "metrics", "epochs");
     if (epochs < 0 || epochs > logged) return false;
   }
-  if (!fs::exists(run.file(kCheckpointFile))) return true;
+  if (!fs::exists(run.file(kCheckpointFile))) {
+    // The training starts anew. It replaces a log, but nothing else in its place.
+    return logged > 0 || !fs::exists(run.file(kLogFile)) || fs::is_empty(run.file(kLogFile));
+  }
   const auto checkpoint = SafetensorsFile::read(run.file(kCheckpointFile));
   const int64_t next = number_in(checkpoint, "state", "next_epoch");
   return next >= 0 && next <= logged &&
