@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "apps/cli/heap.h"
 #include "apps/cli/help_format.h"
 #include "apps/cli/interrupt.h"
 #include "apps/cli/message.h"
@@ -77,6 +78,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 int main(int argc, char** argv) {
   std::set_terminate(end_uncaught);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond ulimit -f: writing fails, as on a full disk
+  derrd::return_large_blocks();
   CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends items.",
                "derrd");
   app.formatter(std::make_shared<derrd::HelpFormat>());

@@ -14,28 +14,28 @@ namespace derrd {
 
 namespace {
 
-int64_t count_samples(const DeviceDataset& data, int64_t negatives) {
-  constexpr int64_t kMax = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
-  const int64_t samples = data.pairs() * negatives;
-  if (samples > kMax) {
-    throw Error(
-        fmt::format("{} interactions with --negatives {} are {} samples an epoch, and {} are "
-                    "possible; lower it",
-                    data.pairs(), negatives, samples, kMax));
-  }
-  return samples;
-}
-
 /// Lists that are built together, with the memory of one sort for all: the three of an epoch,
 /// unless the samples of one fill any device.
 int64_t lists_together(int64_t samples) { return samples <= int64_t{1} << 20 ? 3 : 1; }
 
 }  // namespace
 
+int64_t EpochPlan::count_samples(int64_t pairs, int64_t negatives) {
+  constexpr int64_t kMax = int64_t{1} << 30;  // a sample's two pairs are numbered in 32 bits
+  const int64_t samples = pairs * negatives;
+  if (samples > kMax) {
+    throw Error(
+        fmt::format("{} interactions with --negatives {} are {} samples an epoch, and {} are "
+                    "possible; lower it",
+                    pairs, negatives, samples, kMax));
+  }
+  return samples;
+}
+
 EpochPlan::EpochPlan(const DeviceDataset& data, BatchOptions options)
     : data_(data),
       options_(options),
-      samples_(count_samples(data, options.negatives)),
+      samples_(count_samples(data.pairs(), options.negatives)),
       batches_((samples_ + options.batch_size - 1) / options.batch_size),
       pair_negatives_(samples_),
       users_(samples_),

@@ -25,6 +25,8 @@ class EpochPlan {
   /// @throws Error for more than 2^30 samples.
   EpochPlan(const DeviceDataset& data, BatchOptions options);
 
+  /// Returns the samples of an epoch. @throws Error for more than 2^30.
+  static int64_t count_samples(int64_t pairs, int64_t negatives);
   /// Returns the bytes of device memory that a plan of `samples` samples takes, and those of host
   /// memory that the sorts of its beginning take besides.
   static int64_t device_bytes(int64_t samples, int64_t batch_size);

@@ -6,6 +6,9 @@
 
 namespace derrd {
 
+/// More than any machine has. Needs from here on are not added up exactly.
+constexpr int64_t kBeyondMachines = int64_t{1} << 46;
+
 /// Bytes of device memory and of host memory.
 struct MemoryBytes {
   int64_t device = 0, host = 0;

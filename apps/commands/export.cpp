@@ -109,7 +109,7 @@ AlignedModel open_checkpoint(const SafetensorsFile& file, const std::optional<Da
 
 AlignedModel open_model(const ModelFiles& files, const std::optional<Dataset>& dataset) {
   const ModelSource source(files);
-  if (source.file() && is_checkpoint(*source.file())) {
+  if (source.file() && is_checkpoint(source.file()->metadata())) {
     if (files.named() || !files.user_ids.empty() || !files.item_ids.empty()) {
       throw Error(fmt::format(
           "{}: a checkpoint, whose vectors are known; leave --model-user, --model-item, "

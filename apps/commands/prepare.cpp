@@ -181,6 +181,13 @@ void tell_if_empty(const Dataset& dataset) {
   }
 }
 
+/// Draws candidates, if there is memory for them.
+void add_candidates(Dataset& dataset, int64_t count, uint64_t seed) {
+  require_candidates(dataset.num_users(), dataset.num_items(), statistics(dataset).interactions,
+                     count);
+  draw_candidates(dataset, count, seed);
+}
+
 void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
   Interactions read = read_interactions(options.input, options.read);
   options.format = read.format;
@@ -211,7 +218,7 @@ void prepare_interactions(PrepareOptions options, int64_t num_candidates) {
         options.input, dataset.num_users(), dataset.train.num_interactions()));
   }
   tell_if_empty(dataset);
-  draw_candidates(dataset, num_candidates, options.seed);
+  add_candidates(dataset, num_candidates, options.seed);
   json.update({{"input", options.input},
                {"min-user", options.min_user},
                {"min-item", options.min_item},
@@ -234,7 +241,7 @@ void prepare_ready_split(const PrepareOptions& options, std::optional<int64_t> n
   }
   tell_if_empty(dataset);
   tell_untrained(dataset, options.test);
-  if (num_candidates) draw_candidates(dataset, *num_candidates, options.seed);
+  if (num_candidates) add_candidates(dataset, *num_candidates, options.seed);
   nlohmann::json json = read_options_json(options);
   json.update({{"train", options.train}, {"test", options.test}});
   if (files.valid) json["valid"] = options.valid;

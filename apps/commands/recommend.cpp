@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/memory_report.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"
@@ -24,6 +27,7 @@
 #include "data/formats/text_lines.h"
 #include "data/printable.h"
 #include "data/version.h"
+#include "engine/models/catalogue.h"
 #include "engine/models/model_source.h"
 #include "kernels/platform/device.h"
 
@@ -39,6 +43,7 @@ struct RecommendCommand {
   std::string users_file, items_file;
   bool include_seen = false;
   std::string format = "tsv";
+  bool dry_run = false;
   IdleOptions idle;
 };
 
@@ -123,6 +128,36 @@ Metadata origin(const Dataset& dataset, const SavedModel& model, const Recommend
   return metadata;
 }
 
+/// Says how much memory the lists take. Returns false if that was all.
+/// @throws Error if it is more than is available.
+bool tell_memory(const RecommendCommand& command, const ListRequest& request,
+                 const Dataset& dataset, const SavedModel& model,
+                 const AvailableMemory& available) {
+  ListSizes sizes;
+  sizes.data = sizes_of(dataset);
+  sizes.data_file = static_cast<int64_t>(std::filesystem::file_size(command.data));
+  sizes.model_files = model_bytes(command.model);
+  sizes.model = sizes_of(model, dataset.num_users(), dataset.num_items());
+  sizes.users = std::ssize(request.users);
+  sizes.items = std::ssize(request.items);
+  sizes.top = request.length();
+  sizes.collects = command.format == "safetensors";
+  const MemoryNeed need = lists_memory(sizes);
+  if (command.dry_run) print_text(memory_table(need, available));
+  say("memory: {}", describe_need(need, available));
+  const auto smaller = [&](int64_t ListSizes::*size) {
+    return [=](int64_t value) {
+      ListSizes fewer = sizes;
+      fewer.*size = value;
+      return lists_memory(fewer);
+    };
+  };
+  require_memory("this run", need, available,
+                 {{"--top", 1, sizes.top, smaller(&ListSizes::top)},
+                  {"a --users-file of", 1, sizes.users, smaller(&ListSizes::users)}});
+  return !command.dry_run;
+}
+
 void run(const RecommendCommand& command) {
   if (command.format == "safetensors" && command.output.empty()) {
     throw UsageError("--format safetensors needs a file to write: give -o");
@@ -132,9 +167,15 @@ void run(const RecommendCommand& command) {
   inputs.push_back({"--data", command.data});
   inputs.push_back({"--users-file", command.users_file});
   inputs.push_back({"--items", command.items_file});
-  check_outputs(inputs, {{"-o", command.output}});
+  if (command.dry_run) {
+    refuse_same_files(inputs, {{"-o", command.output}});
+  } else {
+    check_outputs(inputs, {{"-o", command.output}});
+  }
   set_threads(command.idle.threads);
   const Stream stream;
+  const AvailableMemory available = memory_for_run();
+  require_reading(command.data, model_bytes(command.model), available);
   const Dataset dataset = load_dataset(command.data);
   AlignedModel loaded = load_model(ModelSource(command.model), dataset,
                                    "such users get no list, and such items are in none");
@@ -143,9 +184,10 @@ void run(const RecommendCommand& command) {
       .items = selected_items(command, {"item", dataset.item_ids, loaded.item}),
       .top = command.top,
       .include_seen = command.include_seen};
+  if (!tell_memory(command, request, dataset, loaded.model, available)) return;
   const std::unique_ptr<ListWriter> writer =
       command.format == "safetensors"
-          ? safetensors_lists(command.output, request.length(),
+          ? safetensors_lists(command.output, request.users.size(), request.length(),
                               origin(dataset, loaded.model, command, request))
           : text_lists(command.format, command.output, dataset);
   write_lists(*writer, dataset, std::move(loaded.model), request, command.model.name(), stream);
@@ -197,6 +239,9 @@ void add_recommend(CLI::App& app) {
   command->add_option("-o,--output", options->output, "File to write [standard output]")
       ->check(file_name())
       ->type_name("FILE");
+  command->add_flag(
+      "--dry-run", options->dry_run,
+      "Show the memory that the run would take, part by part, and stop; write nothing");
   add_idle_options(*command, options->idle);
   command->footer(
       "Items held out for validation and test may be recommended: a good model finds them.\n"

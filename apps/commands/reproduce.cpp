@@ -258,7 +258,7 @@ void run(const ReproduceCommand& command) {
   for (const DataSource& source : scope.data) published_curves(source.name);  // can they be read?
   const ScheduleOptions schedule = command.experiment.schedule();
   if (command.experiment.dry_run) {
-    print_text(describe(plan.runs()));
+    print_text(describe(plan.runs(), /*with_memory=*/true));
     return;
   }
   make_report_folder(command);

@@ -26,6 +26,7 @@ struct SynthesizeCommand {
 void run(const SynthesizeCommand& command) {
   const SynthesisOptions& synthesis = command.synthesis;
   check_outputs({}, {{"--output", command.output}});
+  require_candidates(synthesis.users, synthesis.items, synthesis.interactions, command.candidates);
   Dataset dataset = split_leave_one_out(synthesize(synthesis), synthesis.seed);
   draw_candidates(dataset, command.candidates, synthesis.seed);
   dataset.options =

@@ -2,12 +2,31 @@
 
 #include "apps/cli/message.h"
 
+#include <algorithm>
+
+#include "apps/cli/memory_report.h"
+
 namespace derrd {
 
 void write_dataset(const Dataset& dataset, const std::string& path) {
   const std::string hash = save_dataset(dataset, path);
   print_out("{}{} per user\nwrote {} (hash {})\n", format_statistics(statistics(dataset)),
             describe_candidates(dataset), path, hash);
+}
+
+void require_candidates(int64_t users, int64_t items, int64_t interactions, int64_t candidates) {
+  // Pairs as they are read or drawn, and in rows of the parts: the candidates outweigh them.
+  constexpr int64_t kInteraction = 40;
+  const auto need_of = [=](int64_t count) {
+    MemoryNeed need;
+    need.keep("the program", program_memory());
+    need.keep("interactions", {0, interactions * kInteraction});
+    need.keep("candidates",
+              {0, users * std::min(count, items) * static_cast<int64_t>(sizeof(int32_t))});
+    return need;
+  };
+  require_memory("the data set", need_of(candidates), host_memory_for_run(),
+                 {{"--candidates", 0, std::min(candidates, items), need_of}});
 }
 
 }  // namespace derrd

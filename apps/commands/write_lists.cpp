@@ -21,6 +21,9 @@ namespace derrd {
 
 namespace {
 
+/// Users whose lists are made and written together.
+constexpr int64_t kUsersAtOnce = 1024;
+
 std::string id_as_tsv(const IdTable& ids, int32_t number) {
   std::string text = ids.text(number);
   if (text.find_first_of("\t\r\n") != std::string::npos) {
@@ -98,9 +101,12 @@ class TextLists final : public ListWriter {
 
 class SafetensorsLists final : public ListWriter {
  public:
-  SafetensorsLists(const std::string& path, int64_t length, Metadata metadata)
+  SafetensorsLists(const std::string& path, size_t users, int64_t length, Metadata metadata)
       : path_(path), metadata_(std::move(metadata)) {
     all_.length = length;
+    all_.users.reserve(users);
+    all_.items.reserve(users * static_cast<size_t>(length));
+    all_.scores.reserve(users * static_cast<size_t>(length));
   }
   void write(const RecommendedItems& lists) override {
     all_.users.insert(all_.users.end(), lists.users.begin(), lists.users.end());
@@ -189,21 +195,56 @@ std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::str
   return std::make_unique<TextLists>(format == "tsv", path, dataset);
 }
 
-std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t length,
+std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, size_t users, int64_t length,
                                               Metadata metadata) {
-  return std::make_unique<SafetensorsLists>(path, length, std::move(metadata));
+  return std::make_unique<SafetensorsLists>(path, users, length, std::move(metadata));
+}
+
+MemoryNeed lists_memory(const ListSizes& sizes) {
+  constexpr int64_t kNumber = sizeof(float);
+  MemoryNeed need;
+  need.keep("the program", program_memory());
+  need.keep("the data set", {0, sizes.data.host_bytes});
+  need.pass("its file", {0, sizes.data_file});
+  const ModelMemory all = model_memory(sizes.model, {});
+  const int64_t read = all.elements() * kNumber;
+  need.keep("the model, as read", {0, read});
+  need.pass("its files", {0, sizes.model_files});
+  ModelSizes selected = sizes.model;
+  selected.users = sizes.users;
+  selected.items = sizes.items;
+  const ModelMemory model = model_memory(selected, {});
+  const int64_t kept = model.elements() * kNumber;
+  const int64_t largest = *std::ranges::max_element(model.matrices) * kNumber;
+  need.pass("selecting users and items", {0, largest});
+  if (kept != read) need.keep("the model, selected", {0, kept - read});
+  const int64_t observed = DeviceRows::device_bytes(sizes.users, sizes.data.train);
+  need.keep("the model on the device", {kept + model.scorer, 0});
+  need.keep("items to leave out", {observed, 0});
+  need.pass("finding them", {0, observed + sizes.data.items * kNumber});
+  need.keep("the model, as read", {0, -kept});
+  const int64_t part = std::min(kUsersAtOnce, sizes.users) * sizes.top * 2 * kNumber;
+  need.keep("scores of some users",
+            {model.tiles + TopLists::device_bytes(sizes.items, sizes.top), 0});
+  if (sizes.collects) need.keep("all lists", {0, sizes.users * (2 * sizes.top + 1) * kNumber});
+  // A line of text has some 20 bytes of ids, a rank and a score.
+  constexpr int64_t kLine = 64;
+  const int64_t text = sizes.collects ? 0 : part / (2 * kNumber) * kLine;
+  need.pass("lists of some users", {part, part + text});
+  return need;
 }
 
 void write_lists(ListWriter& writer, const Dataset& dataset, SavedModel model,
                  const ListRequest& request, const std::string& name, const Stream& stream) {
-  constexpr size_t kUsersAtOnce = 1024;
   const std::vector<int32_t>& users = request.users;
   select_users(model, users);
   select_items(model, request.items);
   ListMaker maker(left_out(dataset.train, request, dataset.num_items()), model, request.items,
                   request.length(), stream);
-  for (size_t first = 0; first < users.size(); first += kUsersAtOnce) {
-    const auto part = std::span(users).subspan(first, std::min(kUsersAtOnce, users.size() - first));
+  model = SavedModel();  // the device has it
+  constexpr size_t kStep = kUsersAtOnce;
+  for (size_t first = 0; first < users.size(); first += kStep) {
+    const auto part = std::span(users).subspan(first, std::min(kStep, users.size() - first));
     RecommendedItems lists;
     try {
       lists = maker.make(part, static_cast<int64_t>(first));

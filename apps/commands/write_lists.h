@@ -9,7 +9,10 @@
 
 #include "data/dataset.h"
 #include "data/formats/safetensors.h"
+#include "engine/device_dataset.h"
+#include "engine/memory_need.h"
 #include "engine/models/model_file.h"
+#include "engine/models/model_memory.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -42,7 +45,8 @@ std::unique_ptr<ListWriter> text_lists(const std::string& format, const std::str
 
 /// Makes a writer of a safetensors file with the data set's numbers: users [U] I32, items
 /// [U, length] I32 and scores [U, length] F32.
-std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, int64_t length,
+/// @param users their number
+std::unique_ptr<ListWriter> safetensors_lists(const std::string& path, size_t users, int64_t length,
                                               Metadata metadata);
 
 /// Users and items of the lists to write, by their numbers in the data set.
@@ -55,6 +59,18 @@ struct ListRequest {
   /// Returns the length of the lists.
   int64_t length() const { return std::min(top, static_cast<int64_t>(items.size())); }
 };
+
+/// Sizes of a request, from which its memory follows.
+struct ListSizes {
+  DataSizes data;
+  int64_t data_file = 0;                  ///< bytes of the data set's file
+  int64_t model_files = 0;                ///< bytes of the model's files
+  ModelSizes model;                       ///< of all users and items
+  int64_t users = 0, items = 0, top = 0;  ///< of the request
+  bool collects = false;  ///< all lists are in memory until the end, as safetensors_lists() does
+};
+/// Tells the memory of a request: what reading the files and write_lists() take.
+MemoryNeed lists_memory(const ListSizes& sizes);
 
 /// Writes users' best items and completes the writer's file. Users who have fewer items left get
 /// shorter lists.

@@ -58,6 +58,16 @@ GridAxis parse_axis(const std::string& text) {
 
 void check_grid(const Grid& grid, const std::string& method) {
   const auto refuse = [](const std::string& why) { throw UsageError("--grid: " + why); };
+  // Each is a training; with more, their list alone would fill the memory of small machines.
+  constexpr double kMostPoints = 1e5;
+  double points = 1;
+  for (const GridAxis& axis : grid) points *= static_cast<double>(axis.values.size());
+  if (points > kMostPoints) {
+    refuse(
+        fmt::format("has {:.0f} points, and each is a training; at most {:.0f} are possible: "
+                    "give fewer values",
+                    points, kMostPoints));
+  }
   std::set<std::string> options;
   for (const GridAxis& axis : grid) {
     std::set<std::string> values;

@@ -77,8 +77,9 @@ LearningCurve read_curve(const ExperimentRun& run) {
   const auto path = run.file(kLogFile);
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    // A line that is not whole has no text, which is no JSON.
-    read_json(path, read_checked_line(line).value_or(""), [&](const Json& json) {
+    const std::optional<std::string> text = read_checked_line(line);
+    if (!text) break;  // torn by an attempt that failed after the run had finished
+    read_json(path, *text, [&](const Json& json) {
       for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
         const Json& hit = json.at(part).at("H@5");
         if (!hit.is_null()) hits->push_back(hit);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/experiments/run_memory.h"
 #include "apps/experiments/run_state.h"
 #include "data/error.h"
 #include "data/parse_number.h"
@@ -58,6 +59,14 @@ std::string program() {
   } catch (const DeviceError&) {
     return DERRD_BACKEND_NAME;  // without a device nothing but --dry-run succeeds
   }
+}
+
+/// Says how much memory a run takes, if its inputs are there to tell.
+std::string memory_if_known(const ExperimentRun& run, const std::vector<ExperimentRun>& runs) {
+  const bool has_inputs = std::ranges::all_of(
+      run.needs, [&](size_t needed) { return state_of(runs[needed]).finished; });
+  const auto memory = has_inputs ? memory_of(run) : std::nullopt;
+  return memory ? ", needs " + describe_peak(*memory) : "";
 }
 
 }  // namespace
@@ -163,18 +172,20 @@ size_t RunPlan::timing(const DataSource& source, const TrainingName& name) {
   return index;
 }
 
-std::string describe(const std::vector<ExperimentRun>& runs) {
+std::string describe(const std::vector<ExperimentRun>& runs, bool with_memory) {
   std::string text;
   size_t finished = 0;
   for (const ExperimentRun& run : runs) {
     const RunState state = state_of(run);
     finished += state.finished ? 1 : 0;
-    text += fmt::format("{:<8}  {}\n  {}\n",
+    text += fmt::format("{:<8}  {}{}\n  {}\n",
                         state.finished  ? "finished"
                         : state.damaged ? "damaged"
                         : state.begun   ? "begun"
                                         : "to do",
-                        run.folder.filename().string(), command_line(run));
+                        run.folder.filename().string(),
+                        with_memory && !state.finished ? memory_if_known(run, runs) : "",
+                        command_line(run));
   }
   return text + fmt::format("{} runs, {} finished\n", runs.size(), finished);
 }

@@ -75,6 +75,7 @@ class RunPlan {
 };
 
 /// Lists every run's state, folder and command for people to read.
-std::string describe(const std::vector<ExperimentRun>& runs);
+/// @param with_memory also the memory of unfinished trainings whose inputs are there; asks each
+std::string describe(const std::vector<ExperimentRun>& runs, bool with_memory = false);
 
 }  // namespace derrd

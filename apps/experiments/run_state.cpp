@@ -122,10 +122,9 @@ bool holds_other_than_files(const fs::path& folder) {
 
 bool is_damaged(const ExperimentRun& run, bool finished, const Json& hashes) {
   try {
-    if (!hashes.is_null()) return !match(run, hashes, finished);
-    // The last attempt was killed.
-    if (run.epochs == 0) return finished;
-    return !fit_together(run, finished);
+    if (!hashes.is_null() && !match(run, hashes, finished)) return true;
+    // A killed attempt, and one that failed after the run was finished, may have left a torn log.
+    return run.epochs > 0 ? !fit_together(run, finished) : hashes.is_null() && finished;
   } catch (const Error&) {
     return true;
   }

@@ -10,6 +10,7 @@
 #include "apps/cli/interrupt.h"
 #include "apps/cli/progress.h"
 #include "apps/experiments/results.h"
+#include "apps/experiments/run_memory.h"
 #include "apps/experiments/run_state.h"
 #include "data/error.h"
 
@@ -106,10 +107,36 @@ void Scheduler::start_ready() {
   const size_t free_jobs = static_cast<size_t>(options_.jobs) - running;
   shared.resize(std::min(shared.size(), free_jobs));
   for (size_t s = 0; s < shared.size(); ++s) {
+    if (!has_memory(shared[s])) return;  // nor do later runs go first, or it might wait for ever
     const int threads = std::max(1, free_threads / static_cast<int>(shared.size() - s));
     start(shared[s], threads);
     free_threads -= threads;
   }
+}
+
+bool Scheduler::has_memory(size_t i) {
+  if (options_.jobs == 1) return true;
+  Task& task = tasks_[i];
+  const size_t running = count(Phase::kRunning);
+  if (!std::exchange(task.was_asked, true)) task.memory = memory_of(runs_[i]);
+  if (!task.memory) return true;
+  if (running == 0) {
+    available_ = task.memory->available;
+    return true;
+  }
+  ToldMemory all = *task.memory;
+  for (const Task& other : tasks_) {
+    if (other.phase != Phase::kRunning || !other.memory) continue;
+    all.peak.device += other.memory->peak.device;
+    all.peak.host += other.memory->peak.host;
+    all.together += other.memory->together;
+  }
+  if (fits(all.peak, all.together, available_)) return true;
+  if (!std::exchange(task.has_waited, true)) {
+    progress_.line(fmt::format("{}: waits for memory: it needs {}", runs_[i].title(),
+                               describe_peak(*task.memory)));
+  }
+  return false;
 }
 
 void Scheduler::start(size_t i, int threads) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/memory_report.h"
 #include "apps/experiments/child_process.h"
 #include "apps/experiments/experiment_run.h"
 #include "apps/experiments/run_progress.h"
@@ -27,7 +28,8 @@ enum class RunOutcome {
 };
 
 /// Runs experiments in their order and several at a time, each in its own process. Runs that start
-/// together share the free threads equally. Finished runs are kept unless their product is damaged.
+/// together share the free threads equally. A training starts if its memory fits beside that of the
+/// runs in progress, else it waits. Finished runs are kept unless their product is damaged.
 /// Runs that need a failed one are skipped; the others continue.
 class Scheduler {
  public:
@@ -47,6 +49,8 @@ class Scheduler {
     RunOutcome outcome = RunOutcome::kSkipped;
     int threads = 0;
     Clock::time_point start;
+    std::optional<ToldMemory> memory;  ///< none: not asked yet, or not known
+    bool was_asked = false, has_waited = false;
     std::unique_ptr<ChildProcess> process;
   };
 
@@ -59,13 +63,17 @@ class Scheduler {
   void show_status();
   std::string describe_end(const ExperimentRun& run, double seconds) const;
   bool ready(size_t i) const;
+  /// Returns whether there is memory for a run beside those in progress. A run that would be alone
+  /// starts in any case, and says itself what it lacks.
+  bool has_memory(size_t i);
   size_t count(Phase phase) const;
 
   const std::vector<ExperimentRun>& runs_;
   ScheduleOptions options_;
   std::vector<Task> tasks_;
   RunProgress progress_;
-  bool ending_ = false;  // because of a signal
+  AvailableMemory available_;  // when no run was in progress
+  bool ending_ = false;        // because of a signal
 };
 
 }  // namespace derrd

@@ -129,6 +129,10 @@ void add_record_group(CLI::App& command, TrainingOptions& options) {
       ->needs(resume)
       ->group("Records");
   command.add_flag("--quiet", options.quiet, "Show no progress")->group("Records");
+  command
+      .add_flag("--dry-run", options.dry_run,
+                "Show the memory that the run would take, part by part, and stop; write nothing")
+      ->group("Records");
 }
 
 }  // namespace

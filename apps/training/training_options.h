@@ -19,6 +19,7 @@ struct TrainingOptions {
   bool resume = false;
   bool resume_anyway = false;  ///< also where the bits will differ
   bool quiet = false;
+  bool dry_run = false;
 
   double learning_rate = 1e-3;
   double weight_decay = 1e-3;

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "apps/cli/interrupt.h"
+#include "apps/cli/memory_report.h"
 #include "apps/cli/message.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/progress.h"
 #include "apps/training/choose_stop_metric.h"
+#include "apps/training/smaller_runs.h"
 #include "data/error.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
@@ -36,7 +38,7 @@ void check_checkpoint(const TrainingOptions& options) {
   if (path.empty() || options.resume || !fs::exists(path) || fs::file_size(path) == 0) return;
   const auto is_another_file = [&] {
     try {
-      return !is_checkpoint(SafetensorsFile::read(path));
+      return !is_checkpoint(read_metadata(path));
     } catch (const Error&) {
       return true;
     }
@@ -51,9 +53,13 @@ void check_checkpoint(const TrainingOptions& options) {
 
 TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
   inputs.insert(inputs.begin(), {"--data", options.data});
-  check_outputs(
-      inputs,
-      {{"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log, true}});
+  const std::vector<NamedFile> outputs = {
+      {"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log, true}};
+  if (options.dry_run) {
+    refuse_same_files(inputs, outputs);
+    return options;
+  }
+  check_outputs(inputs, outputs);
   check_checkpoint(options);
   return options;
 }
@@ -79,6 +85,23 @@ std::string first_path(const std::vector<NamedFile>& inputs) {
     if (!input.path.empty()) return input.path;
   }
   return "";
+}
+
+int64_t bytes_of(const std::vector<NamedFile>& files) {
+  int64_t bytes = 0;
+  for (const NamedFile& file : files) {
+    std::error_code unreadable;  // the reader will say so
+    const uintmax_t size = file.path.empty() ? 0 : fs::file_size(file.path, unreadable);
+    if (!unreadable) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+/// Reads a data set if there is memory for it and the teacher's files.
+Dataset read_dataset(const std::string& path, int64_t teacher_bytes,
+                     const AvailableMemory& available) {
+  require_reading(path, teacher_bytes, available);
+  return load_dataset(path);
 }
 
 Stream open_device(int threads) {
@@ -139,15 +162,52 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
     : options_(checked(std::move(options), inputs)),
-      log_(options_.log.empty() ? nullptr : std::make_unique<EpochLog>(options_.log)),
+      log_(options_.log.empty() || options_.dry_run ? nullptr : std::make_unique<EpochLog>(options_.log)),
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
-      dataset_(load_dataset(options_.data)),
-      data_(dataset_, stream_),
-      made_by_(describe_program()) {
-  if (auto metric = choose_stop_metric(options_.stop_on, dataset_, options_.data)) {
-    watched_.emplace(*std::move(metric), dataset_, stream_);
+      available_(memory_for_run()),
+      teacher_bytes_(bytes_of(inputs)),
+      dataset_(read_dataset(options_.data, teacher_bytes_, available_)),
+      metric_(choose_stop_metric(options_.stop_on, dataset_, options_.data)),
+      made_by_(describe_program()) {}
+
+TrainingSizes TrainingRun::sizes(const TrainingTask& task) const {
+  TrainingSizes sizes;
+  sizes.data = sizes_of(dataset_);
+  sizes.data_file = bytes_of({{"--data", options_.data}});
+  if (task.teacher) {
+    sizes.teacher = sizes_of(*task.teacher, sizes.data.users, sizes.data.items);
+    sizes.teacher_files = teacher_bytes_;
+    sizes.evaluates_teacher = task.aligned_model && sizes.data.valid > 0;
   }
+  sizes.model = {task.model, sizes.data.users, sizes.data.items, task.dim, task.layers};
+  const int64_t samples = std::max<int64_t>(1, sizes.data.train * options_.negatives);
+  sizes.plan = {std::min(options_.batch, samples), options_.negatives, options_.seed};
+  sizes.row_updates = options_.row_updates();
+  sizes.losses = task.losses;
+  sizes.conventions = options_.conventions();
+  sizes.ranks_all_items = metric_ && metric_->full_ranking();
+  sizes.keeps_candidates = false;
+  sizes.writes_checkpoints = !options_.checkpoint.empty();
+  sizes.resumes = options_.resume && fs::exists(options_.checkpoint);
+  return sizes;
+}
+
+void TrainingRun::tell_memory(const TrainingTask& task) const {
+  const TrainingSizes sizes = this->sizes(task);
+  const MemoryNeed need = training_memory(sizes);
+  if (options_.dry_run) print_text(memory_table(need, available_));
+  if (!options_.quiet) {
+    say("memory: {}", describe_need(need, available_));
+  }
+  if (fits(need, available_)) return;
+  require_memory("this run", need, available_, smaller_runs(sizes));
+}
+
+void TrainingRun::open_data() {
+  data_.emplace(dataset_, stream_);
+  if (metric_) watched_.emplace(*metric_, dataset_, stream_);
+  dataset_.candidates = std::vector<int32_t>();
 }
 
 Json TrainingRun::result_options(const TrainingTask& task) const {
@@ -182,7 +242,7 @@ TrainOptions TrainingRun::train_options() const {
   train.adam.weight_decay = options_.weight_decay;
   train.row_updates = options_.row_updates();
   train.graph = options_.graph();
-  const int64_t samples = data_.pairs() * options_.negatives;
+  const int64_t samples = data_->pairs() * options_.negatives;
   train.plan = {std::min(options_.batch, samples), options_.negatives, options_.seed};
   train.epochs = options_.epochs;
   train.patience = options_.effective_patience();
@@ -247,10 +307,10 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
 }
 
 void TrainingRun::print_teacher_quality(Teacher& teacher) {
-  if (!data_.has_validation()) return;
+  if (!data_->has_validation()) return;
   Evaluation worth;
   try {
-    worth = Evaluator(data_).evaluate(teacher.scorer(stream_), stream_);
+    worth = Evaluator(*data_).evaluate(teacher.scorer(stream_), stream_);
   } catch (const Error&) {
     return;  // its scores overflow, which does no harm to losses that read its vectors alone
   }
@@ -276,11 +336,14 @@ std::vector<std::unique_ptr<DistillationLoss>> TrainingRun::make_losses(
 }
 
 void TrainingRun::train(TrainingTask task) {
+  tell_memory(task);
+  if (options_.dry_run) return;
+  open_data();
   Parameters parameters;
   TrainOptions train = train_options();
   if (watched_) train.watched = &*watched_;
   const int64_t batch = train.plan.batch_size;
-  const std::unique_ptr<Model> model = make_model(task.model, data_.users(), data_.items(),
+  const std::unique_ptr<Model> model = make_model(task.model, data_->users(), data_->items(),
                                                   {task.dim, task.layers, batch}, parameters);
   const int64_t model_parameters = parameters.count();
   std::vector<std::unique_ptr<DistillationLoss>> losses;
@@ -288,9 +351,9 @@ void TrainingRun::train(TrainingTask task) {
   std::string teacher_hash;
   if (!task.losses.empty()) {
     teacher_hash = hash_teacher(*task.teacher);
-    teacher.emplace(*std::move(task.teacher), data_);
+    teacher.emplace(*std::move(task.teacher), *data_);
     losses = make_losses(
-        task, {*teacher, data_, *model, parameters, batch, options_.conventions(), stream_});
+        task, {*teacher, *data_, *model, parameters, batch, options_.conventions(), stream_});
   }
   parameters.allocate(options_.seed, stream_);
   if (task.balance) {
@@ -298,7 +361,7 @@ void TrainingRun::train(TrainingTask task) {
       train.balance.shares.push_back(loss->recommended_share(task.model));
     }
   }
-  Trainer trainer(data_, parameters, *model, losses, train, stream_);
+  Trainer trainer(*data_, parameters, *model, losses, train, stream_);
 
   const std::string run = fingerprint(task, teacher_hash);
   resume(trainer, run);

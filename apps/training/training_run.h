@@ -17,6 +17,7 @@
 #include "engine/teacher/teacher_data.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/trainer.h"
+#include "engine/training/training_memory.h"
 #include "kernels/platform/device.h"
 
 namespace derrd {
@@ -38,8 +39,8 @@ struct TrainingTask {
 /// incomplete file. Mistakes in options and files are found before training starts.
 class TrainingRun {
  public:
-  /// Checks that the outputs can be written and destroy none of the inputs, opens the device and
-  /// reads the data set.
+  /// Checks that the outputs can be written and destroy none of the inputs, opens the device,
+  /// checks that there is memory to read the inputs, and reads the data set.
   /// @param inputs further files that are read; the first one with a path is the teacher's.
   /// @throws UsageError if two options name one file; Error if a file can't be read or written;
   /// DeviceError if there is no device.
@@ -48,8 +49,10 @@ class TrainingRun {
   const Dataset& dataset() const { return dataset_; }
 
   /// Trains, shows progress, writes log and checkpoints, writes the model and prints a summary.
-  /// @throws Error if training diverges or a file can't be written; Interrupted after a signal,
-  /// when the best model so far has been written.
+  /// With
+  /// --dry-run prints the memory that this takes instead.
+  /// @throws Error if the memory is not there, training diverges or a file can't be written;
+  /// Interrupted after a signal, when the best model so far has been written.
   void train(TrainingTask task);
 
  private:
@@ -59,6 +62,11 @@ class TrainingRun {
   /// Describes all that must be equal for a checkpoint to be resumed. The number of epochs may
   /// differ: no epoch depends on how many follow.
   std::string fingerprint(const TrainingTask& task, const std::string& teacher_hash) const;
+  TrainingSizes sizes(const TrainingTask& task) const;
+  /// Says how much memory the task takes. @throws Error if it is more than is available.
+  void tell_memory(const TrainingTask& task) const;
+  /// Copies the data set to the device.
+  void open_data();
   TrainOptions train_options() const;
   /// Prints the teacher's own H\@5, so that misaligned rows are noticed.
   void print_teacher_quality(Teacher& teacher);
@@ -81,11 +89,14 @@ class TrainingRun {
   std::unique_ptr<EpochLog> log_;  // null without --log
   std::string teacher_;            // path, for messages
   Stream stream_;
-  Dataset dataset_;
-  DeviceDataset data_;
-  std::optional<WatchedMetric> watched_;  // none: the preset's rule decides
-  std::string made_by_;                   // programs that trained, the last one this
-  std::string log_hash_;                  // of the log that the checkpoint belongs to
+  AvailableMemory available_;         // before anything is read
+  int64_t teacher_bytes_;             // of its files
+  Dataset dataset_;                   // without candidates once the device has them
+  std::optional<StopMetric> metric_;  // none: the preset's rule decides
+  std::optional<DeviceDataset> data_;
+  std::optional<WatchedMetric> watched_;
+  std::string made_by_;   // programs that trained, the last one this
+  std::string log_hash_;  // of the log that the checkpoint belongs to
 };
 
 }  // namespace derrd

@@ -24,7 +24,10 @@ constexpr const char* kItemTensor = "item_embedding";
 constexpr float kMissingScore = -0x1p126f;
 
 /// The rows in the data set's order.
-HostMatrix in_order(const HostMatrix& rows, const RowAlignment& alignment) {
+HostMatrix in_order(HostMatrix rows, const RowAlignment& alignment) {
+  const bool are_in_order = alignment.numbers() == rows.rows && alignment.matched == rows.rows &&
+                            std::ranges::is_sorted(alignment.row);
+  if (are_in_order) return rows;
   const int64_t cols = rows.cols;
   HostMatrix result = {{}, alignment.numbers(), cols};
   result.values.resize(static_cast<size_t>(result.rows * cols));
@@ -256,8 +259,8 @@ AlignedModel ModelSource::load_vectors(const Dataset* dataset) const {
     result.report = describe_alignment(files_.name(), result.user, result.item);
   }
   result.model.kind = kInnerProductKind;
-  result.model.tensors.emplace(kUserTensor, in_order(user.matrix, result.user));
-  result.model.tensors.emplace(kItemTensor, in_order(item.matrix, result.item));
+  result.model.tensors.emplace(kUserTensor, in_order(std::move(user.matrix), result.user));
+  result.model.tensors.emplace(kItemTensor, in_order(std::move(item.matrix), result.item));
   result.model.metadata = metadata();
   return result;
 }

@@ -80,7 +80,7 @@ ModelInArena model_from(const Json& json) {
 
 /// @throws Error unless it is a whole checkpoint.
 void require_checkpoint(const SafetensorsFile& file) {
-  if (!is_checkpoint(file)) {
+  if (!is_checkpoint(file.metadata())) {
     throw Error(fmt::format("{}: not a checkpoint of derrd; give --checkpoint a file of its own",
                             file.name()));
   }
@@ -174,8 +174,9 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
   return c;
 }
 
-bool is_checkpoint(const SafetensorsFile& file) {
-  return file.metadata_or("format", "") == kFormat;
+bool is_checkpoint(const Metadata& metadata) {
+  const auto format = metadata.find("format");
+  return format != metadata.end() && format->second == kFormat;
 }
 
 SavedModel load_best_model(const SafetensorsFile& file) {

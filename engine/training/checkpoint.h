@@ -67,7 +67,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string& fingerprint);
 
 /// Returns true if a file's metadata say that it is a checkpoint.
-bool is_checkpoint(const SafetensorsFile& file);
+bool is_checkpoint(const Metadata& metadata);
 
 /// Reads the model of a checkpoint's best epoch, with the metadata of the run's model file.
 /// @throws Error if the file is damaged, or has no such model.

@@ -12,11 +12,8 @@ namespace {
 
 constexpr int64_t kFloat = sizeof(float);
 
-/// Products of more elements than this exceed every machine; larger ones would not fit the numbers
-/// that the other parts are computed with.
-constexpr double kMostElements = 0x1p46;
-
-/// Returns whether the model, or its experts, are larger than any machine.
+/// Returns whether the model, or its experts, are larger than any machine. Then the numbers that
+/// the other parts are computed with might overflow.
 bool exceeds_everything(const TrainingSizes& sizes) {
   const auto dim = static_cast<double>(sizes.model.dim);
   const double rows = static_cast<double>(sizes.data.users) + static_cast<double>(sizes.data.items);
@@ -34,7 +31,7 @@ bool exceeds_everything(const TrainingSizes& sizes) {
     const auto count = static_cast<double>(std::get<int64_t>(experts->second));
     most = std::max(most, count * width * std::max(width, batch));
   }
-  return most > kMostElements;
+  return most > static_cast<double>(kBeyondMachines);
 }
 
 }  // namespace
@@ -42,8 +39,8 @@ bool exceeds_everything(const TrainingSizes& sizes) {
 MemoryNeed training_memory(const TrainingSizes& sizes) {
   MemoryNeed need;
   const DataSizes& data = sizes.data;
-  const MemoryBytes program = program_memory();
-  need.keep("the program", program);
+  const int64_t samples = EpochPlan::count_samples(data.train, sizes.plan.negatives);
+  need.keep("the program", program_memory());
   need.keep("the data set", {0, data.host_bytes});
   need.pass("its file", {0, sizes.data_file});
   if (sizes.teacher) {
@@ -61,7 +58,7 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
         {FullRankingEvaluator::device_bytes(data.users, data.items, data.valid, data.train), 0});
   }
   if (exceeds_everything(sizes)) {
-    need.keep("the model and its losses", {static_cast<int64_t>(kMostElements), 0});
+    need.keep("the model and its losses", {kBeyondMachines, 0});
     return need;
   }
 
@@ -84,7 +81,6 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
     epoch_host = losses->epoch_host;
   }
   need.keep("parameters, gradients, moments", {4 * arena * kFloat, 0});
-  const int64_t samples = data.train * sizes.plan.negatives;
   const bool lazy = Optimizer::lazy(sizes.row_updates, model.table_elements);
   const int64_t batches = (samples + batch - 1) / batch;
   need.keep("the plan of an epoch",

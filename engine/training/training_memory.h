@@ -35,6 +35,7 @@ struct TrainingSizes {
 
 /// Tells the memory of a training: what reading its files, Trainer and its parts, and writing the
 /// model take. The order of the parts is that of the run.
+/// @throws Error if the model or the plan of an epoch is impossible.
 MemoryNeed training_memory(const TrainingSizes& sizes);
 
 }  // namespace derrd

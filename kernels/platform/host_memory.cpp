@@ -100,8 +100,9 @@ std::optional<int64_t> left_of_limit(decltype(RLIMIT_AS) resource, int64_t used_
 std::optional<int64_t> available_host_memory(const fs::path& root) {
   Least least;
   constexpr int64_t kKilobyte = 1024;
-  if (const auto kilobytes = number_behind(root / "proc/meminfo", "MemAvailable:")) {
-    least.take(*kilobytes * kKilobyte);
+  const fs::path machine = root / "proc/meminfo";
+  if (const auto kilobytes = number_behind(machine, "MemAvailable:")) {
+    least.take((*kilobytes + number_behind(machine, "SwapFree:").value_or(0)) * kKilobyte);
   }
   take_control_groups(least, root);
   int64_t all = 0, resident = 0, shared = 0, code = 0, library = 0, data = 0;

@@ -80,17 +80,19 @@ void Process::send(int signal) const {
 }
 
 bool Process::ended() {
-  if (!ended_) ended_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
+  if (!ended_) ended_ = ::wait4(pid_, &status_, WNOHANG, &usage_) == pid_;
   return ended_;
 }
 
 std::string Process::error_output() const { return read_text(outputs_ / "err"); }
 
 Result Process::wait() {
-  if (!ended_) ::waitpid(pid_, &status_, 0);
+  if (!ended_) ::wait4(pid_, &status_, 0, &usage_);
   ended_ = true;
   Result result;
   set_status(result, status_);
+  constexpr int64_t kKilobyte = 1024;
+  result.peak_bytes = usage_.ru_maxrss * kKilobyte;
   result.out = read_text(outputs_ / "out");
   result.err = read_text(outputs_ / "err");
   return result;

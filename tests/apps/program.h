@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -22,6 +23,7 @@ struct Result {
   int exit_code = -1;  ///< -1 if a signal ended the program
   int signal = 0;      ///< that signal
   std::string out, err;
+  int64_t peak_bytes = 0;  ///< the most memory that it had at once
 };
 
 /// The program `derrd`, running.
@@ -45,6 +47,7 @@ class Process {
   TestFolder outputs_;
   pid_t pid_ = -1;
   int status_ = 0;
+  rusage usage_ = {};
   bool ended_ = false;
 };
 

@@ -80,8 +80,8 @@ TEST_F(ForeignModels, EveryCommandAlignsRowsByTheirIds) {
   expect_contains(recommended.err,
                   {path("shuffled") + ": matched 60 of 60 users by id, 0 rows of others; 120 of "
                                       "120 items by id, 0 rows of others\n"});
-  EXPECT_EQ(recommend("ordered").err,
-            path("ordered") + ": matched 60 of 60 users by row; 120 of 120 items by row\n");
+  EXPECT_EQ(lines_of(recommend("ordered").err)[0],
+            path("ordered") + ": matched 60 of 60 users by row; 120 of 120 items by row");
 
   for (const char* format : {"tsv", "npy", "safetensors"}) {
     for (const char* model : {"ordered", "shuffled"}) {

@@ -124,7 +124,8 @@ TEST_F(Search, ContinuesAfterKillToTheSamePoints) {
   EXPECT_EQ(read_text(path("torn-points")), read_text(path("whole-points")));
 }
 
-/// Kills one of the processes that train a point in a folder, if there is one.
+/// Kills one of the processes that train a point in a folder, if there is one. One that only tells
+/// how much memory a point takes may go on.
 bool kill_a_point(const std::string& work) {
   std::error_code gone;
   for (const auto& entry : fs::directory_iterator("/proc", gone)) {
@@ -134,7 +135,8 @@ bool kill_a_point(const std::string& work) {
     std::string line;
     std::getline(file, line);  // nothing, if the process ends meanwhile
     if (line.starts_with(std::string("derrd\0distill", 13)) &&
-        line.find(work + "/citeulike.bpr.rrd.") != std::string::npos) {
+        line.find(work + "/citeulike.bpr.rrd.") != std::string::npos &&
+        line.find("--dry-run") == std::string::npos) {
       return ::kill(std::stoi(name), SIGKILL) == 0;
     }
   }

@@ -313,7 +313,8 @@ TEST_F(Training, SummaryAndPlainProgress) {
   expect_contains(result.err, {"epoch 0/12", "epoch 10/12"});
   EXPECT_FALSE(contains(result.err, "epoch 5/12")) << result.err;
   EXPECT_FALSE(contains(result.err, "\r"));
-  expect_contains(lines_of(result.err)[0], {"s left", "H@5 ", " best ", " base ", " de ",
+  EXPECT_TRUE(lines_of(result.err)[0].starts_with("memory: ")) << result.err;
+  expect_contains(lines_of(result.err)[1], {"s left", "H@5 ", " best ", " base ", " de ",
                                             " best at ", " patience ", " s/epoch"});
   expect_contains(result.out,
                   {"finished all 12 epochs; best epoch ", "H@5", "wrote " + path("model")});

@@ -1,14 +1,22 @@
 #include "kernels/platform/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "kernels/platform/host_memory.h"
+#include "tests/files.h"
 #include "tests/kernels/support.h"
 
 // The sanitizers' allocators give no memory in the way of malloc then, instead of ending the
@@ -96,14 +104,104 @@ TEST(MemoryTest, AllocationsAndWaitsAreCounted) {
   EXPECT_EQ(counters().launches, before.launches);
 }
 
+TEST(MemoryTest, BytesAreCountedAndTheirPeak) {
+  const int64_t before = counters().device_bytes;
+  restart_peak_device_bytes();
+  {
+    const DeviceArray<float> kept(1000);
+    EXPECT_EQ(counters().device_bytes, before + 4000);
+    { const DeviceArray<double> passing(100); }
+    DeviceArray<uint8_t> moved(7);
+    DeviceArray<uint8_t> to;
+    to = std::move(moved);
+    EXPECT_EQ(counters().device_bytes, before + 4007);
+  }
+  EXPECT_EQ(counters().device_bytes, before);
+  EXPECT_EQ(counters().peak_device_bytes, before + 4800);
+  restart_peak_device_bytes();
+  EXPECT_EQ(counters().peak_device_bytes, before);
+}
+
+TEST(MemoryTest, AvailableMemoryIsPartOfTheMachine) {
+  const AvailableMemory available = available_memory();
+  ASSERT_TRUE(available.host);
+  EXPECT_GT(*available.host, 0);
+  EXPECT_EQ(available.shared, device_info().executor != "cuda");
+  ASSERT_TRUE(available.device);
+  EXPECT_GT(*available.device, 0);
+  if (!available.shared) {
+    EXPECT_LE(*available.device, device_info().memory_bytes);
+  }
+}
+
+/// Files as a system shows them.
+class HostMemory : public testing::Test {
+ protected:
+  void put(const std::string& path, const std::string& text) const {
+    const std::filesystem::path file = std::filesystem::path(folder_.path()) / path;
+    std::filesystem::create_directories(file.parent_path());
+    write_text(file, text);
+  }
+  std::optional<int64_t> available() const { return available_host_memory(folder_.path()); }
+
+  TestFolder folder_;
+};
+
+TEST_F(HostMemory, IsUnknownIfTheSystemSaysNothing) { EXPECT_FALSE(available()); }
+
+TEST_F(HostMemory, IsWhatTheMachineHas) {
+  put("proc/meminfo", "MemTotal: 900 kB\nMemAvailable:   500 kB\nSwapFree:  20 kB\n");
+  EXPECT_EQ(available(), 520 * 1024);
+}
+
+TEST_F(HostMemory, IsWhatTheControlGroupsLeave) {
+  put("proc/meminfo", "MemAvailable: 500 kB\n");
+  put("proc/self/cgroup", "0::/slice/job\n");
+  put("sys/fs/cgroup/slice/job/memory.max", "max\n");
+  put("sys/fs/cgroup/slice/job/memory.current", "1000\n");
+  EXPECT_EQ(available(), 500 * 1024);
+  put("sys/fs/cgroup/slice/memory.max", "300000\n");
+  put("sys/fs/cgroup/slice/memory.current", "100000\n");
+  EXPECT_EQ(available(), 200000);
+  // Files that nobody has used lately can be dropped.
+  put("sys/fs/cgroup/slice/memory.stat", "anon 5\nactive_file 3\ninactive_file 40000\n");
+  EXPECT_EQ(available(), 240000);
+  put("sys/fs/cgroup/slice/job/memory.max", "50000\n");
+  EXPECT_EQ(available(), 49000);
+  put("sys/fs/cgroup/slice/job/memory.current", "70000\n");
+  EXPECT_EQ(available(), 0);
+}
+
+TEST_F(HostMemory, IsWhatControlGroupsOfVersionOneLeave) {
+  put("proc/self/cgroup", "12:cpu,cpuacct:/other\n5:memory:/docker/17\n0::/unused\n");
+  // A container sees its own group as the topmost one.
+  put("sys/fs/cgroup/memory/memory.limit_in_bytes", "80000\n");
+  put("sys/fs/cgroup/memory/memory.usage_in_bytes", "30000\n");
+  put("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 2000\n");
+  EXPECT_EQ(available(), 52000);
+}
+
+TEST_F(HostMemory, IsWhatTheAddressSpaceLeaves) {
+  put("proc/meminfo", "MemAvailable: 100000000000 kB\n");
+  put("proc/self/statm", "10 5 4 3 0 2 0\n");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  constexpr rlim_t kLimit = rlim_t{1} << 45;  // does no harm
+  const rlimit limited = {std::min(kLimit, before.rlim_max), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &limited), 0);
+  EXPECT_EQ(available(), static_cast<int64_t>(limited.rlim_cur) - 10 * sysconf(_SC_PAGESIZE));
+  setrlimit(RLIMIT_AS, &before);
+}
+
 TEST(MemoryTest, TooMuchMemoryIsRefusedWithItsSize) {
   constexpr int64_t kTooMany = int64_t{1} << 52;  // bytes: no address space has them
   try {
     const DeviceArray<uint8_t> array(kTooMany);
     FAIL() << "allocated " << array.bytes() << " bytes";
   } catch (const DeviceError& error) {
-    EXPECT_NE(std::string(error.what()).find("4503599627370496 bytes"), std::string::npos)
-        << error.what();
+    for (const char* part : {"4503599627370496 bytes", "are allocated", "are available"}) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
   }
 }
 
