@@ -28,7 +28,7 @@ std::string in_units(int64_t bytes, double (*whole)(double)) {
                       : fmt::format("{:.1f} GB", whole(size / (kGiga / 10)) / 10);
 }
 
-bool within(int64_t bytes, std::optional<int64_t> available) {
+bool is_enough(int64_t bytes, std::optional<int64_t> available) {
   return !available || bytes <= *available;
 }
 
@@ -142,8 +142,8 @@ std::string describe_peak(const ToldMemory& told) {
 }
 
 bool fits(MemoryBytes peak, int64_t together, const AvailableMemory& available) {
-  if (available.shared) return within(together, available.host);
-  return within(peak.device, available.device) && within(peak.host, available.host);
+  if (available.shared) return is_enough(together, available.host);
+  return is_enough(peak.device, available.device) && is_enough(peak.host, available.host);
 }
 
 bool fits(const MemoryNeed& need, const AvailableMemory& available) {
@@ -182,7 +182,7 @@ void require_memory(const std::string& what, const MemoryNeed& need,
       break;
     }
   }
-  const bool of_device = !available.shared && !within(need.peak().device, available.device);
+  const bool of_device = !available.shared && !is_enough(need.peak().device, available.device);
   const int64_t needed = available.shared ? need.peak_together()
                          : of_device      ? need.peak().device
                                           : need.peak().host;

@@ -87,7 +87,7 @@ std::string first_path(const std::vector<NamedFile>& inputs) {
   return "";
 }
 
-int64_t bytes_of(const std::vector<NamedFile>& files) {
+int64_t file_bytes_of(const std::vector<NamedFile>& files) {
   int64_t bytes = 0;
   for (const NamedFile& file : files) {
     std::error_code unreadable;  // the reader will say so
@@ -166,7 +166,7 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       available_(memory_for_run()),
-      teacher_bytes_(bytes_of(inputs)),
+      teacher_bytes_(file_bytes_of(inputs)),
       dataset_(read_dataset(options_.data, teacher_bytes_, available_)),
       metric_(choose_stop_metric(options_.stop_on, dataset_, options_.data)),
       made_by_(describe_program()) {}
@@ -174,7 +174,7 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
 TrainingSizes TrainingRun::sizes(const TrainingTask& task) const {
   TrainingSizes sizes;
   sizes.data = sizes_of(dataset_);
-  sizes.data_file = bytes_of({{"--data", options_.data}});
+  sizes.data_file = file_bytes_of({{"--data", options_.data}});
   if (task.teacher) {
     sizes.teacher = sizes_of(*task.teacher, sizes.data.users, sizes.data.items);
     sizes.teacher_files = teacher_bytes_;

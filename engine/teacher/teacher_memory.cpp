@@ -12,10 +12,10 @@ namespace derrd {
 
 namespace {
 
-constexpr int64_t kNumber = sizeof(float);
+constexpr int64_t kTeacherNumber = sizeof(float);
 
 template <class T>
-int64_t bytes_of(const std::vector<T>& values) {
+int64_t vector_bytes(const std::vector<T>& values) {
   return static_cast<int64_t>(values.size() * sizeof(T));
 }
 
@@ -34,19 +34,20 @@ TeacherSizes sizes_of(const TeacherData& teacher, int64_t users, int64_t items) 
   if (const auto* model = std::get_if<SavedModel>(&teacher)) {
     sizes.model = sizes_of(*model, users, items);
     sizes.user_dim = sizes.item_dim = sizes.model.dim;
-    sizes.host_bytes = model->parameters() * kNumber;
+    sizes.host_bytes = model->parameters() * kTeacherNumber;
   } else if (const auto* vectors = std::get_if<TeacherVectors>(&teacher)) {
     sizes.kind = TeacherSizes::Kind::kVectors;
     sizes.user_dim = vectors->user.cols;
     sizes.item_dim = vectors->item.cols;
-    sizes.host_bytes = bytes_of(vectors->user.values) + bytes_of(vectors->item.values) +
-                       bytes_of(vectors->has_user) + bytes_of(vectors->has_item);
+    sizes.host_bytes = vector_bytes(vectors->user.values) + vector_bytes(vectors->item.values) +
+                       vector_bytes(vectors->has_user) + vector_bytes(vectors->has_item);
   } else {
     const auto& lists = std::get<RankingLists>(teacher);
     sizes.kind = TeacherSizes::Kind::kLists;
     sizes.entries = static_cast<int64_t>(lists.items.size());
     sizes.scored = !lists.scores.empty();
-    sizes.host_bytes = bytes_of(lists.offsets) + bytes_of(lists.items) + bytes_of(lists.scores);
+    sizes.host_bytes =
+        vector_bytes(lists.offsets) + vector_bytes(lists.items) + vector_bytes(lists.scores);
   }
   return sizes;
 }
@@ -58,7 +59,7 @@ ModelMemory TeacherMemory::model() const {
 void TeacherMemory::add_copy() {
   if (std::exchange(has_copy_, true)) return;
   if (teacher_.kind == TeacherSizes::Kind::kModel) {
-    need_.keep("the teacher", {model().elements() * kNumber + model().scorer, 0});
+    need_.keep("the teacher", {model().elements() * kTeacherNumber + model().scorer, 0});
   } else if (teacher_.kind == TeacherSizes::Kind::kVectors) {
     need_.keep("the teacher", {teacher_.host_bytes, 0});
   }
@@ -79,7 +80,7 @@ int64_t TeacherMemory::add(bool of_items, int64_t length) {
   length = std::min(length, others);
   if (!lists_.emplace(of_items, length).second) return length;
   const char* name = of_items ? "the teacher's lists of items" : "the teacher's lists of users";
-  const int64_t lists = rows * length * (teacher_.scored ? 2 : 1) * kNumber;
+  const int64_t lists = rows * length * (teacher_.scored ? 2 : 1) * kTeacherNumber;
   if (teacher_.kind == TeacherSizes::Kind::kLists) {
     // Transposed, the entries lie in a vector for each item first.
     constexpr int64_t kEntry = 8 + 24;
@@ -110,7 +111,8 @@ int64_t TeacherMemory::add(bool of_items, int64_t length) {
   }
   // Of the rows with a vector alone, which come to the host and go back.
   const int64_t dim = of_items ? teacher_.user_dim : teacher_.item_dim;
-  making.device += others * (dim + 1) * kNumber + DeviceRows::device_bytes(rows, data_.train);
+  making.device +=
+      others * (dim + 1) * kTeacherNumber + DeviceRows::device_bytes(rows, data_.train);
   making.host += 2 * DeviceRows::device_bytes(rows, data_.train) + lists;
   need_.pass("making them", {making.device + lists, making.host + lists});
   need_.keep(name, {lists, 0});

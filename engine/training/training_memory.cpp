@@ -10,7 +10,7 @@ namespace derrd {
 
 namespace {
 
-constexpr int64_t kFloat = sizeof(float);
+constexpr int64_t kParameterBytes = sizeof(float);
 
 /// Returns whether the model, or its experts, are larger than any machine. Then the numbers that
 /// the other parts are computed with might overflow.
@@ -50,7 +50,7 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
   need.keep("the data set for training", {DeviceDataset::device_bytes(data), 0});
   need.pass("making it", {0, DeviceDataset::host_bytes(data)});
   if (!sizes.keeps_candidates) {
-    need.keep("candidates, as read", {0, -data.users * data.candidates * kFloat});
+    need.keep("candidates, as read", {0, -data.users * data.candidates * kParameterBytes});
   }
   if (sizes.ranks_all_items) {
     need.keep(
@@ -80,7 +80,7 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
     arena += losses->arena;
     epoch_host = losses->epoch_host;
   }
-  need.keep("parameters, gradients, moments", {4 * arena * kFloat, 0});
+  need.keep("parameters, gradients, moments", {4 * arena * kParameterBytes, 0});
   const bool lazy = Optimizer::lazy(sizes.row_updates, model.table_elements);
   const int64_t batches = (samples + batch - 1) / batch;
   need.keep("the plan of an epoch",
@@ -88,16 +88,16 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
                  Optimizer::device_bytes(lazy, model.table_rows, batches) +
                  UnreadRows::device_bytes(arena, std::max(data.users, data.items)),
              0});
-  need.keep("the best epoch's parameters", {arena * kFloat, 0});
-  if (sizes.resumes) need.pass("reading the checkpoint", {0, 2 * 4 * arena * kFloat});
+  need.keep("the best epoch's parameters", {arena * kParameterBytes, 0});
+  if (sizes.resumes) need.pass("reading the checkpoint", {0, 2 * 4 * arena * kParameterBytes});
   if (sizes.evaluates_teacher && losses) losses->teacher.add_ranks();
   need.pass("drawing samples", {0, std::max(EpochPlan::host_bytes(samples), epoch_host)});
   need.keep("scores and ranks",
             {model.scorer + (sizes.ranks_all_items ? model.ranks_and_tiles : model.ranks) +
-                 2 * data.users * kFloat,
+                 2 * data.users * kParameterBytes,
              0});
-  if (sizes.writes_checkpoints) need.pass("writing a checkpoint", {0, 4 * arena * kFloat});
-  need.pass("writing the model", {0, model.elements() * kFloat});
+  if (sizes.writes_checkpoints) need.pass("writing a checkpoint", {0, 4 * arena * kParameterBytes});
+  need.pass("writing the model", {0, model.elements() * kParameterBytes});
   return need;
 }
 
