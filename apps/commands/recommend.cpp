@@ -14,6 +14,7 @@
 
 #include "apps/cli/config_option.h"
 #include "apps/cli/memory_report.h"
+#include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/cli/usage_error.h"

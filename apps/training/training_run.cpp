@@ -38,7 +38,7 @@ void check_checkpoint(const TrainingOptions& options) {
   if (path.empty() || options.resume || !fs::exists(path) || fs::file_size(path) == 0) return;
   const auto is_another_file = [&] {
     try {
-      return !is_checkpoint(read_metadata(path));
+      return !is_checkpoint(SafetensorsFile::read(path).metadata());
     } catch (const Error&) {
       return true;
     }
@@ -162,7 +162,8 @@ std::string describe(Trainer::Outcome outcome, const Trainer& trainer, int patie
 
 TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& inputs)
     : options_(checked(std::move(options), inputs)),
-      log_(options_.log.empty() || options_.dry_run ? nullptr : std::make_unique<EpochLog>(options_.log)),
+      log_(options_.log.empty() || options_.dry_run ? nullptr
+                                                    : std::make_unique<EpochLog>(options_.log)),
       teacher_(first_path(inputs)),
       stream_(open_device(options_.threads)),
       available_(memory_for_run()),
