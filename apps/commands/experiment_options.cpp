@@ -133,7 +133,7 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
       .add_option(
           "--jobs", options.jobs,
           "Number of runs at a time, each in a process of its own; 0: one per core, with CUDA "
-          "at most two. Lower it if memory runs short")
+          "at most two. A training waits while its memory is not there beside the others'")
       ->check(at_least(0))
       ->capture_default_str();
   command
@@ -145,8 +145,10 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options) {
   command.add_option("--seed", options.seed, "Base seed; split s trains with seed + s")
       ->check(between<int64_t>(0, kMax))
       ->capture_default_str();
-  command.add_flag("--dry-run", options.dry_run,
-                   "Show the runs, their commands and which are finished, and stop");
+  command.add_flag(
+      "--dry-run", options.dry_run,
+      "Show the runs, their commands and which are finished, and stop; reproduce shows "
+      "the memory of trainings whose inputs are there, too");
   command.add_flag("--quiet", options.quiet, "Show no progress");
 }
 

@@ -160,6 +160,7 @@ TEST_F(ToldMemoryOfSmallRuns, WhatIsTooLargeIsRefusedWithTheLargestThatFits) {
 }
 
 TEST_F(ToldMemoryOfSmallRuns, IfNothingHelpsItIsSaid) {
+  if (!available_memory().shared) GTEST_SKIP() << "the figures are those of one kind of memory";
   const Memory memory(1'000'000);
   expect_exit(kFailure, words("train --data @data -o @model"), {"reading it needs "});
   const Memory more(12'700'000);
@@ -196,6 +197,7 @@ TEST_F(ToldMemoryOfSmallRuns, TheEnvironmentVariableHasToBeANumber) {
 class MemoryOfExperiments : public Experiments {};
 
 TEST_F(MemoryOfExperiments, RunsWaitForMemory) {
+  if (!available_memory().shared) GTEST_SKIP() << "the figures are those of one kind of memory";
   succeed(reproduce("--table 1"));
   // The data set of split 0 is there, and no teacher.
   const std::vector<std::string> plan = lines_of(succeed(reproduce("--table 2 --dry-run")).out);
