@@ -78,8 +78,10 @@ LearningCurve read_curve(const ExperimentRun& run) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     const std::optional<std::string> text = read_checked_line(line);
-    if (!text) break;  // torn by an attempt that failed after the run had finished
-    read_json(path, *text, [&](const Json& json) {
+    // A last line may have been torn by an attempt that failed after the run had finished.
+    if (!text && file.eof()) break;
+    // A line that is not whole has no text, which is no JSON.
+    read_json(path, text.value_or(""), [&](const Json& json) {
       for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
         const Json& hit = json.at(part).at("H@5");
         if (!hit.is_null()) hits->push_back(hit);

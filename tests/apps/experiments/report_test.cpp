@@ -221,8 +221,13 @@ TEST_F(Tables, ADamagedLogGivesNoCurve) {
                    })->file(kLogFile);
   const std::string text = read_text(log);
   write_text(log, flipped(text, 8 * (text.find("H@5\":0.") + 7)));
-  expect_error([&] { learning_curves(study_, results(), "citeulike", "bpr"); },
-               "remove its folder, and the run will be done again");
+  const auto curves = [&] { return learning_curves(study_, results(), "citeulike", "bpr"); };
+  expect_error([&] { curves(); }, "remove its folder, and the run will be done again");
+  // A full disk tears the last line when a finished run trains for more epochs.
+  write_text(log, text);
+  const std::string whole = svg(curves()[0]);
+  write_text(log, text + text.substr(0, 50));
+  EXPECT_EQ(svg(curves()[0]), whole);
 }
 
 }  // namespace
