@@ -112,14 +112,14 @@ class Killing:
         for child in children:
             send(child, signal.SIGSTOP)
         process.send(signal.SIGKILL)
-        process.wait()
-        self.lab.note("pkill -STOP -P $p; kill -KILL $p; wait $p")
+        self.lab.note("pkill -STOP -P $p; kill -KILL $p")
         second = self.lab.start(self.command, note="& p=$!")
         self.pause(0.5)
         number = self.rng.choice([signal.SIGCONT, signal.SIGKILL])
         self.lab.note(f"# SIG{number.name[3:]} to the stopped children; wait $p")
         for child in children:
             send(child, number)
+        process.wait()  # not before: a child stopped at its start still has its parent's output
         second.wait().expect(0, 1)
 
     def two_at_once(self):
