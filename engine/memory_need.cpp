@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/platform/device.h"
+
 namespace derrd {
 
 namespace {
@@ -31,7 +33,7 @@ void MemoryNeed::pass(std::string name, MemoryBytes bytes) {
 
 MemoryBytes program_memory() {
   constexpr int64_t kProgram = int64_t{12} << 20;  // measured with a tiny data set, on the CPU
-  return {0, kProgram};
+  return {stream_bytes(), kProgram};
 }
 
 }  // namespace derrd

@@ -31,7 +31,7 @@ exit $code
 """
 # A program that does something to what a resumed training has made; it tidies up after dead runs.
 AFTER_RESUMING = """#!/bin/sh
-rm -f ./*.tmp-*
+rm -f ./derrd-*.tmp
 case "$*" in *--resume*) [ -e checkpoint ] || exec {derrd} "$@" ;; *) exec {derrd} "$@" ;; esac
 {derrd} "$@"
 code=$?
@@ -92,10 +92,11 @@ class Programs(unittest.TestCase):
         self.found(text, "crashed by SIGSEGV")
 
     def test_finds_hangs_and_ends_them(self):
-        program = self.program(INSTEAD_OF_REFUSING, instead="sleep 98765")
+        seconds = 10**6 + os.getpid()  # which no other test sleeps
+        program = self.program(INSTEAD_OF_REFUSING, instead=f"sleep {seconds}")
         options = ["--minutes", "2", "--first", "--limit", "2", "--only", DATA_SET]
         self.found(self.drill(program, *options, code=1), "hangs")
-        self.assertNotIn("sleep\x0098765", command_lines())
+        self.assertNotIn(f"sleep\x00{seconds}", command_lines())
 
     def test_finds_raw_bytes(self):
         program = self.program(INSTEAD_OF_REFUSING, instead=r"printf '\033[31m' >&2")

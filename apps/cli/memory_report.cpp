@@ -56,7 +56,7 @@ constexpr const char* kAvailable = "available";
 /// What DERRD_MEMORY says, if it is there.
 std::optional<int64_t> memory_by_environment() {
   const char* text = std::getenv("DERRD_MEMORY");
-  if (text == nullptr) return std::nullopt;
+  if (text == nullptr || *text == '\0') return std::nullopt;
   const std::optional<int64_t> bytes = parse_number<int64_t>(text);
   if (bytes && *bytes >= 0) return bytes;
   throw Error(
@@ -171,10 +171,9 @@ void require_memory(const std::string& what, const MemoryNeed& need,
   if (!reductions.empty()) {
     std::vector<std::string> options;
     for (const Reduction& reduction : reductions) options.push_back(reduction.option);
-    cure = fmt::format(
-        "no smaller value of {} would fit by itself: lower several, or take a larger "
-        "machine",
-        fmt::join(options, ", "));
+    cure = fmt::format("no smaller value of {} would fit{}; take a larger machine",
+                       fmt::join(options, " or "),
+                       options.size() > 1 ? " by itself, perhaps of several" : "");
   }
   for (const Reduction& reduction : reductions) {
     if (const auto value = largest_fitting(reduction, available)) {
@@ -186,12 +185,14 @@ void require_memory(const std::string& what, const MemoryNeed& need,
   const int64_t needed = available.shared ? need.peak_together()
                          : of_device      ? need.peak().device
                                           : need.peak().host;
-  throw Error(fmt::format("{} needs {} of {} memory, and {} are available; {}", what,
-                          format_bytes(needed),
-                          available.shared ? "the machine's"
-                          : of_device      ? "the GPU's"
-                                           : "the host's",
-                          format_available(of_device ? available.device : available.host), cure));
+  throw Error(
+      fmt::format("{} needs {} of {} memory, and {} are available; {}. DERRD_MEMORY=BYTES "
+                  "in the environment allows more",
+                  what, format_bytes(needed),
+                  available.shared ? "the machine's"
+                  : of_device      ? "the GPU's"
+                                   : "the host's",
+                  format_available(of_device ? available.device : available.host), cure));
 }
 
 }  // namespace derrd

@@ -20,7 +20,8 @@ AvailableMemory host_memory_for_run();
 /// Writes bytes for people, rounded up: "1.2 GB", "345 MB".
 std::string format_bytes(int64_t bytes);
 
-/// Describes a need in a line: "1.2 GB needed (0.9 GB device, 0.3 GB host), 21.4 GB available".
+/// Describes a need in a line: "1.2 GB needed, 21.4 GB available"; or both for each
+/// kind of memory.
 std::string describe_need(const MemoryNeed& need, const AvailableMemory& available);
 
 /// Lists a need's parts in bytes, a line each, and the most at once in the last lines.

@@ -21,8 +21,9 @@ void require_candidates(int64_t users, int64_t items, int64_t interactions, int6
     MemoryNeed need;
     need.keep("the program", program_memory());
     need.keep("interactions", {0, interactions * kInteraction});
-    need.keep("candidates",
-              {0, users * std::min(count, items) * static_cast<int64_t>(sizeof(int32_t))});
+    const double bytes =
+        static_cast<double>(users) * static_cast<double>(std::min(count, items)) * sizeof(int32_t);
+    need.keep("candidates", {0, static_cast<int64_t>(std::min<double>(bytes, kBeyondMachines))});
     return need;
   };
   require_memory("the data set", need_of(candidates), host_memory_for_run(),

@@ -206,6 +206,8 @@ MemoryNeed lists_memory(const ListSizes& sizes) {
   need.keep("the program", program_memory());
   need.keep("the data set", {0, sizes.data.host_bytes});
   need.pass("its file", {0, sizes.data_file});
+  constexpr int64_t kUser = 24;
+  need.keep("users by number and id", {0, sizes.data.users * kUser});
   const ModelMemory all = model_memory(sizes.model, {});
   const int64_t read = all.elements() * kNumber;
   need.keep("the model, as read", {0, read});
@@ -222,7 +224,7 @@ MemoryNeed lists_memory(const ListSizes& sizes) {
   need.keep("the model on the device", {kept + model.scorer, 0});
   need.keep("items to leave out", {observed, 0});
   need.pass("finding them", {0, observed + sizes.data.items * kNumber});
-  need.keep("the model, as read", {0, -kept});
+  need.keep("the model as read, freed", {0, -kept});
   const int64_t part = std::min(kUsersAtOnce, sizes.users) * sizes.top * 2 * kNumber;
   need.keep("scores of some users",
             {model.tiles + TopLists::device_bytes(sizes.items, sizes.top), 0});

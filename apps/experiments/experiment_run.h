@@ -37,6 +37,7 @@ inline constexpr const char* kLogFile = "log.jsonl";
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
 inline constexpr const char* kOutputFile = "out.txt";
 inline constexpr const char* kErrorFile = "err.txt";
+inline constexpr const char* kCommandFile = "command.txt";
 
 /// Hashes texts in their order.
 std::string hash_of(const std::vector<std::string>& parts);

@@ -1,41 +1,43 @@
 #include "apps/experiments/run_memory.h"
 
-#include <stdlib.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "apps/cli/interrupt.h"
 #include "apps/experiments/child_process.h"
-#include "data/formats/file_bytes.h"
 
 namespace derrd {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-/// A new folder that goes with the object; without a name if none could be made.
-class PassingFolder {
+/// File in memory, which goes with the object and with the process.
+class MemoryFile {
  public:
-  PassingFolder() {
-    std::error_code none;
-    std::string name = (fs::temp_directory_path(none) / "derrd-XXXXXX").string();
-    if (mkdtemp(name.data()) != nullptr) path_ = name;
+  MemoryFile() : descriptor_(::memfd_create("derrd", MFD_CLOEXEC)) {}
+  ~MemoryFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
   }
-  ~PassingFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  /// Path of the file for this process, and for its children until they execute a program.
+  std::string path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+  std::string text() const {
+    std::ifstream file(path());
+    return {std::istreambuf_iterator<char>(file), {}};
   }
-  PassingFolder(const PassingFolder&) = delete;
-  PassingFolder& operator=(const PassingFolder&) = delete;
-  const fs::path& path() const { return path_; }
 
  private:
-  fs::path path_;
+  int descriptor_;
 };
 
 }  // namespace
@@ -43,18 +45,16 @@ class PassingFolder {
 std::optional<ToldMemory> memory_of(const ExperimentRun& run) {
   const std::string& command = run.arguments.front();
   if (command != "train" && command != "distill") return std::nullopt;
-  const PassingFolder folder;
-  if (folder.path().empty()) return std::nullopt;
+  const MemoryFile output;
+  if (!output.is_open()) return std::nullopt;
   std::vector<std::string> arguments = full_arguments(run);
   arguments.insert(arguments.end(), {"--threads=1", "--dry-run"});
-  const fs::path output = folder.path() / "output";
-  ChildProcess process(arguments, output, folder.path() / "errors");
+  ChildProcess process(arguments, output.path(), "/dev/null");
   while (!process.poll()) {
     if (InterruptWatch::signal() != 0) return std::nullopt;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  if (!fs::exists(output)) return std::nullopt;
-  return read_memory_table(read_text(output));
+  return read_memory_table(output.text());
 }
 
 }  // namespace derrd

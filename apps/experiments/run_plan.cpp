@@ -62,9 +62,9 @@ std::string program() {
 }
 
 /// Says how much memory a run takes, if its inputs are there to tell.
-std::string memory_if_known(const ExperimentRun& run, const std::vector<ExperimentRun>& runs) {
-  const bool has_inputs = std::ranges::all_of(
-      run.needs, [&](size_t needed) { return state_of(runs[needed]).finished; });
+std::string memory_if_known(const ExperimentRun& run, const std::vector<RunState>& states) {
+  const bool has_inputs =
+      std::ranges::all_of(run.needs, [&](size_t needed) { return states[needed].finished; });
   const auto memory = has_inputs ? memory_of(run) : std::nullopt;
   return memory ? ", needs " + describe_peak(*memory) : "";
 }
@@ -175,8 +175,9 @@ size_t RunPlan::timing(const DataSource& source, const TrainingName& name) {
 std::string describe(const std::vector<ExperimentRun>& runs, bool with_memory) {
   std::string text;
   size_t finished = 0;
+  std::vector<RunState> states;  // a run comes after those that it needs
   for (const ExperimentRun& run : runs) {
-    const RunState state = state_of(run);
+    const RunState& state = states.emplace_back(state_of(run));
     finished += state.finished ? 1 : 0;
     text += fmt::format("{:<8}  {}{}\n  {}\n",
                         state.finished  ? "finished"
@@ -184,7 +185,7 @@ std::string describe(const std::vector<ExperimentRun>& runs, bool with_memory) {
                         : state.begun   ? "begun"
                                         : "to do",
                         run.folder.filename().string(),
-                        with_memory && !state.finished ? memory_if_known(run, runs) : "",
+                        with_memory && !state.finished ? memory_if_known(run, states) : "",
                         command_line(run));
   }
   return text + fmt::format("{} runs, {} finished\n", runs.size(), finished);

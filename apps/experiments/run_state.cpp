@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -110,14 +111,19 @@ bool fit_together(const ExperimentRun& run, bool needs_model) {
          checkpoint.metadata_or("log_hash", "") == hashes[static_cast<size_t>(next)];
 }
 
-/// Tells whether a folder holds something else than files, which no run leaves there.
-bool holds_other_than_files(const fs::path& folder) {
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (entry->symlink_status(error).type() != fs::file_type::regular) return true;
-  }
-  return false;
+/// Files of a run's folder.
+constexpr const char* kRunFiles[] = {kModelFile,  kDataFile,  kLogFile,     kCheckpointFile,
+                                     kOutputFile, kErrorFile, kCommandFile, kAttemptsFile};
+
+/// Tells whether something else than a file has the name of one.
+bool holds_other_than_files(const ExperimentRun& run) {
+  return std::ranges::any_of(kRunFiles, [&](const char* name) {
+    std::error_code error;
+    const fs::file_status status = fs::status(run.file(name), error);
+    // A loop of links has no status.
+    return fs::exists(status) ? !fs::is_regular_file(status)
+                              : fs::is_symlink(fs::symlink_status(run.file(name), error));
+  });
 }
 
 bool is_damaged(const ExperimentRun& run, bool finished, const Json& hashes) {
@@ -134,7 +140,7 @@ bool is_damaged(const ExperimentRun& run, bool finished, const Json& hashes) {
 
 RunState state_of(const ExperimentRun& run) {
   RunState state;
-  if (holds_other_than_files(run.folder)) {
+  if (holds_other_than_files(run)) {
     state.begun = state.damaged = true;
     return state;
   }
@@ -170,11 +176,13 @@ void record_end(const ExperimentRun& run, const RunAttempt& attempt) {
 }
 
 void delete_run(const ExperimentRun& run) {
-  std::error_code error;
-  fs::remove_all(run.folder, error);
-  if (error) {
-    throw Error(fmt::format("{}: can't be removed ({}); remove it by hand", run.folder.string(),
-                            error.message()));
+  for (const char* name : kRunFiles) {
+    std::error_code error;
+    fs::remove_all(run.file(name), error);
+    if (error) {
+      throw Error(fmt::format("{}: can't be removed ({}); remove it by hand",
+                              run.file(name).string(), error.message()));
+    }
   }
 }
 

@@ -32,7 +32,7 @@ struct RunAttempt {
 /// @throws Error if it can't be written.
 void record_end(const ExperimentRun& run, const RunAttempt& attempt);
 
-/// Removes a run's folder. @throws Error if it can't be removed.
+/// Removes the files of a run. @throws Error if one can't be removed.
 void delete_run(const ExperimentRun& run);
 /// Removes files that a finished run no longer needs: its checkpoint, and the remains of killed
 /// attempts.

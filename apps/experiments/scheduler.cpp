@@ -117,20 +117,23 @@ void Scheduler::start_ready() {
 bool Scheduler::has_memory(size_t i) {
   if (options_.jobs == 1) return true;
   Task& task = tasks_[i];
-  const size_t running = count(Phase::kRunning);
-  if (!std::exchange(task.was_asked, true)) task.memory = memory_of(runs_[i]);
-  if (!task.memory) return true;
-  if (running == 0) {
-    available_ = task.memory->available;
-    return true;
-  }
-  ToldMemory all = *task.memory;
+  ToldMemory others;  // of the trainings in progress
   for (const Task& other : tasks_) {
     if (other.phase != Phase::kRunning || !other.memory) continue;
-    all.peak.device += other.memory->peak.device;
-    all.peak.host += other.memory->peak.host;
-    all.together += other.memory->together;
+    others.peak.device += other.memory->peak.device;
+    others.peak.host += other.memory->peak.host;
+    others.together += other.memory->together;
   }
+  if (!std::exchange(task.was_asked, true)) {
+    task.memory = memory_of(runs_[i]);
+    if (task.memory && others.together == 0) available_ = task.memory->available;
+  }
+  if (InterruptWatch::signal() != 0) return false;
+  if (!task.memory || others.together == 0) return true;
+  ToldMemory all = *task.memory;
+  all.peak.device += others.peak.device;
+  all.peak.host += others.peak.host;
+  all.together += others.together;
   if (fits(all.peak, all.together, available_)) return true;
   if (!std::exchange(task.has_waited, true)) {
     progress_.line(fmt::format("{}: waits for memory: it needs {}", runs_[i].title(),
@@ -147,7 +150,7 @@ void Scheduler::start(size_t i, int threads) {
     throw Error(fmt::format("{}: can't hold a run ({}); move it away", run.folder.string(),
                             error.message()));
   }
-  std::ofstream(run.file("command.txt")) << command_line(run) << "\n";
+  std::ofstream(run.file(kCommandFile)) << command_line(run) << "\n";
   record_start(run);
   std::vector<std::string> arguments = full_arguments(run);
   arguments.push_back(fmt::format("--threads={}", threads));

@@ -72,7 +72,7 @@ class Scheduler {
   ScheduleOptions options_;
   std::vector<Task> tasks_;
   RunProgress progress_;
-  AvailableMemory available_;  // when no run was in progress
+  AvailableMemory available_;  // when no training was in progress
   bool ending_ = false;        // because of a signal
 };
 

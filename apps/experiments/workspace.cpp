@@ -51,7 +51,7 @@ bool is_stopped(const fs::path& process) {
 std::string describe_holders(int lock) {
   struct stat file = {};
   std::error_code error;
-  if (::fstat(lock, &file) != 0) return "another derrd";
+  if (::fstat(lock, &file) != 0) return "unknown";
   std::string holders;
   bool stopped = false;
   for (fs::directory_iterator process("/proc", error), end; !error && process != end;
@@ -63,8 +63,9 @@ std::string describe_holders(int lock) {
     holders += " (stopped)";
     stopped = true;
   }
-  if (holders.empty()) return "a derrd of another user, container or machine";
-  return holders + (stopped ? ", which kill -CONT lets go on and kill -KILL ends," : "");
+  if (holders.empty()) return "of another user, container or machine";
+  if (stopped) holders += "; kill -CONT lets the stopped go on, kill -KILL ends them";
+  return holders;
 }
 
 }  // namespace
@@ -81,7 +82,8 @@ Workspace::Workspace(const fs::path& folder) {
   const fs::path path = folder / "lock";
   lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
   if (lock_ < 0) {
-    fail(fmt::format("{}: {}; remove it", path.string(), std::strerror(errno)));
+    const char* cure = errno == ELOOP || errno == EISDIR ? "; remove it" : "";
+    fail(fmt::format("{}: {}{}", path.string(), std::strerror(errno), cure));
   }
   std::string told;
   for (int tries = 0; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; ++tries) {
@@ -89,7 +91,8 @@ Workspace::Workspace(const fs::path& folder) {
     constexpr int kTriesPerLook = 20;
     if (tries % kTriesPerLook == 0) {
       const std::string holders = describe_holders(lock_);
-      if (holders != told) say("{}: {} works here, waiting", folder.string(), holders);
+      if (holders != told)
+        say("{}: waiting for another derrd that works here: {}", folder.string(), holders);
       told = holders;
     }
     if (InterruptWatch::signal() != 0) {

@@ -2,6 +2,7 @@
 // Compiled for the oldest processor, and without sanitizers. Only system calls: the C library is
 // not set up yet.
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -81,6 +82,19 @@ bool starts_with(const char* text, const char* beginning) {
   return *beginning == '\0';
 }
 
+/// Tells whether the dynamic loader was started as the program, which /proc/self/exe then is.
+bool is_run_by_loader(char** environment) {
+  while (*environment != nullptr) ++environment;
+  struct Entry {
+    unsigned long key, value;
+  };
+  const auto* entry = reinterpret_cast<const Entry*>(environment + 1);  // the auxiliary vector
+  for (; entry->key != AT_NULL; ++entry) {
+    if (entry->key == AT_BASE) return entry->value == 0;
+  }
+  return true;
+}
+
 /// Keeps OpenBLAS from starting a thread per core, each with 128 MB of address space, when it is
 /// loaded: where there is little, it hangs or dies. It reads the environment alone, and before any
 /// constructor of ours: so the program is executed again, with a variable more. The engine
@@ -93,6 +107,7 @@ void forbid_openblas_threads(char** arguments, char** environment) {
     environment[variables] = kOneThread;
     return;
   }
+  if (is_run_by_loader(environment)) return;
   auto** longer = static_cast<char**>(__builtin_alloca((variables + 2) * sizeof(char*)));
   for (size_t v = 0; v < variables; ++v) longer[v] = environment[v];
   longer[variables] = kOneThread;

@@ -83,23 +83,21 @@ EpochLog::~EpochLog() {
 }
 
 void EpochLog::open(int flags) {
-  const int descriptor = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666);
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666);
   const auto fail = [&](const std::string& what) {
-    if (descriptor >= 0) ::close(descriptor);
     throw Error(fmt::format("{}: {}", path_.string(), what));
   };
-  if (descriptor < 0) {
+  if (descriptor_ < 0) {
     fail(fmt::format("can't be written: {}; check --log, its folder and its permissions",
                      std::strerror(errno)));
   }
   // Where the file system has no locks, it goes on without one.
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     fail("another training is writing this log; wait for its end, or name another file by --log");
   }
   if (!is_log(read_text(path_))) {
     fail("is not a training's log; name another file by --log, or remove it");
   }
-  descriptor_ = descriptor;
 }
 
 void EpochLog::start(int next_epoch, const std::string& hash) {
@@ -110,10 +108,11 @@ void EpochLog::start(int next_epoch, const std::string& hash) {
   if (next_epoch > 0 && text.empty()) {
     say("derrd: warning: {}: has no records of epochs 0 to {}", path_.string(), next_epoch - 1);
   } else if (hash_ != hash) {
-    throw Error(fmt::format(
-        "{}: its first {} epochs are not those of the checkpoint's training, or were changed; name "
-        "another file by --log, or remove it",
-        path_.string(), next_epoch));
+    throw Error(fmt::format("{}: {}; name another file by --log, or remove it", path_.string(),
+                            hash.empty() ? "is not this training's log, which had none so far"
+                                         : fmt::format("its first {} epochs are not those of the "
+                                                       "checkpoint's training, or were changed",
+                                                       next_epoch)));
   }
   if (::ftruncate(descriptor_, static_cast<off_t>(kept.bytes)) != 0) {
     throw Error(fmt::format("{}: can't be shortened: {}; name another file by --log",

@@ -89,12 +89,18 @@ std::vector<NamedFile> model_inputs(const ModelFiles& files) {
 }
 
 int64_t model_bytes(const ModelFiles& files) {
-  uintmax_t bytes = 0;
+  std::vector<std::string> paths;
   for (const std::string& vectors : {files.user, files.item}) {
-    if (is_npy(vectors)) bytes += std::filesystem::file_size(vectors);
+    if (is_npy(vectors)) paths.push_back(vectors);
   }
-  if (!files.arrays()) bytes += std::filesystem::file_size(files.file);
-  return static_cast<int64_t>(bytes);
+  if (!files.arrays()) paths.push_back(files.file);
+  int64_t bytes = 0;
+  for (const std::string& path : paths) {
+    std::error_code error;  // its reader says what is wrong with it
+    const uintmax_t size = std::filesystem::file_size(path, error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
 }
 
 AlignedModel load_model(const ModelSource& source, const Dataset& dataset,

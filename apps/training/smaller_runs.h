@@ -7,7 +7,7 @@
 
 namespace derrd {
 
-/// Lists the options that make a training smaller, the one to try first first: the dimension, the
+/// Lists the options that make a training smaller, the best one to try first: the dimension, the
 /// batch, whole numbers of the losses, the data set's candidates.
 std::vector<Reduction> smaller_runs(const TrainingSizes& sizes);
 

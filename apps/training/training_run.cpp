@@ -72,7 +72,8 @@ std::string continued_by(const std::string& here, const std::string& there,
   if (there == here || there.ends_with(then + here)) return there;
   if (!options.resume_anyway) {
     throw Error(fmt::format(
-        "{}: was trained by another program, whose results have other bits; resume it with that "
+        "{}: was trained by another program, whose results may have other bits; resume it with "
+        "that "
         "one, start again without --resume, or mix them by --resume-anyway\n  there: {}\n  here:  "
         "{}",
         options.checkpoint, there, here));

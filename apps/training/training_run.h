@@ -49,8 +49,7 @@ class TrainingRun {
   const Dataset& dataset() const { return dataset_; }
 
   /// Trains, shows progress, writes log and checkpoints, writes the model and prints a summary.
-  /// With
-  /// --dry-run prints the memory that this takes instead.
+  /// With --dry-run prints the memory that this takes instead.
   /// @throws Error if the memory is not there, training diverges or a file can't be written;
   /// Interrupted after a signal, when the best model so far has been written.
   void train(TrainingTask task);

@@ -65,8 +65,9 @@ void check_by_list(const fs::path& file, std::span<const std::byte> contents) {
   const std::string lines = "\n" + read_text(list);
   if (lines.find("\n" + checksum_line(file, hasher)) != std::string::npos) return;
   throw Error(fmt::format(
-      "{}: is not what {} has the checksum of: one of the two is damaged, another program changed "
-      "it, or an export was interrupted; export it again, or remove {} if the change was meant",
+      "{}: {} has no line for it with its checksum: one of the two is damaged, changed, renamed, "
+      "or "
+      "of an export that was interrupted; export again, or remove {} if the change was meant",
       file.string(), list.string(), list.string()));
 }
 

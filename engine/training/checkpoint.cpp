@@ -86,7 +86,7 @@ void require_checkpoint(const SafetensorsFile& file) {
   }
   if (!file.has_hash()) {
     throw Error(fmt::format(
-        "{}: damaged, or not written by derrd: it has no file_hash; delete it to start over",
+        "{}: damaged, or of an older version: it has no file_hash; delete it to start over",
         file.name()));
   }
 }

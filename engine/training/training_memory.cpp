@@ -45,12 +45,15 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
   need.pass("its file", {0, sizes.data_file});
   if (sizes.teacher) {
     need.keep("the teacher, as read", {0, sizes.teacher->host_bytes});
-    need.pass("its files", {0, sizes.teacher_files});
+    // A list's items are numbered by a table of ids and checked for repetitions.
+    constexpr int64_t kEntryRead = 36;
+    need.pass("its files, and reading its lists",
+              {0, sizes.teacher_files + sizes.teacher->entries * kEntryRead});
   }
   need.keep("the data set for training", {DeviceDataset::device_bytes(data), 0});
   need.pass("making it", {0, DeviceDataset::host_bytes(data)});
   if (!sizes.keeps_candidates) {
-    need.keep("candidates, as read", {0, -data.users * data.candidates * kParameterBytes});
+    need.keep("candidates as read, freed", {0, -data.users * data.candidates * kParameterBytes});
   }
   if (sizes.ranks_all_items) {
     need.keep(
@@ -96,6 +99,8 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
             {model.scorer + (sizes.ranks_all_items ? model.ranks_and_tiles : model.ranks) +
                  2 * data.users * kParameterBytes,
              0});
+  constexpr int64_t kUserMetrics = 160;  // two sets of metrics, and ranks
+  need.pass("metrics of each user", {0, data.users * kUserMetrics});
   if (sizes.writes_checkpoints) need.pass("writing a checkpoint", {0, 4 * arena * kParameterBytes});
   need.pass("writing the model", {0, model.elements() * kParameterBytes});
   return need;

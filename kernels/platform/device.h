@@ -81,12 +81,16 @@ struct AvailableMemory {
 };
 AvailableMemory available_memory();
 
+/// Device memory that a Stream holds, in bytes.
+int64_t stream_bytes();
+
 /// Description of the machine that the kernels run on, for reports.
 struct DeviceInfo {
   std::string executor;   ///< "cuda", "cpu" or "check"
   std::string name;       ///< of the GPU or of the processor
   std::string libraries;  ///< BLAS, sorting and random-number libraries with their versions
-  /// All that decides the bits of results, besides sources and inputs: where it is equal, they are.
+  /// What decides the bits of results besides sources and inputs, as far as a program can tell:
+  /// compiler, processor and OpenBLAS, or GPU, driver and CUDA.
   std::string arithmetic;
   int64_t memory_bytes = 0;  ///< of the GPU or of the machine; 0: unknown
   int64_t cache_bytes = 0;   ///< of the last cache before memory; 0: unknown

@@ -58,7 +58,8 @@ constexpr GroupFiles kVersion2 = {"memory.max", "memory.current", "inactive_file
 std::optional<int64_t> left_in_group(const fs::path& group, const GroupFiles& files) {
   const std::optional<int64_t> limit = number_in(group / files.limit);
   const std::optional<int64_t> use = number_in(group / files.use);
-  if (!limit || !use) return std::nullopt;
+  constexpr int64_t kNoLimit = int64_t{1} << 62;  // version 1 writes a number near 2^63
+  if (!limit || !use || *limit >= kNoLimit) return std::nullopt;
   return *limit - *use + number_behind(group / "memory.stat", files.reclaimable).value_or(0);
 }
 

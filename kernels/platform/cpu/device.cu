@@ -15,6 +15,10 @@
 #include <utility>
 
 #include "kernels/platform/cpu/parallel.h"
+
+#if defined(__GLIBC__)
+#include <gnu/libc-version.h>
+#endif
 #include "kernels/platform/host_memory.h"
 #include "kernels/platform/memory_count.h"
 
@@ -54,14 +58,19 @@ constexpr const char* kInstructions = "AArch64";
 constexpr const char* kInstructions = "no vector extensions";
 #endif
 
-/// "cpu, GCC 12.2.0 for znver3, Release, AVX-512, OpenBLAS 0.3.21 for SkylakeX". The compiler
+/// "cpu, GCC 12.2.0 for znver3, Release, AVX-512, OpenBLAS 0.3.21 for SkylakeX,
+/// glibc 2.36". The compiler
 /// orders the sums in kernels by the processor that it compiles for, OpenBLAS by the processor that
 /// it runs on.
 std::string arithmetic(const std::string& executor) {
   const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ..."
   const size_t version_end = config.find(' ', config.find(' ') + 1);
-  return executor + ", " + kCompiler + " for " DERRD_BUILD ", " + kInstructions + ", " +
-         config.substr(0, version_end) + " for " + openblas_get_corename();
+  std::string text = executor + ", " + kCompiler + " for " DERRD_BUILD ", " + kInstructions + ", " +
+                     config.substr(0, version_end) + " for " + openblas_get_corename();
+#if defined(__GLIBC__)
+  text += std::string(", glibc ") + gnu_get_libc_version();
+#endif
+  return text;
 }
 
 /// 0 if the system does not tell.
@@ -101,6 +110,8 @@ void TimeMark::set(const Stream&) {
 double TimeMark::seconds_since(const TimeMark& earlier) const {
   return seconds_ - earlier.seconds_;
 }
+
+int64_t stream_bytes() { return 0; }
 
 bool checks_reads() { return cpu::strict_as_gpu(); }
 

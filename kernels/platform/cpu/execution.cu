@@ -75,7 +75,9 @@ class FlushSubnormals {
 }  // namespace
 
 void set_threads(int threads) {
-  const int wanted = threads > 0 ? threads : hardware_threads();
+  constexpr int kMostPerCore = 64;  // more would only wait for each other
+  const int hardware = hardware_threads();
+  const int wanted = threads > 0 ? std::min(threads, kMostPerCore * hardware) : hardware;
   const int startable = startable_threads(wanted);
   thread_count = startable == wanted ? wanted : (startable + 1) / 2;  // the rest stays free
   const tbb::global_control* const last = thread_limit;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -60,8 +61,7 @@ bool fit(int buffers) {
 
 /// Calls OpenBLAS. It keeps a buffer for each call at a time, and where there is no address space
 /// for one it tries for ever. So where there is little, calls take turns, with one buffer.
-template <class Call>
-void call_blas(const Call& call) {
+void call_blas(const std::function<void()>& call) {
   static const bool roomy = fit(2 * cpu::executor_info().threads);
   if (roomy) {
     call();

@@ -145,6 +145,8 @@ double TimeMark::seconds_since(const TimeMark& earlier) const {
   return milliseconds * 1e-3;
 }
 
+int64_t stream_bytes() { return kWorkspaceBytes; }
+
 bool checks_reads() { return false; }
 
 Counters counters() {
@@ -180,7 +182,9 @@ DeviceInfo device_info() {
           name,
           "CUDA " + version(runtime) + ", driver " + version(driver) + ", CUB " +
               std::to_string(CUB_MAJOR_VERSION) + "." + std::to_string(CUB_MINOR_VERSION),
-          "cuda, " + name + ", CUDA " + version(runtime) + ", cuBLAS " + cublas_version(),
+          "cuda, " + name + ", driver " + version(driver) + ", nvcc " +
+              std::to_string(__CUDACC_VER_MAJOR__) + "." + std::to_string(__CUDACC_VER_MINOR__) +
+              ", cuBLAS " + cublas_version(),
           static_cast<int64_t>(properties.totalGlobalMem),
           properties.l2CacheSize,
           1};

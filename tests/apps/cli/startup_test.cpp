@@ -142,11 +142,11 @@ TEST_F(FewResources, NoMoreThreadsThanTheSystemAllows) {
     fs::permissions(path(name), fs::perms::others_all, fs::perm_options::add);
   }
   const Arguments train = words("train --data @data --dim 16 --epochs 2 --threads 8 -o @model");
+  const auto nobody = static_cast<uid_t>(100'000 + ::getpid());  // who has no other processes
   for (const rlim_t threads : {1, 2, 3, 5}) {
     const Result result = derrd(train, [&] {
-      constexpr uid_t kNobody = 61234;  // who has no other processes
       if (::geteuid() == 0 &&
-          (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) {
+          (::setgroups(0, nullptr) != 0 || ::setgid(nobody) != 0 || ::setuid(nobody) != 0)) {
         ::_exit(127);
       }
       const rlimit limit = {threads, threads};

@@ -81,7 +81,8 @@ TEST_F(DamagedFiles, AFlippedBitOfAnExportIsRefused) {
        {"out.user.npy", "out.item.npy", "out.user_ids.txt", "out.item_ids.txt"}) {
     const std::string whole = read_text(path(name));
     flip(name, 8 * (whole.size() - 3));
-    expect_exit(kFailure, recommend, {path(name) + ": is not what " + path("out.xxh128")});
+    expect_exit(kFailure, recommend,
+                {path(name) + ": " + path("out.xxh128") + " has no line for it"});
     write_text(path(name), whole);
   }
   // A change that was meant.

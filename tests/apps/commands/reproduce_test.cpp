@@ -313,8 +313,8 @@ TEST_F(Reproduce, NamesTheProcessThatHoldsTheFolder) {
   ASSERT_EQ(::waitpid(holder, &status, WUNTRACED), holder);
   Process process(reproduce("--table 1"));
   const std::string told = fmt::format(
-      "{}: process {} (stopped), which kill -CONT lets go on and kill -KILL ends, works here, "
-      "waiting\n",
+      "{}: waiting for another derrd that works here: process {} (stopped); kill -CONT lets the "
+      "stopped go on, kill -KILL ends them\n",
       path("work"), holder);
   for (int tries = 0; tries < 2000 && process.error_output() != told; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

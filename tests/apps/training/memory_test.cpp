@@ -165,7 +165,7 @@ TEST_F(ToldMemoryOfSmallRuns, IfNothingHelpsItIsSaid) {
   expect_exit(kFailure, words("train --data @data -o @model"), {"reading it needs "});
   const Memory more(12'700'000);
   expect_exit(kFailure, words("train --data @data -o @model"),
-              {"no smaller value of --dim, --batch", "would fit by itself"});
+              {"no smaller value of --dim or --batch", "would fit by itself"});
 }
 
 TEST_F(ToldMemoryOfSmallRuns, DataSetsWithTooManyCandidatesAreRefusedAtOnce) {

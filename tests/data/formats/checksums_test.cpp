@@ -34,7 +34,8 @@ class Checksums : public testing::Test {
         read_npy(file);
       }
     });
-    expect_contains(message, {file + ": is not what " + list_, "remove " + list_ + " if"});
+    expect_contains(message,
+                    {file + ": " + list_ + " has no line for it", "remove " + list_ + " if"});
   }
 
   const TestFolder folder_;

@@ -71,7 +71,7 @@ class TrainingMemory : public testing::TestWithParam<Method> {
   /// Trains for an epoch, and returns the most device memory in it.
   static int64_t measured(const Dataset& dataset, const TrainingSizes& sizes,
                           TeacherData teacher_data) {
-    const int64_t before = counters().device_bytes;
+    const int64_t before = (stream(), counters().device_bytes) - stream_bytes();
     restart_peak_device_bytes();
     const DeviceDataset data(dataset, stream());
     std::optional<WatchedMetric> watched;
