@@ -9,7 +9,7 @@
 namespace derrd {
 
 /// Text that is safe on a terminal: control characters other than newline and tab, and bytes that
-/// are no UTF-8, become escapes such as \x1b and \u009b.
+/// are no UTF-8, become escapes such as `\x1b` and `\u009b`.
 std::string visible(std::string_view text);
 
 /// Prints lines on stderr, in one write, as visible(text). Replaces a status line. Errors are
