@@ -156,7 +156,7 @@ void require_reading(const std::string& data, int64_t model_bytes,
   const uintmax_t size = std::filesystem::file_size(data, unreadable);
   const int64_t bytes = unreadable ? 0 : static_cast<int64_t>(size);
   MemoryNeed need;
-  need.keep("the program", program_memory());
+  need.keep("the program", {0, program_memory().host});
   need.keep("the data set", {0, bytes});
   need.pass("its file", {0, bytes});
   need.keep("the model", {0, model_bytes});

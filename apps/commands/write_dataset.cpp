@@ -19,7 +19,7 @@ void require_candidates(int64_t users, int64_t items, int64_t interactions, int6
   constexpr int64_t kInteraction = 40;
   const auto need_of = [=](int64_t count) {
     MemoryNeed need;
-    need.keep("the program", program_memory());
+    need.keep("the program", {0, program_memory().host});
     need.keep("interactions", {0, interactions * kInteraction});
     const double bytes =
         static_cast<double>(users) * static_cast<double>(std::min(count, items)) * sizeof(int32_t);
