@@ -228,11 +228,15 @@ MemoryNeed lists_memory(const ListSizes& sizes) {
   const int64_t part = std::min(kUsersAtOnce, sizes.users) * sizes.top * 2 * kNumber;
   need.keep("scores of some users",
             {model.tiles + TopLists::device_bytes(sizes.items, sizes.top), 0});
-  if (sizes.collects) need.keep("all lists", {0, sizes.users * (2 * sizes.top + 1) * kNumber});
-  // A line of text has some 20 bytes of ids, a rank and a score.
-  constexpr int64_t kLine = 64;
-  const int64_t text = sizes.collects ? 0 : part / (2 * kNumber) * kLine;
-  need.pass("lists of some users", {part, part + text});
+  if (sizes.collects) {
+    need.keep("all lists", {0, sizes.users * (2 * sizes.top + 1) * kNumber});
+    // The last of them come from the device when the others are there, and then join them.
+    need.pass("lists of some users", {part, 0});
+    need.pass("their copy", {0, part});
+    return need;
+  }
+  constexpr int64_t kLine = 64;  // of text: some 20 bytes of ids, a rank and a score
+  need.pass("lists of some users", {part, part + part / (2 * kNumber) * kLine});
   return need;
 }
 
