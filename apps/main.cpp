@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -11,7 +12,6 @@
 #include <string>
 #include <string_view>
 
-#include "apps/cli/heap.h"
 #include "apps/cli/help_format.h"
 #include "apps/cli/interrupt.h"
 #include "apps/cli/message.h"
@@ -73,12 +73,22 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
   }
 }
 
+/// Has large blocks go back to the system as soon as they are freed. By default glibc keeps more of
+/// them the more are freed, so that a program may hold twice the memory that it uses.
+void return_large_blocks() {
+#ifdef M_MMAP_THRESHOLD
+  constexpr int kLarge = 1 << 20;  // bytes
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::set_terminate(end_uncaught);
+  derrd::ignore_broken_pipes();
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond ulimit -f: writing fails, as on a full disk
-  derrd::return_large_blocks();
+  return_large_blocks();
   CLI::App app("Trains recommenders, distils them into small ones (DE-RRD), and recommends items.",
                "derrd");
   app.formatter(std::make_shared<derrd::HelpFormat>());

@@ -65,6 +65,15 @@ RankingLists lists_of(std::vector<ListEntry> entries, bool scored, const Dataset
   return lists;
 }
 
+}  // namespace
+
+int64_t ranking_lists_bytes(int64_t entries) {
+  // Sorting them takes half as much once more.
+  return entries * static_cast<int64_t>(sizeof(ListEntry)) * 3 / 2;
+}
+
+namespace {
+
 // --- Text ----------------------------------------------------------------------------------------
 
 template <class T>

@@ -29,6 +29,10 @@ struct RankingLists {
   std::vector<std::string> unknown;  ///< some ids of the file that the data set does not have
 };
 
+/// Host memory in bytes that reading lists takes, besides the file and the lists.
+/// @param entries in all lists together
+int64_t ranking_lists_bytes(int64_t entries);
+
 /// Reads lines `user<tab>item[<tab>score]` with original ids. A user's lines stand in rank order,
 /// but not necessarily together. A first line with the names user and item is a header: it names
 /// the columns user, item, score and rank; other columns are ignored. Along a user's lines ranks

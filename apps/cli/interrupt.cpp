@@ -21,7 +21,6 @@ constexpr std::array kWatched = {Watched{SIGINT, false}, Watched{SIGTERM, false}
 volatile std::sig_atomic_t received = 0;
 
 using Handler = void (*)(int);
-Handler before_pipe = SIG_DFL;  // what SIGPIPE did before
 
 /// Sets a signal's handler, unless the program was started to ignore it.
 void handle(int signal, Handler handler) {
@@ -46,14 +45,12 @@ void note(int signal) {
 
 InterruptWatch::InterruptWatch() {
   received = 0;
-  before_pipe = std::signal(SIGPIPE, SIG_IGN);
   for (const Watched& watched : kWatched) handle(watched.number, note);
 }
 
 InterruptWatch::~InterruptWatch() { release(); }
 
 void InterruptWatch::release() {
-  std::signal(SIGPIPE, before_pipe);
   for (const Watched& watched : kWatched) handle(watched.number, SIG_DFL);
 }
 

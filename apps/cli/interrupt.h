@@ -8,8 +8,8 @@ namespace derrd {
 /// Catches the signals that ask a program to end, as long as it lives: SIGINT (Ctrl-C), SIGTERM,
 /// SIGHUP (a closed terminal), SIGUSR1 and SIGXCPU (schedulers' warnings). Those that the program
 /// was started to ignore stay ignored. It remembers the first signal; after it SIGINT and SIGTERM
-/// end the program at once, and the others, which come repeatedly, do nothing. SIGPIPE does nothing
-/// either: a run outlives whoever reads its messages. Only one object may live at a time.
+/// end the program at once, and the others, which come repeatedly, do nothing. Only one object may
+/// live at a time.
 class InterruptWatch {
  public:
   InterruptWatch();

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <optional>
 #include <sstream>
 
 #include "data/error.h"
+#include "data/formats/file_bytes.h"
 #include "data/parse_number.h"
 #include "data/printable.h"
 #include "kernels/platform/host_memory.h"
@@ -152,9 +152,7 @@ bool fits(const MemoryNeed& need, const AvailableMemory& available) {
 
 void require_reading(const std::string& data, int64_t model_bytes,
                      const AvailableMemory& available) {
-  std::error_code unreadable;
-  const uintmax_t size = std::filesystem::file_size(data, unreadable);
-  const int64_t bytes = unreadable ? 0 : static_cast<int64_t>(size);
+  const int64_t bytes = file_size_or_zero(data);
   MemoryNeed need;
   need.keep("the program", {0, program_memory().host});
   need.keep("the data set", {0, bytes});
@@ -171,13 +169,13 @@ void require_memory(const std::string& what, const MemoryNeed& need,
   if (!reductions.empty()) {
     std::vector<std::string> options;
     for (const Reduction& reduction : reductions) options.push_back(reduction.option);
-    cure = fmt::format("no smaller value of {} would fit{}; take a larger machine",
+    cure = fmt::format("no smaller value of {} would fit{} take a larger machine",
                        fmt::join(options, " or "),
-                       options.size() > 1 ? " by itself, perhaps of several" : "");
+                       options.size() > 1 ? " by itself: lower several of them, or" : ";");
   }
   for (const Reduction& reduction : reductions) {
     if (const auto value = largest_fitting(reduction, available)) {
-      cure = fmt::format("{} {} would fit", reduction.option, *value);
+      cure = fmt::format("{} {} would fit", reduction.before_value, *value);
       break;
     }
   }
@@ -193,6 +191,22 @@ void require_memory(const std::string& what, const MemoryNeed& need,
                   : of_device      ? "the GPU's"
                                    : "the host's",
                   format_available(of_device ? available.device : available.host), cure));
+}
+
+void require_candidates(int64_t users, int64_t items, int64_t interactions, int64_t candidates) {
+  // Pairs as they are read or drawn, and in rows of the parts: the candidates outweigh them.
+  constexpr int64_t kInteraction = 40;
+  const auto need_of = [=](int64_t count) {
+    MemoryNeed need;
+    need.keep("the program", {0, program_memory().host});
+    need.keep("interactions", {0, interactions * kInteraction});
+    const double bytes =
+        static_cast<double>(users) * static_cast<double>(std::min(count, items)) * sizeof(int32_t);
+    need.keep("candidates", {0, static_cast<int64_t>(std::min<double>(bytes, kBeyondMachines))});
+    return need;
+  };
+  require_memory("the data set", need_of(candidates), host_memory_for_run(),
+                 {{"--candidates", 0, std::min(candidates, items), need_of, "--candidates"}});
 }
 
 }  // namespace derrd

@@ -14,7 +14,7 @@ namespace derrd {
 /// Memory that a run may take: what the environment variable DERRD_MEMORY says in bytes, of the
 /// host and of the device, else available_memory(). @throws Error if the variable is no number.
 AvailableMemory memory_for_run();
-/// Likewise, of the host alone: needs no device.
+/// Memory of the host that a run may take, by the same rules. Needs no device.
 AvailableMemory host_memory_for_run();
 
 /// Writes bytes for people, rounded up: "1.2 GB", "345 MB".
@@ -52,6 +52,7 @@ struct Reduction {
   int64_t given = 1;
   /// Tells the need with another value.
   std::function<MemoryNeed(int64_t value)> need;
+  std::string before_value;  ///< what stands before a value in a message: "--dim"
 };
 
 /// Checks that a need fits what is available.
@@ -68,5 +69,10 @@ void require_memory(const std::string& what, const MemoryNeed& need,
 /// @throws Error if there is too little memory.
 void require_reading(const std::string& data, int64_t model_bytes,
                      const AvailableMemory& available);
+
+/// Checks that there is memory for a data set with candidates.
+/// @param candidates of each user
+/// @throws Error that says the largest number that would fit.
+void require_candidates(int64_t users, int64_t items, int64_t interactions, int64_t candidates);
 
 }  // namespace derrd

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <iterator>
 
@@ -14,6 +15,7 @@ namespace derrd {
 namespace {
 
 bool status_open = false;
+bool ends_by_sigpipe = false;  // if nobody reads stdout
 
 constexpr std::string_view kEraseLine = "\r\x1b[K";
 
@@ -44,7 +46,16 @@ void write_error(std::string_view text) {
   }
 }
 
+/// Ends the program if nobody reads stdout any more.
+void check_pipe() {
+  if (errno != EPIPE || !ends_by_sigpipe) return;
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+}
+
 }  // namespace
+
+void ignore_broken_pipes() { ends_by_sigpipe = std::signal(SIGPIPE, SIG_IGN) != SIG_IGN; }
 
 std::string visible(std::string_view text) {
   std::string shown;
@@ -101,11 +112,12 @@ void print_text(std::string_view text) {
   static const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   const std::string shown = terminal ? visible(text) : std::string();
   if (terminal) text = shown;
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) check_pipe();
 }
 
 void finish_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+  if (std::fflush(stdout) != 0) check_pipe();
+  if (std::ferror(stdout)) {
     throw Error("standard output can't be written; is the disk full?");
   }
 }

@@ -8,6 +8,11 @@
 
 namespace derrd {
 
+/// Has the program outlive whoever reads its messages: writing to a pipe that nobody reads fails.
+/// On stdout it still ends the program by SIGPIPE, unless that was ignored from the start. Call it
+/// first.
+void ignore_broken_pipes();
+
 /// Text that is safe on a terminal: control characters other than newline and tab, and bytes that
 /// are no UTF-8, become escapes such as `\x1b` and `\u009b`.
 std::string visible(std::string_view text);

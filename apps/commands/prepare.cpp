@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/memory_report.h"
 #include "apps/cli/message.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"

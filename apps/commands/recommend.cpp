@@ -136,7 +136,7 @@ bool tell_memory(const RecommendCommand& command, const ListRequest& request,
                  const AvailableMemory& available) {
   ListSizes sizes;
   sizes.data = sizes_of(dataset);
-  sizes.data_file = static_cast<int64_t>(std::filesystem::file_size(command.data));
+  sizes.data_file = file_size_or_zero(command.data);
   sizes.model_files = model_bytes(command.model);
   sizes.model = sizes_of(model, dataset.num_users(), dataset.num_items());
   sizes.users = std::ssize(request.users);
@@ -153,9 +153,10 @@ bool tell_memory(const RecommendCommand& command, const ListRequest& request,
       return lists_memory(fewer);
     };
   };
-  require_memory("this run", need, available,
-                 {{"--top", 1, sizes.top, smaller(&ListSizes::top)},
-                  {"a --users-file of", 1, sizes.users, smaller(&ListSizes::users)}});
+  require_memory(
+      "this run", need, available,
+      {{"--top", 1, sizes.top, smaller(&ListSizes::top), "--top"},
+       {"--users-file", 1, sizes.users, smaller(&ListSizes::users), "a --users-file of"}});
   return !command.dry_run;
 }
 

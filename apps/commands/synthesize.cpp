@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/cli/config_option.h"
+#include "apps/cli/memory_report.h"
 #include "apps/cli/option_checks.h"
 #include "apps/cli/output_checks.h"
 #include "apps/commands/write_dataset.h"

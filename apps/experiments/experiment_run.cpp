@@ -7,29 +7,24 @@
 #include <fstream>
 #include <span>
 
-#include "data/error.h"
 #include "data/formats/file_bytes.h"
-#include "data/formats/safetensors.h"
+#include "data/formats/hash.h"
 
 namespace derrd {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-std::string hash_bytes(std::span<const std::byte> bytes) {
-  return hash_tensors({{"", {DType::kU8, {static_cast<int64_t>(bytes.size())}, bytes}}});
-}
-
-}  // namespace
-
 std::string hash_of(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += fmt::format("{}:{}", part.size(), part);
-  return hash_bytes(std::as_bytes(std::span(text)));
+  Hasher hasher;
+  for (const std::string& part : parts) hasher.add_sized(part);
+  return hasher.hex();
 }
 
-std::string hash_file(const fs::path& path) { return hash_bytes(read_file(path)); }
+std::string hash_file(const fs::path& path) {
+  Hasher hasher;
+  hasher.add(read_file(path));
+  return hasher.hex();
+}
 
 std::vector<std::string> full_arguments(const ExperimentRun& run) {
   std::vector<std::string> arguments = run.arguments;

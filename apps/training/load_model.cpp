@@ -9,6 +9,7 @@
 #include "apps/cli/option_checks.h"
 #include "apps/cli/usage_error.h"
 #include "apps/training/metrics_json.h"
+#include "data/formats/file_bytes.h"
 
 namespace derrd {
 
@@ -89,16 +90,9 @@ std::vector<NamedFile> model_inputs(const ModelFiles& files) {
 }
 
 int64_t model_bytes(const ModelFiles& files) {
-  std::vector<std::string> paths;
+  int64_t bytes = files.arrays() ? 0 : file_size_or_zero(files.file);
   for (const std::string& vectors : {files.user, files.item}) {
-    if (is_npy(vectors)) paths.push_back(vectors);
-  }
-  if (!files.arrays()) paths.push_back(files.file);
-  int64_t bytes = 0;
-  for (const std::string& path : paths) {
-    std::error_code error;  // its reader says what is wrong with it
-    const uintmax_t size = std::filesystem::file_size(path, error);
-    if (!error) bytes += static_cast<int64_t>(size);
+    if (is_npy(vectors)) bytes += file_size_or_zero(vectors);
   }
   return bytes;
 }

@@ -50,11 +50,12 @@ class ChangedLosses {
 std::vector<Reduction> smaller_runs(const TrainingSizes& sizes) {
   std::vector<Reduction> runs;
   const auto add = [&](const std::string& option, int64_t least, int64_t given, auto change) {
-    runs.push_back({option, least, given, [=](int64_t value) {
-                      TrainingSizes smaller = sizes;
-                      change(smaller, value);
-                      return training_memory(smaller);
-                    }});
+    const auto need = [=](int64_t value) {
+      TrainingSizes smaller = sizes;
+      change(smaller, value);
+      return training_memory(smaller);
+    };
+    runs.push_back({option, least, given, need, option});
   };
   // A hidden layer is half as wide as the one before, and none may be empty.
   constexpr int64_t kMostLayers = 62;
@@ -76,15 +77,16 @@ std::vector<Reduction> smaller_runs(const TrainingSizes& sizes) {
       values.erase(found);  // losses may share an option
       int64_t least = 1;
       while (least < given && !ChangedLosses(sizes.losses, option.name, least).possible()) ++least;
-      runs.push_back({"--" + option.name, least, given, [=, name = option.name](int64_t value) {
-                        const ChangedLosses changed(sizes.losses, name, value);
-                        TrainingSizes smaller = sizes;
-                        smaller.losses = changed.chosen();
-                        return training_memory(smaller);
-                      }});
+      const auto need = [=, name = option.name](int64_t value) {
+        const ChangedLosses changed(sizes.losses, name, value);
+        TrainingSizes smaller = sizes;
+        smaller.losses = changed.chosen();
+        return training_memory(smaller);
+      };
+      runs.push_back({"--" + option.name, least, given, need, "--" + option.name});
     }
   }
-  add("a data set with --candidates", 0, sizes.data.candidates,
+  add("--candidates of the data set", 0, sizes.data.candidates,
       [](TrainingSizes& smaller, int64_t candidates) {
         const int64_t bytes = smaller.data.users * (smaller.data.candidates - candidates) *
                               static_cast<int64_t>(sizeof(int32_t));

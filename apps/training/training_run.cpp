@@ -19,6 +19,7 @@
 #include "apps/training/choose_stop_metric.h"
 #include "apps/training/smaller_runs.h"
 #include "data/error.h"
+#include "data/formats/file_bytes.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
 #include "engine/parameters.h"
@@ -90,11 +91,7 @@ std::string first_path(const std::vector<NamedFile>& inputs) {
 
 int64_t file_bytes_of(const std::vector<NamedFile>& files) {
   int64_t bytes = 0;
-  for (const NamedFile& file : files) {
-    std::error_code unreadable;  // the reader will say so
-    const uintmax_t size = file.path.empty() ? 0 : fs::file_size(file.path, unreadable);
-    if (!unreadable) bytes += static_cast<int64_t>(size);
-  }
+  for (const NamedFile& file : files) bytes += file_size_or_zero(file.path);
   return bytes;
 }
 
@@ -176,7 +173,7 @@ TrainingRun::TrainingRun(TrainingOptions options, const std::vector<NamedFile>& 
 TrainingSizes TrainingRun::sizes(const TrainingTask& task) const {
   TrainingSizes sizes;
   sizes.data = sizes_of(dataset_);
-  sizes.data_file = file_bytes_of({{"--data", options_.data}});
+  sizes.data_file = file_size_or_zero(options_.data);
   if (task.teacher) {
     sizes.teacher = sizes_of(*task.teacher, sizes.data.users, sizes.data.items);
     sizes.teacher_files = teacher_bytes_;

@@ -66,8 +66,7 @@ void check_by_list(const fs::path& file, std::span<const std::byte> contents) {
   if (lines.find("\n" + checksum_line(file, hasher)) != std::string::npos) return;
   throw Error(fmt::format(
       "{}: {} has no line for it with its checksum: one of the two is damaged, changed, renamed, "
-      "or "
-      "of an export that was interrupted; export again, or remove {} if the change was meant",
+      "or of an export that was interrupted; export again, or remove {} if the change was meant",
       file.string(), list.string(), list.string()));
 }
 

@@ -41,4 +41,10 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 
 std::string read_text(const std::filesystem::path& path) { return read<std::string>(path); }
 
+int64_t file_size_or_zero(const std::filesystem::path& path) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(size);
+}
+
 }  // namespace derrd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -13,6 +14,9 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 
 /// Contents of a regular file as text. @throws Error as read_file.
 std::string read_text(const std::filesystem::path& path);
+
+/// Size of a file in bytes; 0 if there is none, or it can't be told.
+int64_t file_size_or_zero(const std::filesystem::path& path);
 
 /// Value at an address that need not be aligned.
 template <class T>

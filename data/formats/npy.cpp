@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "data/error.h"
-#include "data/formats/atomic_file.h"
 #include "data/formats/checked_size.h"
 #include "data/formats/checksums.h"
 #include "data/formats/file_bytes.h"
@@ -247,19 +246,6 @@ std::string npy_header(const std::vector<int64_t>& shape) {
   header += std::string_view("\x01\x00", 2);
   header.append(reinterpret_cast<const char*>(&size), sizeof size);
   return header + text;
-}
-
-void write_npy(const std::filesystem::path& path, std::span<const float> values,
-               const std::vector<int64_t>& shape) {
-  const std::optional<int64_t> elements = checked_elements(shape);
-  if (!elements || *elements != static_cast<int64_t>(values.size())) {
-    throw Error(fmt::format("{}: {} numbers do not fill the shape ({}); pass the matching shape",
-                            path.string(), values.size(), joined(shape)));
-  }
-  AtomicFile file(path);
-  file.write(npy_header(shape));
-  file.write(std::as_bytes(values));
-  file.commit();
 }
 
 }  // namespace derrd

@@ -32,10 +32,4 @@ NpyArray parse_npy(std::span<const std::byte> bytes, std::string_view name);
 /// @throws Error if the shape has more dimensions than the format allows.
 std::string npy_header(const std::vector<int64_t>& shape);
 
-/// Writes version 1 of the format with float32 values, atomically (see AtomicFile).
-/// @throws Error if the shape does not have as many elements as `values`, or the file can't be
-/// written.
-void write_npy(const std::filesystem::path& path, std::span<const float> values,
-               const std::vector<int64_t>& shape);
-
 }  // namespace derrd

@@ -100,6 +100,12 @@ class LossFactory {
   /// teacher must have what needs() names.
   /// @throws Error if teacher or student does not fit the options.
   virtual std::unique_ptr<DistillationLoss> make(DistillContext& context) const = 0;
+  /// Returns about the number of elements in the loss's largest matrix beside its samples; as a
+  /// floating-point number, since with senseless options add_memory() would overflow.
+  virtual double largest_matrix(double /*student_dim*/, double /*teacher_dim*/,
+                                double /*batch_size*/) const {
+    return 0;
+  }
   /// Tells what memory make() and the loss take, in the same order.
   virtual void add_memory(DistillMemory& memory) const = 0;
 

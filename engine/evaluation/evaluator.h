@@ -22,6 +22,10 @@ struct UserEvaluation {
 class Evaluator {
  public:
   explicit Evaluator(const DeviceDataset& data);
+  /// Returns the bytes of host memory that an evaluation takes.
+  static int64_t host_bytes(int64_t users) {
+    return 2 * users * static_cast<int64_t>(sizeof(Metrics) + sizeof(int32_t));
+  }
   /// Ranks the held-out items. Waits for the stream.
   /// @throws Error if a score is not finite.
   UserEvaluation evaluate_users(Scorer& scorer, const Stream& stream);

@@ -22,6 +22,13 @@ void divide(Metrics& metrics, int64_t count) {
   for (auto* values : {&metrics.hit, &metrics.ndcg, &metrics.mrr}) divide(*values, count);
 }
 
+/// Metrics of a user from the sums over the user's items.
+Metrics of_user(Metrics sums) {
+  divide(sums, sums.users);
+  sums.users = sums.users > 0 ? 1 : 0;
+  return sums;
+}
+
 }  // namespace
 
 std::vector<std::string> candidate_metric_names() {
@@ -53,16 +60,14 @@ void LeaveOneOutMetrics::add(std::span<const int32_t> ranks) {
 
 std::vector<Metrics> LeaveOneOutMetrics::of_users() const {
   std::vector<Metrics> users = sums_;
-  for (Metrics& m : users) {
-    divide(m, m.users);
-    m.users = m.users > 0 ? 1 : 0;
-  }
+  for (Metrics& m : users) m = of_user(m);
   return users;
 }
 
 Metrics LeaveOneOutMetrics::mean() const {
   Metrics mean;
-  for (const Metrics& m : of_users()) {
+  for (const Metrics& sums : sums_) {
+    const Metrics m = of_user(sums);
     mean.users += m.users;
     for (size_t n = 0; n < kCutoffs.size(); ++n) {
       mean.hit[n] += m.hit[n];

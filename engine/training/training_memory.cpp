@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "data/ranking_lists.h"
+#include "engine/evaluation/evaluator.h"
 #include "engine/evaluation/full_ranking.h"
 #include "engine/models/catalogue.h"
 #include "engine/training/unread_rows.h"
@@ -12,7 +14,7 @@ namespace {
 
 constexpr int64_t kParameterBytes = sizeof(float);
 
-/// Returns whether the model, or its experts, are larger than any machine. Then the numbers that
+/// Returns whether the model, or a loss, is larger than any machine. Then the numbers that
 /// the other parts are computed with might overflow.
 bool exceeds_everything(const TrainingSizes& sizes) {
   const auto dim = static_cast<double>(sizes.model.dim);
@@ -20,16 +22,10 @@ bool exceeds_everything(const TrainingSizes& sizes) {
   const auto batch = static_cast<double>(sizes.plan.batch_size);
   double most = std::max(rows, batch) * dim;
   if (has_layers(sizes.model.kind)) most = std::max(most, dim * dim);
+  const auto teacher_dim = static_cast<double>(
+      sizes.teacher ? std::max(sizes.teacher->user_dim, sizes.teacher->item_dim) : 0);
   for (const LossFactory* loss : sizes.losses) {
-    const OptionValues values = loss->option_values();
-    const auto experts = values.find("experts");
-    if (experts == values.end()) continue;
-    double width = 2 * dim;
-    if (sizes.teacher) {
-      width += 2 * static_cast<double>(std::max(sizes.teacher->user_dim, sizes.teacher->item_dim));
-    }
-    const auto count = static_cast<double>(std::get<int64_t>(experts->second));
-    most = std::max(most, count * width * std::max(width, batch));
+    most = std::max(most, loss->largest_matrix(dim, teacher_dim, batch));
   }
   return most > static_cast<double>(kBeyondMachines);
 }
@@ -45,10 +41,8 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
   need.pass("its file", {0, sizes.data_file});
   if (sizes.teacher) {
     need.keep("the teacher, as read", {0, sizes.teacher->host_bytes});
-    // A list's items are numbered by a table of ids and checked for repetitions.
-    constexpr int64_t kEntryRead = 36;
     need.pass("its files, and reading its lists",
-              {0, sizes.teacher_files + sizes.teacher->entries * kEntryRead});
+              {0, sizes.teacher_files + ranking_lists_bytes(sizes.teacher->entries)});
   }
   need.keep("the data set for training", {DeviceDataset::device_bytes(data), 0});
   need.pass("making it", {0, DeviceDataset::host_bytes(data)});
@@ -99,8 +93,7 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
             {model.scorer + (sizes.ranks_all_items ? model.ranks_and_tiles : model.ranks) +
                  2 * data.users * kParameterBytes,
              0});
-  constexpr int64_t kUserMetrics = 160;  // two sets of metrics, and ranks
-  need.pass("metrics of each user", {0, data.users * kUserMetrics});
+  need.pass("metrics of each user", {0, Evaluator::host_bytes(data.users)});
   if (sizes.writes_checkpoints) need.pass("writing a checkpoint", {0, 4 * arena * kParameterBytes});
   need.pass("writing the model", {0, model.elements() * kParameterBytes});
   return need;

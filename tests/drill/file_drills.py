@@ -146,6 +146,14 @@ def place(lab, kind, folder):
         shutil.copyfile(lab.base / source, folder / name)
 
 
+def run_beside(lab, command, damaged, what, step):
+    """Runs a command that meets a damaged file; `step` is what goes on beside it, if anything."""
+    lab.note(f"# {damaged}: {what}")
+    if step:
+        lab.start_other(step)
+    return lab.run(command).expect(0, 1, 2).expect_readable()
+
+
 def damaged_file(kind):
     """The drill of a kind: damage, then one of its commands."""
 
@@ -158,10 +166,7 @@ def damaged_file(kind):
     def drill(lab, rng):
         command, (what, another, step) = prepare(lab, rng)
         expected = whole_result(lab, kind, command)
-        lab.note(f"# {kind.file}: {what}")
-        if step:
-            lab.start_other(step)
-        ended = lab.run(command).expect(0, 1, 2).expect_readable()
+        ended = run_beside(lab, command, kind.file, what, step)
         if ended.code != 0:
             return REFUSED
         if comparable(lab.words(command), ended, lab.folder) == expected:
@@ -210,10 +215,7 @@ def resumed(damaged):
     def drill(lab, rng):
         model, log = expected(lab)
         what, _, step = prepare(lab, rng)
-        lab.note(f"# {damaged}: {what}")
-        if step:
-            lab.start_other(step)
-        ended = lab.run(command).expect(0, 1, 2).expect_readable()
+        ended = run_beside(lab, command, damaged, what, step)
         if ended.code != 0:
             return REFUSED
         if (lab.folder / "made").read_bytes() != model:

@@ -92,12 +92,17 @@ class Killing:
             send(self.rng.choice(children), signal.SIGKILL)
         process.wait().expect(0, 1)
 
-    def stop_children(self):
-        """Children are stopped for a while; then they go on, or are killed."""
+    def start_and_stop(self):
+        """A process whose children are stopped, and these children."""
         process = self.start()
         children = process.children()
         for child in children:
             send(child, signal.SIGSTOP)
+        return process, children
+
+    def stop_children(self):
+        """Children are stopped for a while; then they go on, or are killed."""
+        process, children = self.start_and_stop()
         number = self.rng.choice([signal.SIGCONT, signal.SIGKILL])
         self.lab.note(f"pkill -STOP -P $p; sleep .1; pkill -{number.name[3:]} -P $p; wait")
         time.sleep(0.1 * self.rng.random())
@@ -107,10 +112,7 @@ class Killing:
 
     def stopped_children_of_a_dead_parent(self):
         """A second call waits for the children of the first one, or says what to do."""
-        process = self.start()
-        children = process.children()
-        for child in children:
-            send(child, signal.SIGSTOP)
+        process, children = self.start_and_stop()
         process.send(signal.SIGKILL)
         self.lab.note("pkill -STOP -P $p; kill -KILL $p")
         second = self.lab.start(self.command, note="& p=$!")

@@ -262,7 +262,7 @@ def clock(seconds):
 
 def table(counts):
     """The counts as a table in Markdown."""
-    rows = [("drill", "tries", "refused", "same result", "other result, no hash", "findings",
+    rows = [("drill", "tries", "refused", "same result", "another result allowed", "findings",
              "seconds a try")]
     total = Count()
     for name, c in counts.items():

@@ -97,6 +97,12 @@ bool DeFactory::rebuilds_pairs(bool teacher_has, bool student_has) const {
   return possible && tap_ != "embedding";
 }
 
+double DeFactory::largest_matrix(double student_dim, double teacher_dim, double batch_size) const {
+  // A NeuMF has two vectors.
+  const double width = 2 * (student_dim + teacher_dim);
+  return static_cast<double>(experts_.experts) * width * std::max(width, batch_size);
+}
+
 void DeFactory::add_memory(DistillMemory& memory) const {
   const ExpertOptions options = expert_options(memory.conventions);
   const TeacherSizes& teacher = memory.teacher.teacher();

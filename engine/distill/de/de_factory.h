@@ -22,6 +22,7 @@ class DeFactory final : public LossFactory {
   TeacherPart needs() const override { return TeacherPart::kVectors; }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
+  double largest_matrix(double student_dim, double teacher_dim, double batch_size) const override;
   void add_memory(DistillMemory& memory) const override;
 
  private:

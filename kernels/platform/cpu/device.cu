@@ -58,10 +58,9 @@ constexpr const char* kInstructions = "AArch64";
 constexpr const char* kInstructions = "no vector extensions";
 #endif
 
-/// "cpu, GCC 12.2.0 for znver3, Release, AVX-512, OpenBLAS 0.3.21 for SkylakeX,
-/// glibc 2.36". The compiler
-/// orders the sums in kernels by the processor that it compiles for, OpenBLAS by the processor that
-/// it runs on.
+/// "cpu, GCC 12.2.0 for znver3, Release, AVX-512, OpenBLAS 0.3.21 for SkylakeX, glibc 2.36". The
+/// compiler orders the sums in kernels by the processor that it compiles for, OpenBLAS by the
+/// processor that it runs on.
 std::string arithmetic(const std::string& executor) {
   const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ..."
   const size_t version_end = config.find(' ', config.find(' ') + 1);

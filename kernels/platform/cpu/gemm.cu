@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -59,24 +58,27 @@ bool fit(int buffers) {
   return std::ssize(maps) == buffers;
 }
 
-/// Calls OpenBLAS. It keeps a buffer for each call at a time, and where there is no address space
-/// for one it tries for ever. So where there is little, calls take turns, with one buffer.
-void call_blas(const std::function<void()>& call) {
-  static const bool roomy = fit(2 * cpu::executor_info().threads);
-  if (roomy) {
-    call();
-    return;
+/// A call of OpenBLAS, as long as it lives. OpenBLAS keeps a buffer for each call at a time, and
+/// where there is no address space for one it tries for ever. So where there is little, calls take
+/// turns, with one buffer.
+class BlasCall {
+ public:
+  BlasCall() {
+    static const bool roomy = fit(2 * cpu::executor_info().threads);
+    if (roomy) return;
+    turn_ = std::unique_lock(turns);
+    if (!has_buffer && !fit(1)) {
+      throw DeviceError(
+          "out of memory: a product needs 128 MB of address space; allow more with ulimit -v");
+    }
+    has_buffer = true;
   }
-  static std::mutex turn;
-  const std::lock_guard lock(turn);
-  static bool has_buffer = false;
-  if (!has_buffer && !fit(1)) {
-    throw DeviceError(
-        "out of memory: a product needs 128 MB of address space; allow more with ulimit -v");
-  }
-  call();
-  has_buffer = true;
-}
+
+ private:
+  static inline std::mutex turns;
+  static inline bool has_buffer = false;
+  std::unique_lock<std::mutex> turn_;
+};
 
 /// c[row .. row + rows, column .. column + columns].
 void product_part(const BlasProduct& p, int64_t row, int64_t rows, int64_t column,
@@ -84,12 +86,11 @@ void product_part(const BlasProduct& p, int64_t row, int64_t rows, int64_t colum
   const Matrix<const float> a = p.a.matrix, b = p.b.matrix;
   const float* first_a = a.data + (p.a.transposed ? row : row * a.cols);
   const float* first_b = b.data + (p.b.transposed ? column * b.cols : column);
-  call_blas([&] {
-    cblas_sgemm(CblasRowMajor, blas_transpose(p.a), blas_transpose(p.b), static_cast<int>(rows),
-                static_cast<int>(columns), static_cast<int>(p.shape.k), 1.0f, first_a,
-                leading_dimension(a), first_b, leading_dimension(b), p.beta,
-                p.c.data + row * p.c.cols + column, leading_dimension(p.c));
-  });
+  const BlasCall call;
+  cblas_sgemm(CblasRowMajor, blas_transpose(p.a), blas_transpose(p.b), static_cast<int>(rows),
+              static_cast<int>(columns), static_cast<int>(p.shape.k), 1.0f, first_a,
+              leading_dimension(a), first_b, leading_dimension(b), p.beta,
+              p.c.data + row * p.c.cols + column, leading_dimension(p.c));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::string cublas_version() {
   return text;
 }
 
-/// Of cuBLAS; NVIDIA asks for so much on Hopper.
+/// Size of the workspace that cuBLAS gets: what NVIDIA asks for on Hopper.
 constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 
 cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.native()); }

@@ -74,6 +74,28 @@ TEST_F(LostMessages, NobodyReadsAndSigpipeIsIgnored) {
   });
 }
 
+TEST_F(LostMessages, NobodyReadsThemAnyMore) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  ::close(ends[0]);
+  expect_model([&] {
+    std::signal(SIGPIPE, SIG_DFL);
+    ::dup2(ends[1], STDERR_FILENO);
+  });
+  // A reader of results that ends is no reason to go on.
+  const Result lists = derrd(words("recommend --data @data --model @whole"), [&] {
+    std::signal(SIGPIPE, SIG_DFL);
+    ::dup2(ends[1], STDOUT_FILENO);
+  });
+  EXPECT_EQ(lists.signal, SIGPIPE);
+  const Result ignored = derrd(words("recommend --data @data --model @whole"), [&] {
+    std::signal(SIGPIPE, SIG_IGN);
+    ::dup2(ends[1], STDOUT_FILENO);
+  });
+  EXPECT_EQ(ignored.exit_code, kFailure);
+  ::close(ends[1]);
+}
+
 TEST_F(LostMessages, TerminalThatWentAway) {
   expect_model([] {
     int master = -1, terminal = -1;

@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <set>
 #include <string>
 #include <tuple>
 
 #include "apps/startup/instruction_sets.h"
+#include "data/version.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test {
@@ -104,6 +106,20 @@ TEST_F(ClosedStreams, StandardInputIsEmpty) {
   EXPECT_EQ(result.exit_code, kFailure) << result.err;
   EXPECT_FALSE(fs::exists(path("prepared")));
 }
+
+#if defined(__x86_64__) && defined(__GLIBC__)
+// /proc/self/exe is not the program then.
+TEST(Startup, TheDynamicLoaderMayStartTheProgram) {
+  const std::string command = "env -u OPENBLAS_NUM_THREADS /lib64/ld-linux-x86-64.so.2 '" +
+                              std::string(DERRD_PROGRAM) + "' --version";
+  FILE* const output = ::popen(command.c_str(), "r");
+  ASSERT_NE(output, nullptr);
+  std::string text(100, ' ');
+  text.resize(std::fread(text.data(), 1, text.size(), output));
+  EXPECT_EQ(::pclose(output), 0);
+  EXPECT_EQ(text, std::string("derrd ") + kVersion + "\n");
+}
+#endif
 
 // The sanitizers take terabytes of address space, a device takes as much as it likes.
 #if defined(DERRD_BACKEND_CPU) && !defined(__SANITIZE_ADDRESS__)

@@ -10,6 +10,7 @@
 #include "data/formats/npy.h"
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
+#include "tests/npy_file.h"
 
 namespace derrd::test::damaged_files_test {
 namespace {

@@ -201,6 +201,15 @@ TEST_F(Recommend, SameAtAnyNumberOfThreads) {
 }
 
 /// Recommendations of some items, or of items that were seen.
+TEST_F(Recommend, AModelThatIsNotThereIsNamed) {
+  expect_exit(kFailure, words("recommend --data @data --model @none"),
+              {path("none") + ": there is no such file"});
+  expect_exit(kFailure, words("recommend --data @data --model-user @p.npy --model-item @q.npy"),
+              {path("p.npy") + ": there is no such file"});
+  expect_exit(kFailure, words("recommend --data @none --model @model"),
+              {path("none") + ": there is no such file"});
+}
+
 class RecommendSelection : public Recommend {
  protected:
   RecommendSelection() {

@@ -276,6 +276,16 @@ TEST_F(Reproduce, FilesOfOtherRunsAreNoResults) {
   EXPECT_EQ(texts_in("report"), report);
 }
 
+TEST_F(Reproduce, WhatOthersPutIntoARunsFolderStays) {
+  succeed(reproduce("--table 1"));
+  const std::string folder = run_folder("citeulike.split-0");
+  fs::create_directory(folder + "/.notes");
+  EXPECT_EQ(succeed(reproduce("--table 1")).err, "1 of 1 runs are finished already\n");
+  write_text(folder + "/data.safetensors", "");
+  succeed(reproduce("--table 1"));
+  EXPECT_TRUE(fs::exists(folder + "/.notes"));
+}
+
 // What a killed training has left is checked before it goes on.
 TEST_F(Reproduce, DamageToUnfinishedRunsIsHealed) {
   constexpr int kEpochs = kLongTraining / 5;

@@ -118,6 +118,13 @@ TEST_F(EpochLogTest, ATrainingThatGoesOnKeepsWholeRecordsAlone) {
   EXPECT_EQ(read_log(path("log")).size(), 2u);
   succeed(resumed(7));
   EXPECT_EQ(read_log(path("log")).size(), 3u);
+  // A training that had no log so far does not go on with one.
+  write_text(path("checkpoint"), records);
+  succeed(
+      words("train --data @data --dim 4 --batch 64 --quiet --patience 1000000 --epochs 5 -o "
+            "@model --checkpoint @checkpoint --resume"));
+  write_text(path("log"), log);
+  expect_refusal(resumed(6), "is not this training's log, which had none so far");
   // Records that are changed, or lost, or of another training.
   write_text(path("checkpoint"), records);
   std::filesystem::remove(path("log"));

@@ -95,6 +95,27 @@ TEST_F(ToldMemoryOf, DistillationIsTaken) {
   }
 }
 
+TEST_F(ToldMemoryOf, ManyUsersAreTaken) {
+  for (const int64_t users : {200'000, 400'000, 800'000}) {
+    write_dataset(path("many"),
+                  {.users = users, .items = 40, .interactions = 5 * users, .candidates = 2});
+    succeed(words("train --data @many --epochs 1 --quiet --dim 4 -o @narrow"));
+    expect_told(words("train --data @many --epochs 1 --quiet --dim 4 -o @model"));
+    expect_told(words("recommend --data @many --top 1 --users 1 -o @lists --model @narrow"));
+  }
+}
+
+TEST_F(ToldMemoryOf, TeachersOfListsAreTaken) {
+  SmallModel(4000, 3000, 16).write(path("teacher"));
+  for (const int top : {500, 1000, 2000}) {
+    succeed(words("recommend --data @data --model @teacher --format safetensors -o @lists --top",
+                  fmt::to_string(top)));
+    expect_told(
+        words("distill --data @data --teacher @lists --epochs 1 --quiet --dim 8 --method rd -o "
+              "@model"));
+  }
+}
+
 class ToldMemoryOfSmallRuns : public CommandTest {
  protected:
   ToldMemoryOfSmallRuns() {
@@ -166,7 +187,7 @@ TEST_F(ToldMemoryOfSmallRuns, IfNothingHelpsItIsSaid) {
   expect_exit(kFailure, words("train --data @data -o @model"), {"reading it needs "});
   const Memory more(12'700'000);
   expect_exit(kFailure, words("train --data @data -o @model"),
-              {"no smaller value of --dim or --batch", "would fit by itself"});
+              {"no smaller value of --dim or --batch", "would fit by itself: lower several"});
 }
 
 TEST_F(ToldMemoryOfSmallRuns, DataSetsWithTooManyCandidatesAreRefusedAtOnce) {
