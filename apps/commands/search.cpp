@@ -98,8 +98,11 @@ class Halving {
     std::vector<size_t> runs;
     for (const SearchPoint& point : points_) {
       if (point.fate != SearchPoint::Fate::kRunning) continue;
-      runs.push_back(plan.training(source_, command_.training(source_),
-                                   {options_of(grid_, point.values), epochs}));
+      TrainingName name = command_.training(source_);
+      for (const RecipeOption& option : options_of(grid_, point.values)) {
+        name.changes[option.name] = option.value;
+      }
+      runs.push_back(plan.training_up_to(epochs, source_, name));
     }
     return {std::move(plan), std::move(runs)};
   }

@@ -14,9 +14,10 @@ namespace derrd {
 ///   attempts.jsonl       a line for each attempt's start, and one for its end (see run_state.h)
 ///   data.safetensors     from derrd prepare
 ///   model.safetensors, log.jsonl, checkpoint.safetensors (while unfinished)   from a training
+///   users.tsv            from derrd evaluate --per-user
 struct ExperimentRun {
   std::string name;   ///< "citeulike.bpr.de-rrd.split-0"
-  std::string point;  ///< options set by a search, "k=5 lr=0.1"; empty without a search
+  std::string point;  ///< options other than the recipe's, "k=5 lr=0.1"
   std::string key;    ///< hash of everything that determines the result
   std::filesystem::path folder;
   std::vector<std::string> arguments;  ///< without --threads and --epochs
@@ -35,6 +36,7 @@ inline constexpr const char* kModelFile = "model.safetensors";
 inline constexpr const char* kDataFile = "data.safetensors";
 inline constexpr const char* kLogFile = "log.jsonl";
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+inline constexpr const char* kUsersFile = "users.tsv";
 inline constexpr const char* kOutputFile = "out.txt";
 inline constexpr const char* kErrorFile = "err.txt";
 inline constexpr const char* kCommandFile = "command.txt";

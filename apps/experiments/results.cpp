@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "data/error.h"
 #include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
+#include "data/parse_number.h"
 
 namespace derrd {
 
@@ -41,19 +45,79 @@ MetricValues known_metrics(const Json& json) {
   return values;
 }
 
+/// Reads the records of a training's log. @throws Error if a line is not an epoch's record.
+template <class Read>
+void read_log(const ExperimentRun& run, Read read) {
+  const auto path = run.file(kLogFile);
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const std::optional<std::string> text = read_checked_line(line);
+    // A last line may have been torn by an attempt that failed after the run had finished.
+    if (!text && file.eof()) break;
+    // A line that is not whole has no text, which is no JSON.
+    read_json(path, text.value_or(""), read);
+  }
+}
+
+/// Splits a line at its tabs.
+std::vector<std::string_view> cells_of(std::string_view line) {
+  std::vector<std::string_view> cells;
+  for (size_t tab = 0; tab != std::string_view::npos; line.remove_prefix(tab + 1)) {
+    tab = line.find('\t');
+    cells.push_back(line.substr(0, tab));
+    if (tab == std::string_view::npos) break;
+  }
+  return cells;
+}
+
 }  // namespace
 
 TrainingResult read_training(const ExperimentRun& run) {
   const auto path = run.file(kModelFile);
-  return read_json(path, metadata_text(path, "metrics"), [](const Json& json) {
+  const SafetensorsFile model = SafetensorsFile::read(path);
+  TrainingResult result = read_json(path, model.metadata_or("metrics", ""), [](const Json& json) {
     for (const char* part : {"valid", "test"}) {
       for (const char* metric : {"H", "N", "M"}) {
         for (const int n : {5, 10, 20}) json.at(part).at(fmt::format("{}@{}", metric, n));
       }
     }
-    return TrainingResult{json.at("best_epoch"), json.at("epochs"), known_metrics(json.at("valid")),
-                          known_metrics(json.at("test"))};
+    return TrainingResult{json.at("best_epoch"),
+                          json.at("epochs"),
+                          known_metrics(json.at("valid")),
+                          known_metrics(json.at("test")),
+                          {},
+                          0};
   });
+  for (const auto& [name, tensor] : model.tensors()) {
+    if (tensor.dtype != DType::kF32) continue;  // ids
+    result.parameters += static_cast<double>(tensor.bytes.size() / sizeof(float));
+  }
+  read_log(run, [&](const Json& epoch) {
+    if (epoch.at("epoch") != result.best_epoch || !epoch.contains("share")) return;
+    result.shares = epoch.at("share").get<std::map<std::string, double>>();
+  });
+  return result;
+}
+
+std::vector<double> read_user_metric(const ExperimentRun& run, const std::string& metric) {
+  const auto path = run.file(kUsersFile);
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  const std::vector<std::string_view> names = cells_of(line);
+  const auto column = std::ranges::find(names, metric) - names.begin();
+  if (column == std::ssize(names)) {
+    throw Error(fmt::format("{}: has no column {}", path.string(), metric));
+  }
+  std::vector<double> values;
+  while (std::getline(file, line)) {
+    const std::vector<std::string_view> cells = cells_of(line);
+    const auto value = std::ssize(cells) == std::ssize(names)
+                           ? parse_number<double>(cells[static_cast<size_t>(column)])
+                           : std::nullopt;
+    values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
+  }
+  return values;
 }
 
 TimingResult read_timing(const ExperimentRun& run) {
@@ -74,21 +138,12 @@ std::map<std::string, double> read_statistics(const ExperimentRun& run) {
 
 LearningCurve read_curve(const ExperimentRun& run) {
   LearningCurve curve;
-  const auto path = run.file(kLogFile);
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const std::optional<std::string> text = read_checked_line(line);
-    // A last line may have been torn by an attempt that failed after the run had finished.
-    if (!text && file.eof()) break;
-    // A line that is not whole has no text, which is no JSON.
-    read_json(path, text.value_or(""), [&](const Json& json) {
-      for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
-        const Json& hit = json.at(part).at("H@5");
-        if (!hit.is_null()) hits->push_back(hit);
-      }
-      return 0;
-    });
-  }
+  read_log(run, [&](const Json& epoch) {
+    for (const auto& [part, hits] : {std::pair{"valid", &curve.valid}, {"test", &curve.test}}) {
+      const Json& hit = epoch.at(part).at("H@5");
+      if (!hit.is_null()) hits->push_back(hit);
+    }
+  });
   return curve;
 }
 

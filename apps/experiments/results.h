@@ -16,8 +16,11 @@ using MetricValues = std::map<std::string, double>;
 struct TrainingResult {
   int best_epoch = 0, epochs = 0;
   MetricValues valid, test;
+  /// Weighted distillation losses, by name, as parts of the base loss in the best epoch.
+  std::map<std::string, double> shares;
+  double parameters = 0;
 };
-/// Reads a training's result from the model's metadata. @throws Error if it can't be read.
+/// Reads a training's result from its model and its log. @throws Error if they can't be read.
 TrainingResult read_training(const ExperimentRun& run);
 
 /// Result of `derrd evaluate --json` for one model.
@@ -27,6 +30,10 @@ struct TimingResult {
 };
 /// Reads a timing's output. @throws Error if it can't be read.
 TimingResult read_timing(const ExperimentRun& run);
+
+/// Reads a metric of every user from a user_metrics() run; NaN where the user does not count.
+/// @throws Error if it can't be read.
+std::vector<double> read_user_metric(const ExperimentRun& run, const std::string& metric);
 
 /// Reads the figures of Table 1 from a data set's metadata, by name. @throws Error if it can't be
 /// read.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -104,19 +105,20 @@ size_t RunPlan::data_set(const DataSource& source, int split) {
   if (format == given.end() || format->value == "auto") {
     options.push_back(source.file.extension().string());  // by which the format is guessed
   }
-  return add(std::move(run), options, {{"output", kDataFile}});
+  const size_t index = add(std::move(run), options, {{"output", kDataFile}});
+  data_sets_[{source.name, split}] = index;
+  return index;
 }
 
 size_t RunPlan::training(const DataSource& source, const TrainingName& name) {
-  const size_t index = training(source, name, Variant{});
+  const size_t index = training_up_to(std::numeric_limits<int>::max(), source, name);
   trainings_[name] = index;
   return index;
 }
 
-size_t RunPlan::training(const DataSource& source, const TrainingName& name,
-                         const Variant& variant) {
+size_t RunPlan::training_up_to(int last, const DataSource& source, const TrainingName& name) {
   RecipeOptions options = source.recipe.options(name.model, name.method);
-  for (const RecipeOption& change : variant.changes) set_option(options, change);
+  for (const auto& [option, value] : name.changes) set_option(options, {option, value});
   const int64_t epochs = whole_number(take(options, "epochs", std::to_string(kEpochs)), "epochs");
   const std::string command = RecipeFile::command_of(name.method);
   const std::string sized = name.size == kPaperSize ? "" : fmt::format(".phi-{}", name.size);
@@ -125,11 +127,10 @@ size_t RunPlan::training(const DataSource& source, const TrainingName& name,
   run.name =
       fmt::format("{}.{}.{}{}.split-{}", name.data_set, name.model, name.method, sized, name.split);
   run.product = kModelFile;
-  for (const RecipeOption& change : variant.changes) {
-    run.point += (run.point.empty() ? "" : " ") + change.name + "=" + change.value;
+  for (const auto& [option, value] : name.changes) {
+    run.point += (run.point.empty() ? "" : " ") + option + "=" + value;
   }
-  run.epochs =
-      static_cast<int>(variant.epochs > 0 ? std::min<int64_t>(variant.epochs, epochs) : epochs);
+  run.epochs = static_cast<int>(std::min<int64_t>(last, epochs));
   run.keep_checkpoint = run.epochs < epochs;
   run.needs = {data_set(source, name.split)};
   if (name.method == "student") {
@@ -156,6 +157,20 @@ size_t RunPlan::training(const DataSource& source, const TrainingName& name,
   append(run.arguments, {"--resume", "--quiet"});
   return add(std::move(run), determinants,
              {{"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}});
+}
+
+size_t RunPlan::user_metrics(const DataSource& source, const TrainingName& name) {
+  const size_t trained = training(source, name);
+  ExperimentRun run;
+  run.name = runs_[trained].name + ".users";
+  run.point = runs_[trained].point;
+  run.product = kUsersFile;
+  run.needs = {data_set(source, name.split), trained};
+  run.arguments = {"evaluate", "--data=" + runs_[run.needs[0]].file(kDataFile).string(),
+                   "--model=" + runs_[trained].file(kModelFile).string()};
+  const size_t index = add(std::move(run), {"users"}, {{"per-user", kUsersFile}});
+  user_metrics_[name] = index;
+  return index;
 }
 
 size_t RunPlan::timing(const DataSource& source, const TrainingName& name) {

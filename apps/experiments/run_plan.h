@@ -30,6 +30,7 @@ struct TrainingName {
   std::string model;         ///< "bpr", "neumf"
   std::string method;        ///< a table of the recipe: "teacher", "student", "de-rrd", ...
   double size = kPaperSize;  ///< a student's dimension / its teacher's; kPaperSize for teachers
+  std::map<std::string, std::string> changes = {};  ///< options that replace the recipe's
 
   auto operator<=>(const TrainingName&) const = default;
 };
@@ -46,21 +47,22 @@ class RunPlan {
   /// Adds a training, and all runs that it needs, unless they are there. Returns the run's index.
   /// @throws Error if the recipe doesn't fit.
   size_t training(const DataSource& source, const TrainingName& name);
-  /// Changes to a training: other values of some options, fewer epochs.
-  struct Variant {
-    RecipeOptions changes;
-    int epochs = 0;  ///< 0: all
-  };
-  /// Adds a changed training as training() above does. @throws Error as above.
-  size_t training(const DataSource& source, const TrainingName& name, const Variant& variant);
+  /// Adds a training that pauses after some epochs, as training() does. @throws Error as above.
+  size_t training_up_to(int epochs, const DataSource& source, const TrainingName& name);
+  /// Adds the evaluation of a trained model for each user. Returns the run's index.
+  /// @throws Error as training().
+  size_t user_metrics(const DataSource& source, const TrainingName& name);
   /// Adds a measurement of the time that recommending with a trained model takes. Returns the run's
   /// index. @throws Error as training().
   size_t timing(const DataSource& source, const TrainingName& name);
 
   const std::vector<ExperimentRun>& runs() const { return runs_; }
-  /// Indices of the trainings without changes, and of the timings.
+  /// Indices of the preparations, by data set and split.
+  const std::map<std::pair<std::string, int>, size_t>& data_sets() const { return data_sets_; }
+  /// Indices of the trainings to their end, and of the timings and evaluations of their models.
   const std::map<TrainingName, size_t>& trainings() const { return trainings_; }
   const std::map<TrainingName, size_t>& timings() const { return timings_; }
+  const std::map<TrainingName, size_t>& user_metrics() const { return user_metrics_; }
 
  private:
   /// Option that names a file, and the file's name in the run's folder.
@@ -71,7 +73,8 @@ class RunPlan {
   std::filesystem::path work_;
   uint64_t seed_;
   std::vector<ExperimentRun> runs_;
-  std::map<TrainingName, size_t> trainings_, timings_;
+  std::map<std::pair<std::string, int>, size_t> data_sets_;
+  std::map<TrainingName, size_t> trainings_, timings_, user_metrics_;
 };
 
 /// Lists every run's state, folder and command for people to read.

@@ -112,8 +112,9 @@ bool fit_together(const ExperimentRun& run, bool needs_model) {
 }
 
 /// Files of a run's folder.
-constexpr const char* kRunFiles[] = {kModelFile,  kDataFile,  kLogFile,     kCheckpointFile,
-                                     kOutputFile, kErrorFile, kCommandFile, kAttemptsFile};
+constexpr const char* kRunFiles[] = {kModelFile,      kDataFile,    kLogFile,
+                                     kCheckpointFile, kUsersFile,   kOutputFile,
+                                     kErrorFile,      kCommandFile, kAttemptsFile};
 
 /// Tells whether something else than a file has the name of one.
 bool holds_other_than_files(const ExperimentRun& run) {

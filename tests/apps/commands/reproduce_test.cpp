@@ -397,7 +397,9 @@ TEST_F(Reproduce, UsageErrors) {
     EXPECT_FALSE(fs::exists(path("work")));
     EXPECT_FALSE(fs::exists(path("report")));
   };
-  refused(reproduce("--table 5"), "--table");
+  refused(reproduce("--table 6"), "--table");
+  refused(reproduce("--figure 3"), "--figure");
+  refused(reproduce("--figure 4,4"), "twice");
   refused(reproduce("--table 2,2"), "twice");
   refused(reproduce("--seed -1"), "--seed");
   refused(reproduce("--methods de"), "--methods: names something twice");  // it is given already

@@ -1,4 +1,4 @@
-#include "apps/experiments/report_results.h"
+#include "apps/report/report_results.h"
 
 namespace derrd {
 
@@ -14,6 +14,12 @@ ReportResults::ReportResults(const RunPlan& plan, const std::vector<RunOutcome>&
   for (const auto& [name, i] : plan.timings()) {
     if (succeeded(i)) timings_.emplace(name, read_timing(plan.runs()[i]));
   }
+  for (const auto& [name, i] : plan.user_metrics()) {
+    if (succeeded(i)) user_metrics_.emplace(name, &plan.runs()[i]);
+  }
+  for (const auto& [name, i] : plan.data_sets()) {
+    if (succeeded(i)) data_sets_.emplace(name, &plan.runs()[i]);
+  }
 }
 
 const TrainingResult* ReportResults::training(const TrainingName& name) const {
@@ -27,6 +33,19 @@ const TimingResult* ReportResults::timing(const TrainingName& name) const {
 const ExperimentRun* ReportResults::run(const TrainingName& name) const {
   const auto found = runs_.find(name);
   return found == runs_.end() ? nullptr : found->second;
+}
+
+std::vector<double> ReportResults::user_metric(const TrainingName& name,
+                                               const std::string& metric) const {
+  const auto found = user_metrics_.find(name);
+  return found == user_metrics_.end() ? std::vector<double>()
+                                      : read_user_metric(*found->second, metric);
+}
+std::map<std::string, double> ReportResults::statistics(const std::string& data_set,
+                                                        int split) const {
+  const auto found = data_sets_.find({data_set, split});
+  return found == data_sets_.end() ? std::map<std::string, double>()
+                                   : read_statistics(*found->second);
 }
 
 }  // namespace derrd

@@ -1,6 +1,6 @@
 // The picture of Table 2: what it shows, and that README's is drawn by this code from our figures.
 
-#include "apps/experiments/accuracy_picture.h"
+#include "apps/report/accuracy_picture.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/experiments/published.h"
+#include "apps/report/published.h"
 #include "data/formats/atomic_file.h"
 #include "data/formats/file_bytes.h"
 
@@ -73,7 +73,7 @@ TEST(AccuracyPicture, HasALineForEachMethodWithFigures) {
   EXPECT_NE(svg.find("d=\"M392.0 76.0H580.0\""), std::string::npos) << "the teacher's error";
   EXPECT_NE(svg.find("<circle class=\"ours\" cx=\"486.0\" cy=\"76.0\""), std::string::npos);
   EXPECT_NE(svg.find("<circle class=\"paper\" cx=\"439.0\" cy=\"76.0\""), std::string::npos);
-  EXPECT_NE(svg.find("<path class=\"student\" d=\"M110.0"), std::string::npos);
+  EXPECT_NE(svg.find("<path class=\"level c1\" d=\"M110.0"), std::string::npos);
 }
 
 TEST(AccuracyPicture, EscapesItsTitle) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/experiments/results.h"
@@ -23,11 +25,18 @@ class ReportResults {
   const TimingResult* timing(const TrainingName& name) const;
   /// Returns a training's run; null if it is not in the plan or failed.
   const ExperimentRun* run(const TrainingName& name) const;
+  /// Returns a metric of every user by a trained model, NaN where the user does not count; empty if
+  /// the evaluation is not in the plan or failed. @throws Error if it can't be read.
+  std::vector<double> user_metric(const TrainingName& name, const std::string& metric) const;
+  /// Returns the figures of Table 1 by name; empty if the data set's split is not in the plan or
+  /// failed. @throws Error if they can't be read.
+  std::map<std::string, double> statistics(const std::string& data_set, int split) const;
 
  private:
   std::map<TrainingName, TrainingResult> trainings_;
   std::map<TrainingName, TimingResult> timings_;
-  std::map<TrainingName, const ExperimentRun*> runs_;
+  std::map<TrainingName, const ExperimentRun*> runs_, user_metrics_;
+  std::map<std::pair<std::string, int>, const ExperimentRun*> data_sets_;
 };
 
 }  // namespace derrd

@@ -17,7 +17,8 @@ enum class FigureStyle {
   kPercent,   ///< 99.91%
   kMillions,  ///< 6.08M
   kSeconds,   ///< 59.27 s
-  kNumber     ///< three significant digits
+  kNumber,    ///< three significant digits
+  kText       ///< words
 };
 
 /// Figure of a table, with the paper's figure.
@@ -25,6 +26,7 @@ struct ReportFigure {
   FigureStyle style = FigureStyle::kMetric;
   std::vector<double> values;  ///< one per split that was trained
   std::optional<double> paper;
+  std::string text = {};  ///< of a figure in words, which has no values
 
   std::optional<double> mean() const;
   std::optional<double> error() const;       ///< standard error
@@ -57,7 +59,6 @@ struct ReportRow {
 
 /// Table of a report.
 struct ReportTable {
-  int number = 0;  ///< in the paper; 0 for a table that it doesn't have
   std::string data_set, model;
   std::string title;
   std::string first_column;

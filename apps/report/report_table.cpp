@@ -1,11 +1,11 @@
-#include "apps/experiments/report_table.h"
+#include "apps/report/report_table.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "apps/experiments/statistics.h"
+#include "apps/report/statistics.h"
 
 namespace derrd {
 
@@ -38,6 +38,8 @@ std::string format_number(double value, FigureStyle style) {
       return fmt::format("{:.3f}", value);
     case FigureStyle::kNumber:
       return fmt::format("{:.3g}", value);
+    case FigureStyle::kText:
+      break;
   }
   return "";
 }
@@ -95,6 +97,7 @@ std::string format_difference(double value, FigureStyle style) {
 }
 
 std::string format_with_error(const ReportFigure& figure) {
+  if (figure.style == FigureStyle::kText) return figure.text;
   if (figure.values.empty()) return kNone;
   std::string text = format_number(*figure.mean(), figure.style);
   if (const auto error = figure.error()) text += " ± " + format_number(*error, figure.style);
@@ -152,14 +155,15 @@ std::string tsv(const std::vector<ReportTable>& tables) {
     for (const ReportRow& row : table.rows) {
       for (size_t c = 0; c < row.figures.size(); ++c) {
         const ReportFigure& figure = row.figures[c];
-        text +=
-            fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", or_dash(table.data_set),
-                        or_dash(table.model), row.id, or_dash(row.marks), table.columns[c],
-                        exact(figure.mean()), exact(figure.error()), figure.values.size(),
-                        exact(figure.paper), or_dash(row.paper_marks), exact(figure.difference()),
-                        !figure.difference() || !figure.error() ? "-"
-                        : figure.outside()                      ? "yes"
-                                                                : "no");
+        text += fmt::format(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", or_dash(table.data_set),
+            or_dash(table.model), row.id, or_dash(row.marks), table.columns[c],
+            figure.style == FigureStyle::kText ? or_dash(figure.text) : exact(figure.mean()),
+            exact(figure.error()), figure.values.size(), exact(figure.paper),
+            or_dash(row.paper_marks), exact(figure.difference()),
+            !figure.difference() || !figure.error() ? "-"
+            : figure.outside()                      ? "yes"
+                                                    : "no");
       }
     }
   }

@@ -1,4 +1,4 @@
-#include "apps/experiments/accuracy_picture.h"
+#include "apps/report/accuracy_picture.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "apps/experiments/markup.h"
+#include "apps/report/picture.h"
 
 namespace derrd {
 
@@ -16,20 +16,6 @@ namespace {
 constexpr double kWidth = 720, kLeft = 110, kRight = 580, kTop = 72, kRowHeight = 30;
 constexpr double kOursColumn = 640, kPaperColumn = 706;
 constexpr double kTick = .02;  // of H@5
-
-constexpr const char* kStyle = R"(
-text { font: 13px system-ui, sans-serif; fill: #1b1f24; }
-.title { font-weight: 600; font-size: 15px; } .quiet { fill: #59636e; } .end { text-anchor: end; }
-.page { fill: #ffffff; stroke: #d1d9e0; } .grid { stroke: #d1d9e0; stroke-width: .6; }
-.student { stroke: #59636e; stroke-dasharray: 4 4; }
-.ours { fill: #1d4ed8; stroke: #1d4ed8; stroke-width: 2; }
-.paper { fill: none; stroke: #b45309; stroke-width: 2; }
-@media (prefers-color-scheme: dark) {
-text { fill: #e6edf3; } .quiet { fill: #9aa4af; } .student { stroke: #9aa4af; }
-.page { fill: #0d1117; stroke: #3d444d; } .grid { stroke: #3d444d; }
-.ours { fill: #79a8ff; stroke: #79a8ff; } .paper { stroke: #fbbf24; }
-}
-)";
 
 struct Line {
   std::string id, label;
@@ -72,11 +58,6 @@ class Axis {
   int first_, last_;
 };
 
-std::string text_at(double x, double y, const char* classes, const std::string& text) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\">{}</text>\n", x, y, classes,
-                     escaped(text));
-}
-
 std::string vertical(const char* name, double x, double top, double bottom) {
   return fmt::format("<path class=\"{}\" d=\"M{:.1f} {:.1f}V{:.1f}\"/>\n", name, x, top, bottom);
 }
@@ -100,12 +81,12 @@ std::string marks(const ReportFigure& figure, const Axis& axis, double y) {
 std::string legend() {
   const double y = 44;
   return fmt::format("<circle class=\"ours\" cx=\"{}\" cy=\"{}\" r=\"4\"/>\n", kLeft, y - 4) +
-         text_at(kLeft + 12, y, "quiet", "ours, with its standard error") +
+         svg_text(kLeft + 12, y, "quiet", "ours, with its standard error") +
          fmt::format("<circle class=\"paper\" cx=\"{}\" cy=\"{}\" r=\"5\"/>\n", kLeft + 220,
                      y - 4) +
-         text_at(kLeft + 232, y, "quiet", "the paper's") +
-         text_at(kOursColumn, y, "quiet end", "ours") +
-         text_at(kPaperColumn, y, "quiet end", "paper");
+         svg_text(kLeft + 232, y, "quiet", "the paper's") +
+         svg_text(kOursColumn, y, "quiet end", "ours") +
+         svg_text(kPaperColumn, y, "quiet end", "paper");
 }
 
 }  // namespace
@@ -115,12 +96,8 @@ std::string accuracy_picture(const ReportTable& table) {
   const Axis axis(lines);
   const double bottom = kTop + kRowHeight * static_cast<double>(lines.size());
   const double height = bottom + 30;
-  std::string text = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n<style>{3}</style>\n"
-      "<rect class=\"page\" x=\".5\" y=\".5\" width=\"{4}\" height=\"{5}\" rx=\"8\"/>\n",
-      kWidth, height, escaped(table.title), kStyle, kWidth - 1, height - 1);
-  text += text_at(14, 24, "title", table.title + ": H@5");
+  std::string text = begin_svg(table.title, kWidth, height);
+  text += svg_text(14, 24, "title", table.title + ": H@5");
   text += legend();
   for (int tick = axis.first(); tick <= axis.last(); ++tick) {
     text += vertical("grid", axis.at(tick * kTick), kTop - 12, bottom);
@@ -130,10 +107,11 @@ std::string accuracy_picture(const ReportTable& table) {
   }
   double y = kTop;
   for (const auto& [id, label, figure] : lines) {
-    if (id == "student") text += vertical("student", axis.at(*figure.mean()), kTop - 12, bottom);
-    text += text_at(14, y + 8, "", label) + marks(figure, axis, y + 4);
-    text += text_at(kOursColumn, y + 8, "end", format_figure(*figure.mean(), FigureStyle::kMetric));
-    text += text_at(kPaperColumn, y + 8, "quiet end", format_paper(figure));
+    if (id == "student") text += vertical("level c1", axis.at(*figure.mean()), kTop - 12, bottom);
+    text += svg_text(14, y + 8, "", label) + marks(figure, axis, y + 4);
+    text +=
+        svg_text(kOursColumn, y + 8, "end", format_figure(*figure.mean(), FigureStyle::kMetric));
+    text += svg_text(kPaperColumn, y + 8, "quiet end", format_paper(figure));
     y += kRowHeight;
   }
   return text + "</svg>\n";

@@ -8,12 +8,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "apps/experiments/chart.h"
-#include "apps/experiments/curves.h"
-#include "apps/experiments/published.h"
-#include "apps/experiments/tables.h"
+#include "apps/report/chart.h"
+#include "apps/report/report_part.h"
 #include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"
@@ -60,6 +59,12 @@ TEST(ReportFigure, IsMarkedOutsideTwoStandardErrors) {
   EXPECT_EQ(format_difference(-.00731, FigureStyle::kMetric), "-0.0073");
 }
 
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
 /// Runs whose files are made up: each method's metrics are its number / 10 + split / 100.
 class Tables : public CommandTest {
  protected:
@@ -93,6 +98,23 @@ class Tables : public CommandTest {
   ReportResults results() const {
     return {plan_, std::vector<RunOutcome>(plan_.runs().size(), RunOutcome::kFinished)};
   }
+  std::vector<ReportSection> sections(const std::string& part) const {
+    return make_report_part(part)->sections(study_, results());
+  }
+  std::vector<ReportTable> tables_of(const std::string& part) const {
+    std::vector<ReportTable> tables;
+    for (const ReportSection& section : sections(part)) {
+      if (const auto* table = std::get_if<ReportTable>(&section)) tables.push_back(*table);
+    }
+    return tables;
+  }
+  Picture picture_of(const std::string& part) const {
+    for (const ReportSection& section : sections(part)) {
+      if (const auto* picture = std::get_if<Picture>(&section)) return *picture;
+    }
+    ADD_FAILURE() << "no picture of " << part;
+    return {};
+  }
   static const ReportRow& row_of(const ReportTable& table, const std::string& id) {
     const auto row = std::ranges::find(table.rows, id, &ReportRow::id);
     EXPECT_NE(row, table.rows.end()) << id;
@@ -113,7 +135,7 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
     for (const int split : study_.splits) finish(methods_[m], split, hits[m][split]);
   }
   for (const int split : study_.splits) finish("teacher", split, .6);
-  const auto tables = table2(study_, results(), "citeulike", "bpr");
+  const auto tables = tables_of("table2");
   ASSERT_EQ(tables.size(), 2u);
   const ReportTable& table = tables[0];
   EXPECT_EQ(table.columns.size(), 9u);
@@ -139,7 +161,7 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
   EXPECT_NEAR(*tests.figures[0].mean(), .1, 1e-12);
   EXPECT_TRUE(row_of(tables[1], "rd").figures[0].values.empty());
   study_.splits = {0};
-  EXPECT_EQ(table2(study_, results(), "citeulike", "bpr").size(), 1u) << "nothing to test";
+  EXPECT_EQ(tables_of("table2").size(), 1u) << "nothing to test";
 }
 
 TEST_F(Tables, RunsThatFailedLeaveHoles) {
@@ -148,7 +170,7 @@ TEST_F(Tables, RunsThatFailedLeaveHoles) {
   finish("de-rrd", 1, .55);
   finish("student", 1, .4);
   study_.methods = {"student", "de", "de-rrd"};
-  const ReportTable table = table2(study_, results(), "citeulike", "bpr")[0];
+  const ReportTable table = tables_of("table2")[0];
   EXPECT_EQ(row_of(table, "de-rrd").figures[0].values.size(), 1u);
   EXPECT_TRUE(row_of(table, "de").figures[0].values.empty());
   EXPECT_TRUE(contains(markdown(table), "Teacher: 2 of 3 splits"));
@@ -162,7 +184,7 @@ TEST_F(Tables, Table3RelatesDeRrdToTheTeacher) {
     finish("de-rrd", split, .4 + .1 * split);
     finish("de-rrd", split, .55, 0.5);
   }
-  const ReportTable table = table3(study_, results(), "citeulike", "bpr");
+  const ReportTable table = tables_of("table3")[0];
   ASSERT_EQ(table.rows.size(), 3u);
   EXPECT_EQ(table.rows[0].id, "phi-1");
   EXPECT_TRUE(table.rows[0].figures[2].values.empty());
@@ -197,20 +219,21 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
   const char* before = std::getenv("DERRD_DATA");
   const std::string kept = before == nullptr ? "" : before;
   ::setenv("DERRD_DATA", path("data").c_str(), 1);
-  const auto charts = learning_curves(study_, results(), "citeulike", "bpr");
-  ASSERT_EQ(charts.size(), 2u);
-  ASSERT_EQ(charts[0].series.size(), 4u);
-  EXPECT_EQ(charts[0].series[2].values, (std::vector<double>{.2, .4}));
-  EXPECT_EQ(charts[0].series[3].values, (std::vector<double>{.12, .22}));
-  EXPECT_TRUE(charts[0].series[3].published);
-  EXPECT_EQ(charts[0].series[3].color, charts[0].series[2].color);
-  EXPECT_EQ(charts[1].series[2].values, (std::vector<double>{.1, .3}));
-  EXPECT_TRUE(contains(svg(charts[0]), "line c4 published"));
+  const Picture picture = picture_of("curves");
+  EXPECT_EQ(count(picture.svg, "<path class=\"line c"), 2 * 4 + 4) << "two panels and the legend";
+  EXPECT_EQ(count(picture.svg, "line c4 published"), 2 + 1);
+  // Test items, from 0 to .4: theirs go from .12 to .22, ours from .2 to .4.
+  const std::string published = picture.svg.substr(picture.svg.find("line c4 published\" d=\"M62"));
+  const std::string ours = picture.svg.substr(picture.svg.find("line c4\" d=\"M62"));
+  EXPECT_TRUE(published.starts_with("line c4 published\" d=\"M62.0")) << published.substr(0, 60);
+  const auto first_height = [](const std::string& line) {
+    return std::stod(line.substr(line.find(' ', line.find(" d=") + 1) + 1));
+  };
+  EXPECT_GT(first_height(published), first_height(ours));
 
   ::setenv("DERRD_DATA", path("no").c_str(), 1);
-  const auto alone = learning_curves(study_, results(), "citeulike", "bpr");
-  EXPECT_EQ(alone[0].series.size(), 3u);
-  EXPECT_TRUE(contains(alone[0].note, "no published curves"));
+  EXPECT_EQ(count(picture_of("curves").svg, "<path class=\"line c"), 2 * 3 + 3);
+  EXPECT_TRUE(contains(picture_of("curves").note, "no published curves"));
   kept.empty() ? ::unsetenv("DERRD_DATA") : ::setenv("DERRD_DATA", kept.c_str(), 1);
 }
 
@@ -221,13 +244,13 @@ TEST_F(Tables, ADamagedLogGivesNoCurve) {
                    })->file(kLogFile);
   const std::string text = read_text(log);
   write_text(log, flipped(text, 8 * (text.find("H@5\":0.") + 7)));
-  const auto curves = [&] { return learning_curves(study_, results(), "citeulike", "bpr"); };
+  const auto curves = [&] { return picture_of("curves").svg; };
   expect_error([&] { curves(); }, "remove its folder, and the run will be done again");
   // A full disk tears the last line when a finished run trains for more epochs.
   write_text(log, text);
-  const std::string whole = svg(curves()[0]);
+  const std::string whole = curves();
   write_text(log, text + text.substr(0, 50));
-  EXPECT_EQ(svg(curves()[0]), whole);
+  EXPECT_EQ(curves(), whole);
 }
 
 }  // namespace

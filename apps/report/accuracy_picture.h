@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "apps/experiments/report_table.h"
+#include "apps/report/report_table.h"
 
 namespace derrd {
 

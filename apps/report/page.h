@@ -1,18 +1,20 @@
 #pragma once
 
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "apps/experiments/chart.h"
-#include "apps/experiments/report_table.h"
+#include "apps/report/picture.h"
+#include "apps/report/report_table.h"
 
 namespace derrd {
+
+using ReportSection = std::variant<ReportTable, Picture>;
 
 /// Report of `derrd reproduce`.
 struct Report {
   std::string title;
-  std::vector<ReportTable> tables;
-  std::vector<Chart> charts;
+  std::vector<ReportSection> sections;
   std::vector<std::string> facts;  ///< origin of the figures
 };
 

@@ -1,4 +1,4 @@
-#include "apps/experiments/statistics.h"
+#include "apps/report/statistics.h"
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>

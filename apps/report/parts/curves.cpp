@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "apps/report/chart.h"
+#include "apps/report/parts/parts.h"
+
+namespace derrd {
+
+namespace {
+
+std::vector<ChartPoint> points_of(const std::vector<double>& values) {
+  std::vector<ChartPoint> points;
+  for (const double value : values) points.push_back({static_cast<double>(points.size()), value});
+  return points;
+}
+
+/// Learning curves: every method's validation and test H\@5 on the first split, with the published
+/// curves where there are any.
+class LearningCurves final : public ReportPart {
+ public:
+  std::string name() const override { return "curves"; }
+  bool has_picture() const override { return true; }
+  void add_runs(RunPlan&, const ReportScope&, const DataSource&,
+                const std::string&) const override {}
+
+ protected:
+  std::vector<ReportSection> sections_of(const Setting& setting) const override;
+};
+
+std::vector<ReportSection> LearningCurves::sections_of(const Setting& setting) const {
+  const int split = setting.scope.splits.front();
+  std::vector<std::string> methods = {"teacher"};
+  methods.insert(methods.end(), setting.scope.methods.begin(), setting.scope.methods.end());
+  PublishedCurves published;
+  // There are none of NeuMF.
+  if (setting.model == "bpr") published = published_curves(setting.source.name);
+
+  Chart chart;
+  chart.title = fmt::format("Learning curves: {}, split {}",
+                            setting_title(setting.source.name, setting.model), split);
+  for (const auto& [items, values] :
+       {std::pair{"test", &LearningCurve::test}, {"validation", &LearningCurve::valid}}) {
+    ChartPanel panel;
+    panel.title = fmt::format("{} items", items);
+    panel.x.title = "epoch";
+    panel.y = {.title = fmt::format("H@5 of {} items", items), .from_zero = true};
+    for (const std::string& method : methods) {
+      const ExperimentRun* run = setting.results.run(setting.name({method}, split));
+      if (run == nullptr) continue;
+      const std::vector<double> hits = read_curve(*run).*values;
+      if (hits.empty()) continue;
+      panel.lines.push_back({title_of(method), style_of(method), false, false, points_of(hits)});
+      const auto theirs = published.by_method.find(method);
+      if (theirs == published.by_method.end()) continue;
+      panel.lines.push_back({title_of(method) + ", published", style_of(method), true, false,
+                             points_of(theirs->second.*values)});
+    }
+    if (!panel.lines.empty()) chart.panels.push_back(std::move(panel));
+  }
+  if (chart.panels.empty()) return {};
+  std::string note;
+  if (setting.model == "bpr") {
+    note = published.by_method.empty()
+               ? "There are no published curves: " + published.source + "."
+               : "Dashed: the authors' logs of their own split, with other candidates, from " +
+                     published.source + ".";
+  }
+  return {Picture{setting.source.name, setting.model, chart.title, svg(chart), note}};
+}
+
+}  // namespace
+
+std::unique_ptr<ReportPart> make_curves() { return std::make_unique<LearningCurves>(); }
+
+}  // namespace derrd

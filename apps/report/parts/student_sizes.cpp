@@ -1,0 +1,185 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "apps/report/chart.h"
+#include "apps/report/parts/parts.h"
+
+namespace derrd {
+
+namespace {
+
+/// Dimensions of students as parts of the teacher's, rising.
+constexpr double kSizes[] = {0.1, 0.5, 1.0};
+constexpr double kTargets[] = {.95, .98, 1.0};
+
+/// Figure 4: accuracy of all methods for students of three sizes; beside it, H\@5 over the number
+/// of parameters, and how many of these reach the teacher.
+class StudentSizesFigure final : public ReportPart {
+ public:
+  std::string name() const override { return "figure4"; }
+  bool has_picture() const override { return true; }
+  std::vector<std::string> methods(const ReportScope& scope) const override {
+    return scope.methods;
+  }
+  void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                const std::string& model) const override {
+    add_trainings(plan, scope, source, model, {"teacher"});
+    for (const double size : kSizes) {
+      for (const std::string& method : scope.methods) {
+        add_trainings(plan, scope, source, model, {method, size});
+      }
+    }
+  }
+
+ protected:
+  std::vector<ReportSection> sections_of(const Setting& setting) const override;
+};
+
+ChartPanel bars_panel(const Setting& setting, const std::string& metric) {
+  ChartPanel panel;
+  panel.title = metric;
+  panel.x.title = "φ, the student's dimension / the teacher's";
+  panel.y.title = metric;
+  for (size_t s = 0; s < std::size(kSizes); ++s) {
+    panel.x.categories.push_back(fmt::format("{:.1f}", kSizes[s]));
+    for (const std::string& method : setting.scope.methods) {
+      const std::vector<double> values = values_of(setting.test({method, kSizes[s]}, metric));
+      if (values.empty()) continue;
+      ChartBar bar{title_of(method),
+                   style_of(method),
+                   s,
+                   mean(values),
+                   standard_error(values).value_or(0),
+                   {}};
+      if (kSizes[s] == kPaperSize) bar.paper = setting.published(2, method).figure(metric);
+      panel.bars.push_back(bar);
+    }
+  }
+  if (const auto teacher = setting.mean_test({"teacher"}, metric)) {
+    panel.levels.push_back({title_of("teacher"), style_of("teacher"), *teacher});
+  }
+  return panel;
+}
+
+/// Parameters in millions; none if no split was trained.
+std::optional<double> millions_of(const Setting& setting, const TrainedMethod& method) {
+  for (const int split : setting.scope.splits) {
+    const TrainingResult* result = setting.results.training(setting.name(method, split));
+    if (result != nullptr) return result->parameters / 1e6;
+  }
+  return std::nullopt;
+}
+
+/// H\@5 over the parameters of a method's students.
+std::vector<ChartPoint> frontier_of(const Setting& setting, const std::string& method) {
+  std::vector<ChartPoint> points;
+  for (const double size : kSizes) {
+    const std::vector<double> values = values_of(setting.test({method, size}, "H@5"));
+    const auto millions = millions_of(setting, {method, size});
+    if (values.empty() || !millions) continue;
+    points.push_back({*millions, mean(values), standard_error(values).value_or(0)});
+  }
+  return points;
+}
+
+/// The parameters at which a method reaches a level: between two sizes linear in their logarithm.
+/// None if it reaches it at no size.
+std::optional<double> parameters_for(const std::vector<ChartPoint>& points, double level) {
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (points[i].y < level) continue;
+    if (i == 0) return points[0].x;
+    const ChartPoint &a = points[i - 1], &b = points[i];
+    const double part = (level - a.y) / (b.y - a.y);
+    return std::exp(std::log(a.x) + part * (std::log(b.x) - std::log(a.x)));
+  }
+  return std::nullopt;
+}
+
+ReportTable reached_table(const Setting& setting, double teacher) {
+  ReportTable table = setting.titled("Parameters that reach the teacher's H@5");
+  table.first_column = "Method";
+  for (const double target : kTargets) {
+    table.columns.push_back(fmt::format("{:.0f} % of it", 100 * target));
+  }
+  for (const std::string& method : setting.scope.methods) {
+    const std::vector<ChartPoint> points = frontier_of(setting, method);
+    ReportRow row{method, title_of(method), "", "", {}};
+    for (const double target : kTargets) {
+      ReportFigure figure{FigureStyle::kMillions, {}, {}};
+      if (const auto reached = parameters_for(points, target * teacher)) {
+        // Even the smallest student may be beyond it.
+        if (*reached <= points.front().x) {
+          figure = {FigureStyle::kText, {}, {}, fmt::format("≤ {:.2f}M", *reached)};
+        } else {
+          figure.values = {*reached};
+        }
+      }
+      row.figures.push_back(figure);
+    }
+    table.rows.push_back(std::move(row));
+  }
+  table.notes.emplace_back(
+      "Between two sizes H@5 is taken to be linear in the parameters' logarithm; –: no size "
+      "reaches it.");
+  return table;
+}
+
+std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& setting) const {
+  Chart chart;
+  chart.title = "Figure 4: three sizes: " + setting_title(setting.source.name, setting.model);
+  for (const char* metric : {"H@5", "N@5"}) chart.panels.push_back(bars_panel(setting, metric));
+  ChartPanel frontier;
+  frontier.title = "H@5 over parameters";
+  frontier.x = {.title = "parameters, millions", .logarithmic = true};
+  frontier.y.title = "H@5";
+  for (const std::string& method : setting.scope.methods) {
+    std::vector<ChartPoint> points = frontier_of(setting, method);
+    if (points.empty()) continue;
+    frontier.lines.push_back({title_of(method), style_of(method), false, true, std::move(points)});
+  }
+  const auto teacher = setting.mean_test({"teacher"}, "H@5");
+  if (teacher) frontier.levels.push_back({title_of("teacher"), style_of("teacher"), *teacher});
+  chart.panels.push_back(std::move(frontier));
+
+  ReportTable table = setting.titled("Figure 4 in figures");
+  table.first_column = "φ, method";
+  table.columns = {"H@5", "N@5", "parameters"};
+  for (const double size : kSizes) {
+    for (const std::string& method : setting.scope.methods) {
+      const TrainedMethod trained{method, size};
+      const PublishedRow paper = size == kPaperSize ? setting.published(2, method) : PublishedRow();
+      ReportRow row{fmt::format("{} phi-{}", method, size),
+                    fmt::format("{:.1f}, {}", size, title_of(method)),
+                    "",
+                    "",
+                    {}};
+      for (const char* metric : {"H@5", "N@5"}) {
+        row.figures.push_back(
+            {FigureStyle::kMetric, values_of(setting.test(trained, metric)), paper.figure(metric)});
+      }
+      const auto millions = millions_of(setting, trained);
+      row.figures.push_back(
+          {FigureStyle::kMillions, millions ? std::vector{*millions} : std::vector<double>(), {}});
+      table.rows.push_back(std::move(row));
+    }
+  }
+  setting.note_splits(table);
+  table.notes.emplace_back(
+      "The paper prints figures for φ = 0.1 (Table 2), and bars for the rest.");
+  std::vector<ReportSection> sections = {
+      Picture{setting.source.name, setting.model, chart.title, svg(chart),
+              "Bars do not start at 0. Whiskers: standard errors over the splits; rings: the "
+              "paper's figures of Table 2; dotted: the teacher."},
+      table};
+  if (teacher) sections.emplace_back(reached_table(setting, *teacher));
+  return sections;
+}
+
+}  // namespace
+
+std::unique_ptr<ReportPart> make_figure4() { return std::make_unique<StudentSizesFigure>(); }
+
+}  // namespace derrd

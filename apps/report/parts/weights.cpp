@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "apps/report/parts/parts.h"
+
+namespace derrd {
+
+namespace {
+
+constexpr std::array<const char*, 4> kWeights = {"1e-4", "1e-3", "1e-2", "1e-1"};
+
+TrainedMethod weighted(const std::string& de, const std::string& rrd) {
+  return {"de-rrd", kPaperSize, {{"lambda-de", de}, {"lambda-rrd", rrd}}};
+}
+
+/// Table 5: both weights of DE-RRD.
+class WeightsTable final : public ReportPart {
+ public:
+  std::string name() const override { return "table5"; }
+  std::vector<std::string> methods(const ReportScope&) const override { return {"de-rrd"}; }
+  void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                const std::string& model) const override {
+    for (const char* de : kWeights) {
+      for (const char* rrd : kWeights) {
+        add_trainings(plan, scope, source, model, weighted(de, rrd));
+      }
+    }
+  }
+
+ protected:
+  std::vector<ReportSection> sections_of(const Setting& setting) const override;
+};
+
+std::vector<ReportSection> WeightsTable::sections_of(const Setting& setting) const {
+  ReportTable table = setting.titled("Table 5: weights of DE and RRD, H@5");
+  table.first_column = "λ_DE";
+  for (const char* rrd : kWeights) table.columns.push_back(fmt::format("λ_RRD {}", rrd));
+  for (const char* de : kWeights) {
+    const PublishedRow paper = setting.published(5, de);
+    ReportRow row{de, de, "", "", {}};
+    for (const char* rrd : kWeights) {
+      row.figures.push_back({FigureStyle::kMetric,
+                             values_of(setting.test(weighted(de, rrd), "H@5")), paper.figure(rrd)});
+    }
+    table.rows.push_back(std::move(row));
+  }
+  setting.note_splits(table);
+  if (!table.rows.front().has_paper()) {
+    table.notes.emplace_back("The paper prints this table for Foursquare only.");
+  }
+  table.notes.emplace_back("All other options are the recipe's of DE-RRD.");
+  return {table};
+}
+
+}  // namespace
+
+std::unique_ptr<ReportPart> make_table5() { return std::make_unique<WeightsTable>(); }
+
+}  // namespace derrd

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/experiments/run_plan.h"
+#include "apps/report/page.h"
+#include "apps/report/report_results.h"
+#include "apps/report/setting.h"
+
+namespace derrd {
+
+/// Part of the report: a table or a figure of the paper, for every data set and base model.
+class ReportPart {
+ public:
+  ReportPart() = default;
+  ReportPart(const ReportPart&) = delete;
+  ReportPart& operator=(const ReportPart&) = delete;
+  virtual ~ReportPart() = default;
+
+  /// Name of its files: "table2", "figure4", "claims".
+  virtual std::string name() const = 0;
+  /// Returns true if each data set and base model has a picture.
+  virtual bool has_picture() const { return false; }
+  /// Methods that it trains: tables of the recipe.
+  virtual std::vector<std::string> methods(const ReportScope&) const { return {}; }
+  /// Adds the runs that it needs of a data set and a base model. @throws Error if the recipe
+  /// doesn't fit.
+  virtual void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                        const std::string& model) const = 0;
+  /// Makes its tables and pictures: those of each data set and base model, one after another.
+  virtual std::vector<ReportSection> sections(const ReportScope& scope,
+                                              const ReportResults& results) const;
+
+ protected:
+  /// Makes the tables and pictures of a data set and a base model.
+  virtual std::vector<ReportSection> sections_of(const Setting&) const { return {}; }
+};
+
+/// Makes a part of the paper: "table1" to "table5", "figure4" to "figure7", "capacity", "claims";
+/// or "curves", the learning curves. @throws std::out_of_range for another name.
+std::unique_ptr<ReportPart> make_report_part(const std::string& name);
+
+/// Name of the file with a part's picture: "figure4-citeulike-bpr.svg".
+std::string picture_file(const std::string& part, const std::string& data_set,
+                         const std::string& model);
+
+}  // namespace derrd

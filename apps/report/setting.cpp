@@ -1,0 +1,163 @@
+#include "apps/report/setting.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "data/joined.h"
+
+namespace derrd {
+
+namespace {
+
+BySplit by_split(const Setting& setting, const TrainedMethod& method, const std::string& metric,
+                 MetricValues TrainingResult::*items) {
+  BySplit values;
+  for (const int split : setting.scope.splits) {
+    const auto* result = setting.results.training(setting.name(method, split));
+    if (result == nullptr) continue;
+    const auto found = (result->*items).find(metric);
+    if (found != (result->*items).end()) values[split] = found->second;
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<double> values_of(const BySplit& by_split) {
+  std::vector<double> values;
+  for (const auto& [split, value] : by_split) values.push_back(value);
+  return values;
+}
+
+BySplit Setting::test(const TrainedMethod& method, const std::string& metric) const {
+  return by_split(*this, method, metric, &TrainingResult::test);
+}
+BySplit Setting::valid(const TrainedMethod& method, const std::string& metric) const {
+  return by_split(*this, method, metric, &TrainingResult::valid);
+}
+
+std::optional<double> Setting::mean_test(const TrainedMethod& method,
+                                         const std::string& metric) const {
+  const BySplit values = test(method, metric);
+  return values.empty() ? std::nullopt : std::optional(mean(values_of(values)));
+}
+
+PublishedRow Setting::published(int table, const std::string& row) const {
+  return published_row({table, source.name, model, row});
+}
+
+std::optional<PairedTest> Setting::compare(const TrainedMethod& a, const TrainedMethod& b) const {
+  const BySplit of_a = test(a, "H@5"), of_b = test(b, "H@5");
+  std::vector<double> pairs_a, pairs_b;
+  for (const auto& [split, value] : of_a) {
+    if (!of_b.contains(split)) continue;
+    pairs_a.push_back(value);
+    pairs_b.push_back(of_b.at(split));
+  }
+  return paired_t_test(pairs_a, pairs_b);
+}
+
+std::string Setting::best_competitor() const {
+  std::string best;
+  for (const std::string& method : competitors()) {
+    const auto hit = mean_test({method}, "H@5");
+    if (hit && (best.empty() || *hit > *mean_test({best}, "H@5"))) best = method;
+  }
+  return best;
+}
+
+ReportRow Setting::accuracy_row(int table, const std::string& method,
+                                const std::vector<std::string>& metrics) const {
+  const PublishedRow paper = published(table, method);
+  ReportRow row{method, title_of(method), "", paper.marks, {}};
+  for (const std::string& metric : metrics) {
+    row.figures.push_back(
+        {FigureStyle::kMetric, values_of(test({method}, metric)), paper.figure(metric)});
+  }
+  return row;
+}
+
+ReportTable Setting::titled(const std::string& what) const {
+  ReportTable table;
+  table.data_set = source.name;
+  table.model = model;
+  table.title = fmt::format("{}: {}", what, setting_title(source.name, model));
+  return table;
+}
+
+void Setting::note_splits(ReportTable& table) const {
+  const std::string splits =
+      fmt::format("split{} {}", scope.splits.size() > 1 ? "s" : "", joined(scope.splits));
+  table.notes.push_back(
+      scope.splits.size() > 1
+          ? fmt::format("Mean ± standard error over {}; {}: the paper's figure lies outside two "
+                        "standard errors.",
+                        splits, kOutsideMark)
+          : fmt::format("Of {} alone: no standard errors, no tests.", splits));
+  for (const ReportRow& row : table.rows) {
+    const size_t trained = row.figures.empty() ? 0 : row.figures.front().values.size();
+    if (trained < scope.splits.size()) {
+      table.notes.push_back(fmt::format("{}: {} of {} splits, the others failed.", row.label,
+                                        trained, scope.splits.size()));
+    }
+  }
+}
+
+const std::vector<std::string>& competitors() {
+  static const std::vector<std::string> methods = {"rd", "cd"};
+  return methods;
+}
+
+std::string title_of(const std::string& method) {
+  static const std::map<std::string, std::string> titles = {
+      {"teacher", "Teacher"},
+      {"student", "Student"},
+      {"rd", "RD"},
+      {"cd", "CD"},
+      {"cd-deep", "CD (deep list)"},
+      {"de", "DE"},
+      {"rrd", "RRD"},
+      {"de-rrd", "DE-RRD"},
+      {"ir-rrd", "IR-RRD"},
+      {"de-attention", "(a) Attention"},
+      {"de-one-large", "(b) One expert (large)"},
+      {"de-one-small", "(c) One expert (small)"},
+      {"rrd-full", "(d) Full ranking"},
+      {"rrd-interesting", "(e) Interesting ranking"}};
+  const auto found = titles.find(method);
+  return found == titles.end() ? method : found->second;
+}
+
+size_t style_of(const std::string& method) {
+  constexpr std::array<const char*, 8> kMethods = {"teacher", "student", "rd",     "cd",
+                                                   "de",      "rrd",     "de-rrd", "ir-rrd"};
+  const auto found = std::ranges::find(kMethods, method);
+  return static_cast<size_t>(found - kMethods.begin());
+}
+
+std::string title_of_data_set(const std::string& name) {
+  if (name == "citeulike") return "CiteULike";
+  if (name == "foursquare") return "Foursquare";
+  return name;
+}
+
+std::string title_of_model(const std::string& name) {
+  if (name == "bpr") return "BPR";
+  if (name == "neumf") return "NeuMF";
+  return name;
+}
+
+std::string setting_title(const std::string& data_set, const std::string& model) {
+  return title_of_data_set(data_set) + ", " + title_of_model(model);
+}
+
+void add_trainings(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                   const std::string& model, const TrainedMethod& method) {
+  for (const int split : scope.splits) {
+    plan.training(source, method.on(source.name, model, split));
+  }
+}
+
+}  // namespace derrd

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/experiments/run_plan.h"
+#include "apps/report/published.h"
+#include "apps/report/report_results.h"
+#include "apps/report/report_table.h"
+#include "apps/report/statistics.h"
+
+namespace derrd {
+
+/// Scope of a report: data sets, splits, base models and methods.
+struct ReportScope {
+  std::vector<DataSource> data;
+  std::vector<int> splits;
+  std::vector<std::string> models;
+  std::vector<std::string> methods;  ///< rows of Table 2, without the teacher
+};
+
+/// Method of the recipe, as trained on every split.
+struct TrainedMethod {
+  std::string method;
+  double size = kPaperSize;
+  std::map<std::string, std::string> changes = {};  ///< options that replace the recipe's
+
+  TrainingName on(const std::string& data_set, const std::string& model, int split) const {
+    return {data_set, split, model, method, size, changes};
+  }
+};
+
+/// Values by split, of the splits that were trained.
+using BySplit = std::map<int, double>;
+/// Returns the values in the order of their splits.
+std::vector<double> values_of(const BySplit& by_split);
+
+/// Data set and base model with all results.
+struct Setting {
+  const ReportScope& scope;
+  const ReportResults& results;
+  const DataSource& source;
+  const std::string& model;
+
+  TrainingName name(const TrainedMethod& method, int split) const {
+    return method.on(source.name, model, split);
+  }
+  BySplit test(const TrainedMethod& method, const std::string& metric) const;
+  BySplit valid(const TrainedMethod& method, const std::string& metric) const;
+  /// Returns the mean over the splits; none if no split was trained.
+  std::optional<double> mean_test(const TrainedMethod& method, const std::string& metric) const;
+  PublishedRow published(int table, const std::string& row) const;
+  /// Tests H\@5 of two methods over the splits that both have.
+  std::optional<PairedTest> compare(const TrainedMethod& a, const TrainedMethod& b) const;
+  /// Competitor, RD or CD, with the highest H\@5 among those that were trained; empty if none was.
+  std::string best_competitor() const;
+
+  /// Makes a row with metrics of the test items, beside those of one of the paper's tables.
+  ReportRow accuracy_row(int table, const std::string& method,
+                         const std::vector<std::string>& metrics) const;
+  /// Makes an empty table, titled "<what>: CiteULike, BPR".
+  ReportTable titled(const std::string& what) const;
+  /// Adds notes that say over which splits the figures are means, and which rows lack some.
+  void note_splits(ReportTable& table) const;
+};
+
+/// Methods that the paper compares with.
+const std::vector<std::string>& competitors();
+/// Returns a method's name as the paper writes it: "DE-RRD" for "de-rrd".
+std::string title_of(const std::string& method);
+/// Number of a method's style in all charts.
+size_t style_of(const std::string& method);
+std::string title_of_data_set(const std::string& name);
+std::string title_of_model(const std::string& name);
+/// Returns the title for a data set and a base model: "CiteULike, BPR".
+std::string setting_title(const std::string& data_set, const std::string& model);
+
+/// Adds a method's training on every split of the scope.
+void add_trainings(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                   const std::string& model, const TrainedMethod& method);
+
+}  // namespace derrd
