@@ -139,6 +139,10 @@ void add_loss_option(CLI::App& command, const std::string& group, const LossOpti
     constexpr auto kMax = static_cast<double>(std::numeric_limits<int32_t>::max());
     add(*whole)->check(between(static_cast<int64_t>(option.least),
                                static_cast<int64_t>(std::min(option.most, kMax))));
+  } else if (auto* const* number_or_default = std::get_if<std::optional<double>*>(&option.value)) {
+    command.add_option(name, **number_or_default, option.help)
+        ->group(group)
+        ->check(within(option.least, option.most));
   } else if (auto* const* flag = std::get_if<bool*>(&option.value)) {
     command.add_flag(name, **flag, option.help)->group(group);
   } else {

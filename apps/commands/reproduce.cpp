@@ -22,7 +22,7 @@
 #include "apps/experiments/scheduler.h"
 #include "apps/experiments/workspace.h"
 #include "apps/report/published.h"
-#include "apps/report/report_part.h"
+#include "apps/report/parts/catalogue.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
 #include "data/version.h"

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,10 +36,6 @@ class ReportPart {
   /// Makes the tables and pictures of a data set and a base model.
   virtual std::vector<ReportSection> sections_of(const Setting&) const { return {}; }
 };
-
-/// Makes a part of the paper: "table1" to "table5", "figure4" to "figure7", "capacity", "claims";
-/// or "curves", the learning curves. @throws std::out_of_range for another name.
-std::unique_ptr<ReportPart> make_report_part(const std::string& name);
 
 /// Name of the file with a part's picture: "figure4-citeulike-bpr.svg".
 std::string picture_file(const std::string& part, const std::string& data_set,

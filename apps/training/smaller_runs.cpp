@@ -24,9 +24,7 @@ class ChangedLosses {
       for (const LossOption& option : loss->options()) {
         const auto found = values.find(option.name);
         if (found == values.end()) continue;
-        std::visit(
-            [&](auto* to) { *to = std::get<std::remove_pointer_t<decltype(to)>>(found->second); },
-            option.value);
+        set_value(option, found->second);
       }
     }
     for (const LossFactory* loss : given) {

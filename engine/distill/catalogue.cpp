@@ -63,6 +63,9 @@ std::vector<const LossFactory*> factories_of(
         "which de-rrd means too (and ir-rrd rrd+ir)",
         *asked.begin(), fmt::join(names, ", ")));
   }
+  for (const auto& loss : losses) {
+    if (std::ranges::find(chosen, loss.get()) != chosen.end()) loss->join(chosen);
+  }
   return chosen;
 }
 

@@ -91,6 +91,9 @@ class LossFactory {
   virtual OptionValues option_values() const { return values_of(options_); }
   /// Returns an error message if the options contradict each other.
   virtual std::optional<std::string> option_error() const { return std::nullopt; }
+  /// Learns which losses are added to the base loss, this one among them: defaults of its options
+  /// may depend on the others.
+  virtual void join(const std::vector<const LossFactory*>& /*sum*/) {}
   /// Part of the teacher that the loss learns from.
   virtual TeacherPart needs() const = 0;
   /// Part of the base loss that the weighted loss should be (Section 5.4), by the student's kind;

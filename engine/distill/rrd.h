@@ -63,12 +63,17 @@ class RrdFactory final : public LossFactory {
   TeacherPart needs() const override {
     return sampling_->orders_all() ? TeacherPart::kScorer : TeacherPart::kLists;
   }
+  OptionValues option_values() const override;
+  void join(const std::vector<const LossFactory*>& sum) override;
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;
   void add_memory(DistillMemory& memory) const override;
 
  private:
-  double weight_ = 1e-3;
+  double weight() const { return weight_.value_or(default_weight_); }
+
+  std::optional<double> weight_;
+  double default_weight_ = 1e-3;  // the authors' program
   std::shared_ptr<UserSampling> sampling_;
 };
 

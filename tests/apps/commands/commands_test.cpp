@@ -49,7 +49,7 @@ TEST_F(Commands, HelpShowsDefaults) {
        words("--lr:FLOAT=0.001 --weight-decay:FLOAT=0.001 --batch:INT=1024 "
              "--row-updates:TEXT:{auto,lazy,every-step}=auto --graph:TEXT:{on,off}=on "
              "--epochs:INT=1000 --lambda-de:FLOAT=0.01 --experts:INT=30 --tau-end:FLOAT=1e-10 "
-             "--lambda-rrd:FLOAT=0.001 --k:INT=40 --l:INT=40 --t:FLOAT=10 --list:INT=500 "
+             "--k:INT=40 --l:INT=40 --t:FLOAT=10 --list:INT=500 "
              "--tau-start:FLOAT=1 --tau-horizon:INT=1000 --lambda-ir:FLOAT=0.0005 --ir-k:INT=20 "
              "--ir-l:INT=20 --ir-t:FLOAT=10 --ir-list:INT=500 --lambda-rd:FLOAT=1 --rd-k:INT=10 "
              "--rd-sharpness:FLOAT=1 --rd-mu:FLOAT=0.1 --rd-negatives:INT=100 --rd-warmup:INT=30 "

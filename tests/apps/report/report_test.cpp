@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "apps/report/chart.h"
-#include "apps/report/report_part.h"
+#include "apps/report/parts/catalogue.h"
 #include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
 #include "tests/apps/program.h"

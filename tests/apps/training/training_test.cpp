@@ -244,12 +244,27 @@ TEST_F(Training, ModelSaysWhatMadeIt) {
   const auto options = metadata_json(path("model"), "options");
   EXPECT_EQ(options["method"], "de-rrd");
   EXPECT_EQ(options["lambda-de"], 0.01);
-  EXPECT_EQ(options["lambda-rrd"], 0.001);
+  EXPECT_EQ(options["lambda-rrd"], 0.0005) << "beside de";
   EXPECT_EQ(options["patience"], 100000);
   const auto metrics = metadata_json(path("model"), "metrics");
   EXPECT_GE(metrics["test"]["H@20"], metrics["test"]["H@10"]);
   EXPECT_EQ(model.tensor("user_embedding").shape, (std::vector<int64_t>{60, 4}));
   EXPECT_EQ(model.tensor("item_embedding").shape, (std::vector<int64_t>{120, 4}));
+}
+
+TEST_F(Training, DefaultWeightsDependOnTheSum) {
+  const auto weight_of = [&](const std::string& method, const std::string& options = "") {
+    succeed(run_of(method, 1) + words("-o @model " + options));
+    return metadata_json(path("model"), "options")["lambda-rrd"].get<double>();
+  };
+  EXPECT_EQ(weight_of("rrd"), 1e-3);
+  EXPECT_EQ(weight_of("rrd+ir"), 1e-3);
+  EXPECT_EQ(weight_of("de+rrd"), 5e-4);
+  EXPECT_EQ(weight_of("de-rrd", "--lambda-rrd 1e-3"), 1e-3);
+  // The model is that of the weight, not only its metadata.
+  succeed(run_of("de-rrd", 1) + words("-o @default"));
+  succeed(run_of("de-rrd", 1) + words("-o @half --lambda-rrd 5e-4"));
+  EXPECT_EQ(read_text(path("default")), read_text(path("half")));
 }
 
 TEST_F(Training, ThePresetDecidesHowLongNothingMayImprove) {
