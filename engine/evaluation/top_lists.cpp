@@ -17,11 +17,10 @@ namespace {
 /// few enough to matter little beside the embeddings.
 constexpr int64_t kTileElements = int64_t{8} << 20;
 constexpr int64_t kMinUsers = 32;
-constexpr int64_t kMaxUsers = 512;
 
-int64_t users_of_tile(int64_t items) {
+int64_t users_of_tile(int64_t items, int64_t most_users) {
   const int64_t users = kTileElements / std::max<int64_t>(items, 1) / kMinUsers * kMinUsers;
-  return std::min(std::clamp(users, kMinUsers, kMaxUsers), most_top_users(items));
+  return std::min({std::max(users, kMinUsers), most_users, most_top_users(items)});
 }
 
 void require_inputs(const char* operation, const Scorer& scorer, SparseRows observed,
@@ -36,17 +35,17 @@ void require_inputs(const char* operation, const Scorer& scorer, SparseRows obse
 
 }  // namespace
 
-TopLists::TopLists(int64_t items, int64_t list_length, const char* user)
+TopLists::TopLists(int64_t items, int64_t list_length, const char* user, int64_t most_users)
     : user_(user),
       items_(items),
       list_length_(list_length),
-      tile_users_(users_of_tile(items)),
+      tile_users_(users_of_tile(items, most_users)),
       scores_(tile_users_ * items),
       status_(tile_users_),
       space_(0, tile_users_ * list_length) {}
 
 int64_t TopLists::device_bytes(int64_t items, int64_t list_length) {
-  const int64_t users = users_of_tile(items);
+  const int64_t users = users_of_tile(items, kMostUsers);
   return users * (items + 1) * static_cast<int64_t>(sizeof(float)) +
          SortSpace::device_bytes(0, users * list_length);
 }

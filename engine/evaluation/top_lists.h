@@ -19,13 +19,15 @@ struct RankedItems {
 
 /// Ranks all items for all users, some users at a time, so that the matrix of all scores is never
 /// in memory. The items in `observed` are left out. The constructor allocates the workspace, about
-/// 32 MiB of scores.
+/// 32 MiB of scores unless fewer users are ranked at once.
 class TopLists {
  public:
   /// @param items I, their number
   /// @param list_length R, the length of the longest list to make; 0 to make ranks only
   /// @param user word for a user in messages, "item" where users and items are exchanged
-  TopLists(int64_t items, int64_t list_length, const char* user = "user");
+  /// @param most_users largest number of users to rank at once
+  TopLists(int64_t items, int64_t list_length, const char* user = "user",
+           int64_t most_users = kMostUsers);
 
   /// Finds the best items of each user, by score falling and then item number rising, for the
   /// teacher's ranking lists (Section 4.2 of the paper) and for recommendations.
@@ -54,6 +56,8 @@ class TopLists {
   static int64_t device_bytes(int64_t items, int64_t list_length);
 
  private:
+  static constexpr int64_t kMostUsers = 512;
+
   /// Scores `users` users from first_user on, and masks their observed items.
   /// @throws Error if one is not finite.
   Matrix<float> score_tile(Scorer& scorer, SparseRows observed, int64_t first_user, int64_t users,

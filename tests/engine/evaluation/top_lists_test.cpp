@@ -113,6 +113,15 @@ TEST(TopLists, ManyTiles) {
   c.expect_best(lists, 5, 10, 525);
 }
 
+TEST(TopLists, FewUsersAtOnce) {
+  const Case c(20, 50, 4);
+  for (const int64_t most_users : {1, 3}) {
+    TopLists lists(c.items, 50, "user", most_users);
+    c.expect_best(lists, 50, 0, c.users);
+    c.expect_best(lists, 10, 7, 1);
+  }
+}
+
 TEST(TopLists, MatchesOracleOnRanksAcrossTiles) {
   const Case c(540, 20, 2);
   std::vector<int64_t> offsets = {0};
