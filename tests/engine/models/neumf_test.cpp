@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "data/error.h"
+#include "engine/evaluation/latency.h"
 #include "engine/evaluation/top_lists.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
@@ -330,6 +332,31 @@ TEST_P(Neumf, RanksFollowTheScores) {
     const bool above = scores[held_out] >= scores[static_cast<size_t>(test_item[u])];
     EXPECT_EQ(full_rank[u], test_rank[u] + (above ? 1 : 0));
   }
+}
+
+TEST_P(Neumf, ListsOfOneUserFollowTheScores) {
+  allocate();
+  const TestFolder folder;
+  save_model(folder / "model", *model_, {"{}", 1, "{}", "", ""}, stream());
+  const SavedModel saved = load_model_file(folder / "model", kUsers, kItems);
+  const std::vector<int64_t> offsets = to_host(data_.train().offsets);
+  const std::vector<int32_t> observed = to_host(data_.train().items);
+  int64_t lists = 0;
+  measure_latency(saved, data_.train(), kItems, stream(),
+                  [&](int64_t user, std::span<const int32_t> list) {
+                    ++lists;
+                    std::vector<int32_t> expected;
+                    for (int32_t i = 0; i < kItems; ++i) {
+                      const auto begin = observed.begin() + offsets[static_cast<size_t>(user)];
+                      const auto end = observed.begin() + offsets[static_cast<size_t>(user) + 1];
+                      if (std::find(begin, end, i) == end) expected.push_back(i);
+                    }
+                    std::ranges::sort(expected, std::greater(),
+                                      [&](int32_t i) { return oracle_.score(user, i); });
+                    expected.resize(kItems, -1);
+                    EXPECT_EQ(std::vector<int32_t>(list.begin(), list.end()), expected);
+                  });
+  EXPECT_EQ(lists, kUsers);
 }
 
 TEST_P(Neumf, AFileKeepsTheScores) {
