@@ -14,6 +14,7 @@
 #include "apps/cli/usage_error.h"
 #include "apps/evaluation/evaluated_lists.h"
 #include "apps/evaluation/evaluation_report.h"
+#include "apps/evaluation/model_latency.h"
 #include "apps/training/load_model.h"
 #include "apps/training/metrics_json.h"
 #include "apps/training/training_options.h"
@@ -23,6 +24,7 @@
 #include "engine/evaluation/model_evaluation.h"
 #include "engine/models/catalogue.h"
 #include "kernels/platform/device.h"
+#include "kernels/platform/host_memory.h"
 
 namespace derrd {
 
@@ -35,13 +37,14 @@ struct EvaluateCommand {
   std::string per_user;
   bool exclude_valid = false;
   bool ci = false;
+  bool latency = false;
   bool valid = false;
   bool json = false;
   IdleOptions idle;
 };
 
 EvaluationRow evaluate(const ModelFiles& files, const Dataset& dataset, const DeviceDataset& data,
-                       FullRankingEvaluator& full, const Stream& stream) {
+                       FullRankingEvaluator& full, bool latency, const Stream& stream) {
   AlignedModel loaded =
       load_model(ModelSource(files), dataset,
                  "such an item, and every item of such a user, ranks last where it is held out");
@@ -60,6 +63,7 @@ EvaluationRow evaluate(const ModelFiles& files, const Dataset& dataset, const De
         evaluate_model(*make_scorer(loaded.model, stream), data, full, stream);
     facts.candidates = std::move(measured.candidates);
     facts.top10_seconds = measured.top10_seconds;
+    if (latency) facts.latency = measure_model_latency(loaded.model, data, files.name(), stream);
     row.full = std::move(measured.full);
     // Its lists would go on with what it lacks.
     if (!loaded.whole()) {
@@ -113,6 +117,9 @@ void run(const EvaluateCommand& command) {
   if (models.empty() && command.lists.empty()) {
     throw UsageError("there is nothing to evaluate; give --model, --lists or both");
   }
+  if (models.empty() && command.latency) {
+    throw UsageError("--latency times models, and there is none; give --model");
+  }
   check_outputs(inputs_of(command, models), {{"--per-user", command.per_user}});
   set_threads(command.idle.threads);
   const Stream stream;
@@ -126,8 +133,9 @@ void run(const EvaluateCommand& command) {
     FullRankingEvaluator full(dataset.test, dataset.train, left_out_too, dataset.num_items(),
                               stream);
     for (const ModelFiles& model : models) {
-      report.rows.push_back(evaluate(model, dataset, data, full, stream));
+      report.rows.push_back(evaluate(model, dataset, data, full, command.latency, stream));
     }
+    if (command.latency) report.peak_host_bytes = peak_host_memory();
   }
   for (const std::string& lists : command.lists) {
     report.rows.push_back(evaluate_lists(lists, dataset, left_out_too));
@@ -149,7 +157,10 @@ void run(const EvaluateCommand& command) {
                   {"test_users_without_candidates", report.users_without_candidates}};
   json["device"] = device_info().name;
   json["exclude_valid"] = command.exclude_valid;
-  json["models"] = models_json(report);
+  json["models"] = models_json(report, dataset);
+  if (command.latency) {
+    json["peak_host_bytes"] = report.peak_host_bytes ? Json(*report.peak_host_bytes) : Json();
+  }
   json["opposite_orders"] = disagreements_json(report);
   print_out("{}\n", json.dump(1, ' ', false, Json::error_handler_t::replace));
 }
@@ -190,6 +201,12 @@ void add_evaluate(CLI::App& app) {
                     "Show 95 % confidence intervals of all metrics that are means over users, and "
                     "of the differences to the first model: percentiles of a bootstrap over users, "
                     "with the same 1000 resamples for all models");
+  command->add_flag(
+      "--latency", options->latency,
+      "Measure the wall time of lists too, for every user by itself: all items are scored, the "
+      "training items left out, the rest sorted in full or the top 10 alone, and the list copied "
+      "to the host; median, 99th percentile, sum over all users, and memory. Other work on the "
+      "machine lengthens the times");
   command
       ->add_option(
           "--per-user", options->per_user,

@@ -44,6 +44,56 @@ void print_models(const EvaluationReport& report) {
   print_table(table);
 }
 
+/// Users whose lists are made in a second.
+double users_per_second(double seconds, const Dataset& dataset) {
+  return static_cast<double>(dataset.num_users()) / seconds;
+}
+
+/// Prints the times of lists, three rows per model; nothing if they were not measured.
+void print_latencies(const EvaluationReport& report, const Dataset& dataset) {
+  Table table = {{"", "list", "median us", "p99 us", "s for all users", "users/s", "device MB"}};
+  for (const EvaluationRow& row : report.rows) {
+    if (!row.model || !row.model->latency) continue;
+    const auto add = [&](const char* list, const ListLatency& latency) {
+      table.push_back(
+          {row.name, list, fmt::format("{:.1f}", latency.median_seconds * 1e6),
+           fmt::format("{:.1f}", latency.p99_seconds * 1e6), fmt::format("{:.4g}", latency.seconds),
+           fmt::format("{:.0f}", users_per_second(latency.seconds, dataset)),
+           fmt::format("{:.2f}", static_cast<double>(latency.peak_device_bytes) / 1e6)});
+    };
+    add("all items sorted", row.model->latency->full_sort);
+    add("top 10", row.model->latency->top10);
+    table.push_back({row.name, "top 10, many users at once", "-", "-",
+                     fmt::format("{:.4g}", row.model->top10_seconds),
+                     fmt::format("{:.0f}", users_per_second(row.model->top10_seconds, dataset)),
+                     "-"});
+  }
+  if (table.size() == 1) return;
+  print_out(
+      "\nWall time of users' lists, made for one user at a time unless said otherwise; other work "
+      "on\nthe machine lengthens it. Device MB: the most that model and workspace took\n");
+  print_table(table);
+  if (report.peak_host_bytes) {
+    print_out("This process took {:.1f} MB of the host's memory at most\n",
+              static_cast<double>(*report.peak_host_bytes) / 1e6);
+  }
+}
+
+Json latency_json(const ModelRow& model, const Dataset& dataset) {
+  const auto one_user_at_a_time = [&](const ListLatency& latency) -> Json {
+    return {{"median_us", latency.median_seconds * 1e6},
+            {"p99_us", latency.p99_seconds * 1e6},
+            {"seconds", latency.seconds},
+            {"users_per_s", users_per_second(latency.seconds, dataset)},
+            {"peak_device_bytes", latency.peak_device_bytes}};
+  };
+  return {{"full_sort", one_user_at_a_time(model.latency->full_sort)},
+          {"top10", one_user_at_a_time(model.latency->top10)},
+          {"batched_top10",
+           {{"seconds", model.top10_seconds},
+            {"users_per_s", users_per_second(model.top10_seconds, dataset)}}}};
+}
+
 /// Prints metrics among candidates, a row per model.
 void print_candidate_metrics(const std::string& title, const EvaluationReport& report,
                              LeaveOneOutMetrics UserEvaluation::*part) {
@@ -171,6 +221,7 @@ int64_t count_without_candidates(const Dataset& dataset) {
 void print_tables(const EvaluationReport& report, const Dataset& dataset, bool valid) {
   const std::string among = " among itself and " + describe_candidates(dataset);
   if (any_model(report)) print_models(report);
+  print_latencies(report, dataset);
   const bool among_candidates = any_model(report) && dataset.num_candidates > 0;
   if (among_candidates) {
     print_candidate_metrics("Each test item" + among, report, &UserEvaluation::test);
@@ -201,7 +252,7 @@ void print_tables(const EvaluationReport& report, const Dataset& dataset, bool v
   for (const std::string& note : notes) print_out("{}\n", note);
 }
 
-Json models_json(const EvaluationReport& report) {
+Json models_json(const EvaluationReport& report, const Dataset& dataset) {
   Json all = Json::array();
   for (size_t r = 0; r < report.rows.size(); ++r) {
     const EvaluationRow& row = report.rows[r];
@@ -218,6 +269,7 @@ Json models_json(const EvaluationReport& report) {
     }
     json["full"] = metrics_json(row.full, row.cutoffs);
     if (row.model) json["top10_ms"] = row.model->top10_seconds * 1e3;
+    if (row.model && row.model->latency) json["latency"] = latency_json(*row.model, dataset);
     if (report.candidates && row.model) {
       json["ci"]["test"] = estimates_json(*report.candidates, r);
     }

@@ -17,6 +17,9 @@ struct EvaluationReport {
   int64_t users_without_candidates = 0;  ///< those with test items
   bool without_valid = false;  ///< whether validation items are left out of the full ranking
   std::optional<Estimates> candidates, full;  ///< with --ci
+  /// Most memory of the host that the process had until the models were measured; with --latency,
+  /// if the system tells it.
+  std::optional<int64_t> peak_host_bytes;
 };
 
 /// Measures the confidence intervals of the rows. @param seed of the resamples
@@ -30,7 +33,7 @@ int64_t count_without_candidates(const Dataset& dataset);
 void print_tables(const EvaluationReport& report, const Dataset& dataset, bool valid);
 
 /// Returns everything as JSON, without the data set.
-Json models_json(const EvaluationReport& report);
+Json models_json(const EvaluationReport& report, const Dataset& dataset);
 Json disagreements_json(const EvaluationReport& report);
 
 /// Writes a line per row and user: the file, the user's original id, the number of test items, and

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/evaluation/model_latency.h"
 #include "engine/evaluation/evaluator.h"
 #include "engine/evaluation/full_ranking.h"
 
@@ -19,8 +20,9 @@ struct ModelRow {
   double megabytes = 0;  ///< of the file
   UserEvaluation candidates = {
       LeaveOneOutMetrics(0),
-      LeaveOneOutMetrics(0)};  ///< held-out items among the users' candidates
-  double top10_seconds = 0;    ///< to make the top-10 list of every user
+      LeaveOneOutMetrics(0)};           ///< held-out items among the users' candidates
+  double top10_seconds = 0;             ///< to make the top-10 list of every user, many at once
+  std::optional<ModelLatency> latency;  ///< with --latency
 };
 
 /// What is measured of a model, or of another program's lists.

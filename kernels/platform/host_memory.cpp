@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kKilobyte = 1024;
+
 /// The smallest of what is known.
 class Least {
  public:
@@ -100,7 +102,6 @@ std::optional<int64_t> left_of_limit(decltype(RLIMIT_AS) resource, int64_t used_
 
 std::optional<int64_t> available_host_memory(const fs::path& root) {
   Least least;
-  constexpr int64_t kKilobyte = 1024;
   const fs::path machine = root / "proc/meminfo";
   if (const auto kilobytes = number_behind(machine, "MemAvailable:")) {
     least.take((*kilobytes + number_behind(machine, "SwapFree:").value_or(0)) * kKilobyte);
@@ -111,6 +112,13 @@ std::optional<int64_t> available_host_memory(const fs::path& root) {
   least.take(left_of_limit(RLIMIT_AS, all));
   least.take(left_of_limit(RLIMIT_DATA, data));
   return least.value();
+}
+
+// Not from getrusage, whose peak includes that of the program that started this one.
+std::optional<int64_t> peak_host_memory(const fs::path& root) {
+  const auto kilobytes = number_behind(root / "proc/self/status", "VmHWM:");
+  if (!kilobytes) return std::nullopt;
+  return *kilobytes * kKilobyte;
 }
 
 }  // namespace derrd

@@ -13,4 +13,9 @@ namespace derrd {
 /// @param root folder that holds proc/ and sys/
 std::optional<int64_t> available_host_memory(const std::filesystem::path& root = "/");
 
+/// The most memory of the host that this process has had at once since it started, in bytes. None:
+/// the system does not say.
+/// @param root as above
+std::optional<int64_t> peak_host_memory(const std::filesystem::path& root = "/");
+
 }  // namespace derrd

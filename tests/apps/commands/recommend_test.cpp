@@ -13,6 +13,7 @@
 #include "data/formats/safetensors.h"
 #include "data/split.h"
 #include "data/version.h"
+#include "kernels/platform/device.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test::recommend_test {
@@ -406,6 +407,89 @@ TEST_F(Evaluate, AgreesWithTraining) {
   const auto reported = metadata_json(path("trained"), "metrics");
   EXPECT_EQ(figures["test"], reported["test"]);
   EXPECT_EQ(figures["valid"], reported["valid"]);
+}
+
+TEST_F(Evaluate, MeasuresLatencyIfAsked) {
+  SmallModel(60, 120, 3).write(path("smaller"));
+  succeed(words("recommend --data @data --model @model -o @lists.tsv"));
+  succeed(words("train --data @data --model neumf --dim 4 --epochs 1 --quiet -o @neumf"));
+  const Arguments run =
+      words("evaluate --data @data --model @model @smaller @neumf --lists @lists.tsv --json");
+  const auto parsed = [](const Arguments& arguments) {
+    return nlohmann::json::parse(succeed(arguments).out);
+  };
+  nlohmann::json without = parsed(run), with = parsed(run + Arguments{"--latency"});
+  EXPECT_FALSE(without.contains("peak_host_bytes"));
+  EXPECT_GT(with["peak_host_bytes"], 1 << 20);
+  EXPECT_LT(with["peak_host_bytes"], int64_t{1} << 40);
+  with.erase("peak_host_bytes");
+  EXPECT_FALSE(with["models"][3].contains("latency")) << "lists are made already";
+  for (size_t m = 0; m < 3; ++m) {
+    SCOPED_TRACE(with["models"][m]["file"]);
+    nlohmann::json& model = with["models"][m];
+    const nlohmann::json latency = model["latency"];
+    EXPECT_EQ(latency.size(), 3u);
+    for (const char* way : {"full_sort", "top10"}) {
+      const nlohmann::json& times = latency[way];
+      ASSERT_EQ(times.size(), 5u) << way;
+      const double median = times["median_us"], p99 = times["p99_us"], seconds = times["seconds"];
+      EXPECT_GT(median, 0.01);
+      EXPECT_GE(p99, median);
+      EXPECT_GE(seconds * 1e6 * 1.001, p99 + median * 29) << "half the 60 users took no less";
+      EXPECT_LT(seconds, 60);
+      EXPECT_DOUBLE_EQ(times["users_per_s"], 60 / seconds);
+      EXPECT_GT(times["peak_device_bytes"], model["parameters"].get<int64_t>() * 4 + 120 * 4);
+      EXPECT_LT(times["peak_device_bytes"], 1 << 20);
+    }
+    EXPECT_GT(latency["full_sort"]["peak_device_bytes"], latency["top10"]["peak_device_bytes"]);
+    const nlohmann::json& batched = latency["batched_top10"];
+    EXPECT_EQ(batched.size(), 2u);
+    EXPECT_DOUBLE_EQ(batched["seconds"], model["top10_ms"].get<double>() / 1e3);
+    EXPECT_DOUBLE_EQ(batched["users_per_s"], 60 / batched["seconds"].get<double>());
+    model.erase("latency");
+    for (nlohmann::json* other : {&model, &without["models"][m]}) other->erase("top10_ms");
+  }
+  EXPECT_EQ(with, without);
+}
+
+TEST_F(Evaluate, LatencyHasATableOfItsOwn) {
+  succeed(words("recommend --data @data --model @model -o @lists.tsv"));
+  const Arguments run = words("evaluate --data @data --model @model --lists @lists.tsv");
+  const auto lines = lines_of(succeed(run + Arguments{"--latency"}).out);
+  const auto head = std::ranges::find_if(
+      lines, [](const std::string& line) { return contains(line, "median us"); });
+  ASSERT_GT(lines.end() - head, 4);
+  const std::vector<std::vector<std::string>> ways = {
+      {"all", "items", "sorted"}, {"top", "10"}, {"top", "10,", "many", "users", "at", "once"}};
+  for (size_t way = 0; way < 3; ++way) {
+    const Arguments cells = words(*(head + 1 + static_cast<std::ptrdiff_t>(way)));
+    const Arguments name(cells.begin() + 1, cells.end() - 5);
+    EXPECT_EQ(cells[0], "model");
+    EXPECT_EQ(name, ways[way]);
+    const auto figure = [&](size_t column) { return cells[cells.size() - 5 + column]; };
+    EXPECT_GT(std::stod(figure(3)), 0);
+    EXPECT_GT(std::stod(figure(2)), 0);
+    for (const size_t column : {0, 1, 4}) EXPECT_EQ(figure(column) == "-", way == 2);
+    if (way == 2) continue;
+    EXPECT_GT(std::stod(figure(0)), 0);
+    EXPECT_GE(std::stod(figure(1)), std::stod(figure(0)));
+  }
+  EXPECT_TRUE(contains(*(head + 4), "MB of the host's memory"));
+  EXPECT_FALSE(contains(succeed(run).out, "median us"));
+  EXPECT_FALSE(contains(succeed(run).out, "host's memory"));
+  expect_exit(kUsageError, words("evaluate --data @data --lists @lists.tsv --latency"),
+              {"--latency times models", "give --model"});
+}
+
+TEST_F(Evaluate, LongMeasurementsShowWhatIsLeft) {
+  if (device_info().executor != "cpu") GTEST_SKIP() << "may end before anything is shown";
+  write_dataset(path("large"),
+                {.users = 8000, .items = 3000, .interactions = 40000, .candidates = 5});
+  SmallModel(8000, 3000, 32).write(path("wide"));
+  const Result result = derrd_on_terminal(words("evaluate --data @large --model @wide --latency"));
+  EXPECT_EQ(result.exit_code, 0);
+  expect_contains(result.out, {"latency, all items sorted: user ", "latency, top 10: user ",
+                               "/8000  ", "s left  " + path("wide")});
 }
 
 TEST_F(Evaluate, MeansOverNoUsersAreUnknown) {

@@ -161,6 +161,14 @@ TEST_F(HostMemory, IsWhatTheMachineHas) {
   EXPECT_EQ(available(), 520 * 1024);
 }
 
+TEST_F(HostMemory, TellsTheProcesssPeak) {
+  EXPECT_FALSE(peak_host_memory(folder_.path()));
+  put("proc/self/status", "Name:\tderrd\nVmPeak:\t  900 kB\nVmHWM:\t  70 kB\nVmRSS:\t 60 kB\n");
+  EXPECT_EQ(peak_host_memory(folder_.path()), 70 * 1024);
+  std::vector<char> pages(64 << 20, 'x');
+  EXPECT_GT(peak_host_memory().value_or(0), std::ssize(pages)) << pages.back();
+}
+
 TEST_F(HostMemory, IsWhatTheControlGroupsLeave) {
   put("proc/meminfo", "MemAvailable: 500 kB\n");
   put("proc/self/cgroup", "0::/slice/job\n");
