@@ -48,6 +48,7 @@ enum DataStream : uint64_t {
   kCandidateStream = 2,
   kSynthesisStream = 3,
   kBootstrapStream = 16,
+  kKMeansStream = 17,
 };
 
 }  // namespace derrd
