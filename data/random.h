@@ -49,6 +49,7 @@ enum DataStream : uint64_t {
   kSynthesisStream = 3,
   kBootstrapStream = 16,
   kKMeansStream = 17,
+  kPairStream = 18,
   kPrincipalStream = 19,
 };
 
