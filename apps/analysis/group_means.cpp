@@ -1,7 +1,8 @@
 #include "apps/analysis/group_means.h"
 
-#include <cmath>
 #include <stdexcept>
+
+#include "apps/analysis/statistics.h"
 
 namespace derrd {
 
@@ -13,23 +14,13 @@ std::vector<GroupMean> group_means(std::span<const double> values, std::span<con
   for (const int32_t label : labels) {
     if (label < 0 || label >= groups) throw std::invalid_argument("a label is not a group's");
   }
-  std::vector<GroupMean> means(static_cast<size_t>(groups));
+  std::vector<std::vector<double>> members(static_cast<size_t>(groups));
   for (size_t i = 0; i < values.size(); ++i) {
-    GroupMean& group = means[static_cast<size_t>(labels[i])];
-    ++group.count;
-    group.mean += values[i];
+    members[static_cast<size_t>(labels[i])].push_back(values[i]);
   }
-  for (GroupMean& group : means) {
-    if (group.count > 0) group.mean /= static_cast<double>(group.count);
-  }
-  std::vector<double> squares(means.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto group = static_cast<size_t>(labels[i]);
-    squares[group] += (values[i] - means[group].mean) * (values[i] - means[group].mean);
-  }
-  for (size_t g = 0; g < means.size(); ++g) {
-    const auto count = static_cast<double>(means[g].count);
-    if (count > 1) means[g].standard_error = std::sqrt(squares[g] / (count - 1) / count);
+  std::vector<GroupMean> means;
+  for (const std::vector<double>& group : members) {
+    means.push_back({std::ssize(group), group.empty() ? 0 : mean(group), standard_error(group)});
   }
   return means;
 }

@@ -126,7 +126,14 @@ TimingResult read_timing(const ExperimentRun& run) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   return read_json(path, text, [](const Json& json) {
     const Json& model = json.at("models").at(0);
-    return TimingResult{model.at("top10_ms").get<double>() / 1e3, model.at("parameters")};
+    const auto one_by_one = [&](const char* list) {
+      const Json& latency = model.at("latency").at(list);
+      return TimingResult::OneByOne{latency.at("seconds"), latency.at("median_us"),
+                                    latency.at("p99_us"), latency.at("users_per_s"),
+                                    latency.at("peak_device_bytes")};
+    };
+    return TimingResult{one_by_one("full_sort"), one_by_one("top10"),
+                        model.at("top10_ms").get<double>() / 1e3, model.at("parameters")};
   });
 }
 

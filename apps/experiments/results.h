@@ -23,9 +23,17 @@ struct TrainingResult {
 /// Reads a training's result from its model and its log. @throws Error if they can't be read.
 TrainingResult read_training(const ExperimentRun& run);
 
-/// Result of `derrd evaluate --json` for one model.
+/// Result of `derrd evaluate --latency --json` for one model.
 struct TimingResult {
-  double seconds = 0;  ///< to recommend ten items to every user
+  /// Lists for one user at a time.
+  struct OneByOne {
+    double seconds = 0;  ///< for all users
+    double median_us = 0, p99_us = 0;
+    double users_per_second = 0, peak_device_bytes = 0;
+  };
+  OneByOne full_sort;          ///< all items, as the paper's Table 3
+  OneByOne top10;              ///< the best ten items
+  double batched_seconds = 0;  ///< to recommend ten items to every user, many at a time
   double parameters = 0;
 };
 /// Reads a timing's output. @throws Error if it can't be read.

@@ -180,9 +180,10 @@ size_t RunPlan::timing(const DataSource& source, const TrainingName& name) {
   run.product = kOutputFile;
   run.alone = true;
   run.needs = {data_set(source, name.split), trained};
-  run.arguments = {"evaluate", "--json", "--data=" + runs_[run.needs[0]].file(kDataFile).string(),
+  run.arguments = {"evaluate", "--latency", "--json",
+                   "--data=" + runs_[run.needs[0]].file(kDataFile).string(),
                    "--model=" + runs_[trained].file(kModelFile).string()};
-  const size_t index = add(std::move(run), {"timing"}, {});
+  const size_t index = add(std::move(run), {"latency"}, {});
   timings_[name] = index;
   return index;
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/report/statistics.h"
+#include "apps/analysis/statistics.h"
 
 namespace derrd {
 

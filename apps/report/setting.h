@@ -9,7 +9,7 @@
 #include "apps/report/published.h"
 #include "apps/report/report_results.h"
 #include "apps/report/report_table.h"
-#include "apps/report/statistics.h"
+#include "apps/analysis/statistics.h"
 
 namespace derrd {
 

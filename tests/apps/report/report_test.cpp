@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -78,8 +81,8 @@ class Tables : public CommandTest {
     study_.methods = methods_;
   }
 
-  void finish(const std::string& method, int split, double hit, double size = kPaperSize) {
-    const TrainingName name{"citeulike", split, "bpr", method, size};
+  void finish(const TrainedMethod& method, int split, double hit, double share = 0) {
+    const TrainingName name = method.on("citeulike", "bpr", split);
     const derrd::ExperimentRun& run = plan_.runs()[plan_.training(study_.data[0], name)];
     std::filesystem::create_directories(run.folder);
     nlohmann::json metrics = {{"best_epoch", 3}, {"epochs", 9}};
@@ -90,10 +93,21 @@ class Tables : public CommandTest {
         }
       }
     }
-    write_safetensors(run.file(kModelFile), {}, {{"metrics", metrics.dump()}});
+    const std::vector<float> vectors(static_cast<size_t>(1000 * method.size));
+    write_safetensors(
+        run.file(kModelFile),
+        {{"user_embedding", tensor_view(std::span<const float>(vectors), {std::ssize(vectors)})}},
+        {{"metrics", metrics.dump()}});
     write_text(run.file(kLogFile).string(),
                checked_line(R"({"epoch":0,"valid":{"H@5":0.1},"test":{"H@5":0.2}})") + "\n" +
-                   checked_line(R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})") + "\n");
+                   checked_line(R"({"epoch":1,"valid":{"H@5":0.3},"test":{"H@5":0.4}})") + "\n" +
+                   (share > 0 ? checked_line(nlohmann::json{{"epoch", 3},
+                                                            {"valid", {{"H@5", .1}}},
+                                                            {"test", {{"H@5", .1}}},
+                                                            {"share", {{"de", share}}}}
+                                                 .dump()) +
+                                    "\n"
+                              : ""));
   }
   ReportResults results() const {
     return {plan_, std::vector<RunOutcome>(plan_.runs().size(), RunOutcome::kFinished)};
@@ -132,9 +146,9 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
                                                  {.44, .47, .44},    {.50, .511, .522},
                                                  {.449, .461, .469}, {.55, .561, .569}};
   for (size_t m = 0; m < methods_.size(); ++m) {
-    for (const int split : study_.splits) finish(methods_[m], split, hits[m][split]);
+    for (const int split : study_.splits) finish({methods_[m]}, split, hits[m][split]);
   }
-  for (const int split : study_.splits) finish("teacher", split, .6);
+  for (const int split : study_.splits) finish({"teacher"}, split, .6);
   const auto tables = tables_of("table2");
   ASSERT_EQ(tables.size(), 2u);
   const ReportTable& table = tables[0];
@@ -165,10 +179,10 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
 }
 
 TEST_F(Tables, RunsThatFailedLeaveHoles) {
-  finish("teacher", 0, .6);
-  finish("teacher", 1, .6);
-  finish("de-rrd", 1, .55);
-  finish("student", 1, .4);
+  finish({"teacher"}, 0, .6);
+  finish({"teacher"}, 1, .6);
+  finish({"de-rrd"}, 1, .55);
+  finish({"student"}, 1, .4);
   study_.methods = {"student", "de", "de-rrd"};
   const ReportTable table = tables_of("table2")[0];
   EXPECT_EQ(row_of(table, "de-rrd").figures[0].values.size(), 1u);
@@ -180,17 +194,116 @@ TEST_F(Tables, RunsThatFailedLeaveHoles) {
 
 TEST_F(Tables, Table3RelatesDeRrdToTheTeacher) {
   for (const int split : study_.splits) {
-    finish("teacher", split, .5 + .1 * split);
-    finish("de-rrd", split, .4 + .1 * split);
-    finish("de-rrd", split, .55, 0.5);
+    finish({"teacher"}, split, .5 + .1 * split);
+    finish({"de-rrd"}, split, .4 + .1 * split);
+    finish({"de-rrd", 0.5}, split, .55);
   }
   const ReportTable table = tables_of("table3")[0];
-  ASSERT_EQ(table.rows.size(), 3u);
-  EXPECT_EQ(table.rows[0].id, "phi-1");
-  EXPECT_TRUE(table.rows[0].figures[2].values.empty());
-  EXPECT_EQ(table.rows[1].figures[2].paper, 1.01);
-  EXPECT_NEAR(table.rows[2].figures[2].values[1], .5 / .6, 1e-12);
-  EXPECT_NEAR(table.rows[1].figures[2].values[2], .55 / .7, 1e-12);
+  ASSERT_EQ(table.rows.size(), 4u);
+  EXPECT_EQ(table.rows[1].id, "phi-1");
+  EXPECT_TRUE(table.rows[1].figures[2].values.empty());
+  EXPECT_EQ(table.rows[2].figures[2].paper, 1.01);
+  EXPECT_NEAR(table.rows[3].figures[2].values[1], .5 / .6, 1e-12);
+  EXPECT_NEAR(table.rows[2].figures[2].values[2], .55 / .7, 1e-12);
+}
+
+TEST_F(Tables, Table3HasThePapersSpeedAndOurs) {
+  finish({"teacher"}, 0, .5);
+  const size_t timed = plan_.timing(study_.data[0], {"citeulike", 0, "bpr", "teacher"});
+  const derrd::ExperimentRun& run = plan_.runs()[timed];
+  EXPECT_EQ(run.arguments[1], "--latency");
+  std::filesystem::create_directories(run.folder);
+  const auto one_by_one = [](double seconds) {
+    return nlohmann::json{{"seconds", seconds},
+                          {"median_us", seconds * 1e3},
+                          {"p99_us", seconds * 2e3},
+                          {"users_per_s", 100 / seconds},
+                          {"peak_device_bytes", 3e6}};
+  };
+  const nlohmann::json model = {
+      {"top10_ms", 250},
+      {"parameters", 4e6},
+      {"latency", {{"full_sort", one_by_one(5)}, {"top10", one_by_one(2)}}}};
+  write_text(run.file(kOutputFile).string(), nlohmann::json{{"models", {model}}}.dump());
+  const auto tables = tables_of("table3");
+  EXPECT_EQ(row_of(tables[0], "teacher").figures[0].values, std::vector{5.0});
+  EXPECT_EQ(row_of(tables[0], "teacher").figures[1].values, std::vector{4.0});
+  const ReportRow& top10 = row_of(tables[1], "teacher top 10");
+  EXPECT_EQ(top10.figures[0].values, std::vector{2000.0}) << "median";
+  EXPECT_EQ(top10.figures[4].values, std::vector{3.0}) << "MB";
+  const ReportRow& batched = row_of(tables[1], "teacher top 10, many users at a time");
+  EXPECT_TRUE(batched.figures[1].values.empty()) << "no user by itself";
+  EXPECT_NEAR(batched.figures[2].values[0], 400, 1e-9) << "100 users in .25 s";
+}
+
+TEST_F(Tables, Table5VariesBothWeights) {
+  for (const int split : study_.splits) finish({"teacher"}, split, .6);
+  finish({"de-rrd", kPaperSize, {{"lambda-de", "1e-2"}, {"lambda-rrd", "1e-3"}}}, 0, .53);
+  const ReportTable table = tables_of("table5")[0];
+  ASSERT_EQ(table.rows.size(), 4u);
+  EXPECT_EQ(table.columns[1], "λ_RRD 1e-3");
+  EXPECT_EQ(row_of(table, "1e-2").figures[1].values, std::vector{.53});
+  EXPECT_TRUE(row_of(table, "1e-2").figures[0].values.empty());
+  EXPECT_EQ(published_row({5, "foursquare", "bpr", "1e-2"}).figure("1e-3"), .5308);
+  EXPECT_EQ(published_row({5, "foursquare", "neumf", "1e-1"}).figure("1e-1"), .5055);
+  RunPlan plan(path("work"), 0);
+  make_report_part("table5")->add_runs(plan, study_, study_.data[0], "bpr");
+  EXPECT_EQ(plan.trainings().size(), 3u * (16 + 1)) << "and the teacher";
+}
+
+TEST_F(Tables, Figure4FindsTheParametersThatReachTheTeacher) {
+  finish({"teacher"}, 0, .50);
+  for (const auto& [size, hit] : {std::pair{.1, .40}, {.5, .50}, {1., .60}}) {
+    finish({"de", size}, 0, hit);
+    finish({"rrd", size}, 0, .2);
+    finish({"de-rrd", size}, 0, .6);
+  }
+  study_.splits = {0};
+  study_.methods = {"de", "rrd", "de-rrd"};
+  const auto tables = tables_of("figure4");
+  EXPECT_EQ(row_of(tables[0], "de phi-0.5").figures[0].values, std::vector{.5});
+  EXPECT_EQ(row_of(tables[0], "de phi-0.5").figures[2].values, std::vector{500 / 1e6});
+  EXPECT_EQ(row_of(tables[0], "de phi-0.1").figures[0].paper, .4817);
+  EXPECT_FALSE(row_of(tables[0], "de phi-0.5").figures[0].paper);
+  const ReportTable& reached = tables[1];
+  EXPECT_NEAR(row_of(reached, "de").figures[2].values[0], 500 / 1e6, 1e-12) << "all of it";
+  // .475 lies three quarters of the way from 100 to 500 parameters.
+  EXPECT_NEAR(row_of(reached, "de").figures[0].values[0], 1e-4 * std::pow(5, .75), 1e-12);
+  EXPECT_TRUE(row_of(reached, "rrd").figures[0].values.empty());
+  EXPECT_EQ(row_of(reached, "de-rrd").figures[0].text, "≤ 0.00M");
+  const std::string svg = picture_of("figure4").svg;
+  EXPECT_EQ(count(svg, "class=\"bar "), 2u * 9 + 3) << "and the legend";
+  EXPECT_EQ(count(svg, "<path class=\"level "), 3u + 1);
+  EXPECT_EQ(count(svg, "<circle class=\"paper\""), 2u * 3) << "at size .1";
+}
+
+TEST_F(Tables, Figure7ShowsTheSharesBesideTheOptions) {
+  study_.splits = {0};
+  finish({"teacher"}, 0, .6);
+  finish({"student"}, 0, .4);
+  finish({"de", kPaperSize, {{"experts", "10"}}}, 0, .5, .2);
+  finish({"de", kPaperSize, {{"lambda-de", "1e-2"}}}, 0, .45, .1);
+  finish({"de", kPaperSize, {{"lambda-de", "1"}}}, 0, .41, 10);
+  finish({"rrd", kPaperSize, {{"k", "20"}, {"l", "20"}}}, 0, .43);
+  const ReportTable table = tables_of("figure7")[0];
+  EXPECT_EQ(row_of(table, "de experts=10").figures[0].values, std::vector{.5});
+  EXPECT_EQ(row_of(table, "de experts=10").figures[2].values, std::vector{.2});
+  EXPECT_EQ(row_of(table, "rrd k+l=20").figures[0].values, std::vector{.43});
+  EXPECT_TRUE(row_of(table, "rrd k+l=20").figures[2].values.empty()) << "no share was logged";
+  const std::string svg = picture_of("figure7").svg;
+  EXPECT_EQ(count(svg, "<path class=\"level c1\""), 6u + 1);
+  EXPECT_TRUE(contains(svg, ">0.1</text>")) << "a share, on the logarithmic axis";
+}
+
+TEST_F(Tables, TheTeacherIsChosenByValidation) {
+  study_.splits = {0};
+  finish({"teacher"}, 0, .50);
+  finish({"teacher", kPaperSize, {{"dim", "40"}}}, 0, .52);
+  finish({"teacher", kPaperSize, {{"dim", "5"}}}, 0, .3);
+  const ReportTable table = tables_of("capacity")[0];
+  ASSERT_EQ(table.rows.size(), 5u) << "dimensions 3, 5, 10, 20 and 40";
+  EXPECT_EQ(row_of(table, "dim=20").figures[1].values, std::vector{.5}) << "the recipe's own";
+  EXPECT_TRUE(contains(markdown(table), "Highest by validation: dim 40"));
 }
 
 TEST_F(Tables, MarkdownAndTsvHoldEveryFigure) {
@@ -212,7 +325,7 @@ TEST_F(Tables, MarkdownAndTsvHoldEveryFigure) {
 }
 
 TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
-  for (const char* method : {"teacher", "student", "de"}) finish(method, 0, .5);
+  for (const char* method : {"teacher", "student", "de"}) finish({method}, 0, .5);
   std::filesystem::create_directories(path("data/citeulike"));
   write_text(path("data/citeulike/published_curves.tsv"),
              "method\tepoch\tvalid_H@5\ttest_H@5\nde\t0\t0.11\t0.12\nde\t1\t0.21\t0.22\n");
@@ -238,7 +351,7 @@ TEST_F(Tables, CurvesStandBesideThePublishedOnes) {
 }
 
 TEST_F(Tables, ADamagedLogGivesNoCurve) {
-  for (const char* method : {"teacher", "student", "de"}) finish(method, 0, .5);
+  for (const char* method : {"teacher", "student", "de"}) finish({method}, 0, .5);
   const auto log = std::ranges::find(plan_.runs(), true, [](const ExperimentRun& run) {
                      return std::filesystem::exists(run.file(kLogFile));
                    })->file(kLogFile);

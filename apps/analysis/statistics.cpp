@@ -1,4 +1,4 @@
-#include "apps/report/statistics.h"
+#include "apps/analysis/statistics.h"
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>

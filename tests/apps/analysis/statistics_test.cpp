@@ -4,7 +4,7 @@
 //   stats.sem(a); stats.ttest_rel(a, b)
 //   stats.ttest_rel([.1, .2], [.15, .21]); stats.ttest_rel([1, 2, 3, 4], [1.1, 1.9, 3.2, 3.7])
 
-#include "apps/report/statistics.h"
+#include "apps/analysis/statistics.h"
 
 #include <gtest/gtest.h>
 
