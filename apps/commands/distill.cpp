@@ -74,6 +74,20 @@ void check_shares(const TrainingTask& task) {
   }
 }
 
+/// Checks that --snapshot-gate has a gate to record. @throws UsageError if it has none.
+/// @param joint_vectors whether teacher and student have vectors of a user and an item together
+void check_snapshots(const DistillCommand& command, const std::vector<const LossFactory*>& losses,
+                     bool joint_vectors) {
+  if (command.training.snapshot_gate.empty()) return;
+  std::string error = "--method " + command.method + " has no experts; take one with de";
+  for (const LossFactory* loss : losses) {
+    const std::optional<std::string> of_loss = loss->user_gate_error(joint_vectors);
+    if (!of_loss) return;
+    if (!of_loss->empty()) error = *of_loss;
+  }
+  throw UsageError("--snapshot-gate records which expert each user has: " + error);
+}
+
 /// Checks what can be checked before any file is read. @throws UsageError.
 void check_options(const DistillCommand& command, const std::vector<const LossFactory*>& losses) {
   if (!has_model(command.teacher) && command.method != "none") {
@@ -86,6 +100,7 @@ void check_options(const DistillCommand& command, const std::vector<const LossFa
   for (const LossFactory* loss : losses) {
     if (const std::optional<std::string> error = loss->option_error()) throw UsageError(*error);
   }
+  check_snapshots(command, losses, /*joint_vectors=*/false);
   if (command.balance && losses.empty()) {
     throw UsageError("--auto-lambda sets the weights of losses; --method none has none");
   }
@@ -108,6 +123,8 @@ void add_teacher(TrainingTask& task, const DistillCommand& command, const Datase
   }
   const auto* model = task.teacher ? std::get_if<SavedModel>(&*task.teacher) : nullptr;
   task.model = command.model.value_or(model != nullptr ? model->kind : task.model);
+  check_snapshots(command, task.losses,
+                  model != nullptr && has_layers(model->kind) && has_layers(task.model));
   if (command.layers) check_layers(task.model);
   task.dim = student_dim(command, task.teacher);
   const int64_t teacher_layers = model != nullptr ? model_layers(*model) : 0;
@@ -190,6 +207,15 @@ void add_distill(CLI::App& app) {
       ->check(count_from(1))
       ->excludes(size);
   add_training_options(*command, options->training);
+  command
+      ->add_option(
+          "--snapshot-gate", options->training.snapshot_gate,
+          "File for the expert that the gate of de prefers for each user, before the first "
+          "epoch and after each. Pairs have no users' experts: of two NeuMFs take --tap "
+          "embedding")
+      ->check(file_name())
+      ->type_name("FILE")
+      ->group("Records");
   command->add_flag(
       "--auto-lambda", options->balance,
       "Choose and print the losses' weights after three epochs with the given ones. Each weighted "

@@ -54,6 +54,7 @@ std::string kind_of(const SafetensorsFile& file) {
   if (format == "derrd-dataset") return "data set of derrd";
   if (format == "derrd-model") return "model of derrd";
   if (format == "derrd-checkpoint") return "checkpoint of derrd";
+  if (format == "derrd-gate-record") return "gate record of derrd";
   if (format == "derrd-lists") return "recommendations of derrd";
   if (file.contains("user_embedding") && file.contains("item_embedding")) {
     return "safetensors file with embeddings: usable as a teacher or a model";

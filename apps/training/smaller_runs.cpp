@@ -65,6 +65,10 @@ std::vector<Reduction> smaller_runs(const TrainingSizes& sizes) {
       [](TrainingSizes& smaller, int64_t batch) { smaller.plan.batch_size = batch; });
   add("--negatives", 1, sizes.plan.negatives,
       [](TrainingSizes& smaller, int64_t negatives) { smaller.plan.negatives = negatives; });
+  if (sizes.gate_rows > 0) {
+    add("--epochs", 1, sizes.gate_rows - 1,
+        [](TrainingSizes& smaller, int64_t epochs) { smaller.gate_rows = epochs + 1; });
+  }
   OptionValues values;
   for (const LossFactory* loss : sizes.losses) values.merge(loss->option_values());
   for (const auto& loss : loss_factories()) {

@@ -15,6 +15,7 @@ namespace derrd {
 struct TrainingOptions {
   std::string data, output;
   std::string log, checkpoint;   ///< paths; empty for none
+  std::string snapshot_gate;     ///< path of the gate record of `derrd distill`; empty for none
   double checkpoint_every = 30;  ///< seconds
   bool resume = false;
   bool resume_anyway = false;  ///< also where the bits will differ
@@ -45,6 +46,8 @@ struct TrainingOptions {
   StepGraph::Mode graph() const {
     return graph_name == "on" ? StepGraph::Mode::kRecorded : StepGraph::Mode::kLaunchByLaunch;
   }
+  /// Returns the most rows of the gate record; 0: none is made.
+  int64_t gate_rows() const { return snapshot_gate.empty() ? 0 : int64_t{epochs} + 1; }
   int effective_patience() const { return patience.value_or(conventions().patience); }
 };
 

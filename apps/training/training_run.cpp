@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "apps/training/smaller_runs.h"
 #include "data/error.h"
 #include "data/formats/file_bytes.h"
+#include "engine/distill/gate_record.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/model_file.h"
 #include "engine/parameters.h"
@@ -54,8 +56,10 @@ void check_checkpoint(const TrainingOptions& options) {
 
 TrainingOptions checked(TrainingOptions options, std::vector<NamedFile> inputs) {
   inputs.insert(inputs.begin(), {"--data", options.data});
-  const std::vector<NamedFile> outputs = {
-      {"-o", options.output}, {"--checkpoint", options.checkpoint}, {"--log", options.log, true}};
+  const std::vector<NamedFile> outputs = {{"-o", options.output},
+                                          {"--checkpoint", options.checkpoint},
+                                          {"--snapshot-gate", options.snapshot_gate},
+                                          {"--log", options.log, true}};
   if (options.dry_run) {
     refuse_same_files(inputs, outputs);
     return options;
@@ -80,6 +84,32 @@ std::string continued_by(const std::string& here, const std::string& there,
         options.checkpoint, there, here));
   }
   return there + then + here;
+}
+
+/// Checks that a checkpoint has the rows that --snapshot-gate continues. Says if it has rows that
+/// end here. @throws Error if it lacks them.
+void check_gate_rows(const Checkpoint& checkpoint, const TrainingOptions& options) {
+  const int64_t rows = checkpoint.gate_rows ? checkpoint.gate_rows->rows() : 0;
+  if (options.snapshot_gate.empty()) {
+    if (rows > 0) {
+      say("derrd: warning: {} has the rows of --snapshot-gate so far, which this run drops; give "
+          "the option to go on with them",
+          options.checkpoint);
+    }
+  } else if (checkpoint.next_epoch > 0 && rows != checkpoint.next_epoch + 1) {
+    throw Error(fmt::format(
+        "{}: its {} epochs were trained without --snapshot-gate, and their rows would be missing; "
+        "leave the option out, or start again without --resume",
+        options.checkpoint, checkpoint.next_epoch));
+  }
+}
+
+/// Returns the losses' gate of users. @throws std::logic_error if none has one.
+UserGate gate_of(const std::vector<std::unique_ptr<DistillationLoss>>& losses) {
+  for (const auto& loss : losses) {
+    if (const std::optional<UserGate> gate = loss->user_gate()) return *gate;
+  }
+  throw std::logic_error("no loss has the gate that its factory promised");
 }
 
 std::string first_path(const std::vector<NamedFile>& inputs) {
@@ -187,8 +217,9 @@ TrainingSizes TrainingRun::sizes(const TrainingTask& task) const {
   sizes.conventions = options_.conventions();
   sizes.ranks_all_items = metric_ && metric_->full_ranking();
   sizes.keeps_candidates = false;
+  sizes.gate_rows = options_.gate_rows();
   sizes.writes_checkpoints = !options_.checkpoint.empty();
-  sizes.resumes = options_.resume && fs::exists(options_.checkpoint);
+  if (options_.resume) sizes.checkpoint_file = file_size_or_zero(options_.checkpoint);
   return sizes;
 }
 
@@ -249,11 +280,11 @@ TrainOptions TrainingRun::train_options() const {
   return train;
 }
 
-void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
-  if (!options_.resume) return;
+std::shared_ptr<GateRows> TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
+  if (!options_.resume) return nullptr;
   if (!fs::exists(options_.checkpoint)) {
     say("{}: no checkpoint yet, starting from the beginning", options_.checkpoint);
-    return;
+    return nullptr;
   }
   const Checkpoint checkpoint = load_checkpoint(options_.checkpoint, fingerprint);
   if (checkpoint.next_epoch > options_.epochs) {
@@ -262,19 +293,23 @@ void TrainingRun::resume(Trainer& trainer, const std::string& fingerprint) {
                     "again without --resume",
                     options_.checkpoint, checkpoint.next_epoch, options_.epochs));
   }
+  check_gate_rows(checkpoint, options_);
   made_by_ = continued_by(made_by_, checkpoint.made_by, options_);
   log_hash_ = checkpoint.log_hash;
   trainer.restore(checkpoint);
   say("{}: continuing after {} epochs", options_.checkpoint, checkpoint.next_epoch);
+  return checkpoint.gate_rows;
 }
 
 Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fingerprint,
-                                         const std::function<ModelInArena()>& model) const {
+                                         const std::function<ModelInArena()>& model,
+                                         GateRecorder* gate) const {
   using Clock = std::chrono::steady_clock;
   const auto save = [&] {
     if (!options_.checkpoint.empty()) {
       Checkpoint checkpoint = trainer.checkpoint();
       checkpoint.made_by = made_by_;
+      if (gate != nullptr) checkpoint.gate_rows = gate->recorded();
       if (log_) {
         log_->flush();
         checkpoint.log_hash = log_->hash();
@@ -282,12 +317,14 @@ Trainer::Outcome TrainingRun::run_epochs(Trainer& trainer, const std::string& fi
       save_checkpoint(options_.checkpoint, checkpoint, fingerprint, model());
     }
   };
+  if (gate != nullptr && gate->recorded()->rows() == 0) gate->add_row(stream_);
   if (log_) log_->start(trainer.next_epoch(), log_hash_);
   Progress progress({options_.epochs, options_.effective_patience()}, options_.quiet);
   Clock::time_point last_save = Clock::now();
 
   const Trainer::Outcome outcome = trainer.run(
       [&](const EpochRecord& record) {
+        if (gate != nullptr) gate->add_row(stream_);
         if (log_) log_->write(record);
         progress.show(record, trainer.early_stopping());
         for (const auto& [name, weight] : record.chosen_weights) {
@@ -363,7 +400,11 @@ void TrainingRun::train(TrainingTask task) {
   Trainer trainer(*data_, parameters, *model, losses, train, stream_);
 
   const std::string run = fingerprint(task, teacher_hash);
-  resume(trainer, run);
+  std::shared_ptr<GateRows> rows = resume(trainer, run);
+  std::optional<GateRecorder> gate;
+  if (options_.gate_rows() > 0) {
+    gate.emplace(gate_of(losses), std::move(rows), options_.gate_rows(), stream_);
+  }
   if (task.aligned_model && teacher) print_teacher_quality(*teacher);
 
   if (!has_validation()) {
@@ -382,14 +423,20 @@ void TrainingRun::train(TrainingTask task) {
             teacher_hash,
             made_by_};
   };
-  const Trainer::Outcome outcome =
-      run_epochs(trainer, run, [&] { return model_in_arena(*model, parameters, facts()); });
+  const Trainer::Outcome outcome = run_epochs(
+      trainer, run, [&] { return model_in_arena(*model, parameters, facts()); },
+      gate ? &*gate : nullptr);
   if (trainer.early_stopping().best_epoch() < 0) {
     throw Interrupted(
         describe(outcome, trainer, options_.effective_patience()) + ", nothing to keep yet",
         InterruptWatch::signal());
   }
   trainer.restore_best();
+  if (gate) {  // before the model: a model that is there has its record
+    save_gate_record(options_.snapshot_gate, *gate->recorded(), gate->experts(),
+                     trainer.early_stopping().best_epoch() + 1,
+                     model_metadata(model->kind(), facts()));
+  }
   save_model(options_.output, *model, facts(), stream_);
   print_summary(task, trainer, outcome, model_parameters);
 }
@@ -412,6 +459,10 @@ void TrainingRun::print_summary(const TrainingTask& task, const Trainer& trainer
   }
   print_out("wrote {}: dimension {}, {} parameters, {:.2f} MB\n", options_.output, task.dim,
             model_parameters, static_cast<double>(fs::file_size(options_.output)) / 1e6);
+  if (!options_.snapshot_gate.empty()) {
+    print_out("wrote {}: the expert of each user before training and after each of {} epochs\n",
+              options_.snapshot_gate, trainer.next_epoch());
+  }
   if (outcome == Trainer::Outcome::kInterrupted) {
     throw Interrupted(
         fmt::format("{}; {} holds the {} model so far{}", ending, options_.output,

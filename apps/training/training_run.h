@@ -13,6 +13,7 @@
 #include "apps/training/training_options.h"
 #include "data/dataset.h"
 #include "engine/device_dataset.h"
+#include "engine/distill/gate_record.h"
 #include "engine/distill/loss_factory.h"
 #include "engine/teacher/teacher_data.h"
 #include "engine/training/checkpoint.h"
@@ -74,12 +75,14 @@ class TrainingRun {
                                                              DistillContext context) const;
   /// Continues from the checkpoint, if there is one and --resume asks for it. @throws Error if it
   /// belongs to another run, has more epochs than --epochs, or was made by a program with other
-  /// bits and --resume-anyway doesn't accept that.
-  void resume(Trainer& trainer, const std::string& fingerprint);
+  /// bits and --resume-anyway doesn't accept that, or lacks the rows of --snapshot-gate.
+  /// @return these rows; null: there are none so far
+  std::shared_ptr<GateRows> resume(Trainer& trainer, const std::string& fingerprint);
   /// Trains, writing log and checkpoints.
   /// @param model describes the model to keep, for checkpoints
+  /// @param gate gets a row before the first epoch and after every one; null: nobody records
   Trainer::Outcome run_epochs(Trainer& trainer, const std::string& fingerprint,
-                              const std::function<ModelInArena()>& model) const;
+                              const std::function<ModelInArena()>& model, GateRecorder* gate) const;
   /// Prints how the training ended and what it wrote. @throws Interrupted if a signal ended it.
   void print_summary(const TrainingTask& task, const Trainer& trainer, Trainer::Outcome outcome,
                      int64_t model_parameters) const;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/distill/user_gate.h"
 #include "engine/epoch_plan.h"
 #include "engine/models/model.h"
 #include "kernels/platform/device.h"
@@ -50,6 +52,10 @@ class DistillationLoss {
   virtual void restore(const std::vector<double>& state);
   /// Returns further figures of the last epoch, by name, for logs.
   virtual std::vector<std::pair<std::string, double>> measurements() const { return {}; }
+  /// Returns the gate that chooses an expert for each user; none if the loss has no such gate.
+  /// Called after Parameters::allocate(); valid as long as the loss, its teacher and the
+  /// parameters.
+  virtual std::optional<UserGate> user_gate() const { return std::nullopt; }
 
  private:
   double weight_;

@@ -55,9 +55,11 @@ struct DistillMemory {
   int64_t batch_size = 1024;
   Conventions conventions = conventions_of(Preset::kAuthors);
 
-  SlotRoom room = {};      ///< of the student
-  int64_t arena = 0;       ///< elements of the losses' parameters
-  int64_t epoch_host = 0;  ///< the most host memory that drawing samples takes, in bytes
+  SlotRoom room = {};            ///< of the student
+  int64_t arena = 0;             ///< elements of the losses' parameters
+  int64_t epoch_host = 0;        ///< the most host memory that drawing samples takes, in bytes
+  int64_t gate_rows = 0;         ///< the most rows that a GateRecorder makes
+  MemoryBytes gate_record = {};  ///< of the GateRecorder
 
   /// Returns the largest number of distinct users in a batch.
   int64_t user_capacity() const { return std::min(batch_size, data.users); }
@@ -94,6 +96,11 @@ class LossFactory {
   /// Learns which losses are added to the base loss, this one among them: defaults of its options
   /// may depend on the others.
   virtual void join(const std::vector<const LossFactory*>& /*sum*/) {}
+  /// Returns why the loss has no gate that chooses an expert for each user
+  /// (DistillationLoss::user_gate()), and the cure; "" if no option gives it one; none if it has
+  /// one.
+  /// @param joint_vectors whether teacher and student have vectors of a user and an item together
+  virtual std::optional<std::string> user_gate_error(bool /*joint_vectors*/) const { return ""; }
   /// Part of the teacher that the loss learns from.
   virtual TeacherPart needs() const = 0;
   /// Part of the base loss that the weighted loss should be (Section 5.4), by the student's kind;

@@ -125,10 +125,11 @@ ModelInArena model_in_arena(const Model& model, const Parameters& parameters,
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c,
                      const std::string& fingerprint, const ModelInArena& model) {
-  const TensorMap tensors = {{"values", tensor_view(c.values)},
-                             {"first_moments", tensor_view(c.first_moments)},
-                             {"second_moments", tensor_view(c.second_moments)},
-                             {"best_values", tensor_view(c.best_values)}};
+  TensorMap tensors = {{"values", tensor_view(c.values)},
+                       {"first_moments", tensor_view(c.first_moments)},
+                       {"second_moments", tensor_view(c.second_moments)},
+                       {"best_values", tensor_view(c.best_values)}};
+  if (c.gate_rows) tensors.merge(gate_tensors(*c.gate_rows));
   const Json state = {{"next_epoch", c.next_epoch},
                       {"optimizer_steps", c.optimizer_steps},
                       {"early_stopping", to_json(c.early_stopping)},
@@ -171,6 +172,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const std::string&
   c.first_moments = file.values<float>("first_moments");
   c.second_moments = file.values<float>("second_moments");
   c.best_values = file.values<float>("best_values");
+  if (has_gate_rows(file)) c.gate_rows = std::make_shared<GateRows>(gate_rows(file));
   return c;
 }
 

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/formats/safetensors.h"
+#include "engine/distill/gate_record.h"
 #include "engine/evaluation/early_stopping.h"
 #include "engine/models/model.h"
 #include "engine/models/model_file.h"
@@ -35,7 +37,9 @@ struct Checkpoint {
   std::vector<float> values, first_moments, second_moments;  ///< the arena, padding included
   std::vector<float> best_values;  ///< the arena at the epoch whose model is kept
   std::string log_hash;            ///< of the log up to here, set by who writes one; empty: none
-  std::string made_by;             ///< describe_program() of the program that trained so far
+  /// Experts that the users' gate has preferred so far, set by who records them; null: nobody does.
+  std::shared_ptr<GateRows> gate_rows;
+  std::string made_by;  ///< describe_program() of the program that trained so far
 };
 
 /// Positions of a model's tensors in the arena, and the metadata of its file.

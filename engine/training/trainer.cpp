@@ -180,6 +180,7 @@ Checkpoint Trainer::checkpoint() const {
           to_host(parameters_.second_moments(), stream_),
           best_values_.to_host(stream_),
           /*log_hash=*/"",
+          /*gate_rows=*/nullptr,
           describe_program()};
 }
 

@@ -21,6 +21,7 @@ bool exceeds_everything(const TrainingSizes& sizes) {
   const double rows = static_cast<double>(sizes.data.users) + static_cast<double>(sizes.data.items);
   const auto batch = static_cast<double>(sizes.plan.batch_size);
   double most = std::max(rows, batch) * dim;
+  most = std::max(most, static_cast<double>(sizes.gate_rows) * rows);
   if (has_layers(sizes.model.kind)) most = std::max(most, dim * dim);
   const auto teacher_dim = static_cast<double>(
       sizes.teacher ? std::max(sizes.teacher->user_dim, sizes.teacher->item_dim) : 0);
@@ -72,7 +73,8 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
                                  .data = data,
                                  .student = sizes.model,
                                  .batch_size = batch,
-                                 .conventions = sizes.conventions});
+                                 .conventions = sizes.conventions,
+                                 .gate_rows = sizes.gate_rows});
     for (const LossFactory* loss : sizes.losses) loss->add_memory(*losses);
     arena += losses->arena;
     epoch_host = losses->epoch_host;
@@ -86,7 +88,8 @@ MemoryNeed training_memory(const TrainingSizes& sizes) {
                  UnreadRows::device_bytes(arena, std::max(data.users, data.items)),
              0});
   need.keep("the best epoch's parameters", {arena * kParameterBytes, 0});
-  if (sizes.resumes) need.pass("reading the checkpoint", {0, 2 * 4 * arena * kParameterBytes});
+  need.pass("reading the checkpoint", {0, 2 * sizes.checkpoint_file});
+  if (losses) need.keep("the gate's record", losses->gate_record);
   if (sizes.evaluates_teacher && losses) losses->teacher.add_ranks();
   need.pass("drawing samples", {0, std::max(EpochPlan::host_bytes(samples), epoch_host)});
   need.keep("scores and ranks",

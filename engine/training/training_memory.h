@@ -29,8 +29,9 @@ struct TrainingSizes {
   Conventions conventions = conventions_of(Preset::kAuthors);
   bool ranks_all_items = false;  ///< WatchedMetric of the full ranking
   bool keeps_candidates = true;  ///< in host memory, when the device has them
+  int64_t gate_rows = 0;         ///< the most rows of a record of the users' gate; 0: none is made
   bool writes_checkpoints = false;
-  bool resumes = false;  ///< from a checkpoint that is there
+  int64_t checkpoint_file = 0;  ///< bytes of the checkpoint to resume from; 0: none
 };
 
 /// Tells the memory of a training: what reading its files, Trainer and its parts, and writing the

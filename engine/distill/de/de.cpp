@@ -62,6 +62,12 @@ DeLoss::DeLoss(double weight, const ExpertOptions& options, const TeacherVectors
   loss_terms_ = DeviceArray<float>(capacity * kPasses);
 }
 
+std::optional<UserGate> DeLoss::user_gate() const {
+  const ExpertMixture& experts = users_.experts;
+  if (experts.options().gate == Gate::kMean) return std::nullopt;
+  return UserGate{experts.gate_weight(), experts.gate_bias(), users_.teacher, users_.included};
+}
+
 void DeLoss::add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                            const Stream& stream) {
   const Representations vectors = student.representations();

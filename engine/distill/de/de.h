@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/distill/de/experts_loss.h"
@@ -35,6 +36,7 @@ class DeLoss final : public ExpertsLoss {
   }
   void add_gradients(const EpochPlan& plan, Model& student, LossSum loss,
                      const Stream& stream) override;
+  std::optional<UserGate> user_gate() const override;
 
  private:
   /// The experts of one kind of entity, and the teacher's vectors that they rebuild.

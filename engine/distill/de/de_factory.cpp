@@ -10,6 +10,7 @@
 #include "data/error.h"
 #include "engine/distill/de/de.h"
 #include "engine/distill/de/pair_de.h"
+#include "engine/distill/gate_record.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/perceptron.h"
 
@@ -70,6 +71,19 @@ std::optional<std::string> DeFactory::option_error() const {
   if (tau.end <= tau.start) return std::nullopt;
   return fmt::format("--tau-end {} is above --tau-start {}: the choice has to become sharper",
                      tau.end, tau.start);
+}
+
+std::optional<std::string> DeFactory::user_gate_error(bool joint_vectors) const {
+  if (gate_ == "mean") {
+    return "--gate mean mixes all experts alike, without a gate; take gumbel or attention";
+  }
+  if (tap_ == "joint" || tap_ == "mlp" || (joint_vectors && tap_ == "auto")) {
+    return fmt::format(
+        "--tap {} has experts of pairs of a user and an item, and none of users; take --tap "
+        "embedding",
+        tap_);
+  }
+  return std::nullopt;
 }
 
 double DeFactory::recommended_share(std::string_view model) const {
@@ -134,6 +148,10 @@ void DeFactory::add_memory(DistillMemory& memory) const {
   const ExpertShape user = shape(from, teacher.vectors_of_users(), capacity);
   const ExpertShape item = shape(from, teacher.vectors_of_items(), capacity);
   memory.need.keep("experts of users and items", {DeLoss::device_bytes(user, item), 0});
+  if (options.gate != Gate::kMean) {
+    memory.gate_record =
+        GateRecorder::memory(memory.data.users, user.experts, user.teacher, memory.gate_rows);
+  }
 }
 
 std::unique_ptr<DistillationLoss> DeFactory::make(DistillContext& in) const {

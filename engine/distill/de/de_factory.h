@@ -19,6 +19,7 @@ class DeFactory final : public LossFactory {
   std::string_view name() const override { return "de"; }
   std::string_view title() const override { return "Distillation Experts (de)"; }
   std::optional<std::string> option_error() const override;
+  std::optional<std::string> user_gate_error(bool joint_vectors) const override;
   TeacherPart needs() const override { return TeacherPart::kVectors; }
   double recommended_share(std::string_view model) const override;
   std::unique_ptr<DistillationLoss> make(DistillContext& context) const override;

@@ -128,6 +128,9 @@ class ExpertMixture {
   }
   const ExpertShape& shape() const { return shape_; }
   const ExpertOptions& options() const { return options_; }
+  /// The gate's values [E, T] and [E]; not with Gate::kMean.
+  Matrix<const float> gate_weight() const { return parameters_.value(gate_weight_); }
+  Vector<const float> gate_bias() const { return parameters_.value(gate_bias_).flat(); }
   /// Part of the pairs (entity, expert) that were active in the last epoch; none before the first.
   std::optional<double> active_share() const { return active_share_; }
   void set_active_share(std::optional<double> part) { active_share_ = part; }

@@ -301,6 +301,9 @@ TEST_F(Info, TellsWhatAFileIs) {
   SmallModel(3, 4, 2).write(path("foreign"), "F16");
   succeed(words("train --data @data -o @model --dim 4 --epochs 2 --checkpoint @checkpoint"));
   succeed(words("recommend --data @data --model @model --top 3 --format safetensors -o @lists"));
+  succeed(
+      words("distill --data @data --teacher @model --method de --dim 2 --epochs 1 -o @student "
+            "--snapshot-gate @gate"));
   const auto expect = [&](const std::string& file, const std::vector<std::string>& parts) {
     expect_contains(succeed({"info", path(file)}).out, parts);
   };
@@ -310,6 +313,8 @@ TEST_F(Info, TellsWhatAFileIs) {
   expect("checkpoint", {"checkpoint of derrd", "tensor \"first_moments\" F32"});
   expect("lists", {"recommendations of derrd", "dataset_hash: " + dataset.hash, "  top: 3",
                    "tensor \"items\" I32 [60, 3]"});
+  expect("gate", {"gate record of derrd", "best_row: 1", "experts: 30",
+                  "tensor \"user_expert\" I32 [2, 60]"});
   expect("foreign", {"usable as a teacher", "tensor \"item_embedding\" F16 [4, 2]"});
 }
 

@@ -46,9 +46,12 @@ TEST_F(DamagedFiles, NoFlippedBitOfAnyFileGivesOtherContents) {
   succeed(training() + words("--checkpoint @checkpoint"));
   succeed(words("recommend --data @data --model @model --top 3 --format safetensors -o @lists"));
   succeed(words("export @model --user-name P --item-name Q -o @vectors"));
+  succeed(
+      words("distill --data @data --teacher @model --method de --dim 2 --epochs 1 -o @student "
+            "--snapshot-gate @gate"));
   constexpr int kFlips = 1500;  // of each file
   std::mt19937 random(1);
-  for (const char* name : {"data", "model", "checkpoint", "lists", "vectors"}) {
+  for (const char* name : {"data", "model", "checkpoint", "lists", "vectors", "gate"}) {
     const std::string whole = read_text(path(name));
     const SafetensorsFile original = SafetensorsFile::read(path(name));
     EXPECT_TRUE(original.has_hash());

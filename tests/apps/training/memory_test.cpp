@@ -105,6 +105,19 @@ TEST_F(ToldMemoryOf, ManyUsersAreTaken) {
   }
 }
 
+// Many users, few steps: the rows count.
+TEST_F(ToldMemoryOf, GateRecordsAreTaken) {
+  write_dataset(path("many"),
+                {.users = 20'000, .items = 40, .interactions = 100'000, .candidates = 2});
+  SmallModel(20'000, 40, 4).write(path("teacher"));
+  for (const char* epochs : {"50", "100", "200"}) {
+    expect_told(
+        words("distill --data @many --teacher @teacher --method de --experts 2 --dim 2 --batch "
+              "100000 --patience 100000 --quiet -o @model --snapshot-gate @gate --epochs",
+              epochs));
+  }
+}
+
 TEST_F(ToldMemoryOf, TeachersOfListsAreTaken) {
   SmallModel(4000, 3000, 16).write(path("teacher"));
   for (const int top : {500, 1000, 2000}) {
@@ -135,6 +148,15 @@ TEST_F(ToldMemoryOfSmallRuns, ADryRunWritesNothing) {
   EXPECT_TRUE(read_memory_table(
       succeed(words("recommend --data @data --model @teacher -o @lists --dry-run")).out));
   EXPECT_EQ(folder_.names(), before);
+}
+
+TEST_F(ToldMemoryOfSmallRuns, AGateRecordCountsAtItsMostRows) {
+  const auto told = [&](const char* more) {
+    return told_by(
+        words("distill --data @data --teacher @teacher -o @model --epochs 1000000", more));
+  };
+  const int64_t host = told("--snapshot-gate @gate").peak.host - told("").peak.host;
+  EXPECT_NEAR(static_cast<double>(host), 1e6 * (60 * 4 + 4), 1e5);
 }
 
 TEST_F(ToldMemoryOfSmallRuns, TheTableIsReadBack) {
@@ -168,6 +190,9 @@ TEST_F(ToldMemoryOfSmallRuns, WhatIsTooLargeIsRefusedWithTheLargestThatFits) {
             14'000'000},
            {"distill --data @data --teacher @teacher -o @model --epochs 1 --method de --dim 1",
             "--experts", 20'000'000},
+           {"distill --data @data --teacher @teacher -o @model --method de --experts 2 --dim 1 "
+            "--patience 1 --snapshot-gate @gate",
+            "--epochs", 14'000'000},
            {"recommend --data @data --model @teacher -o @lists", "--top", 12'900'000}}) {
     const Memory memory(bytes);
     const std::string huge = option == "--top" ? "120" : "2000000000";

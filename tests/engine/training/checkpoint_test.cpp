@@ -45,6 +45,17 @@ TEST_F(CheckpointTest, ComesBackExactly) {
   EXPECT_EQ(c.best_values, original_.best_values);
 }
 
+TEST_F(CheckpointTest, HoldsTheRowsOfAGateIfThereAreAny) {
+  EXPECT_FALSE(load_checkpoint(path_, "run A").gate_rows);
+  const GateRows rows = {2, {0, -1, 1, -1}, {0.5f, 0.25f}};
+  original_.gate_rows = std::make_shared<GateRows>(rows);
+  save();
+  const Checkpoint c = load_checkpoint(path_, "run A");
+  ASSERT_TRUE(c.gate_rows);
+  EXPECT_EQ(*c.gate_rows, rows);
+  EXPECT_EQ(c.values, original_.values);
+}
+
 TEST_F(CheckpointTest, RejectsAnotherRun) { EXPECT_THROW(load_checkpoint(path_, "run B"), Error); }
 
 TEST_F(CheckpointTest, EveryFlippedBitIsRefused) {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/distill/gate_record.h"
 #include "engine/models/catalogue.h"
 #include "engine/teacher/teacher.h"
 #include "engine/training/trainer.h"
@@ -94,6 +96,13 @@ class TrainingMemory : public testing::TestWithParam<Method> {
     train.epochs = 1;
     if (watched) train.watched = &*watched;
     Trainer trainer(data, parameters, *model, losses, train, stream());
+    std::optional<GateRecorder> recorder;
+    for (const auto& loss : losses) {
+      const std::optional<UserGate> gate = loss->user_gate();
+      if (!gate) continue;
+      recorder.emplace(*gate, nullptr, sizes.gate_rows, stream());
+      recorder->add_row(stream());
+    }
     trainer.run([](const EpochRecord&) {}, [] { return false; });
     return counters().peak_device_bytes - before;
   }
@@ -111,6 +120,7 @@ class TrainingMemory : public testing::TestWithParam<Method> {
     sizes.plan = {.batch_size = s.batch, .negatives = s.negatives, .seed = 1};
     sizes.row_updates = row_updates;
     sizes.ranks_all_items = ranks_all_items;
+    sizes.gate_rows = 2;
 
     const auto told = static_cast<double>(training_memory(sizes).peak().device);
     const auto taken = static_cast<double>(measured(dataset, sizes, std::move(teacher)));
