@@ -113,7 +113,7 @@ TEST_F(ToldMemoryOf, GateRecordsAreTaken) {
   for (const char* epochs : {"50", "100", "200"}) {
     expect_told(
         words("distill --data @many --teacher @teacher --method de --experts 2 --dim 2 --batch "
-              "100000 --patience 100000 --quiet -o @model --snapshot-gate @gate --epochs",
+              "4000 --patience 100000 --quiet -o @model --snapshot-gate @gate --epochs",
               epochs));
   }
 }
