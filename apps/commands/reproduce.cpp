@@ -21,8 +21,8 @@
 #include "apps/experiments/run_plan.h"
 #include "apps/experiments/scheduler.h"
 #include "apps/experiments/workspace.h"
-#include "apps/report/published.h"
 #include "apps/report/parts/catalogue.h"
+#include "apps/report/published.h"
 #include "data/error.h"
 #include "data/formats/atomic_file.h"
 #include "data/version.h"
@@ -39,7 +39,7 @@ struct ReproduceCommand {
   ExperimentOptions experiment;
   std::vector<int> tables;
   std::vector<std::string> figures;
-  bool all = false;
+  bool claims = false, all = false;
   std::vector<int> splits = {0, 1, 2, 3, 4};
   std::vector<std::string> models = {"bpr", "neumf"};
   std::vector<std::string> methods = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
@@ -47,7 +47,7 @@ struct ReproduceCommand {
 };
 
 constexpr int kTables = 5;
-const std::vector<std::string> kFigures = {"4", "7", "capacity"};
+const std::vector<std::string> kFigures = {"4", "5", "6", "7", "capacity"};
 
 using Parts = std::vector<std::unique_ptr<ReportPart>>;
 
@@ -59,7 +59,7 @@ Parts parts_of(const ReproduceCommand& command) {
     tables.clear();
     for (int number = 1; number <= kTables; ++number) tables.push_back(number);
     figures = kFigures;
-  } else if (tables.empty() && figures.empty()) {
+  } else if (tables.empty() && figures.empty() && !command.claims) {
     tables = {1, 2, 3, 4};
   }
   Parts parts;
@@ -69,6 +69,7 @@ Parts parts_of(const ReproduceCommand& command) {
   for (const std::string& figure : figures) {
     parts.push_back(make_report_part(figure == "capacity" ? figure : "figure" + figure));
   }
+  if (command.claims || command.all) parts.push_back(make_report_part("claims"));
   parts.push_back(make_report_part("curves"));
   return parts;
 }
@@ -160,10 +161,11 @@ std::vector<NamedFile> outputs_of(const ReproduceCommand& command, const Parts& 
   add("index.html");
   for (const auto& part : parts) {
     for (const char* format : {".md", ".tsv"}) add(part->name() + format);
-    if (!part->has_picture()) continue;
-    for (const std::string& data : command.experiment.data) {  // NAME=FILE
-      for (const std::string& model : command.models) {
-        add(picture_file(part->name(), data.substr(0, data.find('=')), model));
+    for (const std::string& picture : part->pictures()) {
+      for (const std::string& data : command.experiment.data) {  // NAME=FILE
+        for (const std::string& model : command.models) {
+          add(picture_file(picture, data.substr(0, data.find('=')), model));
+        }
       }
     }
   }
@@ -198,7 +200,7 @@ void write_part(const ReproduceCommand& command, const std::string& name,
       tables.push_back(*table);
     } else {
       const auto& picture = std::get<Picture>(section);
-      write_text(report_file(command, picture_file(name, picture.data_set, picture.model)),
+      write_text(report_file(command, picture_file(picture.name, picture.data_set, picture.model)),
                  picture.svg);
     }
   }
@@ -229,6 +231,7 @@ void run(const ReproduceCommand& command) {
   refuse_repetitions("--methods", command.methods);
   ReportScope scope{command.experiment.sources(), command.splits, command.models, command.methods};
   const Parts parts = parts_of(command);
+  for (const auto& part : parts) scope.parts.push_back(part->name());
   refuse_overwriting(command, parts);
   std::erase(scope.methods, "teacher");  // is always there
   require_methods(parts, scope);
@@ -272,18 +275,25 @@ void add_reproduce(CLI::App& app) {
       ->required()
       ->type_name("DIR");
   command
-      ->add_option("--table", options->tables,
-                   "Tables to make. 1: data; 2: accuracy of all methods; 3: size and speed; 4: "
-                   "design choices; 5: both weights of DE-RRD [1,2,3,4 without --figure]")
+      ->add_option(
+          "--table", options->tables,
+          "Tables to make. 1: data; 2: accuracy of all methods; 3: size and speed; 4: "
+          "design choices; 5: both weights of DE-RRD [1,2,3,4 without --figure and --claims]")
       ->delimiter(',')
       ->check(between(1, kTables));
   command
-      ->add_option("--figure", options->figures,
-                   "Figures to make. 4: students of three sizes; 7: hyperparameters of DE and RRD; "
-                   "capacity: choice of the teacher's size")
+      ->add_option(
+          "--figure", options->figures,
+          "Figures to make. 4: students of three sizes; 5: gains of groups of users; 6: experts "
+          "preferred by users in the course of the training; 7: hyperparameters of DE and "
+          "RRD; capacity: choice of the teacher's size. 5 and 6 are of BPR and the first "
+          "split")
       ->delimiter(',')
       ->check(CLI::IsMember(kFigures));
-  command->add_flag("--all", options->all, "Make all tables and figures");
+  command->add_flag("--claims", options->claims,
+                    "Test the paper's claims on accuracy by the trainings of the named tables and "
+                    "figures; without these, by all trainings that the claims need");
+  command->add_flag("--all", options->all, "Make all tables and figures, and test all claims");
   command
       ->add_option("--splits", options->splits,
                    "Seeds of the leave-one-out splits. Means, standard errors and t-tests are "

@@ -14,6 +14,7 @@ namespace derrd {
 ///   attempts.jsonl       a line for each attempt's start, and one for its end (see run_state.h)
 ///   data.safetensors     from derrd prepare
 ///   model.safetensors, log.jsonl, checkpoint.safetensors (while unfinished)   from a training
+///   gate.safetensors     from a training by DE with a gate of users
 ///   users.tsv            from derrd evaluate --per-user
 struct ExperimentRun {
   std::string name;   ///< "citeulike.bpr.de-rrd.split-0"
@@ -36,6 +37,7 @@ inline constexpr const char* kModelFile = "model.safetensors";
 inline constexpr const char* kDataFile = "data.safetensors";
 inline constexpr const char* kLogFile = "log.jsonl";
 inline constexpr const char* kCheckpointFile = "checkpoint.safetensors";
+inline constexpr const char* kGateFile = "gate.safetensors";
 inline constexpr const char* kUsersFile = "users.tsv";
 inline constexpr const char* kOutputFile = "out.txt";
 inline constexpr const char* kErrorFile = "err.txt";

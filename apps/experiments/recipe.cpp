@@ -21,8 +21,8 @@ namespace {
 
 /// Options that the program sets itself.
 constexpr std::array kReserved = {
-    "data",       "teacher", "output",           "log",     "checkpoint", "resume", "quiet", "seed",
-    "split-seed", "config",  "checkpoint-every", "threads", "model"};
+    "data", "teacher",       "output",     "log",    "checkpoint",       "resume",  "quiet",
+    "seed", "snapshot-gate", "split-seed", "config", "checkpoint-every", "threads", "model"};
 constexpr const char* kPrepare = "prepare";
 
 std::string method_argument(const std::string& method) {

@@ -48,6 +48,13 @@ std::vector<std::string> arguments_of(RecipeOptions options) {
   return arguments;
 }
 
+/// Returns true for the trainings whose gate Figure 6 shows.
+bool records_gate(const TrainingName& name, const RecipeOptions& options) {
+  const auto gate = std::ranges::find(options, "gate", &RecipeOption::name);
+  return name.model == "bpr" && name.method == "de" &&
+         (gate == options.end() || gate->value != "mean");
+}
+
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
@@ -155,8 +162,10 @@ size_t RunPlan::training_up_to(int last, const DataSource& source, const Trainin
   input("data", run.needs[0], kDataFile);
   if (command == "distill") input("teacher", run.needs[1], kModelFile);
   append(run.arguments, {"--resume", "--quiet"});
-  return add(std::move(run), determinants,
-             {{"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}});
+  std::vector<FileOption> outputs = {
+      {"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}};
+  if (records_gate(name, options)) outputs.emplace_back("snapshot-gate", kGateFile);
+  return add(std::move(run), determinants, outputs);
 }
 
 size_t RunPlan::user_metrics(const DataSource& source, const TrainingName& name) {

@@ -58,7 +58,7 @@ class Scale {
       }
       return;
     }
-    if (range.low > range.high) range = {0, 1};
+    if (range.low > range.high) range = {1, 10};  // nothing to show
     if (axis.logarithmic) {
       set_logarithmic(range);
       return;

@@ -25,23 +25,25 @@ constexpr const char* kPictureStyle = R"(
 .picture .ours { fill: var(--s4); stroke: var(--s4); stroke-width: 2; } .picture .paper { fill: none; stroke: var(--s2); stroke-width: 2; }
 .picture .level { fill: none; stroke-width: 1.8; stroke-dasharray: 2 4; stroke-linecap: round; }
 .picture .line { fill: none; stroke-width: 1.9; stroke-linejoin: round; } .picture .published { stroke-width: 1.3; stroke-dasharray: 5 4; }
-.picture .dot { stroke-width: 1.5; } .picture .hatch { stroke: var(--paper); stroke-width: 1.5; fill: none; }
+.picture .label { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 3; }
+.picture .dots { stroke-width: .8; } .picture .dot { stroke-width: 1.5; } .picture .hatch { stroke: var(--paper); stroke-width: 1.5; fill: none; }
 )";
 
 /// Dots in forms that differ without colour, within -1 to 1: filled ones and hollow ones.
 struct DotForm {
   const char* path;
   bool filled;
+  const char* small;  ///< the same from the dot's middle, about 5 units wide
 };
 constexpr std::array<DotForm, kStyles> kDots = {{
-    {"M-1 -1H1V1H-1Z", true},                        // square
-    {"M-1 0A1 1 0 1 1 1 0A1 1 0 1 1 -1 0Z", false},  // ring
-    {"M0 -1.2L1.1 .9H-1.1Z", true},                  // triangle
-    {"M0 1.2L1.1 -.9H-1.1Z", false},                 // triangle on its head
-    {"M-1 0A1 1 0 1 1 1 0A1 1 0 1 1 -1 0Z", true},   // disc
-    {"M0 -1.3L1.3 0L0 1.3L-1.3 0Z", false},          // diamond
-    {"M0 -1.3L1.3 0L0 1.3L-1.3 0Z", true},           // filled diamond
-    {"M-1 -1H1V1H-1Z", false},                       // hollow square
+    {"M-1 -1H1V1H-1Z", true, "m-2 -2h4v4h-4z"},  // square
+    {"M-1 0A1 1 0 1 1 1 0A1 1 0 1 1 -1 0Z", false, "m-2 0a2 2 0 1 1 4 0a2 2 0 1 1 -4 0z"},  // ring
+    {"M0 -1.2L1.1 .9H-1.1Z", true, "m0 -3l2.6 4.6h-5.2z"},   // triangle
+    {"M0 1.2L1.1 -.9H-1.1Z", false, "m0 3l2.6 -4.6h-5.2z"},  // triangle on its head
+    {"M-1 0A1 1 0 1 1 1 0A1 1 0 1 1 -1 0Z", true, "m-2 0a2 2 0 1 1 4 0a2 2 0 1 1 -4 0z"},  // disc
+    {"M0 -1.3L1.3 0L0 1.3L-1.3 0Z", false, "m0 -3l3 3l-3 3l-3 -3z"},  // diamond
+    {"M0 -1.3L1.3 0L0 1.3L-1.3 0Z", true, "m0 -3l3 3l-3 3l-3 -3z"},   // filled diamond
+    {"M-1 -1H1V1H-1Z", false, "m-2 -2h4v4h-4z"},                      // hollow square
 }};
 
 /// Scales a path of kDots to a size around a point.
@@ -103,6 +105,16 @@ std::string svg_dot(double x, double y, size_t style, double size) {
   return fmt::format("<path class=\"dot c{}{}\" vector-effect=\"non-scaling-stroke\" {}{}/>\n", s,
                      form.filled ? fmt::format(" f{}", s) : "",
                      form.filled ? "" : "fill=\"var(--paper)\" ", placed(form.path, x, y, size));
+}
+
+std::string svg_dots(std::span<const std::array<double, 2>> places, size_t style, double opacity) {
+  if (places.empty()) return "";
+  const size_t s = style % kStyles;
+  std::string path;
+  for (const auto& [x, y] : places) path += fmt::format("M{:.1f} {:.1f}{}", x, y, kDots[s].small);
+  return fmt::format("<path class=\"dots c{}{}\" opacity=\"{:.2f}\"{} d=\"{}\"/>\n", s,
+                     kDots[s].filled ? fmt::format(" f{}", s) : "", opacity,
+                     kDots[s].filled ? "" : " fill=\"none\"", path);
 }
 
 std::string svg_bar(const SvgBar& bar, size_t style) {

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 
 namespace derrd {
 
 /// Picture of the report.
 struct Picture {
+  std::string name;  ///< "figure4"
   std::string data_set, model;
   std::string title;
   std::string svg;   ///< an SVG file
@@ -27,6 +30,10 @@ std::string svg_text(double x, double y, const std::string& classes, const std::
 
 /// Draws a dot of a style in its own form.
 std::string svg_dot(double x, double y, size_t style, double size = 4);
+
+/// Draws small dots of a style, each at a place.
+std::string svg_dots(std::span<const std::array<double, 2>> places, size_t style,
+                     double opacity = 1);
 
 /// Bar with corners (left, top) and (right, bottom).
 struct SvgBar {

@@ -19,9 +19,9 @@ std::vector<ReportSection> ReportPart::sections(const ReportScope& scope,
   return all;
 }
 
-std::string picture_file(const std::string& part, const std::string& data_set,
+std::string picture_file(const std::string& picture, const std::string& data_set,
                          const std::string& model) {
-  return fmt::format("{}-{}-{}.svg", part, data_set, model);
+  return fmt::format("{}-{}-{}.svg", picture, data_set, model);
 }
 
 }  // namespace derrd

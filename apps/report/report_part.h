@@ -20,8 +20,8 @@ class ReportPart {
 
   /// Name of its files: "table2", "figure4", "claims".
   virtual std::string name() const = 0;
-  /// Returns true if each data set and base model has a picture.
-  virtual bool has_picture() const { return false; }
+  /// Names of the pictures that a data set and a base model may have.
+  virtual std::vector<std::string> pictures() const { return {}; }
   /// Methods that it trains: tables of the recipe.
   virtual std::vector<std::string> methods(const ReportScope&) const { return {}; }
   /// Adds the runs that it needs of a data set and a base model. @throws Error if the recipe
@@ -37,8 +37,8 @@ class ReportPart {
   virtual std::vector<ReportSection> sections_of(const Setting&) const { return {}; }
 };
 
-/// Name of the file with a part's picture: "figure4-citeulike-bpr.svg".
-std::string picture_file(const std::string& part, const std::string& data_set,
+/// Name of the file with a picture: "figure4-citeulike-bpr.svg".
+std::string picture_file(const std::string& picture, const std::string& data_set,
                          const std::string& model);
 
 }  // namespace derrd

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "apps/analysis/statistics.h"
 #include "apps/experiments/run_plan.h"
 #include "apps/report/published.h"
 #include "apps/report/report_results.h"
 #include "apps/report/report_table.h"
-#include "apps/analysis/statistics.h"
 
 namespace derrd {
 
@@ -18,7 +18,8 @@ struct ReportScope {
   std::vector<DataSource> data;
   std::vector<int> splits;
   std::vector<std::string> models;
-  std::vector<std::string> methods;  ///< rows of Table 2, without the teacher
+  std::vector<std::string> methods;     ///< rows of Table 2, without the teacher
+  std::vector<std::string> parts = {};  ///< names of the report's parts
 };
 
 /// Method of the recipe, as trained on every split.

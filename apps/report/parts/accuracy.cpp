@@ -88,7 +88,7 @@ ReportTable tests_table(const Setting& setting, const std::string& competitor) {
 class AccuracyTable final : public ReportPart {
  public:
   std::string name() const override { return "table2"; }
-  bool has_picture() const override { return true; }
+  std::vector<std::string> pictures() const override { return {"table2"}; }
   std::vector<std::string> methods(const ReportScope& scope) const override {
     return scope.methods;
   }
@@ -135,8 +135,9 @@ std::vector<ReportSection> AccuracyTable::sections_of(const Setting& setting) co
       "over the splits: DE against Student, the others against {}.",
       competitor.empty() ? "the better one of RD and CD, which were not trained"
                          : title_of(competitor) + ", the better competitor"));
-  Picture picture{setting.source.name, setting.model, table.title + ": H@5",
-                  accuracy_picture(table), ""};
+  Picture picture{
+      "table2", setting.source.name, setting.model, table.title + ": H@5", accuracy_picture(table),
+      ""};
   std::vector<ReportSection> sections = {std::move(table), std::move(picture)};
   if (setting.scope.splits.size() > 1) sections.emplace_back(tests_table(setting, competitor));
   return sections;

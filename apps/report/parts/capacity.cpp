@@ -51,7 +51,7 @@ std::vector<std::string> layers_of(const std::string& model) {
 class CapacityFigure final : public ReportPart {
  public:
   std::string name() const override { return "capacity"; }
-  bool has_picture() const override { return true; }
+  std::vector<std::string> pictures() const override { return {"capacity"}; }
   std::vector<std::string> methods(const ReportScope&) const override { return {"teacher"}; }
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
@@ -121,7 +121,7 @@ std::vector<ReportSection> CapacityFigure::sections_of(const Setting& setting) c
       fmt::format("Highest by validation: {}. All other options are the "
                   "recipe's, whose teacher has dim {:g}.",
                   chosen, recipe_dim(setting.source, setting.model)));
-  return {Picture{setting.source.name, setting.model, chart.title, svg(chart),
+  return {Picture{"capacity", setting.source.name, setting.model, chart.title, svg(chart),
                   fmt::format("Highest by validation: {}.", chosen)},
           table};
 }

@@ -20,7 +20,7 @@ std::vector<ChartPoint> points_of(const std::vector<double>& values) {
 class LearningCurves final : public ReportPart {
  public:
   std::string name() const override { return "curves"; }
-  bool has_picture() const override { return true; }
+  std::vector<std::string> pictures() const override { return {"curves"}; }
   void add_runs(RunPlan&, const ReportScope&, const DataSource&,
                 const std::string&) const override {}
 
@@ -66,7 +66,7 @@ std::vector<ReportSection> LearningCurves::sections_of(const Setting& setting) c
                : "Dashed: the authors' logs of their own split, with other candidates, from " +
                      published.source + ".";
   }
-  return {Picture{setting.source.name, setting.model, chart.title, svg(chart), note}};
+  return {Picture{"curves", setting.source.name, setting.model, chart.title, svg(chart), note}};
 }
 
 }  // namespace

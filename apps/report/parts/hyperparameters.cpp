@@ -51,7 +51,7 @@ ChartPoint point_of(double x, const BySplit& values) {
 class HyperparametersFigure final : public ReportPart {
  public:
   std::string name() const override { return "figure7"; }
-  bool has_picture() const override { return true; }
+  std::vector<std::string> pictures() const override { return {"figure7"}; }
   std::vector<std::string> methods(const ReportScope&) const override {
     return {"student", "de", "rrd"};
   }
@@ -155,7 +155,7 @@ std::vector<ReportSection> HyperparametersFigure::sections_of(const Setting& set
       "One option varies, the others are the recipe's. The paper draws the figure for Foursquare "
       "without printing its values, and finds 10 to 20 experts and K of 30 to 40 best, and a share "
       "of 20 % (BPR) or 2 to 5 % (NeuMF) for DE, of 7 to 10 % or 1000 % for RRD.");
-  return {Picture{setting.source.name, setting.model, chart.title, svg(chart),
+  return {Picture{"figure7", setting.source.name, setting.model, chart.title, svg(chart),
                   "Bars: standard errors over the splits. Dotted: the student alone."},
           table};
 }

@@ -20,7 +20,7 @@ constexpr double kTargets[] = {.95, .98, 1.0};
 class StudentSizesFigure final : public ReportPart {
  public:
   std::string name() const override { return "figure4"; }
-  bool has_picture() const override { return true; }
+  std::vector<std::string> pictures() const override { return {"figure4"}; }
   std::vector<std::string> methods(const ReportScope& scope) const override {
     return scope.methods;
   }
@@ -170,7 +170,7 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
   table.notes.emplace_back(
       "The paper prints figures for φ = 0.1 (Table 2), and bars for the rest.");
   std::vector<ReportSection> sections = {
-      Picture{setting.source.name, setting.model, chart.title, svg(chart),
+      Picture{"figure4", setting.source.name, setting.model, chart.title, svg(chart),
               "Bars do not start at 0. Whiskers: standard errors over the splits; rings: the "
               "paper's figures of Table 2; dotted: the teacher."},
       table};

@@ -1,0 +1,173 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "apps/analysis/group_means.h"
+#include "apps/report/map.h"
+#include "apps/report/parts/parts.h"
+#include "apps/report/user_groups.h"
+
+namespace derrd {
+
+namespace {
+
+/// The maps of the figure, with their titles there.
+const std::vector<std::string> kVariants = {"de-attention", "de-one-large", "de"};
+constexpr const char* kMetric = "N@20";
+
+/// Gains of a method over the student.
+struct Gains {
+  std::string method;
+  std::vector<GroupMean> groups;
+};
+
+/// Figure 5: gain in N\@20 over the student by groups of users, for DE and two ablations. Of a BPR,
+/// whose teacher has a vector for each user, on the first split.
+class GainMapsFigure final : public ReportPart {
+ public:
+  std::string name() const override { return "figure5"; }
+  std::vector<std::string> pictures() const override { return {"figure5"}; }
+  std::vector<std::string> methods(const ReportScope&) const override {
+    return {"student", "de-attention", "de-one-large", "de"};
+  }
+  void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                const std::string& model) const override {
+    if (model != "bpr") return;
+    for (const std::string& method : methods(scope)) {
+      plan.training(source, {source.name, scope.splits.front(), model, method});
+      plan.user_metrics(source, {source.name, scope.splits.front(), model, method});
+    }
+  }
+
+ protected:
+  std::vector<ReportSection> sections_of(const Setting& setting) const override;
+};
+
+/// Gains of the variants that were trained. Users without a test item are in no group.
+std::vector<Gains> gains_of(const Setting& setting, const UserGroups& users) {
+  const auto metric = [&](const std::string& method) {
+    return setting.results.user_metric(setting.name({method}, setting.scope.splits.front()),
+                                       kMetric);
+  };
+  const std::vector<double> student = metric("student");
+  std::vector<Gains> all;
+  for (const std::string& variant : kVariants) {
+    const std::vector<double> values = metric(variant);
+    std::vector<double> gains;
+    std::vector<int32_t> labels;
+    if (values.size() != student.size() || values.size() != users.clusters.labels.size()) continue;
+    for (size_t u = 0; u < values.size(); ++u) {
+      if (std::isnan(values[u]) || std::isnan(student[u])) continue;
+      gains.push_back(values[u] - student[u]);
+      labels.push_back(users.clusters.labels[u]);
+    }
+    all.push_back({variant, group_means(gains, labels, users.clusters.count)});
+  }
+  return all;
+}
+
+/// Style of dots: filled discs in red for gains, blue rings for losses.
+size_t style_of_gain(double gain) { return gain >= 0 ? 6 : 1; }
+
+std::string gains_map(const Setting& setting, const UserGroups& users,
+                      const std::vector<Gains>& all) {
+  double largest = 1e-9;
+  for (const Gains& gains : all) {
+    for (const GroupMean& group : gains.groups) largest = std::max(largest, std::abs(group.mean));
+  }
+  std::vector<MapPanel> panels;
+  for (const Gains& gains : all) {
+    MapPanel panel{title_of(gains.method), {}};
+    for (size_t g = 0; g < gains.groups.size(); ++g) {
+      const double gain = gains.groups[g].mean;
+      MapDots dots{fmt::format("{:+.3f}", gain),
+                   gain >= 0 ? "groups that gain" : "groups that lose",
+                   style_of_gain(gain),
+                   .3 + .7 * std::abs(gain) / largest,
+                   {}};
+      for (size_t i = 0; i < users.shown.size(); ++i) {
+        if (users.clusters.labels[users.shown[i]] == static_cast<int32_t>(g)) {
+          dots.places.push_back(users.places[i]);
+        }
+      }
+      panel.dots.push_back(std::move(dots));
+    }
+    panels.push_back(std::move(panel));
+  }
+  return svg_maps(fmt::format("Figure 5: gain in {} over Student: {}", kMetric,
+                              setting_title(setting.source.name, setting.model)),
+                  panels);
+}
+
+ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
+  ReportTable table = setting.titled("Figure 5 in figures");
+  table.first_column = "Group of users";
+  table.columns = {"users"};
+  for (const Gains& gains : all) {
+    table.columns.push_back(title_of(gains.method));
+    table.columns.emplace_back("its standard error");
+  }
+  const auto figure = [](FigureStyle style, std::optional<double> value) {
+    return ReportFigure{style, value ? std::vector{*value} : std::vector<double>(), {}};
+  };
+  for (size_t g = 0; g < all.front().groups.size(); ++g) {
+    ReportRow row{fmt::format("group-{}", g), fmt::format("{}", g), "", "", {}};
+    row.figures.push_back(
+        figure(FigureStyle::kCount, static_cast<double>(all.front().groups[g].count)));
+    for (const Gains& gains : all) {
+      row.figures.push_back(figure(FigureStyle::kMetric, gains.groups[g].mean));
+      row.figures.push_back(figure(FigureStyle::kMetric, gains.groups[g].standard_error));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  const auto add_summary = [&](const char* id, const char* label, FigureStyle style,
+                               auto value_of) {
+    ReportRow row{id, label, "", "", {figure(FigureStyle::kCount, std::nullopt)}};
+    for (const Gains& gains : all) {
+      row.figures.push_back(figure(style, value_of(gains.groups)));
+      row.figures.push_back(figure(style, std::nullopt));
+    }
+    table.rows.push_back(std::move(row));
+  };
+  add_summary("groups-that-gain", "groups that gain", FigureStyle::kCount,
+              [](const std::vector<GroupMean>& groups) {
+                return static_cast<double>(std::ranges::count_if(
+                    groups, [](const GroupMean& group) { return group.mean > 0; }));
+              });
+  add_summary(
+      "users-in-groups-that-lose", "users in groups that lose", FigureStyle::kPercent,
+      [](const std::vector<GroupMean>& groups) { return 100 * share_in_losing_groups(groups); });
+  table.notes = {
+      fmt::format("Mean gain in {} of a group's users over Student, on split {}; groups by k-means "
+                  "on the teacher's vectors of users, k = {}.",
+                  kMetric, setting.scope.splits.front(), kUserGroups),
+      "The paper claims that the selection of experts (DE) improves more groups than attention and "
+      "one large expert."};
+  return table;
+}
+
+std::vector<ReportSection> GainMapsFigure::sections_of(const Setting& setting) const {
+  if (setting.model != "bpr") return {};
+  const UserGroups users = user_groups(setting);
+  const std::vector<Gains> all = gains_of(setting, users);
+  if (all.empty()) return {};
+  const ReportTable table = gains_table(setting, all);
+  return {
+      Picture{"figure5", setting.source.name, setting.model,
+              fmt::format("Figure 5: gain in {} by groups of users: {}", kMetric,
+                          setting_title(setting.source.name, setting.model)),
+              gains_map(setting, users, all),
+              fmt::format("{} users, laid out by t-SNE of the teacher's vectors. A group's colour "
+                          "and number are its users' mean gain over Student; the stronger the "
+                          "colour, the larger the gain or loss.",
+                          users.shown.size())},
+      table};
+}
+
+}  // namespace
+
+std::unique_ptr<ReportPart> make_figure5() { return std::make_unique<GainMapsFigure>(); }
+
+}  // namespace derrd
