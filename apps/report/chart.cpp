@@ -111,6 +111,11 @@ std::string vertical_error(double x, double top, double bottom) {
       x, top, bottom, x - 3, x + 3);
 }
 
+/// The paper's figure.
+std::string paper_ring(double x, double y) {
+  return fmt::format("<circle class=\"paper\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>\n", x, y);
+}
+
 /// A panel whose upper left corner is at (left, top).
 class PanelDrawing {
  public:
@@ -213,8 +218,7 @@ class PanelDrawing {
         text += vertical_error(middle, y_.at(bar.value + bar.error), y_.at(bar.value - bar.error));
       }
       if (bar.paper) {
-        text += fmt::format("<circle class=\"paper\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>\n",
-                            middle, y_.at(*bar.paper));
+        text += paper_ring(middle, y_.at(*bar.paper));
       }
     }
     return text;
@@ -229,7 +233,7 @@ class PanelDrawing {
 struct LegendEntry {
   std::string label;
   size_t style;
-  enum Kind { kLine, kPublished, kBar, kLevel } kind;
+  enum Kind { kLine, kPublished, kBar, kLevel, kPaper } kind;
   bool with_dots;
 };
 
@@ -245,6 +249,10 @@ std::vector<LegendEntry> legend_of(const Chart& chart) {
       add({line.label, line.style, line.published ? LegendEntry::kPublished : LegendEntry::kLine,
            line.with_dots});
     }
+    if (std::ranges::any_of(panel.bars,
+                            [](const ChartBar& bar) { return bar.paper.has_value(); })) {
+      add({"the paper's", 0, LegendEntry::kPaper, false});
+    }
     for (const ChartLevel& level : panel.levels) {
       add({level.label, level.style, LegendEntry::kLevel, false});
     }
@@ -256,6 +264,8 @@ std::string draw_entry(const LegendEntry& entry, double x, double y) {
   std::string text;
   if (entry.kind == LegendEntry::kBar) {
     text = svg_bar({x, y - 11, x + 24, y + 1}, entry.style);
+  } else if (entry.kind == LegendEntry::kPaper) {
+    text = paper_ring(x + 12, y - 4);
   } else {
     const bool level = entry.kind == LegendEntry::kLevel;
     text = fmt::format("<path class=\"{} c{}{}\" d=\"M{:.1f} {:.1f}h26\"/>\n",

@@ -75,9 +75,11 @@ std::string svg_maps(const std::string& title, const std::vector<MapPanel>& pane
           x.push_back(place[0]);
           y.push_back(place[1]);
         }
-        labels += svg_text(median(x), median(y) + 4, "label middle", dots.label);
+        constexpr double kHalfLabel = 24;
+        const double at = std::clamp(median(x), left + kHalfLabel, left + kSide - kHalfLabel);
+        labels += svg_text(at, median(y) + 4, "label middle", dots.label);
       }
-      if (dots.entry.empty() || !entries.insert(dots.entry).second) continue;
+      if (dots.entry.empty() || dots.places.empty() || !entries.insert(dots.entry).second) continue;
       const double entry_width =
           std::max(kLegendEntry, 34 + 7.2 * static_cast<double>(dots.entry.size()));
       if (legend_x > kMargin && legend_x + entry_width > width) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@
 #include "apps/report/parts/catalogue.h"
 #include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
+#include "engine/distill/gate_record.h"
 #include "tests/apps/program.h"
 
 namespace derrd::test::report_test {
@@ -74,6 +76,10 @@ class Tables : public CommandTest {
   Tables() {
     std::string recipe = "[bpr.teacher]\ndim = 20\n";
     for (const std::string& method : methods_) recipe += "[bpr." + method + "]\n";
+    for (const char* ablation :
+         {"de-attention", "de-one-large", "de-one-small", "rrd-full", "rrd-interesting"}) {
+      recipe += fmt::format("[bpr.{}]\n", ablation);
+    }
     study_.data.push_back(
         {"citeulike", "users.dat", RecipeFile::parse(recipe, "recipe", nullptr), "hash"});
     study_.splits = {0, 1, 2};
@@ -274,7 +280,7 @@ TEST_F(Tables, Figure4FindsTheParametersThatReachTheTeacher) {
   const std::string svg = picture_of("figure4").svg;
   EXPECT_EQ(count(svg, "class=\"bar "), 2u * 9 + 3) << "and the legend";
   EXPECT_EQ(count(svg, "<path class=\"level "), 3u + 1);
-  EXPECT_EQ(count(svg, "<circle class=\"paper\""), 2u * 3) << "at size .1";
+  EXPECT_EQ(count(svg, "<circle class=\"paper\""), 2u * 3 + 1) << "at size .1, and the legend";
 }
 
 TEST_F(Tables, Figure7ShowsTheSharesBesideTheOptions) {
@@ -293,6 +299,156 @@ TEST_F(Tables, Figure7ShowsTheSharesBesideTheOptions) {
   const std::string svg = picture_of("figure7").svg;
   EXPECT_EQ(count(svg, "<path class=\"level c1\""), 6u + 1);
   EXPECT_TRUE(contains(svg, ">0.1</text>")) << "a share, on the logarithmic axis";
+}
+
+TEST_F(Tables, ClaimsAreDecidedByATestOverSplits) {
+  const std::vector<std::vector<double>> hits = {{.40, .41, .42}, {.44, .40, .44},
+                                                 {.44, .40, .44}, {.50, .511, .522},
+                                                 {.3, .30, .301}, {.39, .43, .41}};
+  for (size_t m = 0; m < methods_.size(); ++m) {
+    for (const int split : study_.splits) finish({methods_[m]}, split, hits[m][split]);
+  }
+  for (const int split : study_.splits) finish({"teacher"}, split, .6);
+  const ReportTable table = tables_of("claims")[0];
+  const auto verdict = [&](const char* id) { return row_of(table, id).figures.back().text; };
+  const ReportRow& de = row_of(table, "de-0.1-above-student-0.1");
+  EXPECT_NEAR(de.figures[0].values[0], .101, 1e-9);
+  EXPECT_EQ(verdict("de-0.1-above-student-0.1"), "holds");
+  EXPECT_EQ(verdict("rrd-0.1-above-student-0.1"), "does not hold");
+  EXPECT_EQ(verdict("de-rrd-above-competitors"), "undecided");
+  EXPECT_EQ(verdict("de-rrd-1-above-student-1"), "not tested");
+  EXPECT_EQ(std::ranges::find(table.rows, "rrd-gain-neumf", &ReportRow::id), table.rows.end())
+      << "of NeuMF alone";
+}
+
+TEST_F(Tables, ClaimsOfOneSplitAreDecidedByItsUsers) {
+  study_.splits = {0};
+  finish({"teacher"}, 0, .6);
+  finish({"student"}, 0, .4);
+  finish({"de"}, 0, .5);
+  finish({"rrd"}, 0, .41);
+  // Of 200 users, DE has the test items of 100 and RRD those of 82 among the first five, 80 of
+  // which the student has, too. A user has no test item.
+  for (const auto& [method, hits] : {std::pair{"student", 80}, {"de", 100}, {"rrd", 82}}) {
+    const size_t index = plan_.user_metrics(study_.data[0], {"citeulike", 0, "bpr", method});
+    const derrd::ExperimentRun& run = plan_.runs()[index];
+    std::filesystem::create_directories(run.folder);
+    std::string text = "model\tuser\tH@5\nm\tnobody\t-\n";
+    for (int u = 0; u < 200; ++u) text += fmt::format("m\t{}\t{}\n", u, u < hits ? 1 : 0);
+    write_text(run.file(kUsersFile).string(), text);
+  }
+  const ReportTable table = tables_of("claims")[0];
+  const ReportRow& de = row_of(table, "de-0.1-above-student-0.1");
+  EXPECT_EQ(de.figures.back().text, "holds");
+  EXPECT_TRUE(de.figures[1].values.empty()) << "no t of one split";
+  // A share of .1 of 200 users: standard error .0212.
+  double low = 0, high = 0;
+  ASSERT_EQ(std::sscanf(de.figures[3].text.c_str(), "%lf to %lf", &low, &high), 2);
+  EXPECT_NEAR(low, .1 - 1.96 * .0212, .006);
+  EXPECT_NEAR(high, .1 + 1.96 * .0212, .006);
+  EXPECT_EQ(row_of(table, "rrd-0.1-above-student-0.1").figures.back().text, "undecided");
+}
+
+TEST_F(Tables, ClaimsAloneTrainAllThatTheyTest) {
+  const auto trainings_with = [&](const std::vector<std::string>& parts) {
+    study_.parts = parts;
+    RunPlan plan(path("work"), 0);
+    for (const std::string& part : parts) {
+      make_report_part(part)->add_runs(plan, study_, study_.data[0], "bpr");
+    }
+    return plan.trainings().size();
+  };
+  EXPECT_EQ(trainings_with({"table2", "claims"}), 3u * 7);
+  // Six methods of three sizes, five ablations, Table 5's 16 and Figure 7's 21, a teacher.
+  EXPECT_EQ(trainings_with({"claims"}), 3u * (6 * 3 + 5 + 16 + 21 + 1));
+}
+
+/// A teacher whose users are two groups, apart from each other, and DE's gate on them.
+class GroupedUsers : public Tables {
+ protected:
+  static constexpr int kUsers = 40;
+  GroupedUsers() {
+    study_.splits = {0};
+    finish({"teacher"}, 0, .6);
+    for (const char* method : {"student", "de", "de-attention"}) finish({method}, 0, .5);
+    std::vector<float> vectors;
+    for (int u = 0; u < kUsers; ++u) {
+      for (int d = 0; d < 3; ++d) {
+        vectors.push_back((in_first_group(u) ? 10.f : -10.f) +
+                          .01f * static_cast<float>(u % 7 + d));
+      }
+    }
+    const std::string teacher =
+        plan_.runs()[plan_.trainings().at({"citeulike", 0, "bpr", "teacher"})].file(kModelFile);
+    const Metadata metadata = SafetensorsFile::read(teacher).metadata();
+    write_safetensors(
+        teacher, {{"user_embedding", tensor_view(std::span<const float>(vectors), {kUsers, 3})}},
+        metadata);
+  }
+  static bool in_first_group(int user) { return user % 2 == 0; }
+};
+
+TEST_F(GroupedUsers, Figure5ShowsWhoGains) {
+  for (const char* method : {"student", "de", "de-attention"}) {
+    const size_t index = plan_.user_metrics(study_.data[0], {"citeulike", 0, "bpr", method});
+    const derrd::ExperimentRun& run = plan_.runs()[index];
+    std::filesystem::create_directories(run.folder);
+    std::string text = "model\tuser\tN@20\n";
+    for (int u = 0; u < kUsers; ++u) {
+      // DE gains .2 in the first group and loses .1 in the second; attention loses everywhere.
+      const double gain = std::string(method) == "de"        ? (in_first_group(u) ? .2 : -.1)
+                          : std::string(method) == "student" ? 0
+                                                             : -.05;
+      text += fmt::format("m\t{}\t{}\n", u, .5 + gain);
+    }
+    write_text(run.file(kUsersFile).string(), text);
+  }
+  const ReportTable table = tables_of("figure5")[0];
+  EXPECT_EQ(table.columns, (std::vector<std::string>{"users", "(a) Attention", "its standard error",
+                                                     "DE", "its standard error"}));
+  double users = 0;
+  for (const ReportRow& row : table.rows) {
+    if (!row.id.starts_with("group-")) continue;
+    users += row.figures[0].values[0];
+    EXPECT_NEAR(row.figures[1].values[0], -.05, 1e-12) << "in all of a group";
+    const double gain = row.figures[3].values[0];
+    EXPECT_TRUE(std::abs(gain - .2) < 1e-9 || std::abs(gain + .1) < 1e-9) << gain;
+  }
+  EXPECT_EQ(users, kUsers);
+  EXPECT_NEAR(row_of(table, "users-in-groups-that-lose").figures[3].values[0], 50, 1e-9);
+  EXPECT_NEAR(row_of(table, "users-in-groups-that-lose").figures[1].values[0], 100, 1e-9);
+  const std::string svg = picture_of("figure5").svg;
+  EXPECT_TRUE(contains(svg, ">+0.200</text>"));
+  EXPECT_TRUE(contains(svg, ">groups that lose</text>"));
+}
+
+TEST_F(GroupedUsers, Figure6ShowsHowExpertsGetSpecialised) {
+  // Before training all prefer expert 2; afterwards each group has its own.
+  GateRows rows;
+  rows.users = kUsers;
+  for (int row = 0; row < 5; ++row) {
+    for (int u = 0; u < kUsers; ++u) rows.user_expert.push_back(row == 0 ? 2 : in_first_group(u));
+    rows.entropy.push_back(1.f - .2f * static_cast<float>(row));
+  }
+  const derrd::ExperimentRun& de =
+      plan_.runs()[plan_.trainings().at({"citeulike", 0, "bpr", "de"})];
+  save_gate_record(de.file(kGateFile), rows, /*experts=*/3, /*best_row=*/4, {});
+  const auto tables = tables_of("figure6");
+  const ReportRow& before = row_of(tables[0], "row-0");
+  const ReportRow& after = row_of(tables[0], "row-4");
+  EXPECT_EQ(before.figures[0].values, std::vector{0.0}) << "one expert says nothing";
+  EXPECT_EQ(before.figures[2].values, std::vector{1.0});
+  EXPECT_GT(after.figures[0].values[0], .3) << "two experts, of twenty groups";
+  EXPECT_EQ(after.figures[2].values, std::vector{2.0});
+  EXPECT_NEAR(after.figures[3].values[0], .2, 1e-6);
+  // Far users never share an expert afterwards, near ones always.
+  const ReportTable& pairs = tables[1];
+  EXPECT_EQ(pairs.rows.front().figures[1].values, std::vector{1.0});
+  EXPECT_EQ(pairs.rows.front().figures[2].values, std::vector{0.0});
+  EXPECT_EQ(pairs.rows.back().figures[2].values, std::vector{1.0});
+  const std::string svg = picture_of("figure6").svg;
+  EXPECT_TRUE(contains(svg, ">before training</text>"));
+  EXPECT_TRUE(contains(svg, ">trained, 4 epochs</text>"));
 }
 
 TEST_F(Tables, TheTeacherIsChosenByValidation) {
