@@ -100,7 +100,9 @@ class LossFactory {
   /// (DistillationLoss::user_gate()), and the cure; "" if no option gives it one; none if it has
   /// one.
   /// @param joint_vectors whether teacher and student have vectors of a user and an item together
-  virtual std::optional<std::string> user_gate_error(bool /*joint_vectors*/) const { return ""; }
+  virtual std::optional<std::string> user_gate_error([[maybe_unused]] bool joint_vectors) const {
+    return "";
+  }
   /// Part of the teacher that the loss learns from.
   virtual TeacherPart needs() const = 0;
   /// Part of the base loss that the weighted loss should be (Section 5.4), by the student's kind;

@@ -484,12 +484,13 @@ TEST_F(Evaluate, LatencyHasATableOfItsOwn) {
 TEST_F(Evaluate, LongMeasurementsShowWhatIsLeft) {
   if (device_info().executor != "cpu") GTEST_SKIP() << "may end before anything is shown";
   write_dataset(path("large"),
-                {.users = 8000, .items = 3000, .interactions = 40000, .candidates = 5});
-  SmallModel(8000, 3000, 32).write(path("wide"));
+                {.users = 8000, .items = 12000, .interactions = 40000, .candidates = 5});
+  SmallModel(8000, 12000, 32).write(path("wide"));
   const Result result = derrd_on_terminal(words("evaluate --data @large --model @wide --latency"));
   EXPECT_EQ(result.exit_code, 0);
-  expect_contains(result.out, {"latency, all items sorted: user ", "latency, top 10: user ",
-                               "/8000  ", "s left  " + path("wide")});
+  // The lists of ten may end before anything is shown.
+  expect_contains(result.out,
+                  {"latency, all items sorted: user ", "/8000  ", "s left  " + path("wide")});
 }
 
 TEST_F(Evaluate, MeansOverNoUsersAreUnknown) {

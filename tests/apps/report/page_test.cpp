@@ -100,8 +100,7 @@ TEST_F(Page, IsCompleteSelfContainedAndReadable) {
     EXPECT_LE(seen["width"], 390) << "the page scrolls sideways on a phone: " << seen["wide"];
     // Table 1: a row and the paper's two. Table 2: five of these, Improv.s. Its tests. Table 3: the
     // teacher, three sizes; of each three ways to make lists.
-    EXPECT_EQ(seen["tables"],
-              (nlohmann::json{4, 1 + 5 * 3 + 3, 1 + 3, 1 + 1 + 3 * 3, 1 + 4 * 3}));
+    EXPECT_EQ(seen["tables"], (nlohmann::json{4, 1 + 5 * 3 + 3, 1 + 3, 1 + 1 + 3 * 3, 1 + 4 * 3}));
     // Table 2's picture has dots. The curves of two panels and their legend are lines, beside which
     // there may be published ones.
     ASSERT_EQ(seen["charts"].size(), 2u);

@@ -145,7 +145,7 @@ TEST_P(CrossBackendRun, HasTheSameLossesAndMetrics) {
   Teacher teacher(small_teacher(data.users(), data.items(), 16, 5), data);
   // The choice of experts stays soft: a hard one turns a rounding error into another expert.
   const auto losses = make_losses(
-      expected.method, "experts=4 tau-end=0.1 tau-horizon=6 k=10 l=10 list=50",
+      expected.method, "experts=4 tau-end=0.1 tau-horizon=6 k=10 l=10 list=50 lambda-rrd=1e-3",
       {teacher, data, *model, parameters, 256, conventions_of(Preset::kAuthors), stream()});
   parameters.allocate(kSeed, stream());
   Trainer trainer(data, parameters, *model, losses, train, stream());
