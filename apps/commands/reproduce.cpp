@@ -81,8 +81,15 @@ void refuse_repetitions(const char* option, const std::vector<Value>& values) {
   }
 }
 
-/// Checks that the recipes have the models and methods of the parts. @throws UsageError.
-void require_methods(const Parts& parts, const ReportScope& scope) {
+/// Checks that each part has a model to show, and that the recipes have the models and methods of
+/// the parts. @throws UsageError.
+void check_parts(const Parts& parts, const ReportScope& scope) {
+  for (const auto& part : parts) {
+    if (std::ranges::none_of(scope.models,
+                             [&](const std::string& model) { return part->shows(model); })) {
+      throw UsageError(fmt::format("--models: {} shows none of them; it is of bpr", part->name()));
+    }
+  }
   for (const DataSource& source : scope.data) {
     const auto require = [&](const std::string& option, const std::string& model,
                              const std::string& method) {
@@ -93,6 +100,7 @@ void require_methods(const Parts& parts, const ReportScope& scope) {
     for (const auto& part : parts) {
       const std::vector<std::string> methods = part->methods(scope);
       for (const std::string& model : scope.models) {
+        if (!part->shows(model)) continue;
         if (!methods.empty() && source.recipe.methods(model).empty()) {
           require("--models", model, "teacher");
         }
@@ -109,7 +117,9 @@ RunPlan plan_of(const ReproduceCommand& command, const Parts& parts, const Repor
   RunPlan plan(command.experiment.work, command.experiment.seed);
   for (const DataSource& source : scope.data) {
     for (const std::string& model : scope.models) {
-      for (const auto& part : parts) part->add_runs(plan, scope, source, model);
+      for (const auto& part : parts) {
+        if (part->shows(model)) part->add_runs(plan, scope, source, model);
+      }
     }
   }
   return plan;
@@ -164,6 +174,7 @@ std::vector<NamedFile> outputs_of(const ReproduceCommand& command, const Parts& 
     for (const std::string& picture : part->pictures()) {
       for (const std::string& data : command.experiment.data) {  // NAME=FILE
         for (const std::string& model : command.models) {
+          if (!part->shows(model)) continue;
           add(picture_file(picture, data.substr(0, data.find('=')), model));
         }
       }
@@ -234,7 +245,7 @@ void run(const ReproduceCommand& command) {
   for (const auto& part : parts) scope.parts.push_back(part->name());
   refuse_overwriting(command, parts);
   std::erase(scope.methods, "teacher");  // is always there
-  require_methods(parts, scope);
+  check_parts(parts, scope);
   const RunPlan plan = plan_of(command, parts, scope);
   for (const DataSource& source : scope.data) published_curves(source.name);  // can they be read?
   const ScheduleOptions schedule = command.experiment.schedule();

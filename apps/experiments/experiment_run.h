@@ -14,7 +14,7 @@ namespace derrd {
 ///   attempts.jsonl       a line for each attempt's start, and one for its end (see run_state.h)
 ///   data.safetensors     from derrd prepare
 ///   model.safetensors, log.jsonl, checkpoint.safetensors (while unfinished)   from a training
-///   gate.safetensors     from a training by DE with a gate of users
+///   gate.safetensors     from a training with a gate record
 ///   users.tsv            from derrd evaluate --per-user
 struct ExperimentRun {
   std::string name;   ///< "citeulike.bpr.de-rrd.split-0"

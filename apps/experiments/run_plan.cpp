@@ -48,13 +48,6 @@ std::vector<std::string> arguments_of(RecipeOptions options) {
   return arguments;
 }
 
-/// Returns true for the trainings whose gate Figure 6 shows.
-bool records_gate(const TrainingName& name, const RecipeOptions& options) {
-  const auto gate = std::ranges::find(options, "gate", &RecipeOption::name);
-  return name.model == "bpr" && name.method == "de" &&
-         (gate == options.end() || gate->value != "mean");
-}
-
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
@@ -134,6 +127,7 @@ size_t RunPlan::training_up_to(int last, const DataSource& source, const Trainin
   run.name =
       fmt::format("{}.{}.{}{}.split-{}", name.data_set, name.model, name.method, sized, name.split);
   run.product = kModelFile;
+  if (name.records_gate) run.point = "snapshot-gate";
   for (const auto& [option, value] : name.changes) {
     run.point += (run.point.empty() ? "" : " ") + option + "=" + value;
   }
@@ -164,7 +158,10 @@ size_t RunPlan::training_up_to(int last, const DataSource& source, const Trainin
   append(run.arguments, {"--resume", "--quiet"});
   std::vector<FileOption> outputs = {
       {"output", kModelFile}, {"log", kLogFile}, {"checkpoint", kCheckpointFile}};
-  if (records_gate(name, options)) outputs.emplace_back("snapshot-gate", kGateFile);
+  if (name.records_gate) {
+    outputs.emplace_back("snapshot-gate", kGateFile);
+    determinants.emplace_back("--snapshot-gate");
+  }
   return add(std::move(run), determinants, outputs);
 }
 

@@ -31,6 +31,7 @@ struct TrainingName {
   std::string method;        ///< a table of the recipe: "teacher", "student", "de-rrd", ...
   double size = kPaperSize;  ///< a student's dimension / its teacher's; kPaperSize for teachers
   std::map<std::string, std::string> changes = {};  ///< options that replace the recipe's
+  bool records_gate = false;  ///< whether it leaves a gate record, which large data makes large
 
   auto operator<=>(const TrainingName&) const = default;
 };

@@ -11,6 +11,7 @@ std::vector<ReportSection> ReportPart::sections(const ReportScope& scope,
   std::vector<ReportSection> all;
   for (const DataSource& source : scope.data) {
     for (const std::string& model : scope.models) {
+      if (!shows(model)) continue;
       for (ReportSection& section : sections_of({scope, results, source, model})) {
         all.push_back(std::move(section));
       }

@@ -22,10 +22,12 @@ class ReportPart {
   virtual std::string name() const = 0;
   /// Names of the pictures that a data set and a base model may have.
   virtual std::vector<std::string> pictures() const { return {}; }
+  /// Returns true if it has something to show of a base model.
+  virtual bool shows(const std::string& /*model*/) const { return true; }
   /// Methods that it trains: tables of the recipe.
   virtual std::vector<std::string> methods(const ReportScope&) const { return {}; }
-  /// Adds the runs that it needs of a data set and a base model. @throws Error if the recipe
-  /// doesn't fit.
+  /// Adds the runs that it needs of a data set and a base model that it shows. @throws Error if the
+  /// recipe doesn't fit.
   virtual void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                         const std::string& model) const = 0;
   /// Makes its tables and pictures: those of each data set and base model, one after another.
@@ -33,7 +35,7 @@ class ReportPart {
                                               const ReportResults& results) const;
 
  protected:
-  /// Makes the tables and pictures of a data set and a base model.
+  /// Makes the tables and pictures of a data set and a base model that it shows.
   virtual std::vector<ReportSection> sections_of(const Setting&) const { return {}; }
 };
 

@@ -27,9 +27,10 @@ struct TrainedMethod {
   std::string method;
   double size = kPaperSize;
   std::map<std::string, std::string> changes = {};  ///< options that replace the recipe's
+  bool records_gate = false;                        ///< as in TrainingName
 
   TrainingName on(const std::string& data_set, const std::string& model, int split) const {
-    return {data_set, split, model, method, size, changes};
+    return {data_set, split, model, method, size, changes, records_gate};
   }
 };
 

@@ -29,12 +29,12 @@ class GainMapsFigure final : public ReportPart {
  public:
   std::string name() const override { return "figure5"; }
   std::vector<std::string> pictures() const override { return {"figure5"}; }
+  bool shows(const std::string& model) const override { return model == "bpr"; }
   std::vector<std::string> methods(const ReportScope&) const override {
     return {"student", "de-attention", "de-one-large", "de"};
   }
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
-    if (model != "bpr") return;
     for (const std::string& method : methods(scope)) {
       plan.training(source, {source.name, scope.splits.front(), model, method});
       plan.user_metrics(source, {source.name, scope.splits.front(), model, method});
@@ -68,8 +68,8 @@ std::vector<Gains> gains_of(const Setting& setting, const UserGroups& users) {
   return all;
 }
 
-/// Style of dots: filled discs in red for gains, blue rings for losses.
-size_t style_of_gain(double gain) { return gain >= 0 ? 6 : 1; }
+/// Style of dots: filled triangles for gains, hollow ones on their heads for losses.
+size_t style_of_gain(double gain) { return gain >= 0 ? 2 : 3; }
 
 std::string gains_map(const Setting& setting, const UserGroups& users,
                       const std::vector<Gains>& all) {
@@ -149,21 +149,20 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
 }
 
 std::vector<ReportSection> GainMapsFigure::sections_of(const Setting& setting) const {
-  if (setting.model != "bpr") return {};
   const UserGroups users = user_groups(setting);
   const std::vector<Gains> all = gains_of(setting, users);
   if (all.empty()) return {};
   const ReportTable table = gains_table(setting, all);
-  return {
-      Picture{"figure5", setting.source.name, setting.model,
-              fmt::format("Figure 5: gain in {} by groups of users: {}", kMetric,
-                          setting_title(setting.source.name, setting.model)),
-              gains_map(setting, users, all),
-              fmt::format("{} users, laid out by t-SNE of the teacher's vectors. A group's colour "
-                          "and number are its users' mean gain over Student; the stronger the "
-                          "colour, the larger the gain or loss.",
-                          users.shown.size())},
-      table};
+  return {Picture{"figure5", setting.source.name, setting.model,
+                  fmt::format("Figure 5: gain in {} by groups of users: {}", kMetric,
+                              setting_title(setting.source.name, setting.model)),
+                  gains_map(setting, users, all),
+                  fmt::format(
+                      "{} users, laid out by t-SNE of the teacher's vectors. A group's number is "
+                      "its users' mean gain over Student; the stronger its colour, the larger "
+                      "the gain or loss.",
+                      users.shown.size())},
+          table};
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ namespace {
 constexpr int64_t kPairs = 100'000;
 constexpr int64_t kMiddleEpoch = 20;
 
+/// DE with a record of its gate: a training by itself, as other figures need no record.
+TrainedMethod recorded() { return {.method = "de", .records_gate = true}; }
+
 /// Row of a record and its name in the figure.
 struct Moment {
   int64_t row;
@@ -32,12 +35,12 @@ class SelectionMapsFigure final : public ReportPart {
  public:
   std::string name() const override { return "figure6"; }
   std::vector<std::string> pictures() const override { return {"figure6", "figure6-epochs"}; }
+  bool shows(const std::string& model) const override { return model == "bpr"; }
   std::vector<std::string> methods(const ReportScope&) const override { return {"de"}; }
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
-    if (model != "bpr") return;
     plan.training(source, {source.name, scope.splits.front(), model, "teacher"});
-    plan.training(source, {source.name, scope.splits.front(), model, "de"});
+    plan.training(source, recorded().on(source.name, model, scope.splits.front()));
   }
 
  protected:
@@ -211,10 +214,9 @@ ReportTable neighbours_table(const Setting& setting, const UserGroups& users,
 }
 
 std::vector<ReportSection> SelectionMapsFigure::sections_of(const Setting& setting) const {
-  if (setting.model != "bpr") return {};
   const ExperimentRun* trained =
-      setting.results.run(setting.name({"de"}, setting.scope.splits.front()));
-  if (trained == nullptr || !std::filesystem::exists(trained->file(kGateFile))) return {};
+      setting.results.run(setting.name(recorded(), setting.scope.splits.front()));
+  if (trained == nullptr) return {};
   const UserGroups users = user_groups(setting);
   const GateRecord record = read_gate_record(trained->file(kGateFile));
   const Specialisation all = specialisation_of(users, record);

@@ -92,6 +92,22 @@ TEST_F(Reproduce, FinishedRunsAreKeptAndOnlyTheChangedOnesRunAgain) {
   EXPECT_TRUE(derrd(all).err.starts_with("[1/12]"));
 }
 
+TEST_F(Reproduce, AFigureIsMadeByItself) {
+  const auto of_split_1 = [&](const std::string& options) {
+    return with_data("reproduce",
+                     "--work @work -o @report --models bpr --splits 1 --methods de " + options);
+  };
+  succeed(of_split_1("--figure 6"));
+  const auto files = texts_in("report");
+  EXPECT_TRUE(files.contains("figure6.md"));
+  EXPECT_TRUE(files.contains("figure6-citeulike-bpr.svg"));
+  EXPECT_FALSE(files.contains("table2.md"));
+  // Its training records the gate; the one of Table 2 is another.
+  EXPECT_TRUE(contains(files.at("runs.tsv"), "citeulike.bpr.de.split-1 snapshot-gate\t"));
+  EXPECT_TRUE(fs::exists(run_folder("citeulike.bpr.de.split-1") + "/gate.safetensors"));
+  EXPECT_TRUE(succeed(of_split_1("--table 2")).err.starts_with("2 of 3 runs are finished already"));
+}
+
 TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {
   constexpr int kEpochs = kLongTraining / 5;
   set_epochs(kEpochs);
@@ -400,6 +416,8 @@ TEST_F(Reproduce, UsageErrors) {
   refused(reproduce("--table 6"), "--table");
   refused(reproduce("--figure 3"), "--figure");
   refused(reproduce("--figure 4,4"), "twice");
+  refused(with_data("reproduce", "--work @work -o @report --models neumf --figure 6"),
+          "--models: figure6 shows none of them; it is of bpr");
   refused(reproduce("--table 2,2"), "twice");
   refused(reproduce("--seed -1"), "--seed");
   refused(reproduce("--methods de"), "--methods: names something twice");  // it is given already

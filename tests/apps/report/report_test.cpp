@@ -430,8 +430,10 @@ TEST_F(GroupedUsers, Figure6ShowsHowExpertsGetSpecialised) {
     for (int u = 0; u < kUsers; ++u) rows.user_expert.push_back(row == 0 ? 2 : in_first_group(u));
     rows.entropy.push_back(1.f - .2f * static_cast<float>(row));
   }
+  const TrainedMethod recorded{.method = "de", .records_gate = true};
+  finish(recorded, 0, .5);
   const derrd::ExperimentRun& de =
-      plan_.runs()[plan_.trainings().at({"citeulike", 0, "bpr", "de"})];
+      plan_.runs()[plan_.trainings().at(recorded.on("citeulike", "bpr", 0))];
   save_gate_record(de.file(kGateFile), rows, /*experts=*/3, /*best_row=*/4, {});
   const auto tables = tables_of("figure6");
   const ReportRow& before = row_of(tables[0], "row-0");
