@@ -6,8 +6,8 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
+#include "apps/experiments/tab_cells.h"
 #include "data/error.h"
 #include "data/formats/checked_line.h"
 #include "data/formats/safetensors.h"
@@ -59,17 +59,6 @@ void read_log(const ExperimentRun& run, Read read) {
   }
 }
 
-/// Splits a line at its tabs.
-std::vector<std::string_view> cells_of(std::string_view line) {
-  std::vector<std::string_view> cells;
-  for (size_t tab = 0; tab != std::string_view::npos; line.remove_prefix(tab + 1)) {
-    tab = line.find('\t');
-    cells.push_back(line.substr(0, tab));
-    if (tab == std::string_view::npos) break;
-  }
-  return cells;
-}
-
 }  // namespace
 
 TrainingResult read_training(const ExperimentRun& run) {
@@ -104,18 +93,20 @@ std::vector<double> read_user_metric(const ExperimentRun& run, const std::string
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
-  const std::vector<std::string_view> names = cells_of(line);
-  const auto column = std::ranges::find(names, metric) - names.begin();
-  if (column == std::ssize(names)) {
-    throw Error(fmt::format("{}: has no column {}", path.string(), metric));
-  }
+  const std::vector<std::string> names = tab_cells(line);
+  const auto refuse = [&](int number, const std::string& what) {
+    throw Error(fmt::format("{}:{}: {}; remove its folder, and the run will be done again",
+                            path.string(), number, what));
+  };
+  const auto column = static_cast<size_t>(std::ranges::find(names, metric) - names.begin());
+  if (column == names.size()) refuse(1, "has no column " + metric);
   std::vector<double> values;
-  while (std::getline(file, line)) {
-    const std::vector<std::string_view> cells = cells_of(line);
-    const auto value = std::ssize(cells) == std::ssize(names)
-                           ? parse_number<double>(cells[static_cast<size_t>(column)])
-                           : std::nullopt;
-    values.push_back(value.value_or(std::numeric_limits<double>::quiet_NaN()));
+  for (int number = 2; std::getline(file, line); ++number) {
+    const std::vector<std::string> cells = tab_cells(line);
+    const std::string value = cells.size() == names.size() ? cells[column] : "";
+    const auto known = parse_number<double>(value);
+    if (!known && value != "-") refuse(number, "is no row of the table");
+    values.push_back(known.value_or(std::numeric_limits<double>::quiet_NaN()));
   }
   return values;
 }

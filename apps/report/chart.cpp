@@ -16,16 +16,8 @@ namespace {
 // In units of the SVG's view box.
 constexpr double kPanelWidth = 460, kPanelHeight = 300;
 constexpr double kLeft = 62, kRight = 16, kTop = 34, kBottom = 48;
-constexpr double kHeading = 36, kLegendLine = 22, kLegendEntry = 150, kMargin = 14;
-
-struct Range {
-  double low = std::numeric_limits<double>::infinity();
-  double high = -std::numeric_limits<double>::infinity();
-  void add(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
+constexpr double kHeading = 36;
+constexpr size_t kColumns = 2;
 
 /// 1, 2 or 5 times a power of ten, so that about five of them span `extent`.
 double tick_distance(double extent) {
@@ -49,7 +41,8 @@ class Scale {
     std::string label;
   };
 
-  Scale(const ChartAxis& axis, Range range, double begin, double end) : begin_(begin), end_(end) {
+  Scale(const ChartAxis& axis, ValueRange range, double begin, double end)
+      : begin_(begin), end_(end) {
     if (!axis.categories.empty()) {
       low_ = -.5;
       high_ = static_cast<double>(axis.categories.size()) - .5;
@@ -58,7 +51,7 @@ class Scale {
       }
       return;
     }
-    if (range.low > range.high) range = {1, 10};  // nothing to show
+    if (range.empty()) range = {1, 10};  // nothing to show
     if (axis.logarithmic) {
       set_logarithmic(range);
       return;
@@ -82,7 +75,7 @@ class Scale {
   const std::vector<Tick>& ticks() const { return ticks_; }
 
  private:
-  void set_logarithmic(const Range& range) {
+  void set_logarithmic(const ValueRange& range) {
     logarithmic_ = true;
     low_ = std::log10(range.low) - .04;
     high_ = std::log10(range.high) + .04;
@@ -139,15 +132,15 @@ class PanelDrawing {
   }
 
  private:
-  Range x_range() const {
-    Range range;
+  ValueRange x_range() const {
+    ValueRange range;
     for (const ChartLine& line : panel_.lines) {
       for (const ChartPoint& point : line.points) range.add(point.x);
     }
     return range;
   }
-  Range y_range() const {
-    Range range;
+  ValueRange y_range() const {
+    ValueRange range;
     for (const ChartLine& line : panel_.lines) {
       for (const ChartPoint& point : line.points) {
         range.add(point.y - point.error);
@@ -187,14 +180,19 @@ class PanelDrawing {
 
   std::string draw_line(const ChartLine& line) const {
     constexpr size_t kMaxPoints = 250;  // more can't be seen
+    constexpr size_t kMaxDots = 12;     // more would hide the line
     const size_t step = std::max<size_t>(1, line.points.size() / kMaxPoints);
+    const size_t dots = std::max<size_t>(1, line.points.size() / kMaxDots);
+    // Dots of several lines don't lie above each other.
+    const size_t first_dot = dots * (line.style % kStyles) / kStyles;
     std::string path, marks;
     for (size_t i = 0; i < line.points.size(); ++i) {
-      if (i % step != 0 && i + 1 != line.points.size()) continue;
       const auto& [x, y, error] = line.points[i];
-      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x_.at(x), y_.at(y));
+      if (i % step == 0 || i + 1 == line.points.size()) {
+        path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x_.at(x), y_.at(y));
+      }
       if (error > 0) marks += vertical_error(x_.at(x), y_.at(y + error), y_.at(y - error));
-      if (line.with_dots) marks += svg_dot(x_.at(x), y_.at(y), line.style);
+      if (i % dots == first_dot) marks += svg_dot(x_.at(x), y_.at(y), line.style);
     }
     return fmt::format("<path class=\"line c{}{}\" d=\"{}\"><title>{}</title></path>\n",
                        line.style % kStyles, line.published ? " published" : "", path,
@@ -234,7 +232,6 @@ struct LegendEntry {
   std::string label;
   size_t style;
   enum Kind { kLine, kPublished, kBar, kLevel, kPaper } kind;
-  bool with_dots;
 };
 
 std::vector<LegendEntry> legend_of(const Chart& chart) {
@@ -244,17 +241,16 @@ std::vector<LegendEntry> legend_of(const Chart& chart) {
     if (std::ranges::none_of(entries, same)) entries.push_back(entry);
   };
   for (const ChartPanel& panel : chart.panels) {
-    for (const ChartBar& bar : panel.bars) add({bar.label, bar.style, LegendEntry::kBar, false});
+    for (const ChartBar& bar : panel.bars) add({bar.label, bar.style, LegendEntry::kBar});
     for (const ChartLine& line : panel.lines) {
-      add({line.label, line.style, line.published ? LegendEntry::kPublished : LegendEntry::kLine,
-           line.with_dots});
+      add({line.label, line.style, line.published ? LegendEntry::kPublished : LegendEntry::kLine});
     }
     if (std::ranges::any_of(panel.bars,
                             [](const ChartBar& bar) { return bar.paper.has_value(); })) {
-      add({"the paper's", 0, LegendEntry::kPaper, false});
+      add({"the paper's", 0, LegendEntry::kPaper});
     }
     for (const ChartLevel& level : panel.levels) {
-      add({level.label, level.style, LegendEntry::kLevel, false});
+      add({level.label, level.style, LegendEntry::kLevel});
     }
   }
   return entries;
@@ -271,36 +267,27 @@ std::string draw_entry(const LegendEntry& entry, double x, double y) {
     text = fmt::format("<path class=\"{} c{}{}\" d=\"M{:.1f} {:.1f}h26\"/>\n",
                        level ? "level" : "line", entry.style % kStyles,
                        entry.kind == LegendEntry::kPublished ? " published" : "", x, y - 4);
-    if (entry.with_dots) text += svg_dot(x + 13, y - 4, entry.style);
+    if (!level) text += svg_dot(x + 13, y - 4, entry.style);
   }
-  return text + svg_text(x + 32, y, "", entry.label);
-}
-
-/// Width of an entry, whose labels are up to 13 units high.
-double width_of(const LegendEntry& entry) {
-  return std::max(kLegendEntry, 48 + 7.2 * static_cast<double>(entry.label.size()));
+  return text + svg_text(x + kLegendLabel, y, "", entry.label);
 }
 
 }  // namespace
 
 std::string svg(const Chart& chart) {
-  const size_t columns = std::max<size_t>(1, std::min(chart.columns, chart.panels.size()));
+  const size_t columns = std::clamp<size_t>(chart.panels.size(), 1, kColumns);
   const size_t rows = (chart.panels.size() + columns - 1) / columns;
   const double width = kPanelWidth * static_cast<double>(columns);
+  LegendPlaces places(width, kHeading + 16);
   std::string legend;
-  double x = kMargin, y = kHeading + 16;
   for (const LegendEntry& entry : legend_of(chart)) {
-    if (x > kMargin && x + width_of(entry) > width) {
-      x = kMargin;
-      y += kLegendLine;
-    }
+    const auto [x, y] = places.next(entry.label);
     legend += draw_entry(entry, x, y);
-    x += width_of(entry);
   }
-  const double top = y + 10;
+  const double top = places.last_line() + 10;
   std::string text =
       begin_svg(chart.title, width, top + kPanelHeight * static_cast<double>(rows) + 6);
-  text += svg_text(kMargin, 24, "title", chart.title) + legend;
+  text += svg_text(kPictureMargin, 24, "title", chart.title) + legend;
   for (size_t i = 0; i < chart.panels.size(); ++i) {
     text += PanelDrawing(chart.panels[i], kPanelWidth * static_cast<double>(i % columns),
                          top + kPanelHeight * static_cast<double>(i / columns))

@@ -13,12 +13,11 @@ struct ChartPoint {
   double error = 0;  ///< 0: not drawn
 };
 
-/// Line of a panel.
+/// Line of a panel. Some of its points have dots; of few points, all.
 struct ChartLine {
   std::string label = {};
   size_t style = 0;        ///< each method keeps its own in all charts
   bool published = false;  ///< whether the line is dashed
-  bool with_dots = true;   ///< whether each point has a dot
   std::vector<ChartPoint> points = {};
 };
 
@@ -58,8 +57,7 @@ struct ChartPanel {
 /// Chart of panels that share a legend.
 struct Chart {
   std::string title;
-  std::vector<ChartPanel> panels;
-  size_t columns = 2;  ///< panels beside each other
+  std::vector<ChartPanel> panels;  ///< two beside each other
 };
 
 /// Draws a chart as an SVG file.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "apps/report/picture.h"
@@ -12,28 +13,17 @@ namespace derrd {
 namespace {
 
 // In units of the SVG's view box.
-constexpr double kSide = 360, kMargin = 14, kTop = 66, kLegendLine = 22, kLegendEntry = 120;
+constexpr double kSide = 360, kTop = 66;
 
-struct Bounds {
-  Place low = {0, 0}, high = {1, 1};
-};
-
-Bounds bounds_of(const std::vector<MapPanel>& panels) {
-  Bounds bounds;
-  bool any = false;
+/// Ranges of both coordinates.
+std::array<ValueRange, 2> bounds_of(const std::vector<MapPanel>& panels) {
+  std::array<ValueRange, 2> bounds;
   for (const MapPanel& panel : panels) {
     for (const MapDots& dots : panel.dots) {
       for (const Place& place : dots.places) {
-        for (size_t axis = 0; axis < 2; ++axis) {
-          bounds.low[axis] = any ? std::min(bounds.low[axis], place[axis]) : place[axis];
-          bounds.high[axis] = any ? std::max(bounds.high[axis], place[axis]) : place[axis];
-        }
-        any = true;
+        for (size_t axis = 0; axis < 2; ++axis) bounds[axis].add(place[axis]);
       }
     }
-  }
-  for (size_t axis = 0; axis < 2; ++axis) {
-    if (bounds.high[axis] <= bounds.low[axis]) bounds.high[axis] = bounds.low[axis] + 1;
   }
   return bounds;
 }
@@ -44,55 +34,71 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+/// A panel whose upper left corner is at (left, kTop).
+class MapDrawing {
+ public:
+  MapDrawing(const MapPanel& panel, const std::array<ValueRange, 2>& bounds, double left)
+      : panel_(panel), bounds_(bounds), left_(left) {}
+
+  std::string draw() const {
+    std::string dots_text = svg_text(left_, kTop - 10, "", panel_.title), labels;
+    dots_text +=
+        fmt::format("<rect class=\"grid\" x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" height=\"{:g}\"/>\n",
+                    left_, kTop, kSide, kSide);
+    for (const MapDots& dots : panel_.dots) {
+      std::vector<Place> places;
+      for (const Place& place : dots.places) places.push_back({at(place, 0), at(place, 1)});
+      dots_text += svg_dots(places, dots.style, dots.opacity);
+      if (!dots.label.empty() && !places.empty()) labels += label_of(dots.label, places);
+    }
+    return dots_text + labels;
+  }
+
+ private:
+  /// Position of a place on an axis.
+  double at(const Place& place, size_t axis) const {
+    constexpr double kBorder = .02;
+    const auto& [low, high] = bounds_[axis];
+    const double part = high > low ? (place[axis] - low) / (high - low) : .5;
+    return (axis == 0 ? left_ : kTop) + kSide * (kBorder + (1 - 2 * kBorder) * part);
+  }
+
+  /// A label in the middle of its dots, and within the panel.
+  std::string label_of(const std::string& label, const std::vector<Place>& places) const {
+    constexpr double kHalfLabel = 24;
+    std::vector<double> x, y;
+    for (const Place& place : places) {
+      x.push_back(place[0]);
+      y.push_back(place[1]);
+    }
+    return svg_text(std::clamp(median(x), left_ + kHalfLabel, left_ + kSide - kHalfLabel),
+                    median(y) + 4, "label middle", label);
+  }
+
+  const MapPanel& panel_;
+  const std::array<ValueRange, 2>& bounds_;
+  double left_;
+};
+
 }  // namespace
 
 std::string svg_maps(const std::string& title, const std::vector<MapPanel>& panels) {
-  const double width = kMargin + (kSide + kMargin) * static_cast<double>(panels.size());
-  const Bounds bounds = bounds_of(panels);
-  std::string body, labels, legend;
+  constexpr double kStep = kSide + kPictureMargin;
+  const double width = kPictureMargin + kStep * static_cast<double>(panels.size());
+  const std::array<ValueRange, 2> bounds = bounds_of(panels);
+  LegendPlaces places(width, kTop + kSide + 30);
+  std::string body, legend;
   std::set<std::string> entries;
-  double legend_x = kMargin, legend_y = kTop + kSide + 30;
   for (size_t p = 0; p < panels.size(); ++p) {
-    const double left = kMargin + (kSide + kMargin) * static_cast<double>(p);
-    const auto on_map = [&](const Place& place) {
-      const auto part = [&](size_t axis) {
-        return .02 +
-               .96 * (place[axis] - bounds.low[axis]) / (bounds.high[axis] - bounds.low[axis]);
-      };
-      return Place{left + kSide * part(0), kTop + kSide * part(1)};
-    };
-    body += svg_text(left, kTop - 10, "", panels[p].title);
-    body +=
-        fmt::format("<rect class=\"grid\" x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" height=\"{:g}\"/>\n",
-                    left, kTop, kSide, kSide);
+    body += MapDrawing(panels[p], bounds, kPictureMargin + kStep * static_cast<double>(p)).draw();
     for (const MapDots& dots : panels[p].dots) {
-      std::vector<Place> places;
-      for (const Place& place : dots.places) places.push_back(on_map(place));
-      body += svg_dots(places, dots.style, dots.opacity);
-      if (!dots.label.empty() && !places.empty()) {
-        std::vector<double> x, y;
-        for (const Place& place : places) {
-          x.push_back(place[0]);
-          y.push_back(place[1]);
-        }
-        constexpr double kHalfLabel = 24;
-        const double at = std::clamp(median(x), left + kHalfLabel, left + kSide - kHalfLabel);
-        labels += svg_text(at, median(y) + 4, "label middle", dots.label);
-      }
       if (dots.entry.empty() || dots.places.empty() || !entries.insert(dots.entry).second) continue;
-      const double entry_width =
-          std::max(kLegendEntry, 34 + 7.2 * static_cast<double>(dots.entry.size()));
-      if (legend_x > kMargin && legend_x + entry_width > width) {
-        legend_x = kMargin;
-        legend_y += kLegendLine;
-      }
-      legend += svg_dot(legend_x + 6, legend_y - 4, dots.style);
-      legend += svg_text(legend_x + 18, legend_y, "", dots.entry);
-      legend_x += entry_width;
+      const auto [x, y] = places.next(dots.entry);
+      legend += svg_dot(x + 13, y - 4, dots.style) + svg_text(x + kLegendLabel, y, "", dots.entry);
     }
   }
-  return begin_svg(title, width, legend_y + 14) + svg_text(kMargin, 24, "title", title) + body +
-         labels + legend + "</svg>\n";
+  return begin_svg(title, width, places.last_line() + 14) +
+         svg_text(kPictureMargin, 24, "title", title) + body + legend + "</svg>\n";
 }
 
 }  // namespace derrd

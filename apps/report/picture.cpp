@@ -52,31 +52,41 @@ std::string placed(const char* path, double x, double y, double size) {
                      path);
 }
 
-/// Lines of hatching across a bar: none, or in one of three directions.
-std::string hatching(const SvgBar& bar, size_t style) {
+/// Directions of the lines across a bar. A hollow bar has none, and no filling.
+struct Hatching {
+  bool hollow = false, level = false, upright = false, rising = false, falling = false;
+};
+constexpr std::array<Hatching, kStyles> kHatchings = {{{.level = true, .upright = true},
+                                                       {.hollow = true},
+                                                       {.rising = true},
+                                                       {.falling = true},
+                                                       {},
+                                                       {.level = true},
+                                                       {.rising = true, .falling = true},
+                                                       {.upright = true}}};
+
+/// Draws lines across a bar.
+std::string hatch(const SvgBar& bar, const Hatching& hatching) {
   constexpr double kDistance = 6;
-  const double width = bar.right - bar.left, height = bar.bottom - bar.top;
   std::string path;
   const auto line = [&](double x0, double y0, double x1, double y1) {
     path += fmt::format("M{:.1f} {:.1f}L{:.1f} {:.1f}", x0, y0, x1, y1);
   };
-  if (style % 4 == 1) {  // across
-    for (double y = bar.bottom - kDistance; y > bar.top; y -= kDistance) {
-      line(bar.left, y, bar.right, y);
-    }
-  } else if (style % 4 == 2) {  // rising
-    for (double y = bar.bottom; y > bar.top - width; y -= kDistance) {
-      const double from = std::min(y, bar.bottom), to = std::max(y - width, bar.top);
-      if (to < from && y > bar.top) line(bar.left + (y - from), from, bar.left + (y - to), to);
-    }
-  } else if (style % 4 == 3) {  // falling
-    for (double y = bar.bottom; y > bar.top - width; y -= kDistance) {
-      const double from = std::max(y - width, bar.top), to = std::min(y, bar.bottom);
-      if (from < to && y > bar.top) line(bar.right - (y - from), from, bar.right - (y - to), to);
-    }
+  for (double y = bar.bottom - kDistance; hatching.level && y > bar.top; y -= kDistance) {
+    line(bar.left, y, bar.right, y);
   }
-  if (path.empty() || height <= 0) return "";
-  return "<path class=\"hatch\" d=\"" + path + "\"/>\n";
+  for (double x = bar.left + kDistance; hatching.upright && x < bar.right; x += kDistance) {
+    line(x, bar.top, x, bar.bottom);
+  }
+  // Slanted lines begin at a side, `y` high, which may be below the bar.
+  const double width = bar.right - bar.left;
+  for (double y = bar.bottom + width - kDistance; y > bar.top; y -= kDistance) {
+    const double from = std::max(0.0, y - bar.bottom), to = std::min(width, y - bar.top);
+    if (from >= to) continue;
+    if (hatching.rising) line(bar.left + from, y - from, bar.left + to, y - to);
+    if (hatching.falling) line(bar.right - from, y - from, bar.right - to, y - to);
+  }
+  return path.empty() ? "" : "<path class=\"hatch\" d=\"" + path + "\"/>\n";
 }
 
 }  // namespace
@@ -117,12 +127,27 @@ std::string svg_dots(std::span<const std::array<double, 2>> places, size_t style
                      kDots[s].filled ? "" : " fill=\"none\"", path);
 }
 
+std::array<double, 2> LegendPlaces::next(const std::string& label) {
+  constexpr double kShortest = 110, kLetter = 7.2, kGap = 16, kLine = 22;
+  const double entry =
+      std::max(kShortest, kLegendLabel + kGap + kLetter * static_cast<double>(label.size()));
+  if (x_ > kPictureMargin && x_ + entry > width_) {
+    x_ = kPictureMargin;
+    y_ += kLine;
+  }
+  const double x = x_;
+  x_ += entry;
+  return {x, y_};
+}
+
 std::string svg_bar(const SvgBar& bar, size_t style) {
   const size_t s = style % kStyles;
   return fmt::format(
-             "<path class=\"bar c{0} f{0}\" d=\"M{1:.1f} {2:.1f}H{3:.1f}V{4:.1f}H{1:.1f}Z\"/>\n", s,
-             bar.left, bar.top, bar.right, bar.bottom) +
-         hatching(bar, s);
+             "<path class=\"bar c{0}{1}\"{2} d=\"M{3:.1f} {4:.1f}H{5:.1f}V{6:.1f}H{3:.1f}Z\"/>\n",
+             s, kHatchings[s].hollow ? "" : fmt::format(" f{}", s),
+             kHatchings[s].hollow ? " fill=\"var(--paper)\"" : "", bar.left, bar.top, bar.right,
+             bar.bottom) +
+         hatch(bar, kHatchings[s]);
 }
 
 }  // namespace derrd

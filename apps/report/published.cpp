@@ -11,18 +11,12 @@
 #include <string_view>
 
 #include "apps/experiments/embedded.h"
+#include "apps/experiments/tab_cells.h"
 #include "data/error.h"
 
 namespace derrd {
 
 namespace {
-
-std::vector<std::string> cells_of(const std::string& line) {
-  std::vector<std::string> cells;
-  std::istringstream stream(line);
-  for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
-  return cells;
-}
 
 /// @throws std::logic_error if the text is no finite number.
 double finite(const std::string& text) {
@@ -39,9 +33,9 @@ std::map<RowName, PublishedRow> read_tables() {
     std::istringstream lines{std::string(text)};
     std::string line;
     std::getline(lines, line);
-    const std::vector<std::string> names = cells_of(line);
+    const std::vector<std::string> names = tab_cells(line);
     while (std::getline(lines, line)) {
-      const std::vector<std::string> cells = cells_of(line);
+      const std::vector<std::string> cells = tab_cells(line);
       PublishedRow& row = rows[{table, cells.at(0), cells.at(1), cells.at(2)}];
       if (cells.at(3) != "-") row.marks = cells[3];
       for (size_t c = kFirstFigure; c < cells.size(); ++c) {
@@ -82,7 +76,7 @@ PublishedCurves published_curves(const std::string& data_set) {
   curves.source = path.string();
   std::string line;
   std::getline(file, line);
-  const std::vector<std::string> names = cells_of(line);
+  const std::vector<std::string> names = tab_cells(line);
   const auto column = [&](const char* title) {
     const auto found = std::ranges::find(names, title);
     if (found == names.end()) {
@@ -92,7 +86,7 @@ PublishedCurves published_curves(const std::string& data_set) {
   };
   const size_t method = column("method"), valid = column("valid_H@5"), test = column("test_H@5");
   for (int number = 2; std::getline(file, line); ++number) {
-    const std::vector<std::string> cells = cells_of(line);
+    const std::vector<std::string> cells = tab_cells(line);
     try {
       LearningCurve& curve = curves.by_method[cells.at(method)];
       curve.valid.push_back(finite(cells.at(valid)));

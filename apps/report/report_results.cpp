@@ -41,6 +41,15 @@ std::vector<double> ReportResults::user_metric(const TrainingName& name,
   return found == user_metrics_.end() ? std::vector<double>()
                                       : read_user_metric(*found->second, metric);
 }
+const UserGroups* ReportResults::user_groups(const TrainingName& teacher) const {
+  const ExperimentRun* trained = run(teacher);
+  if (trained == nullptr) return nullptr;
+  auto found = user_groups_.find(teacher);
+  if (found == user_groups_.end()) {
+    found = user_groups_.emplace(teacher, group_users(trained->file(kModelFile))).first;
+  }
+  return &found->second;
+}
 std::map<std::string, double> ReportResults::statistics(const std::string& data_set,
                                                         int split) const {
   const auto found = data_sets_.find({data_set, split});

@@ -8,6 +8,7 @@
 #include "apps/experiments/results.h"
 #include "apps/experiments/run_plan.h"
 #include "apps/experiments/scheduler.h"
+#include "apps/report/user_groups.h"
 
 namespace derrd {
 
@@ -28,6 +29,9 @@ class ReportResults {
   /// Returns a metric of every user by a trained model, NaN where the user does not count; empty if
   /// the evaluation is not in the plan or failed. @throws Error if it can't be read.
   std::vector<double> user_metric(const TrainingName& name, const std::string& metric) const;
+  /// Returns the groups of users by a BPR teacher, which are made at the first call; null if its
+  /// training is not in the plan or failed. @throws Error if the model can't be read.
+  const UserGroups* user_groups(const TrainingName& teacher) const;
   /// Returns the figures of Table 1 by name; empty if the data set's split is not in the plan or
   /// failed. @throws Error if they can't be read.
   std::map<std::string, double> statistics(const std::string& data_set, int split) const;
@@ -37,6 +41,7 @@ class ReportResults {
   std::map<TrainingName, TimingResult> timings_;
   std::map<TrainingName, const ExperimentRun*> runs_, user_metrics_;
   std::map<std::pair<std::string, int>, const ExperimentRun*> data_sets_;
+  mutable std::map<TrainingName, UserGroups> user_groups_;
 };
 
 }  // namespace derrd

@@ -88,6 +88,11 @@ bool ReportFigure::outside() const {
   return difference() && error() && std::abs(*difference()) > 2 * *error();
 }
 
+ReportFigure one_figure(FigureStyle style, std::optional<double> value) {
+  return {style, value ? std::vector{*value} : std::vector<double>(), {}};
+}
+ReportFigure words(const std::string& text) { return {FigureStyle::kText, {}, {}, text}; }
+
 std::string format_figure(double value, FigureStyle style) {
   return format_number(value, style) + unit_of(style);
 }

@@ -35,6 +35,11 @@ struct ReportFigure {
   bool outside() const;
 };
 
+/// Makes a figure of one value, or of none.
+ReportFigure one_figure(FigureStyle style, std::optional<double> value);
+/// Makes a figure in words.
+ReportFigure words(const std::string& text);
+
 /// Writes a figure with its unit.
 std::string format_figure(double value, FigureStyle style);
 /// Writes a difference with its sign and unit.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "data/joined.h"
 
@@ -68,6 +67,27 @@ std::string Setting::best_competitor() const {
   return best;
 }
 
+size_t Setting::style_of(const std::string& method) const {
+  const auto place = [&](const std::vector<std::string>& methods) {
+    return static_cast<size_t>(std::ranges::find(methods, method) - methods.begin());
+  };
+  std::vector<std::string> shown = {"teacher"};
+  shown.insert(shown.end(), scope.methods.begin(), scope.methods.end());
+  static const std::vector<std::string> papers = {"teacher", "student", "rd",    "cd",
+                                                  "de",      "rrd",     "de-rrd"};
+  return place(shown) < shown.size() ? place(shown) : place(papers);
+}
+
+std::vector<double> Setting::shares(const TrainedMethod& method) const {
+  std::vector<double> shares;
+  for (const int split : scope.splits) {
+    const TrainingResult* result = results.training(name(method, split));
+    if (result == nullptr) continue;
+    for (const auto& [loss, share] : result->shares) shares.push_back(share);
+  }
+  return shares;
+}
+
 ReportRow Setting::accuracy_row(int table, const std::string& method,
                                 const std::vector<std::string>& metrics) const {
   const PublishedRow paper = published(table, method);
@@ -128,13 +148,6 @@ std::string title_of(const std::string& method) {
       {"rrd-interesting", "(e) Interesting ranking"}};
   const auto found = titles.find(method);
   return found == titles.end() ? method : found->second;
-}
-
-size_t style_of(const std::string& method) {
-  constexpr std::array<const char*, 8> kMethods = {"teacher", "student", "rd",     "cd",
-                                                   "de",      "rrd",     "de-rrd", "ir-rrd"};
-  const auto found = std::ranges::find(kMethods, method);
-  return static_cast<size_t>(found - kMethods.begin());
 }
 
 std::string title_of_data_set(const std::string& name) {

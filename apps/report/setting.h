@@ -58,6 +58,16 @@ struct Setting {
   std::optional<PairedTest> compare(const TrainedMethod& a, const TrainedMethod& b) const;
   /// Competitor, RD or CD, with the highest H\@5 among those that were trained; empty if none was.
   std::string best_competitor() const;
+  /// Number of a method's style in all charts: its place among the teacher and the report's
+  /// methods; of another method its place among the paper's.
+  size_t style_of(const std::string& method) const;
+  /// Returns the groups of users by the teacher of the first split; null without it.
+  const UserGroups* user_groups() const {
+    return results.user_groups(name({"teacher"}, scope.splits.front()));
+  }
+  /// Returns the weighted losses of a method as parts of the base loss, in the best epochs of all
+  /// splits.
+  std::vector<double> shares(const TrainedMethod& method) const;
 
   /// Makes a row with metrics of the test items, beside those of one of the paper's tables.
   ReportRow accuracy_row(int table, const std::string& method,
@@ -72,8 +82,6 @@ struct Setting {
 const std::vector<std::string>& competitors();
 /// Returns a method's name as the paper writes it: "DE-RRD" for "de-rrd".
 std::string title_of(const std::string& method);
-/// Number of a method's style in all charts.
-size_t style_of(const std::string& method);
 std::string title_of_data_set(const std::string& name);
 std::string title_of_model(const std::string& name);
 /// Returns the title for a data set and a base model: "CiteULike, BPR".

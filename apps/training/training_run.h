@@ -13,7 +13,7 @@
 #include "apps/training/training_options.h"
 #include "data/dataset.h"
 #include "engine/device_dataset.h"
-#include "engine/distill/gate_record.h"
+#include "engine/distill/gate_recorder.h"
 #include "engine/distill/loss_factory.h"
 #include "engine/teacher/teacher_data.h"
 #include "engine/training/checkpoint.h"

@@ -68,13 +68,10 @@ ReportTable tests_table(const Setting& setting, const std::string& competitor) {
     ReportRow row{method, title_of(method), "", "", {}};
     for (const std::string& other : others) {
       const auto test = method == other ? std::nullopt : setting.compare({method}, {other});
-      const auto figure = [&](FigureStyle style, std::optional<double> value) {
-        row.figures.push_back(
-            {style, value ? std::vector{*value} : std::vector<double>(), std::nullopt});
-      };
-      figure(FigureStyle::kMetric, test ? std::optional(test->difference) : std::nullopt);
-      figure(FigureStyle::kNumber, test ? test->t : std::nullopt);
-      figure(FigureStyle::kNumber, test ? test->p : std::nullopt);
+      row.figures.push_back(
+          one_figure(FigureStyle::kMetric, test ? std::optional(test->difference) : std::nullopt));
+      row.figures.push_back(one_figure(FigureStyle::kNumber, test ? test->t : std::nullopt));
+      row.figures.push_back(one_figure(FigureStyle::kNumber, test ? test->p : std::nullopt));
     }
     table.rows.push_back(std::move(row));
   }

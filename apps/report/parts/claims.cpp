@@ -8,6 +8,7 @@
 
 #include "apps/report/parts/catalogue.h"
 #include "apps/report/parts/parts.h"
+#include "apps/report/parts/sweeps.h"
 #include "engine/evaluation/bootstrap.h"
 
 namespace derrd {
@@ -32,9 +33,9 @@ struct Claim {
   std::string id;
   const char* section;
   std::string sentence;
-  /// Returns what has to be positive; empty if the data set or the model is not meant, or if the
-  /// trainings are not there.
+  /// Returns what has to be positive; empty if trainings that it takes to say so are not there.
   std::function<Sum(const Setting&)> sum;
+  std::string only_model = {};  ///< base model that it is about; empty: all
 };
 
 Sum difference(const std::string& model, const TrainedMethod& better, const TrainedMethod& worse) {
@@ -46,10 +47,8 @@ Claim better_than(const char* section, const std::string& sentence, const Traine
                   const TrainedMethod& worse, const std::string& only_model = "") {
   return {
       fmt::format("{}-{:g}-above-{}-{:g}", better.method, better.size, worse.method, worse.size),
-      section, sentence, [=](const Setting& setting) {
-        if (!only_model.empty() && setting.model != only_model) return Sum();
-        return difference(setting.model, better, worse);
-      }};
+      section, sentence,
+      [=](const Setting& setting) { return difference(setting.model, better, worse); }, only_model};
 }
 
 /// The method with the highest mean H\@5 of those that were trained; none if none was.
@@ -73,25 +72,13 @@ Claim better_than_best(const std::string& id, const char* section, const std::st
 }
 
 /// A claim that the best value of an option lies among some of the values tried.
-Claim best_among(const std::string& id, const std::string& sentence,
-                 const std::vector<TrainedMethod>& inside,
-                 const std::vector<TrainedMethod>& outside) {
-  return {id, "5.4", sentence, [=](const Setting& setting) {
-            const auto in = best_of(setting, inside), out = best_of(setting, outside);
-            return in && out ? difference(setting.model, *in, *out) : Sum();
+Claim best_among(const std::string& id, const std::string& sentence, const Sweep& sweep,
+                 const std::vector<std::string>& some) {
+  return {id, "5.4", sentence, [&sweep, some](const Setting& setting) {
+            const auto inside = best_of(setting, sweep.among(some, true));
+            const auto outside = best_of(setting, sweep.among(some, false));
+            return inside && outside ? difference(setting.model, *inside, *outside) : Sum();
           }};
-}
-
-std::vector<TrainedMethod> with_values(const std::string& method,
-                                       const std::vector<std::string>& options,
-                                       const std::vector<std::string>& values) {
-  std::vector<TrainedMethod> all;
-  for (const std::string& value : values) {
-    TrainedMethod trained{method};
-    for (const std::string& option : options) trained.changes[option] = value;
-    all.push_back(trained);
-  }
-  return all;
 }
 
 std::vector<Claim> claims() {
@@ -105,13 +92,13 @@ std::vector<Claim> claims() {
       better_than_best("de-rrd-best", "5.2", "DE-RRD is better than DE and RRD alone", {"de-rrd"},
                        {{"de"}, {"rrd"}}),
       {"rrd-gain-neumf", "5.2", "RRD gains more over the student with NeuMF than with BPR",
-       [](const Setting& setting) {
-         if (setting.model != "neumf") return Sum();
+       [](const Setting&) {
          return Sum{{1, "neumf", {"rrd"}},
                     {-1, "neumf", {"student"}},
                     {-1, "bpr", {"rrd"}},
                     {1, "bpr", {"student"}}};
-       }}};
+       },
+       "neumf"}};
   for (const double size : {.5, 1.}) {
     for (const char* method : {"rd", "cd", "rrd"}) {
       all.push_back(
@@ -139,12 +126,9 @@ std::vector<Claim> claims() {
   }
   all.push_back(
       better_than("5.3", "(e) is worse than the student", {"student"}, {"rrd-interesting"}));
-  all.push_back(best_among("experts-10-20", "DE is best near 10 to 20 experts",
-                           with_values("de", {"experts"}, {"10", "20"}),
-                           with_values("de", {"experts"}, {"5", "30"})));
-  all.push_back(best_among("k-30-40", "RRD is best near K of 30 to 40",
-                           with_values("rrd", {"k", "l"}, {"30", "40"}),
-                           with_values("rrd", {"k", "l"}, {"10", "20", "50"})));
+  all.push_back(
+      best_among("experts-10-20", "DE is best near 10 to 20 experts", de_experts(), {"10", "20"}));
+  all.push_back(best_among("k-30-40", "RRD is best near K of 30 to 40", rrd_items(), {"30", "40"}));
   return all;
 }
 
@@ -153,7 +137,7 @@ std::vector<double> by_splits(const Setting& setting, const Sum& sum) {
   std::vector<double> values;
   for (const int split : setting.scope.splits) {
     double value = 0;
-    bool whole = true;
+    bool whole = !sum.empty();
     for (const auto& [factor, model, method] : sum) {
       const Setting of_model{setting.scope, setting.results, setting.source, model};
       const BySplit hits = of_model.test(method, "H@5");
@@ -184,10 +168,6 @@ constexpr const char* kFails = "does not hold";
 constexpr const char* kUndecided = "undecided";
 constexpr const char* kUntested = "not tested";
 
-ReportFigure figure_of(FigureStyle style, std::optional<double> value) {
-  return {style, value ? std::vector{*value} : std::vector<double>(), {}};
-}
-
 /// Row of a claim: its figures and the verdict.
 ReportRow tested(const Setting& setting, const Claim& claim, const Sum& sum) {
   const std::vector<double> values = by_splits(setting, sum);
@@ -214,61 +194,48 @@ ReportRow tested(const Setting& setting, const Claim& claim, const Sum& sum) {
           fmt::format("{} ({})", claim.sentence, claim.section),
           "",
           "",
-          {figure_of(FigureStyle::kMetric, figure),
-           figure_of(FigureStyle::kNumber, t),
-           figure_of(FigureStyle::kNumber, p),
-           {FigureStyle::kText, {}, {}, interval},
-           {FigureStyle::kText, {}, {}, verdict}}};
+          {one_figure(FigureStyle::kMetric, figure), one_figure(FigureStyle::kNumber, t),
+           one_figure(FigureStyle::kNumber, p), words(interval), words(verdict)}};
 }
 
 /// Share of the base loss that Section 5.4 finds best.
 struct BestShare {
-  const char* method;
-  const char* option;
+  const Sweep& weights;
   const char* model;
   double low, high;
 };
-constexpr std::array<BestShare, 4> kBestShares = {{{"de", "lambda-de", "bpr", .2, .2},
-                                                   {"de", "lambda-de", "neumf", .02, .05},
-                                                   {"rrd", "lambda-rrd", "bpr", .07, .10},
-                                                   {"rrd", "lambda-rrd", "neumf", 10, 10}}};
+
+std::vector<BestShare> best_shares() {
+  return {{de_weights(), "bpr", .2, .2},
+          {de_weights(), "neumf", .02, .05},
+          {rrd_weights(), "bpr", .07, .10},
+          {rrd_weights(), "neumf", 10, 10}};
+}
 
 /// Row of a claim about the share of the loss at the best weight; it holds within a factor of two.
 ReportRow share_row(const Setting& setting, const BestShare& claimed) {
   constexpr double kTolerance = 2;
-  const auto weights =
-      with_values(claimed.method, {claimed.option}, {"1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1"});
-  const auto best = best_of(setting, weights);
-  std::vector<double> shares;
-  if (best) {
-    for (const int split : setting.scope.splits) {
-      const TrainingResult* result = setting.results.training(setting.name(*best, split));
-      if (result == nullptr) continue;
-      for (const auto& [loss, share] : result->shares) shares.push_back(share);
-    }
-  }
+  const std::string& method = claimed.weights.method;
+  const auto best = best_of(setting, claimed.weights.all());
+  const std::vector<double> shares = best ? setting.shares(*best) : std::vector<double>();
   const bool fits = !shares.empty() && mean(shares) >= claimed.low / kTolerance &&
                     mean(shares) <= claimed.high * kTolerance;
   const std::string range =
       claimed.low == claimed.high
           ? fmt::format("{:g} %", 100 * claimed.low)
           : fmt::format("{:g} to {:g} %", 100 * claimed.low, 100 * claimed.high);
-  return {
-      fmt::format("{}-share", claimed.method),
-      fmt::format("{} is best where its loss is {} of the base loss (5.4)",
-                  title_of(claimed.method), range),
-      "",
-      "",
-      {figure_of(FigureStyle::kNumber, shares.empty() ? std::nullopt : std::optional(mean(shares))),
-       figure_of(FigureStyle::kNumber, std::nullopt),
-       figure_of(FigureStyle::kNumber, std::nullopt),
-       {FigureStyle::kText, {}, {}, "–"},
-       {FigureStyle::kText,
-        {},
-        {},
-        shares.empty() ? kUntested
-        : fits         ? kHolds
-                       : kFails}}};
+  return {method + "-share",
+          fmt::format("{} is best where its loss is {} of the base loss (5.4)", title_of(method),
+                      range),
+          "",
+          "",
+          {one_figure(FigureStyle::kNumber,
+                      shares.empty() ? std::nullopt : std::optional(mean(shares))),
+           one_figure(FigureStyle::kNumber, std::nullopt),
+           one_figure(FigureStyle::kNumber, std::nullopt), words("–"),
+           words(shares.empty() ? kUntested
+                 : fits         ? kHolds
+                                : kFails)}};
 }
 
 /// The paper's sentences on accuracy, each with a test and a verdict.
@@ -313,10 +280,10 @@ std::vector<ReportSection> ClaimsTable::sections_of(const Setting& setting) cons
   table.first_column = "Claim (section)";
   table.columns = {"difference", "t", "p", "95 % interval", "verdict"};
   for (const Claim& claim : claims()) {
-    const Sum sum = claim.sum(setting);
-    if (!sum.empty()) table.rows.push_back(tested(setting, claim, sum));
+    if (!claim.only_model.empty() && claim.only_model != setting.model) continue;
+    table.rows.push_back(tested(setting, claim, claim.sum(setting)));
   }
-  for (const BestShare& claimed : kBestShares) {
+  for (const BestShare& claimed : best_shares()) {
     if (setting.model == claimed.model) table.rows.push_back(share_row(setting, claimed));
   }
   table.notes = {

@@ -50,10 +50,10 @@ std::vector<ReportSection> LearningCurves::sections_of(const Setting& setting) c
       if (run == nullptr) continue;
       const std::vector<double> hits = read_curve(*run).*values;
       if (hits.empty()) continue;
-      panel.lines.push_back({title_of(method), style_of(method), false, false, points_of(hits)});
+      panel.lines.push_back({title_of(method), setting.style_of(method), false, points_of(hits)});
       const auto theirs = published.by_method.find(method);
       if (theirs == published.by_method.end()) continue;
-      panel.lines.push_back({title_of(method) + ", published", style_of(method), true, false,
+      panel.lines.push_back({title_of(method) + ", published", setting.style_of(method), true,
                              points_of(theirs->second.*values)});
     }
     if (!panel.lines.empty()) chart.panels.push_back(std::move(panel));

@@ -7,7 +7,6 @@
 #include "apps/analysis/group_means.h"
 #include "apps/report/map.h"
 #include "apps/report/parts/parts.h"
-#include "apps/report/user_groups.h"
 
 namespace derrd {
 
@@ -109,25 +108,22 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
     table.columns.push_back(title_of(gains.method));
     table.columns.emplace_back("its standard error");
   }
-  const auto figure = [](FigureStyle style, std::optional<double> value) {
-    return ReportFigure{style, value ? std::vector{*value} : std::vector<double>(), {}};
-  };
   for (size_t g = 0; g < all.front().groups.size(); ++g) {
     ReportRow row{fmt::format("group-{}", g), fmt::format("{}", g), "", "", {}};
     row.figures.push_back(
-        figure(FigureStyle::kCount, static_cast<double>(all.front().groups[g].count)));
+        one_figure(FigureStyle::kCount, static_cast<double>(all.front().groups[g].count)));
     for (const Gains& gains : all) {
-      row.figures.push_back(figure(FigureStyle::kMetric, gains.groups[g].mean));
-      row.figures.push_back(figure(FigureStyle::kMetric, gains.groups[g].standard_error));
+      row.figures.push_back(one_figure(FigureStyle::kMetric, gains.groups[g].mean));
+      row.figures.push_back(one_figure(FigureStyle::kMetric, gains.groups[g].standard_error));
     }
     table.rows.push_back(std::move(row));
   }
   const auto add_summary = [&](const char* id, const char* label, FigureStyle style,
                                auto value_of) {
-    ReportRow row{id, label, "", "", {figure(FigureStyle::kCount, std::nullopt)}};
+    ReportRow row{id, label, "", "", {one_figure(FigureStyle::kCount, std::nullopt)}};
     for (const Gains& gains : all) {
-      row.figures.push_back(figure(style, value_of(gains.groups)));
-      row.figures.push_back(figure(style, std::nullopt));
+      row.figures.push_back(one_figure(style, value_of(gains.groups)));
+      row.figures.push_back(one_figure(style, std::nullopt));
     }
     table.rows.push_back(std::move(row));
   };
@@ -149,7 +145,9 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
 }
 
 std::vector<ReportSection> GainMapsFigure::sections_of(const Setting& setting) const {
-  const UserGroups users = user_groups(setting);
+  const UserGroups* groups = setting.user_groups();
+  if (groups == nullptr) return {};
+  const UserGroups& users = *groups;
   const std::vector<Gains> all = gains_of(setting, users);
   if (all.empty()) return {};
   const ReportTable table = gains_table(setting, all);

@@ -6,40 +6,11 @@
 
 #include "apps/report/chart.h"
 #include "apps/report/parts/parts.h"
+#include "apps/report/parts/sweeps.h"
 
 namespace derrd {
 
 namespace {
-
-/// Values of an option, or of two that are always equal, for a method.
-struct Sweep {
-  const char* method;
-  std::vector<std::string> options;
-  std::vector<std::string> values;
-  const char* title;  ///< of the axis
-
-  TrainedMethod at(const std::string& value) const {
-    TrainedMethod trained{method};
-    for (const std::string& option : options) trained.changes[option] = value;
-    return trained;
-  }
-  std::string name() const {
-    std::string text = options.front();
-    for (size_t i = 1; i < options.size(); ++i) text += "+" + options[i];
-    return text;
-  }
-};
-
-/// Section 5.4 and the grids of Section 5.1.
-const std::vector<Sweep>& sweeps() {
-  static const std::vector<std::string> weights = {"1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1"};
-  static const std::vector<Sweep> all = {
-      {"de", {"lambda-de"}, weights, "λ_DE (0: Student)"},
-      {"de", {"experts"}, {"5", "10", "20", "30"}, "number of experts (0: Student)"},
-      {"rrd", {"lambda-rrd"}, weights, "λ_RRD (0: Student)"},
-      {"rrd", {"k", "l"}, {"10", "20", "30", "40", "50"}, "K = L, items (0: Student)"}};
-  return all;
-}
 
 /// Mean with its standard error.
 ChartPoint point_of(double x, const BySplit& values) {
@@ -69,17 +40,6 @@ class HyperparametersFigure final : public ReportPart {
   std::vector<ReportSection> sections_of(const Setting& setting) const override;
 };
 
-/// The weighted loss as a part of the base loss, in the best epoch of each split.
-std::vector<double> shares_of(const Setting& setting, const TrainedMethod& method) {
-  std::vector<double> shares;
-  for (const int split : setting.scope.splits) {
-    const TrainingResult* result = setting.results.training(setting.name(method, split));
-    if (result == nullptr) continue;
-    for (const auto& [loss, share] : result->shares) shares.push_back(share);
-  }
-  return shares;
-}
-
 ChartPanel sweep_panel(const Setting& setting, const Sweep& sweep) {
   ChartPanel panel;
   panel.title = title_of(sweep.method);
@@ -87,7 +47,7 @@ ChartPanel sweep_panel(const Setting& setting, const Sweep& sweep) {
   panel.x.categories = {"0"};
   panel.x.categories.insert(panel.x.categories.end(), sweep.values.begin(), sweep.values.end());
   panel.y.title = "H@5";
-  ChartLine line{title_of(sweep.method), style_of(sweep.method)};
+  ChartLine line{title_of(sweep.method), setting.style_of(sweep.method)};
   const auto add = [&](const TrainedMethod& method, double x) {
     const BySplit values = setting.test(method, "H@5");
     if (!values.empty()) line.points.push_back(point_of(x, values));
@@ -106,9 +66,9 @@ ChartPanel share_panel(const Setting& setting, const Sweep& sweep) {
   panel.title = fmt::format("{}: share of its loss at the best epoch", title_of(sweep.method));
   panel.x = {.title = "weighted loss / base loss", .logarithmic = true};
   panel.y.title = "H@5";
-  ChartLine line{title_of(sweep.method), style_of(sweep.method)};
+  ChartLine line{title_of(sweep.method), setting.style_of(sweep.method)};
   for (const std::string& value : sweep.values) {
-    const std::vector<double> shares = shares_of(setting, sweep.at(value));
+    const std::vector<double> shares = setting.shares(sweep.at(value));
     const BySplit hits = setting.test(sweep.at(value), "H@5");
     if (!shares.empty() && mean(shares) > 0) line.points.push_back(point_of(mean(shares), hits));
   }
@@ -131,7 +91,7 @@ std::vector<ReportSection> HyperparametersFigure::sections_of(const Setting& set
                           "",
                           {{FigureStyle::kMetric, values_of(setting.test(method, "H@5")), {}},
                            {FigureStyle::kMetric, values_of(setting.valid(method, "H@5")), {}},
-                           {FigureStyle::kNumber, shares_of(setting, method), {}}}});
+                           {FigureStyle::kNumber, setting.shares(method), {}}}});
   };
   add_row({"student"}, "student", title_of("student"));
   for (const Sweep& sweep : sweeps()) {
@@ -142,12 +102,11 @@ std::vector<ReportSection> HyperparametersFigure::sections_of(const Setting& set
               fmt::format("{}, {}", title_of(sweep.method), option));
     }
   }
-  for (const size_t weights : {size_t{0}, size_t{2}}) {
-    chart.panels.push_back(share_panel(setting, sweeps()[weights]));
-  }
+  chart.panels.push_back(share_panel(setting, de_weights()));
+  chart.panels.push_back(share_panel(setting, rrd_weights()));
   if (const auto student = setting.mean_test({"student"}, "H@5")) {
     for (ChartPanel& panel : chart.panels) {
-      panel.levels.push_back({title_of("student"), style_of("student"), *student});
+      panel.levels.push_back({title_of("student"), setting.style_of("student"), *student});
     }
   }
   setting.note_splits(table);

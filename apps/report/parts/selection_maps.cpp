@@ -10,7 +10,6 @@
 #include "apps/report/chart.h"
 #include "apps/report/map.h"
 #include "apps/report/parts/parts.h"
-#include "apps/report/user_groups.h"
 #include "engine/distill/gate_record.h"
 
 namespace derrd {
@@ -126,7 +125,7 @@ Specialisation specialisation_of(const UserGroups& users, const GateRecord& reco
 }
 
 ChartLine line_of(const std::string& label, size_t style, const std::vector<double>& values) {
-  ChartLine line{label, style, false, false};
+  ChartLine line{label, style};
   for (const double value : values) {
     line.points.push_back({static_cast<double>(line.points.size()), value});
   }
@@ -156,8 +155,6 @@ std::string specialisation_chart(const std::string& title, const Specialisation&
   return svg(chart);
 }
 
-ReportFigure one(FigureStyle style, double value) { return {style, {value}, {}}; }
-
 ReportTable specialisation_table(const Setting& setting, const GateRecord& record,
                                  const Specialisation& all) {
   ReportTable table = setting.titled("Figure 6 in figures");
@@ -165,13 +162,14 @@ ReportTable specialisation_table(const Setting& setting, const GateRecord& recor
   table.columns = {"mutual information", "purity", "experts", "entropy of α, nats"};
   for (const auto& [row, title] : moments_of(record)) {
     const auto r = static_cast<size_t>(row);
-    table.rows.push_back(
-        {fmt::format("row-{}", row),
-         title,
-         "",
-         "",
-         {one(FigureStyle::kShare, all.information[r]), one(FigureStyle::kShare, all.purity[r]),
-          one(FigureStyle::kCount, all.experts[r]), one(FigureStyle::kShare, all.entropy[r])}});
+    table.rows.push_back({fmt::format("row-{}", row),
+                          title,
+                          "",
+                          "",
+                          {one_figure(FigureStyle::kShare, all.information[r]),
+                           one_figure(FigureStyle::kShare, all.purity[r]),
+                           one_figure(FigureStyle::kCount, all.experts[r]),
+                           one_figure(FigureStyle::kShare, all.entropy[r])}});
   }
   table.notes = {
       fmt::format("Experts that the gate prefers, without noise, against {} groups of users by "
@@ -199,9 +197,9 @@ ReportTable neighbours_table(const Setting& setting, const UserGroups& users,
                    fmt::format("tenth {}", d + 1),
                    "",
                    "",
-                   {one(FigureStyle::kShare, moments.front()[d].cosine)}};
+                   {one_figure(FigureStyle::kShare, moments.front()[d].cosine)}};
     for (const auto& deciles : moments) {
-      line.figures.push_back(one(FigureStyle::kShare, deciles[d].same_label));
+      line.figures.push_back(one_figure(FigureStyle::kShare, deciles[d].same_label));
     }
     table.rows.push_back(std::move(line));
   }
@@ -216,8 +214,9 @@ ReportTable neighbours_table(const Setting& setting, const UserGroups& users,
 std::vector<ReportSection> SelectionMapsFigure::sections_of(const Setting& setting) const {
   const ExperimentRun* trained =
       setting.results.run(setting.name(recorded(), setting.scope.splits.front()));
-  if (trained == nullptr) return {};
-  const UserGroups users = user_groups(setting);
+  const UserGroups* groups = setting.user_groups();
+  if (trained == nullptr || groups == nullptr) return {};
+  const UserGroups& users = *groups;
   const GateRecord record = read_gate_record(trained->file(kGateFile));
   const Specialisation all = specialisation_of(users, record);
   const std::string where = setting_title(setting.source.name, setting.model);

@@ -62,7 +62,7 @@ ReportTable latency_table(const Setting& setting) {
                                                          FigureStyle::kCount, FigureStyle::kSeconds,
                                                          FigureStyle::kNumber};
         row.figures.push_back(
-            {kFormats.at(c), values[c] > 0 ? std::vector{values[c]} : std::vector<double>(), {}});
+            one_figure(kFormats.at(c), values[c] > 0 ? std::optional(values[c]) : std::nullopt));
       }
       table.rows.push_back(std::move(row));
     };

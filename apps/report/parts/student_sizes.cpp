@@ -48,18 +48,14 @@ ChartPanel bars_panel(const Setting& setting, const std::string& metric) {
     for (const std::string& method : setting.scope.methods) {
       const std::vector<double> values = values_of(setting.test({method, kSizes[s]}, metric));
       if (values.empty()) continue;
-      ChartBar bar{title_of(method),
-                   style_of(method),
-                   s,
-                   mean(values),
-                   standard_error(values).value_or(0),
-                   {}};
+      ChartBar bar{title_of(method), setting.style_of(method),           s,
+                   mean(values),     standard_error(values).value_or(0), {}};
       if (kSizes[s] == kPaperSize) bar.paper = setting.published(2, method).figure(metric);
       panel.bars.push_back(bar);
     }
   }
   if (const auto teacher = setting.mean_test({"teacher"}, metric)) {
-    panel.levels.push_back({title_of("teacher"), style_of("teacher"), *teacher});
+    panel.levels.push_back({title_of("teacher"), setting.style_of("teacher"), *teacher});
   }
   return panel;
 }
@@ -112,7 +108,7 @@ ReportTable reached_table(const Setting& setting, double teacher) {
       if (const auto reached = parameters_for(points, target * teacher)) {
         // Even the smallest student may be beyond it.
         if (*reached <= points.front().x) {
-          figure = {FigureStyle::kText, {}, {}, fmt::format("≤ {:.2f}M", *reached)};
+          figure = words(fmt::format("≤ {:.2f}M", *reached));
         } else {
           figure.values = {*reached};
         }
@@ -138,10 +134,12 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
   for (const std::string& method : setting.scope.methods) {
     std::vector<ChartPoint> points = frontier_of(setting, method);
     if (points.empty()) continue;
-    frontier.lines.push_back({title_of(method), style_of(method), false, true, std::move(points)});
+    frontier.lines.push_back(
+        {title_of(method), setting.style_of(method), false, std::move(points)});
   }
   const auto teacher = setting.mean_test({"teacher"}, "H@5");
-  if (teacher) frontier.levels.push_back({title_of("teacher"), style_of("teacher"), *teacher});
+  if (teacher)
+    frontier.levels.push_back({title_of("teacher"), setting.style_of("teacher"), *teacher});
   chart.panels.push_back(std::move(frontier));
 
   ReportTable table = setting.titled("Figure 4 in figures");
@@ -161,8 +159,7 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
             {FigureStyle::kMetric, values_of(setting.test(trained, metric)), paper.figure(metric)});
       }
       const auto millions = millions_of(setting, trained);
-      row.figures.push_back(
-          {FigureStyle::kMillions, millions ? std::vector{*millions} : std::vector<double>(), {}});
+      row.figures.push_back(one_figure(FigureStyle::kMillions, millions));
       table.rows.push_back(std::move(row));
     }
   }

@@ -10,7 +10,7 @@
 #include "data/error.h"
 #include "engine/distill/de/de.h"
 #include "engine/distill/de/pair_de.h"
-#include "engine/distill/gate_record.h"
+#include "engine/distill/gate_recorder.h"
 #include "engine/models/catalogue.h"
 #include "engine/models/perceptron.h"
 

@@ -1,4 +1,4 @@
-// The report's page as a browser shows it: complete, self-contained, readable on a phone, in the
+// The report's page as a browser shows it: complete, self-contained, readable on a phone and in the
 // dark. Needs Chromium.
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "engine/distill/gate_record.h"
+#include "engine/distill/gate_recorder.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/distill/gate_record.h"
+#include "engine/distill/gate_recorder.h"
 #include "engine/models/catalogue.h"
 #include "engine/teacher/teacher.h"
 #include "engine/training/trainer.h"

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/report/setting.h"
+
+namespace derrd {
+
+/// Values of an option, or of two that are always equal, for a method.
+struct Sweep {
+  std::string method;
+  std::vector<std::string> options;
+  std::vector<std::string> values;
+  std::string title;  ///< of an axis
+
+  TrainedMethod at(const std::string& value) const;
+  /// Returns the trainings with the values that are, or are not, among some.
+  std::vector<TrainedMethod> among(const std::vector<std::string>& some, bool are) const;
+  std::vector<TrainedMethod> all() const { return among({}, false); }
+  std::string name() const;  ///< "k+l"
+};
+
+// What Figure 7 varies: Section 5.4, with the grids of Section 5.1.
+const Sweep& de_weights();
+const Sweep& de_experts();
+const Sweep& rrd_weights();
+const Sweep& rrd_items();
+const std::vector<Sweep>& sweeps();  ///< these, in this order
+
+}  // namespace derrd
