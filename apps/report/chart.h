@@ -47,11 +47,11 @@ struct ChartAxis {
 
 /// Panel of a chart: lines, or groups of bars side by side.
 struct ChartPanel {
-  std::string title;
-  ChartAxis x, y;
-  std::vector<ChartLine> lines;
-  std::vector<ChartBar> bars;
-  std::vector<ChartLevel> levels;
+  std::string title = {};
+  ChartAxis x = {}, y = {};
+  std::vector<ChartLine> lines = {};
+  std::vector<ChartBar> bars = {};
+  std::vector<ChartLevel> levels = {};
 };
 
 /// Chart of panels that share a legend.

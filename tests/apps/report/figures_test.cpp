@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/report/chart.h"
 #include "apps/report/picture.h"
 #include "engine/distill/gate_record.h"
 #include "tests/apps/report/made_up_runs.h"
@@ -42,6 +43,18 @@ TEST(Styles, DifferWithoutColour) {
   EXPECT_EQ(dots.size(), kStyles);
   EXPECT_EQ(small.size(), kStyles);
   EXPECT_EQ(without_colours(svg_dot(1, 1, 3)).find(" c3"), std::string::npos);
+}
+
+TEST(Charts, LongLinesHaveFewDotsAndShortOnesAll) {
+  const auto dots_of = [](size_t points) {
+    ChartLine line{.label = "DE", .style = 4};
+    for (size_t i = 0; i < points; ++i) line.points.push_back({static_cast<double>(i), .5});
+    return count(svg({"title", {{.title = "panel", .lines = {line}}}}), "<path class=\"dot ");
+  };
+  EXPECT_EQ(dots_of(1), 1u + 1) << "and one in the legend";
+  EXPECT_EQ(dots_of(12), 12u + 1);
+  EXPECT_LE(dots_of(1000), 13u + 1);
+  EXPECT_GE(dots_of(1000), 10u + 1);
 }
 
 TEST_F(Figures, MethodsBeyondThePapersHaveStylesOfTheirOwn) {
