@@ -23,8 +23,7 @@ std::vector<RunOutcome> Scheduler::run() {
   constexpr auto kPause = std::chrono::milliseconds(20);
   keep_finished();
   while (true) {
-    ending_ = InterruptWatch::signal() != 0;
-    if (ending_) {
+    if (InterruptWatch::signal() != 0) {
       for (Task& task : tasks_) {
         if (task.process) task.process->terminate();
       }
@@ -37,7 +36,8 @@ std::vector<RunOutcome> Scheduler::run() {
     collect();
     show_status();
   }
-  if (ending_) {
+  // A signal may also have come while nothing ran, and have kept runs from their start.
+  if (InterruptWatch::signal() != 0) {
     throw Interrupted(fmt::format("interrupted after {} of {} runs; the same command continues",
                                   count(Phase::kEnded), runs_.size()),
                       InterruptWatch::signal());

@@ -73,7 +73,6 @@ class Scheduler {
   std::vector<Task> tasks_;
   RunProgress progress_;
   AvailableMemory available_;  // when no training was in progress
-  bool ending_ = false;        // because of a signal
 };
 
 }  // namespace derrd

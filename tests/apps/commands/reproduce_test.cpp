@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -136,6 +137,41 @@ TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {
   for (const auto& [name, text] : texts_in("torn-report")) {
     EXPECT_EQ(text, expected.at(name)) << name;
   }
+}
+
+/// Stops the process that tells how much memory a training of a folder takes, if there is one.
+std::optional<pid_t> stop_a_dry_run(const std::string& work) {
+  const std::optional<pid_t> asked = find_process([&](const std::string& line) {
+    return contains(line, work + "/") && contains(line, "--dry-run");
+  });
+  if (!asked || ::kill(*asked, SIGSTOP) != 0) return std::nullopt;
+  return asked;
+}
+
+// No run is in progress then: the first training is about to start.
+TEST_F(Reproduce, IsInterruptedWhileItAsksForMemory) {
+  for (int tries = 0; tries < 50; ++tries) {
+    const std::string work = fmt::format("work-{}", tries);
+    Process process(with_data("reproduce",
+                              "--models bpr --methods student --splits 0 --jobs 2 --table 2 "
+                              "-o @report --work @" +
+                                  work));
+    std::optional<pid_t> stopped;
+    while (!stopped && !process.ended() && epochs_logged(work) == 0) {
+      stopped = stop_a_dry_run(path(work));
+    }
+    process.send(SIGTERM);
+    if (stopped) {
+      EXPECT_FALSE(process.ended());
+      ::kill(*stopped, SIGCONT);
+    }
+    const Result result = process.wait();
+    if (!stopped) continue;  // too late to see it
+    EXPECT_EQ(result.exit_code, 128 + SIGTERM) << result.err;
+    EXPECT_TRUE(contains(result.err, "the same command continues")) << result.err;
+    return;
+  }
+  FAIL() << "no process told how much memory a training takes";
 }
 
 TEST_F(Reproduce, AFailingRunIsShownAndTheOthersGoOn) {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -127,20 +127,11 @@ TEST_F(Search, ContinuesAfterKillToTheSamePoints) {
 /// Kills one of the processes that train a point in a folder, if there is one. One that only tells
 /// how much memory a point takes may go on.
 bool kill_a_point(const std::string& work) {
-  std::error_code gone;
-  for (const auto& entry : fs::directory_iterator("/proc", gone)) {
-    const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream file(entry.path() / "cmdline");
-    std::string line;
-    std::getline(file, line);  // nothing, if the process ends meanwhile
-    if (line.starts_with(std::string("derrd\0distill", 13)) &&
-        line.find(work + "/citeulike.bpr.rrd.") != std::string::npos &&
-        line.find("--dry-run") == std::string::npos) {
-      return ::kill(std::stoi(name), SIGKILL) == 0;
-    }
-  }
-  return false;
+  const std::optional<pid_t> point = find_process([&](const std::string& line) {
+    return line.starts_with("derrd distill ") && contains(line, work + "/citeulike.bpr.rrd.") &&
+           !contains(line, "--dry-run");
+  });
+  return point && ::kill(*point, SIGKILL) == 0;
 }
 
 // A point that the system killed may be the best one.

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "data/synthesize.h"
@@ -11,6 +13,20 @@
 namespace derrd::test {
 
 namespace fs = std::filesystem;
+
+std::optional<pid_t> find_process(const std::function<bool(const std::string&)>& passes) {
+  std::error_code gone;
+  for (const auto& entry : fs::directory_iterator("/proc", gone)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream file(entry.path() / "cmdline");
+    std::string line;
+    std::getline(file, line);  // nothing, if the process ends meanwhile
+    std::ranges::replace(line, '\0', ' ');
+    if (passes(line)) return std::stoi(name);
+  }
+  return std::nullopt;
+}
 
 Experiments::Experiments() {
   SynthesisOptions options;

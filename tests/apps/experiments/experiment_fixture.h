@@ -1,11 +1,16 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "tests/apps/program.h"
 
 namespace derrd::test {
+
+/// A process of this machine whose command line, its words joined by spaces, passes a test.
+std::optional<pid_t> find_process(const std::function<bool(const std::string&)>& passes);
 
 /// Runs of `derrd reproduce` and `derrd search`. The folder has @users.tsv, synthetic interactions
 /// under CiteULike's name, and @recipe.toml, to reproduce tables from in seconds.
