@@ -302,8 +302,8 @@ void add_reproduce(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::IsMember(kFigures));
   command->add_flag("--claims", options->claims,
-                    "Test the paper's claims on accuracy by the trainings of the named tables and "
-                    "figures; without these, by all trainings that the claims need");
+                    "Test the paper's claims by the runs of the named tables and figures; without "
+                    "these, by all runs that the claims need");
   command->add_flag("--all", options->all, "Make all tables and figures, and test all claims");
   command
       ->add_option("--splits", options->splits,

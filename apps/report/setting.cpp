@@ -43,6 +43,18 @@ std::optional<double> Setting::mean_test(const TrainedMethod& method,
   return values.empty() ? std::nullopt : std::optional(mean(values_of(values)));
 }
 
+std::optional<TrainedMethod> Setting::best_of(const std::vector<TrainedMethod>& methods) const {
+  std::optional<TrainedMethod> best;
+  std::optional<double> highest;
+  for (const TrainedMethod& method : methods) {
+    const auto hit = mean_test(method, "H@5");
+    if (!hit || (highest && *hit <= *highest)) continue;
+    best = method;
+    highest = hit;
+  }
+  return best;
+}
+
 PublishedRow Setting::published(int table, const std::string& row) const {
   return published_row({table, source.name, model, row});
 }
@@ -59,12 +71,10 @@ std::optional<PairedTest> Setting::compare(const TrainedMethod& a, const Trained
 }
 
 std::string Setting::best_competitor() const {
-  std::string best;
-  for (const std::string& method : competitors()) {
-    const auto hit = mean_test({method}, "H@5");
-    if (hit && (best.empty() || *hit > *mean_test({best}, "H@5"))) best = method;
-  }
-  return best;
+  std::vector<TrainedMethod> methods;
+  for (const std::string& method : competitors()) methods.push_back({method});
+  const auto best = best_of(methods);
+  return best ? best->method : "";
 }
 
 size_t Setting::style_of(const std::string& method) const {

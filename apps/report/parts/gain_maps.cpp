@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apps/analysis/group_means.h"
+#include "apps/report/group_gains.h"
 #include "apps/report/map.h"
 #include "apps/report/parts/parts.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 /// The maps of the figure, with their titles there.
 const std::vector<std::string> kVariants = {"de-attention", "de-one-large", "de"};
-constexpr const char* kMetric = "N@20";
 
 /// Gains of a method over the student.
 struct Gains {
@@ -44,25 +44,12 @@ class GainMapsFigure final : public ReportPart {
   std::vector<ReportSection> sections_of(const Setting& setting) const override;
 };
 
-/// Gains of the variants that were trained. Users without a test item are in no group.
-std::vector<Gains> gains_of(const Setting& setting, const UserGroups& users) {
-  const auto metric = [&](const std::string& method) {
-    return setting.results.user_metric(setting.name({method}, setting.scope.splits.front()),
-                                       kMetric);
-  };
-  const std::vector<double> student = metric("student");
+/// Gains of the variants that were trained.
+std::vector<Gains> gains_of(const Setting& setting) {
   std::vector<Gains> all;
-  for (const std::string& variant : kVariants) {
-    const std::vector<double> values = metric(variant);
-    std::vector<double> gains;
-    std::vector<int32_t> labels;
-    if (values.size() != student.size() || values.size() != users.clusters.labels.size()) continue;
-    for (size_t u = 0; u < values.size(); ++u) {
-      if (std::isnan(values[u]) || std::isnan(student[u])) continue;
-      gains.push_back(values[u] - student[u]);
-      labels.push_back(users.clusters.labels[u]);
-    }
-    all.push_back({variant, group_means(gains, labels, users.clusters.count)});
+  for (const GroupGains& gains : gains_by_group(setting, kVariants)) {
+    all.push_back({gains.method,
+                   group_means(gains.gains, gains.groups, setting.user_groups()->clusters.count)});
   }
   return all;
 }
@@ -95,7 +82,7 @@ std::string gains_map(const Setting& setting, const UserGroups& users,
     }
     panels.push_back(std::move(panel));
   }
-  return svg_maps(fmt::format("Figure 5: gain in {} over Student: {}", kMetric,
+  return svg_maps(fmt::format("Figure 5: gain in {} over Student: {}", kGainMetric,
                               setting_title(setting.source.name, setting.model)),
                   panels);
 }
@@ -138,21 +125,19 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
   table.notes = {
       fmt::format("Mean gain in {} of a group's users over Student, on split {}; groups by k-means "
                   "on the teacher's vectors of users, k = {}.",
-                  kMetric, setting.scope.splits.front(), kUserGroups),
+                  kGainMetric, setting.scope.splits.front(), kUserGroups),
       "The paper claims that the selection of experts (DE) improves more groups than attention and "
       "one large expert."};
   return table;
 }
 
 std::vector<ReportSection> GainMapsFigure::sections_of(const Setting& setting) const {
-  const UserGroups* groups = setting.user_groups();
-  if (groups == nullptr) return {};
-  const UserGroups& users = *groups;
-  const std::vector<Gains> all = gains_of(setting, users);
+  const std::vector<Gains> all = gains_of(setting);
   if (all.empty()) return {};
+  const UserGroups& users = *setting.user_groups();
   const ReportTable table = gains_table(setting, all);
   return {Picture{"figure5", setting.source.name, setting.model,
-                  fmt::format("Figure 5: gain in {} by groups of users: {}", kMetric,
+                  fmt::format("Figure 5: gain in {} by groups of users: {}", kGainMetric,
                               setting_title(setting.source.name, setting.model)),
                   gains_map(setting, users, all),
                   fmt::format(

@@ -6,7 +6,7 @@
 
 #include "apps/report/chart.h"
 #include "apps/report/parts/parts.h"
-#include "apps/report/parts/sweeps.h"
+#include "apps/report/sweeps.h"
 
 namespace derrd {
 

@@ -8,9 +8,9 @@
 #include "apps/analysis/agreement.h"
 #include "apps/analysis/neighbours.h"
 #include "apps/report/chart.h"
+#include "apps/report/gate_choices.h"
 #include "apps/report/map.h"
 #include "apps/report/parts/parts.h"
-#include "engine/distill/gate_record.h"
 
 namespace derrd {
 
@@ -18,9 +18,6 @@ namespace {
 
 constexpr int64_t kPairs = 100'000;
 constexpr int64_t kMiddleEpoch = 20;
-
-/// DE with a record of its gate: a training by itself, as other figures need no record.
-TrainedMethod recorded() { return {.method = "de", .records_gate = true}; }
 
 /// Row of a record and its name in the figure.
 struct Moment {
@@ -39,7 +36,7 @@ class SelectionMapsFigure final : public ReportPart {
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
     plan.training(source, {source.name, scope.splits.front(), model, "teacher"});
-    plan.training(source, recorded().on(source.name, model, scope.splits.front()));
+    plan.training(source, recorded_de().on(source.name, model, scope.splits.front()));
   }
 
  protected:
@@ -54,12 +51,6 @@ std::vector<Moment> moments_of(const GateRecord& record) {
   }
   moments.push_back({record.best_row, fmt::format("trained, {} epochs", record.best_row)});
   return moments;
-}
-
-std::span<const int32_t> choice_at(const GateRecord& record, int64_t row) {
-  return std::span(record.rows.user_expert)
-      .subspan(static_cast<size_t>(row * record.rows.users),
-               static_cast<size_t>(record.rows.users));
 }
 
 /// Experts in the order of how often the trained gate prefers them.
@@ -109,13 +100,7 @@ struct Specialisation {
 Specialisation specialisation_of(const UserGroups& users, const GateRecord& record) {
   Specialisation all;
   for (int64_t row = 0; row < record.rows.rows(); ++row) {
-    std::vector<int32_t> experts, groups;
-    const auto choice = choice_at(record, row);
-    for (size_t u = 0; u < choice.size(); ++u) {
-      if (choice[u] < 0) continue;  // the teacher doesn't know the user
-      experts.push_back(choice[u]);
-      groups.push_back(users.clusters.labels[u]);
-    }
+    const auto [experts, groups] = experts_and_groups(record, row, users);
     all.information.push_back(normalized_mutual_information(experts, groups));
     all.purity.push_back(purity(experts, groups));
     all.experts.push_back(static_cast<double>(classes_used(experts)));
@@ -212,12 +197,11 @@ ReportTable neighbours_table(const Setting& setting, const UserGroups& users,
 }
 
 std::vector<ReportSection> SelectionMapsFigure::sections_of(const Setting& setting) const {
-  const ExperimentRun* trained =
-      setting.results.run(setting.name(recorded(), setting.scope.splits.front()));
+  const auto read = gate_record(setting);
   const UserGroups* groups = setting.user_groups();
-  if (trained == nullptr || groups == nullptr) return {};
+  if (!read || groups == nullptr) return {};
+  const GateRecord& record = *read;
   const UserGroups& users = *groups;
-  const GateRecord record = read_gate_record(trained->file(kGateFile));
   const Specialisation all = specialisation_of(users, record);
   const std::string where = setting_title(setting.source.name, setting.model);
   const std::string course = "Figure 6: specialisation of the experts: " + where;

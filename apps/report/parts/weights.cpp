@@ -1,19 +1,11 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "apps/report/parts/parts.h"
+#include "apps/report/sweeps.h"
 
 namespace derrd {
 
 namespace {
-
-constexpr std::array<const char*, 4> kWeights = {"1e-4", "1e-3", "1e-2", "1e-1"};
-
-TrainedMethod weighted(const std::string& de, const std::string& rrd) {
-  return {"de-rrd", kPaperSize, {{"lambda-de", de}, {"lambda-rrd", rrd}}};
-}
 
 /// Table 5: both weights of DE-RRD.
 class WeightsTable final : public ReportPart {
@@ -22,8 +14,8 @@ class WeightsTable final : public ReportPart {
   std::vector<std::string> methods(const ReportScope&) const override { return {"de-rrd"}; }
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
-    for (const char* de : kWeights) {
-      for (const char* rrd : kWeights) {
+    for (const std::string& de : pair_weights()) {
+      for (const std::string& rrd : pair_weights()) {
         add_trainings(plan, scope, source, model, weighted(de, rrd));
       }
     }
@@ -36,11 +28,12 @@ class WeightsTable final : public ReportPart {
 std::vector<ReportSection> WeightsTable::sections_of(const Setting& setting) const {
   ReportTable table = setting.titled("Table 5: weights of DE and RRD, H@5");
   table.first_column = "λ_DE";
-  for (const char* rrd : kWeights) table.columns.push_back(fmt::format("λ_RRD {}", rrd));
-  for (const char* de : kWeights) {
+  for (const std::string& rrd : pair_weights())
+    table.columns.push_back(fmt::format("λ_RRD {}", rrd));
+  for (const std::string& de : pair_weights()) {
     const PublishedRow paper = setting.published(5, de);
     ReportRow row{de, de, "", "", {}};
-    for (const char* rrd : kWeights) {
+    for (const std::string& rrd : pair_weights()) {
       row.figures.push_back({FigureStyle::kMetric,
                              values_of(setting.test(weighted(de, rrd), "H@5")), paper.figure(rrd)});
     }

@@ -1,11 +1,14 @@
 // The verdicts on the paper's claims, over splits and over the users of one.
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "apps/report/group_gains.h"
 #include "tests/apps/report/made_up_runs.h"
 
 namespace derrd::test::claims_test {
@@ -44,12 +47,9 @@ TEST_F(Claims, ClaimsOfOneSplitAreDecidedByItsUsers) {
   // Of 200 users, DE has the test items of 100 and RRD those of 82 among the first five, 80 of
   // which the student has, too. A user has no test item.
   for (const auto& [method, hits] : {std::pair{"student", 80}, {"de", 100}, {"rrd", 82}}) {
-    const size_t index = plan_.user_metrics(study_.data[0], {"citeulike", 0, "bpr", method});
-    const derrd::ExperimentRun& run = plan_.runs()[index];
-    std::filesystem::create_directories(run.folder);
-    std::string text = "model\tuser\tH@5\nm\tnobody\t-\n";
-    for (int u = 0; u < 200; ++u) text += fmt::format("m\t{}\t{}\n", u, u < hits ? 1 : 0);
-    write_text(run.file(kUsersFile).string(), text);
+    std::vector<double> values = {std::nan("")};
+    for (int u = 0; u < 200; ++u) values.push_back(u < hits ? 1 : 0);
+    finish_users({method}, values);
   }
   const ReportTable table = tables_of("claims")[0];
   const ReportRow& de = row_of(table, "de-0.1-above-student-0.1");
@@ -63,29 +63,105 @@ TEST_F(Claims, ClaimsOfOneSplitAreDecidedByItsUsers) {
   EXPECT_EQ(row_of(table, "rrd-0.1-above-student-0.1").figures.back().text, "undecided");
 }
 
+TEST_F(Claims, WeightsAreNearThoseThatAreBestAlone) {
+  for (const int split : study_.splits) {
+    finish({"teacher"}, split, .6);
+    const double noise = .001 * split;
+    // Alone the best of Table 5's weights are 1e-4 and 1e-2; the weight of 1 is none of these.
+    for (const auto& [weight, de, rrd] : {std::tuple{"1e-4", .46, .45},
+                                          {"1e-3", .45, .46},
+                                          {"1e-2", .44, .47},
+                                          {"1e-1", .43, .46},
+                                          {"1", .49, .49}}) {
+      finish({"de", kPaperSize, {{"lambda-de", weight}}}, split, de + noise);
+      finish({"rrd", kPaperSize, {{"lambda-rrd", weight}}}, split, rrd + noise);
+    }
+    finish({"de-rrd", kPaperSize, {{"lambda-de", "1e-3"}, {"lambda-rrd", "1e-1"}}}, split, .50);
+    finish({"de-rrd", kPaperSize, {{"lambda-de", "1e-2"}, {"lambda-rrd", "1e-2"}}}, split,
+           .49 + noise);
+  }
+  const char* id = "weights-near-best-alone";
+  const ReportTable table = tables_of("claims")[0];
+  EXPECT_NEAR(row_of(table, id).figures[0].mean().value_or(0), .009, 1e-9);
+  EXPECT_EQ(row_of(table, id).figures.back().text, "holds");
+  for (const int split : study_.splits) {
+    finish({"de-rrd", kPaperSize, {{"lambda-de", "1e-4"}, {"lambda-rrd", "1e-4"}}}, split,
+           .52 + .001 * split);
+  }
+  EXPECT_EQ(row_of(tables_of("claims")[0], id).figures.back().text, "does not hold");
+}
+
+TEST_F(Claims, SpeedIsComparedByMedians) {
+  study_.models = {"bpr", "neumf"};
+  study_.splits = {0};
+  finish({"teacher"}, 0, .6);
+  finish_timing({"teacher"}, 5, 2);
+  const auto of_model = [&](size_t model, const char* id) {
+    const ReportRow row = row_of(tables_of("claims")[2 * model + 1], id);
+    return std::pair(row.figures[0].mean().value_or(0), row.figures.back().text);
+  };
+  EXPECT_EQ(of_model(0, "latency").second, "not tested");
+  finish_timing({"de-rrd"}, 4, 2);
+  EXPECT_EQ(of_model(0, "latency"), std::pair(1.25, std::string("holds")));
+  finish_timing({"de-rrd"}, 4.8, 2);
+  EXPECT_EQ(of_model(0, "latency").second, "undecided") << "noise";
+  finish_timing({"de-rrd"}, 8, 2);
+  EXPECT_EQ(of_model(0, "latency").second, "does not hold");
+  EXPECT_EQ(of_model(1, "latency-neumf").second, "not tested");
+  finish_timing({"teacher"}, 20, 2, "neumf");
+  finish_timing({"de-rrd"}, 10, 2, "neumf");
+  EXPECT_EQ(of_model(1, "latency-neumf"), std::pair(2 / .625, std::string("holds")));
+}
+
+TEST(GroupGains, OnlyGainsCount) {
+  const GroupGains gains{"de", {.1, -.2, 0, .3}, {0, 0, 1, 2}};
+  EXPECT_EQ(groups_that_gain(gains, std::vector<uint32_t>{1, 1, 1, 1}), 1);
+  EXPECT_EQ(groups_that_gain(gains, std::vector<uint32_t>{3, 1, 1, 0}), 1);
+  EXPECT_EQ(groups_that_gain(gains, std::vector<uint32_t>{3, 1, 0, 1}), 2);
+}
+
+class ClaimsOnGroups : public GroupedUsers {};
+
+TEST_F(ClaimsOnGroups, AreDecidedByUsers) {
+  const auto row = [&](const char* id) { return row_of(tables_of("claims")[1], id); };
+  EXPECT_EQ(row("groups-above-de-attention").figures.back().text, "not tested");
+  EXPECT_EQ(row("experts-specialised").figures.back().text, "not tested");
+  finish_gains();
+  finish_gate();
+  // DE improves the groups within one half of the users, attention none.
+  const ReportTable figure5 = tables_of("figure5")[0];
+  EXPECT_EQ(row("groups-above-de-attention").figures[0].values,
+            row_of(figure5, "groups-that-gain").figures[3].values);
+  EXPECT_EQ(row("groups-above-de-attention").figures.back().text, "holds");
+  EXPECT_EQ(row("groups-above-de-one-large").figures.back().text, "not tested");
+  EXPECT_NEAR(row("experts-specialised").figures[0].values[0],
+              row_of(tables_of("figure6")[0], "row-4").figures[0].values[0], 1e-12);
+  EXPECT_EQ(row("experts-specialised").figures.back().text, "holds");
+}
+
 TEST_F(Claims, ClaimsAloneTrainAllThatTheyTest) {
+  size_t timings = 0;
   const auto trainings_with = [&](const std::vector<std::string>& parts) {
     study_.parts = parts;
     RunPlan plan(path("work"), 0);
     for (const std::string& part : parts) {
       make_report_part(part)->add_runs(plan, study_, study_.data[0], "bpr");
     }
+    timings = plan.timings().size();
     return plan.trainings().size();
   };
   EXPECT_EQ(trainings_with({"table2", "claims"}), 3u * 7);
-  // Six methods of three sizes, five ablations, Table 5's 16 and Figure 7's 21, a teacher.
-  EXPECT_EQ(trainings_with({"claims"}), 3u * (6 * 3 + 5 + 16 + 21 + 1));
+  EXPECT_EQ(timings, 0u);
+  // Six methods of three sizes, five ablations, Table 5's 16 and Figure 7's 21, a teacher; on one
+  // split DE with a record of its gate.
+  EXPECT_EQ(trainings_with({"claims"}), 3u * (6 * 3 + 5 + 16 + 21 + 1) + 1);
+  EXPECT_EQ(timings, 4u) << "Table 3's";
 }
 
 TEST_F(Claims, DamagedMetricsOfUsersAreRefused) {
   study_.splits = {0};
   for (const char* method : {"teacher", "student", "de"}) finish({method}, 0, .5);
-  for (const char* method : {"student", "de"}) {
-    const size_t index = plan_.user_metrics(study_.data[0], {"citeulike", 0, "bpr", method});
-    const derrd::ExperimentRun& run = plan_.runs()[index];
-    std::filesystem::create_directories(run.folder);
-    write_text(run.file(kUsersFile).string(), "model\tuser\tH@5\nm\t0\t1\nm\t1\t0\n");
-  }
+  for (const char* method : {"student", "de"}) finish_users({method}, {1, 0});
   const std::string file =
       plan_.runs()[plan_.user_metrics().at({"citeulike", 0, "bpr", "de"})].file(kUsersFile);
   EXPECT_NO_THROW(tables_of("claims"));

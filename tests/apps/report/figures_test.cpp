@@ -14,7 +14,6 @@
 
 #include "apps/report/chart.h"
 #include "apps/report/picture.h"
-#include "engine/distill/gate_record.h"
 #include "tests/apps/report/made_up_runs.h"
 
 namespace derrd::test::figures_test {
@@ -113,46 +112,8 @@ TEST_F(Figures, Figure7ShowsTheSharesBesideTheOptions) {
   EXPECT_TRUE(contains(svg, ">0.1</text>")) << "a share, on the logarithmic axis";
 }
 
-/// A teacher whose users are two groups, apart from each other, and DE's gate on them.
-class GroupedUsers : public MadeUpRuns {
- protected:
-  static constexpr int kUsers = 40;
-  GroupedUsers() {
-    study_.splits = {0};
-    finish({"teacher"}, 0, .6);
-    for (const char* method : {"student", "de", "de-attention"}) finish({method}, 0, .5);
-    std::vector<float> vectors;
-    for (int u = 0; u < kUsers; ++u) {
-      for (int d = 0; d < 3; ++d) {
-        vectors.push_back((in_first_group(u) ? 10.f : -10.f) +
-                          .01f * static_cast<float>(u % 7 + d));
-      }
-    }
-    const std::string teacher =
-        plan_.runs()[plan_.trainings().at({"citeulike", 0, "bpr", "teacher"})].file(kModelFile);
-    const Metadata metadata = SafetensorsFile::read(teacher).metadata();
-    write_safetensors(
-        teacher, {{"user_embedding", tensor_view(std::span<const float>(vectors), {kUsers, 3})}},
-        metadata);
-  }
-  static bool in_first_group(int user) { return user % 2 == 0; }
-};
-
 TEST_F(GroupedUsers, Figure5ShowsWhoGains) {
-  for (const char* method : {"student", "de", "de-attention"}) {
-    const size_t index = plan_.user_metrics(study_.data[0], {"citeulike", 0, "bpr", method});
-    const derrd::ExperimentRun& run = plan_.runs()[index];
-    std::filesystem::create_directories(run.folder);
-    std::string text = "model\tuser\tN@20\n";
-    for (int u = 0; u < kUsers; ++u) {
-      // DE gains .2 in the first group and loses .1 in the second; attention loses everywhere.
-      const double gain = std::string(method) == "de"        ? (in_first_group(u) ? .2 : -.1)
-                          : std::string(method) == "student" ? 0
-                                                             : -.05;
-      text += fmt::format("m\t{}\t{}\n", u, .5 + gain);
-    }
-    write_text(run.file(kUsersFile).string(), text);
-  }
+  finish_gains();
   const ReportTable table = tables_of("figure5")[0];
   EXPECT_EQ(table.columns, (std::vector<std::string>{"users", "(a) Attention", "its standard error",
                                                      "DE", "its standard error"}));
@@ -173,18 +134,7 @@ TEST_F(GroupedUsers, Figure5ShowsWhoGains) {
 }
 
 TEST_F(GroupedUsers, Figure6ShowsHowExpertsGetSpecialised) {
-  // Before training all prefer expert 2; afterwards each group has its own.
-  GateRows rows;
-  rows.users = kUsers;
-  for (int row = 0; row < 5; ++row) {
-    for (int u = 0; u < kUsers; ++u) rows.user_expert.push_back(row == 0 ? 2 : in_first_group(u));
-    rows.entropy.push_back(1.f - .2f * static_cast<float>(row));
-  }
-  const TrainedMethod recorded{.method = "de", .records_gate = true};
-  finish(recorded, 0, .5);
-  const derrd::ExperimentRun& de =
-      plan_.runs()[plan_.trainings().at(recorded.on("citeulike", "bpr", 0))];
-  save_gate_record(de.file(kGateFile), rows, /*experts=*/3, /*best_row=*/4, {});
+  finish_gate();
   const auto tables = tables_of("figure6");
   const ReportRow& before = row_of(tables[0], "row-0");
   const ReportRow& after = row_of(tables[0], "row-4");

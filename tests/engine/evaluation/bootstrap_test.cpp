@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "data/random.h"
@@ -29,6 +31,18 @@ TEST(Bootstrap, MatchesOracle) {
       ASSERT_NEAR(means[c * kResamples + b], sums[c] / kRows, 1e-14) << b << ", " << c;
     }
   }
+}
+
+TEST(Bootstrap, DrawsAsManyRowsAsThereAre) {
+  size_t visited = 0;
+  resample(9, /*seed=*/4, [&](size_t b, std::span<const uint32_t> times) {
+    EXPECT_EQ(b, visited++);
+    RandomStream random(4, kBootstrapStream, b);
+    std::vector<uint32_t> expected(9);
+    for (int n = 0; n < 9; ++n) ++expected[random.below(9)];
+    EXPECT_TRUE(std::ranges::equal(times, expected)) << b;
+  });
+  EXPECT_EQ(visited, kResamples);
 }
 
 // The standard error of a mean of n numbers is their deviation / sqrt(n).

@@ -28,4 +28,9 @@ const Sweep& rrd_weights();
 const Sweep& rrd_items();
 const std::vector<Sweep>& sweeps();  ///< these, in this order
 
+/// Weights of Table 5, of DE as of RRD.
+const std::vector<std::string>& pair_weights();
+/// DE-RRD with two of them.
+TrainedMethod weighted(const std::string& de, const std::string& rrd);
+
 }  // namespace derrd

@@ -1,4 +1,4 @@
-#include "apps/report/parts/sweeps.h"
+#include "apps/report/sweeps.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -37,5 +37,14 @@ const Sweep& de_weights() { return sweeps()[0]; }
 const Sweep& de_experts() { return sweeps()[1]; }
 const Sweep& rrd_weights() { return sweeps()[2]; }
 const Sweep& rrd_items() { return sweeps()[3]; }
+
+const std::vector<std::string>& pair_weights() {
+  static const std::vector<std::string> weights = {"1e-4", "1e-3", "1e-2", "1e-1"};
+  return weights;
+}
+
+TrainedMethod weighted(const std::string& de, const std::string& rrd) {
+  return {"de-rrd", kPaperSize, {{"lambda-de", de}, {"lambda-rrd", rrd}}};
+}
 
 }  // namespace derrd
