@@ -91,13 +91,13 @@ std::string legend() {
 
 }  // namespace
 
-std::string accuracy_picture(const ReportTable& table) {
+std::string accuracy_picture(const std::string& title, const ReportTable& table) {
   const std::vector<Line> lines = lines_of(table);
   const Axis axis(lines);
   const double bottom = kTop + kRowHeight * static_cast<double>(lines.size());
   const double height = bottom + 30;
-  std::string text = begin_svg(table.title, kWidth, height);
-  text += svg_text(14, 24, "title", table.title + ": H@5");
+  std::string text = begin_svg(title, kWidth, height);
+  text += svg_text(14, 24, "title", title);
   text += legend();
   for (int tick = axis.first(); tick <= axis.last(); ++tick) {
     text += vertical("grid", axis.at(tick * kTick), kTop - 12, bottom);

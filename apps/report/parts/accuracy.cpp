@@ -132,9 +132,9 @@ std::vector<ReportSection> AccuracyTable::sections_of(const Setting& setting) co
       "over the splits: DE against Student, the others against {}.",
       competitor.empty() ? "the better one of RD and CD, which were not trained"
                          : title_of(competitor) + ", the better competitor"));
+  const std::string title = setting.titled("Table 2, H@5").title;
   Picture picture{
-      "table2", setting.source.name, setting.model, table.title + ": H@5", accuracy_picture(table),
-      ""};
+      "table2", setting.source.name, setting.model, title, accuracy_picture(title, table), ""};
   std::vector<ReportSection> sections = {std::move(table), std::move(picture)};
   if (setting.scope.splits.size() > 1) sections.emplace_back(tests_table(setting, competitor));
   return sections;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "apps/report/claims/claim.h"
 #include "apps/report/parts/catalogue.h"
@@ -70,36 +71,39 @@ class ClaimsTable final : public ReportPart {
   }
 };
 
-ReportRow row_of(const Claim& claim, const ClaimTest& test) {
-  return {claim.id,
-          fmt::format("{} ({})", claim.sentence, claim.section),
-          "",
-          "",
-          {one_figure(FigureStyle::kMetric, test.figure), one_figure(FigureStyle::kNumber, test.t),
-           one_figure(FigureStyle::kNumber, test.p),
-           words(test.interval
-                     ? fmt::format("{:+.4f} to {:+.4f}", test.interval->low, test.interval->high)
-                     : "–"),
-           words(words_of(test.verdict))}};
-}
-
-ReportTable table_of(const Setting& setting, const std::string& title,
-                     const std::vector<Claim>& claims) {
+/// @param figure name of the figures that decide
+/// @param over_splits whether t-tests over splits decide, not intervals
+ReportTable table_of(const Setting& setting, const std::string& title, const std::string& figure,
+                     const std::vector<Claim>& claims, bool over_splits) {
   ReportTable table = setting.titled(title);
   table.first_column = "Claim (section)";
-  table.columns = {"", "t", "p", "95 % interval", "verdict"};
+  table.columns = over_splits ? std::vector<std::string>{figure, "t", "p", "verdict"}
+                              : std::vector<std::string>{figure, "95 % interval", "verdict"};
   for (const Claim& claim : claims) {
     if (!claim.only_model.empty() && claim.only_model != setting.model) continue;
-    table.rows.push_back(row_of(claim, claim.test(setting)));
+    const ClaimTest test = claim.test(setting);
+    ReportRow row{claim.id, fmt::format("{} ({})", claim.sentence, claim.section), "", "", {}};
+    row.figures = {one_figure(FigureStyle::kMetric, test.figure)};
+    if (over_splits) {
+      row.figures.push_back(one_figure(FigureStyle::kNumber, test.t));
+      row.figures.push_back(one_figure(FigureStyle::kNumber, test.p));
+    } else {
+      row.figures.push_back(words(
+          test.interval ? fmt::format("{:+.4f} to {:+.4f}", test.interval->low, test.interval->high)
+                        : "–"));
+    }
+    row.figures.push_back(words(words_of(test.verdict)));
+    table.rows.push_back(std::move(row));
   }
   return table;
 }
 
 std::vector<ReportSection> ClaimsTable::sections_of(const Setting& setting) const {
-  ReportTable accuracy = table_of(setting, "Claims on accuracy", accuracy_claims());
-  accuracy.columns.front() = "difference in H@5";
+  const bool over_splits = setting.scope.splits.size() > 1;
+  ReportTable accuracy =
+      table_of(setting, "Claims on accuracy", "difference in H@5", accuracy_claims(), over_splits);
   accuracy.notes = {
-      setting.scope.splits.size() > 1
+      over_splits
           ? fmt::format(
                 "Difference in H@5 in the claim's favour, a two-sided paired t-test over {} "
                 "splits; decided at p of at most .05.",
@@ -110,8 +114,7 @@ std::vector<ReportSection> ClaimsTable::sections_of(const Setting& setting) cons
       "The best of several is chosen by the mean that is then compared, which favours it. Weights "
       "are near others within a factor of ten.",
       kUntested};
-  ReportTable other = table_of(setting, "Other claims", other_claims());
-  other.columns.front() = "figure";
+  ReportTable other = table_of(setting, "Other claims", "figure", other_claims(), false);
   other.notes = {
       "Shares: of the base loss, at the best weight; within a factor of two they hold.",
       fmt::format("Groups: how many more gain in N@20. Specialisation: how much the mutual "

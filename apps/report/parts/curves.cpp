@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "apps/report/chart.h"
@@ -9,9 +10,17 @@ namespace derrd {
 
 namespace {
 
+/// Part of its highest value at which a curve begins. Curves differ little in their first epochs,
+/// and would leave no height for the others.
+constexpr double kShownFrom = 2. / 3;
+
 std::vector<ChartPoint> points_of(const std::vector<double>& values) {
+  const double begin = kShownFrom * std::ranges::max(values);
   std::vector<ChartPoint> points;
-  for (const double value : values) points.push_back({static_cast<double>(points.size()), value});
+  for (size_t epoch = 0; epoch < values.size(); ++epoch) {
+    if (points.empty() && values[epoch] < begin) continue;
+    points.push_back({static_cast<double>(epoch), values[epoch]});
+  }
   return points;
 }
 
@@ -44,7 +53,7 @@ std::vector<ReportSection> LearningCurves::sections_of(const Setting& setting) c
     ChartPanel panel;
     panel.title = fmt::format("{} items", items);
     panel.x.title = "epoch";
-    panel.y = {.title = fmt::format("H@5 of {} items", items), .from_zero = true};
+    panel.y.title = fmt::format("H@5 of {} items", items);
     for (const std::string& method : methods) {
       const ExperimentRun* run = setting.results.run(setting.name({method}, split));
       if (run == nullptr) continue;
@@ -59,12 +68,12 @@ std::vector<ReportSection> LearningCurves::sections_of(const Setting& setting) c
     if (!panel.lines.empty()) chart.panels.push_back(std::move(panel));
   }
   if (chart.panels.empty()) return {};
-  std::string note;
+  std::string note = "Curves begin at two thirds of their highest value.";
   if (setting.model == "bpr") {
-    note = published.by_method.empty()
-               ? "There are no published curves: " + published.source + "."
-               : "Dashed: the authors' logs of their own split, with other candidates, from " +
-                     published.source + ".";
+    note += published.by_method.empty()
+                ? " There are no published curves: " + published.source + "."
+                : " Dashed: the authors' logs of their own split, with other candidates, from " +
+                      published.source + ".";
   }
   return {Picture{"curves", setting.source.name, setting.model, chart.title, svg(chart), note}};
 }
