@@ -155,7 +155,9 @@ void run(const EvaluateCommand& command) {
                   {"candidates", dataset.num_candidates},
                   {"test_users", dataset.test.filled_rows()},
                   {"test_users_without_candidates", report.users_without_candidates}};
-  json["device"] = device_info().name;
+  const DeviceInfo device = device_info();
+  json["device"] = device.name;
+  json["threads"] = device.threads;
   json["exclude_valid"] = command.exclude_valid;
   json["models"] = models_json(report, dataset);
   if (command.latency) {

@@ -124,7 +124,9 @@ TimingResult read_timing(const ExperimentRun& run) {
                                     latency.at("peak_device_bytes")};
     };
     return TimingResult{one_by_one("full_sort"), one_by_one("top10"),
-                        model.at("top10_ms").get<double>() / 1e3, model.at("parameters")};
+                        model.at("top10_ms").get<double>() / 1e3, model.at("parameters"),
+                        fmt::format("{}, threads: {}", json.at("device").get<std::string>(),
+                                    json.at("threads").get<int>())};
   });
 }
 

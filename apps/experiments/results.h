@@ -35,6 +35,7 @@ struct TimingResult {
   OneByOne top10;              ///< the best ten items
   double batched_seconds = 0;  ///< to recommend ten items to every user, many at a time
   double parameters = 0;
+  std::string machine = {};  ///< "AMD EPYC, threads: 2"
 };
 /// Reads a timing's output. @throws Error if it can't be read.
 TimingResult read_timing(const ExperimentRun& run);

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "apps/report/parts/parts.h"
@@ -43,6 +46,17 @@ std::string row_label(const TrainedMethod& timed) {
   return is_teacher(timed) ? title_of(timed.method) : fmt::format("{:.1f}", timed.size);
 }
 
+/// Says where the times were measured, which may be in several calls.
+std::string machines(const Setting& setting) {
+  std::set<std::string> names;
+  for (const TrainedMethod& timed : timed_models()) {
+    const auto timing = setting.results.timing(setting.name(timed, setting.scope.splits.front()));
+    if (timing != nullptr) names.insert(timing->machine);
+  }
+  return names.empty() ? "Nothing was timed."
+                       : fmt::format("Measured on {}.", fmt::join(names, "; "));
+}
+
 /// Speed of lists for one user at a time, and for many at a time.
 ReportTable latency_table(const Setting& setting) {
   ReportTable table = setting.titled("Speed in detail");
@@ -77,7 +91,8 @@ ReportTable latency_table(const Setting& setting) {
   }
   table.notes = {
       "Of the first split. Median and 99th percentile are those of one user's list, by itself; the "
-      "peak is of the model and the workspace in the device's memory."};
+      "peak is of the model and the workspace in the device's memory.",
+      machines(setting)};
   return table;
 }
 
@@ -109,6 +124,7 @@ std::vector<ReportSection> SpeedTable::sections_of(const Setting& setting) const
   table.notes = {
       "Time: a list of all items for every user, one user at a time, sorted in full; the paper's "
       "is PyTorch's on a Tesla P40.",
+      machines(setting),
       "Parameters: the paper counts one user and one item that do not occur in the data.",
       fmt::format("H@5 ratio: DE-RRD's H@5 by Teacher's, over split{} {}.",
                   setting.scope.splits.size() > 1 ? "s" : "", joined(setting.scope.splits))};

@@ -170,6 +170,17 @@ TEST_F(EvaluateLists, SaysWhereCandidatesAndAllItemsDisagree) {
   }
 }
 
+TEST_F(EvaluateLists, TellsWhereItRan) {
+  const auto told = [&](const char* threads) {
+    return parsed(succeed(words("evaluate --data @data --model @model --json --threads", threads)));
+  };
+  EXPECT_TRUE(contains(succeed({"info"}).out, told("1")["device"].get<std::string>()));
+  EXPECT_EQ(told("1")["threads"], 1);
+#ifdef DERRD_BACKEND_CPU
+  EXPECT_EQ(told("3")["threads"], 3);
+#endif
+}
+
 TEST_F(EvaluateLists, IntervalsOfDifferencesArePaired) {
   write_model("again", score_);
   const Result result = succeed(words("evaluate --data @data --model @model @again --ci --json"));

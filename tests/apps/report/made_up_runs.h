@@ -101,7 +101,8 @@ class MadeUpRuns : public CommandTest {
         {"top10_ms", 250},
         {"parameters", 4e6},
         {"latency", {{"full_sort", one_by_one(full_sort)}, {"top10", one_by_one(top10)}}}};
-    write_output(plan_.runs()[index], kOutputFile, nlohmann::json{{"models", {timed}}}.dump());
+    write_output(plan_.runs()[index], kOutputFile,
+                 nlohmann::json{{"device", "EPYC"}, {"threads", 2}, {"models", {timed}}}.dump());
   }
   static void write_output(const derrd::ExperimentRun& run, const char* file,
                            const std::string& text) {

@@ -130,6 +130,8 @@ TEST_F(Tables, Table3HasThePapersSpeedAndOurs) {
   const auto tables = tables_of("table3");
   EXPECT_EQ(row_of(tables[0], "teacher").figures[0].values, std::vector{5.0});
   EXPECT_EQ(row_of(tables[0], "teacher").figures[1].values, std::vector{4.0});
+  EXPECT_TRUE(contains(markdown(tables[0]), "Measured on EPYC, threads: 2."));
+  EXPECT_TRUE(contains(markdown(tables[1]), "Measured on EPYC, threads: 2."));
   const ReportRow& top10 = row_of(tables[1], "teacher top 10");
   EXPECT_EQ(top10.figures[0].values, std::vector{2000.0}) << "median";
   EXPECT_EQ(top10.figures[4].values, std::vector{3.0}) << "MB";
