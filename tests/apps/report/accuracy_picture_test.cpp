@@ -20,7 +20,7 @@
 namespace derrd::test::accuracy_picture_test {
 namespace {
 
-constexpr const char* kResults = DERRD_SOURCE "/bench/results/2026-11-24-xeon-2-cores.md";
+constexpr const char* kResults = DERRD_SOURCE "/bench/results/2026-11-30-epyc-2-cores.md";
 constexpr const char* kTitle = "Table 2, H@5: CiteULike, BPR";
 constexpr const char* kPicture = DERRD_SOURCE "/bench/results/table2-citeulike-bpr.svg";
 
@@ -38,8 +38,8 @@ ReportRow row_of(const std::string& label, std::vector<double> values,
   return {id, label, "", "", {{}, {FigureStyle::kMetric, std::move(values), paper}}};
 }
 
-/// The methods of the recorded table of BPR, "| RD | 0.4681 ± 0.0006 | ...", with their H@5. The
-/// values of its two splits are the mean less and plus the standard error.
+/// The methods of the recorded table of BPR, "| RD | 0.4681 ± 0.0006 | ...", with their H@5. Two
+/// values stand for all splits: with the recorded mean and standard error.
 std::vector<ReportRow> recorded_rows() {
   const std::string text = read_text(kResults);
   std::istringstream lines(text.substr(text.find("\n### BPR\n")));
