@@ -38,6 +38,24 @@ double entropy_of(const Labels& labels) {
   return sum;
 }
 
+/// Counts pairs of different members, each in both orders.
+struct Pairs {
+  double sum = 0, squares = 0;
+
+  void add(double times) {
+    sum += times;
+    squares += times * times;
+  }
+  double count() const { return sum * sum - squares; }
+};
+
+template <typename Key>
+double count_pairs(const std::map<Key, Pairs>& classes) {
+  double count = 0;
+  for (const auto& [key, pairs] : classes) count += pairs.count();
+  return count;
+}
+
 }  // namespace
 
 size_t classes_used(std::span<const int32_t> labels) { return count_labels(labels).size(); }
@@ -68,6 +86,28 @@ double purity(std::span<const int32_t> labels, std::span<const int32_t> referenc
   double sum = 0;
   for (const auto& [label, count] : largest) sum += count;
   return sum / static_cast<double>(pairs.size());
+}
+
+double shared_label_excess(std::span<const int32_t> labels, std::span<const int32_t> groups,
+                           std::span<const uint32_t> times) {
+  if (labels.size() != groups.size() || labels.size() != times.size()) {
+    throw std::invalid_argument("labels, groups and times of the same things differ in length");
+  }
+  Pairs all;
+  std::map<int32_t, Pairs> by_label, by_group;
+  std::map<LabelPair, Pairs> by_both;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (times[i] == 0) continue;
+    all.add(times[i]);
+    by_label[labels[i]].add(times[i]);
+    by_group[groups[i]].add(times[i]);
+    by_both[{labels[i], groups[i]}].add(times[i]);
+  }
+  const double within = count_pairs(by_group), between = all.count() - within;
+  if (within == 0 || between == 0) return 0;
+  const double same_within = count_pairs(by_both);
+  const double same_between = count_pairs(by_label) - same_within;
+  return same_within / within - same_between / between;
 }
 
 }  // namespace derrd

@@ -25,4 +25,12 @@ double normalized_mutual_information(std::span<const int32_t> a, std::span<const
 /// @throws std::invalid_argument unless both have the same length
 double purity(std::span<const int32_t> labels, std::span<const int32_t> reference);
 
+/// Returns how much more often two members of one group have the same label than two members of
+/// different groups: the difference of both shares of pairs. Its mean is 0 where labels and groups
+/// are independent, however many there are. 0 without pairs of both kinds.
+/// @param times how often each member counts; it makes no pair with itself
+/// @throws std::invalid_argument unless all have the same length
+double shared_label_excess(std::span<const int32_t> labels, std::span<const int32_t> groups,
+                           std::span<const uint32_t> times);
+
 }  // namespace derrd

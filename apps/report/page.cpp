@@ -22,7 +22,7 @@ table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant
 th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--page); }
 thead th, thead th:first-child { background: var(--raised); }
-tr.ours > * { border-top: 1px solid var(--rule); } tbody th { font-weight: 600; }
+tr.ours > * { border-top: 1px solid var(--rule); } tbody th { font-weight: 600; white-space: normal; min-width: 9rem; }
 tr.beside > * { color: var(--quiet); padding-top: 0; } tr.beside th { font-weight: 400; padding-left: 1.6rem; }
 small { font-size: .8em; color: var(--quiet); }
 td.outside { color: var(--mark); font-weight: 600; }

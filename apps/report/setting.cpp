@@ -45,12 +45,15 @@ std::optional<double> Setting::mean_test(const TrainedMethod& method,
 
 std::optional<TrainedMethod> Setting::best_of(const std::vector<TrainedMethod>& methods) const {
   std::optional<TrainedMethod> best;
-  std::optional<double> highest;
+  size_t most = 1;
+  double highest = 0;
   for (const TrainedMethod& method : methods) {
-    const auto hit = mean_test(method, "H@5");
-    if (!hit || (highest && *hit <= *highest)) continue;
+    const std::vector<double> hits = values_of(test(method, "H@5"));
+    if (hits.size() < most) continue;
+    if (best && hits.size() == most && mean(hits) <= highest) continue;
     best = method;
-    highest = hit;
+    most = hits.size();
+    highest = mean(hits);
   }
   return best;
 }

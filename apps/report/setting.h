@@ -53,7 +53,8 @@ struct Setting {
   BySplit valid(const TrainedMethod& method, const std::string& metric) const;
   /// Returns the mean over the splits; none if no split was trained.
   std::optional<double> mean_test(const TrainedMethod& method, const std::string& metric) const;
-  /// Returns the method with the highest mean H\@5 of those that were trained; none if none was.
+  /// Returns the method with the highest mean H\@5 of those that were trained on the most splits:
+  /// means over different splits are not compared. None if none was trained.
   std::optional<TrainedMethod> best_of(const std::vector<TrainedMethod>& methods) const;
   PublishedRow published(int table, const std::string& row) const;
   /// Tests H\@5 of two methods over the splits that both have.

@@ -17,7 +17,8 @@ constexpr std::array<const char*, 8> kTestedParts = {"table2",  "table3",  "tabl
                                                      "figure4", "figure5", "figure6", "figure7"};
 
 constexpr const char* kUntested =
-    "Not tested: the runs were not among the tables and figures of this report.";
+    "Not tested: the runs that it takes were not among this report's tables and figures, or "
+    "failed.";
 
 const char* words_of(Verdict verdict) {
   switch (verdict) {
@@ -63,18 +64,17 @@ class ClaimsTable final : public ReportPart {
   std::vector<ReportSection> sections_of(const Setting& setting) const override;
 
  private:
-  /// Returns true if no other part makes runs.
+  /// Returns true if no other table or figure was asked for.
   static bool alone(const ReportScope& scope) {
-    return std::ranges::none_of(scope.parts, [](const std::string& part) {
-      return std::ranges::find(kTestedParts, part) != kTestedParts.end();
-    });
+    return std::ranges::all_of(
+        scope.parts, [](const std::string& part) { return part == "claims" || part == "curves"; });
   }
 };
 
 /// @param figure name of the figures that decide
 /// @param over_splits whether t-tests over splits decide, not intervals
 ReportTable table_of(const Setting& setting, const std::string& title, const std::string& figure,
-                     const std::vector<Claim>& claims, bool over_splits) {
+                     FigureStyle style, const std::vector<Claim>& claims, bool over_splits) {
   ReportTable table = setting.titled(title);
   table.first_column = "Claim (section)";
   table.columns = over_splits ? std::vector<std::string>{figure, "t", "p", "verdict"}
@@ -83,7 +83,7 @@ ReportTable table_of(const Setting& setting, const std::string& title, const std
     if (!claim.only_model.empty() && claim.only_model != setting.model) continue;
     const ClaimTest test = claim.test(setting);
     ReportRow row{claim.id, fmt::format("{} ({})", claim.sentence, claim.section), "", "", {}};
-    row.figures = {one_figure(FigureStyle::kMetric, test.figure)};
+    row.figures = {one_figure(style, test.figure)};
     if (over_splits) {
       row.figures.push_back(one_figure(FigureStyle::kNumber, test.t));
       row.figures.push_back(one_figure(FigureStyle::kNumber, test.p));
@@ -100,29 +100,34 @@ ReportTable table_of(const Setting& setting, const std::string& title, const std
 
 std::vector<ReportSection> ClaimsTable::sections_of(const Setting& setting) const {
   const bool over_splits = setting.scope.splits.size() > 1;
-  ReportTable accuracy =
-      table_of(setting, "Claims on accuracy", "difference in H@5", accuracy_claims(), over_splits);
+  ReportTable accuracy = table_of(setting, "Claims on accuracy", "difference in H@5",
+                                  FigureStyle::kMetric, accuracy_claims(), over_splits);
   accuracy.notes = {
       over_splits
-          ? fmt::format(
-                "Difference in H@5 in the claim's favour, a two-sided paired t-test over {} "
-                "splits; decided at p of at most .05.",
-                setting.scope.splits.size())
-          : fmt::format("Difference in H@5 in the claim's favour on split {}; the interval is that "
-                        "of a paired bootstrap over users, which decides if it excludes 0.",
+          ? "Difference in mean H@5 in the claim's favour. A two-sided paired t-test over the "
+            "splits "
+            "that have all of its methods decides, at p of at most .05; no t where all of them "
+            "differ by the same."
+          : fmt::format("Difference in H@5 in the claim's favour, on split {}. A paired bootstrap "
+                        "over users decides, if its interval excludes 0.",
                         setting.scope.splits.front()),
-      "The best of several is chosen by the mean that is then compared, which favours it. Weights "
-      "are near others within a factor of ten.",
+      "Where the best of several methods or values is compared, it is the one with the highest "
+      "mean "
+      "here, and looks better than it is. Weights are near each other within a factor of ten. (a) "
+      "to (e) are the design choices of Table 4.",
       kUntested};
-  ReportTable other = table_of(setting, "Other claims", "figure", other_claims(), false);
+  ReportTable other =
+      table_of(setting, "Other claims", "figure", FigureStyle::kNumber, other_claims(), false);
   other.notes = {
-      "Shares: of the base loss, at the best weight; within a factor of two they hold.",
-      fmt::format("Groups: how many more gain in N@20. Specialisation: how much the mutual "
-                  "information of preferred experts and groups rises. Both on split {}, with a "
-                  "bootstrap over users, which decides if its interval excludes 0.",
+      "Shares are those of the base loss, at the weight with the highest mean H@5. The claim holds "
+      "within a factor of two; no error is considered.",
+      fmt::format("Groups of users: the figure is how many more of them gain in N@20. Experts: how "
+                  "much more often users of one group prefer the same expert than users of "
+                  "different groups, trained less before. Both are those of split {}; a bootstrap "
+                  "over users decides, if its interval excludes 0.",
                   setting.scope.splits.front()),
-      "Speed: ratio of the median times of a list of all items. They were measured once, so a "
-      "difference within a tenth decides nothing.",
+      "Speed: the teacher's median time for a list of all items by the student's, for NeuMF also "
+      "this ratio by BPR's. They were measured once, so a tenth, or a fifth, decides nothing.",
       kUntested};
   return {accuracy, other};
 }

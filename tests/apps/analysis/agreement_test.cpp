@@ -91,5 +91,54 @@ TEST(Agreement, RejectsBadShapes) {
   EXPECT_THROW(purity(Labels{1, 2}, Labels{1}), std::invalid_argument);
 }
 
+TEST(SharedLabelExcess, MatchesAllPairs) {
+  constexpr size_t kMembers = 60;
+  RandomStream random(5, 6, 7);
+  std::vector<int32_t> labels, groups;
+  std::vector<uint32_t> times;
+  for (size_t n = 0; n < kMembers; ++n) {
+    groups.push_back(static_cast<int32_t>(random.below(4)));
+    labels.push_back(random.below(3) == 0 ? groups.back() : static_cast<int32_t>(random.below(5)));
+    times.push_back(static_cast<uint32_t>(random.below(4)));
+  }
+  double pairs[2] = {}, same[2] = {};
+  for (size_t a = 0; a < kMembers; ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      const bool within = groups[a] == groups[b];
+      pairs[within] += times[a] * times[b];
+      if (labels[a] == labels[b]) same[within] += times[a] * times[b];
+    }
+  }
+  EXPECT_NEAR(shared_label_excess(labels, groups, times), same[1] / pairs[1] - same[0] / pairs[0],
+              1e-12);
+}
+
+// However many labels there are, and however often a resample draws a member.
+TEST(SharedLabelExcess, IsZeroOnAverageWhereLabelsSayNothing) {
+  RandomStream random(1, 2, 3);
+  for (const uint64_t classes : {2, 30}) {
+    double sum = 0;
+    for (int n = 0; n < 300; ++n) {
+      std::vector<int32_t> labels, groups;
+      std::vector<uint32_t> times(100);
+      for (size_t m = 0; m < times.size(); ++m) {
+        labels.push_back(static_cast<int32_t>(random.below(classes)));
+        groups.push_back(static_cast<int32_t>(random.below(5)));
+        ++times[random.below(times.size())];
+      }
+      sum += shared_label_excess(labels, groups, times);
+    }
+    EXPECT_NEAR(sum / 300, 0, .005) << classes;
+  }
+}
+
+TEST(SharedLabelExcess, NeedsPairsOfBothKinds) {
+  const std::vector<int32_t> one = {1, 1}, two = {1, 2};
+  const std::vector<uint32_t> once = {1, 1};
+  EXPECT_EQ(shared_label_excess(one, one, once), 0);
+  EXPECT_EQ(shared_label_excess(one, two, once), 0);
+  EXPECT_THROW(shared_label_excess(one, two, std::vector<uint32_t>{1}), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace derrd::test::agreement_test

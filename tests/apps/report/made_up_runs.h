@@ -87,7 +87,7 @@ class MadeUpRuns : public CommandTest {
   /// Makes up a model and the time of its lists: for all users in seconds, of which a median list
   /// takes a thousandth. Many users at a time take 250 ms.
   void finish_timing(const TrainedMethod& method, double full_sort, double top10,
-                     const std::string& model = "bpr") {
+                     const std::string& model = "bpr", const std::string& device = "EPYC") {
     finish(method, 0, .5, /*share=*/0, model);
     const size_t index = plan_.timing(study_.data[0], method.on("citeulike", model, 0));
     const auto one_by_one = [](double seconds) {
@@ -102,7 +102,7 @@ class MadeUpRuns : public CommandTest {
         {"parameters", 4e6},
         {"latency", {{"full_sort", one_by_one(full_sort)}, {"top10", one_by_one(top10)}}}};
     write_output(plan_.runs()[index], kOutputFile,
-                 nlohmann::json{{"device", "EPYC"}, {"threads", 2}, {"models", {timed}}}.dump());
+                 nlohmann::json{{"device", device}, {"threads", 2}, {"models", {timed}}}.dump());
   }
   static void write_output(const derrd::ExperimentRun& run, const char* file,
                            const std::string& text) {
