@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "data/joined.h"
 
@@ -44,16 +45,20 @@ std::optional<double> Setting::mean_test(const TrainedMethod& method,
 }
 
 std::optional<TrainedMethod> Setting::best_of(const std::vector<TrainedMethod>& methods) const {
-  std::optional<TrainedMethod> best;
-  size_t most = 1;
-  double highest = 0;
+  std::vector<BySplit> hits;
+  std::set<int> splits;  // of any method
   for (const TrainedMethod& method : methods) {
-    const std::vector<double> hits = values_of(test(method, "H@5"));
-    if (hits.size() < most) continue;
-    if (best && hits.size() == most && mean(hits) <= highest) continue;
-    best = method;
-    most = hits.size();
-    highest = mean(hits);
+    hits.push_back(test(method, "H@5"));
+    for (const auto& [split, hit] : hits.back()) splits.insert(split);
+  }
+  std::optional<TrainedMethod> best;
+  double highest = 0;
+  for (size_t m = 0; m < methods.size(); ++m) {
+    if (splits.empty() || hits[m].size() < splits.size()) continue;
+    const double hit = mean(values_of(hits[m]));
+    if (best && hit <= highest) continue;
+    best = methods[m];
+    highest = hit;
   }
   return best;
 }
@@ -161,6 +166,14 @@ std::string title_of(const std::string& method) {
       {"rrd-interesting", "(e) Interesting ranking"}};
   const auto found = titles.find(method);
   return found == titles.end() ? method : found->second;
+}
+
+std::string title_of(const TrainedMethod& method) {
+  std::string title = title_of(method.method);
+  if (method.size != kPaperSize) title += fmt::format(", φ = {:g}", method.size);
+  for (const auto& [option, value] : method.changes)
+    title += fmt::format(", {} = {}", option, value);
+  return title;
 }
 
 std::string title_of_data_set(const std::string& name) {

@@ -53,8 +53,9 @@ struct Setting {
   BySplit valid(const TrainedMethod& method, const std::string& metric) const;
   /// Returns the mean over the splits; none if no split was trained.
   std::optional<double> mean_test(const TrainedMethod& method, const std::string& metric) const;
-  /// Returns the method with the highest mean H\@5 of those that were trained on the most splits:
-  /// means over different splits are not compared. None if none was trained.
+  /// Returns the method with the highest mean H\@5 of those that were trained on every split on
+  /// which any of them was: means over different splits are not compared. None if there is no such
+  /// one.
   std::optional<TrainedMethod> best_of(const std::vector<TrainedMethod>& methods) const;
   PublishedRow published(int table, const std::string& row) const;
   /// Tests H\@5 of two methods over the splits that both have.
@@ -85,6 +86,8 @@ struct Setting {
 const std::vector<std::string>& competitors();
 /// Returns a method's name as the paper writes it: "DE-RRD" for "de-rrd".
 std::string title_of(const std::string& method);
+/// Returns its name with what the recipe doesn't say: "DE, experts = 10".
+std::string title_of(const TrainedMethod& method);
 std::string title_of_data_set(const std::string& name);
 std::string title_of_model(const std::string& name);
 /// Returns the title for a data set and a base model: "CiteULike, BPR".

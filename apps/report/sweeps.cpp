@@ -13,10 +13,18 @@ TrainedMethod Sweep::at(const std::string& value) const {
   return trained;
 }
 
-std::vector<TrainedMethod> Sweep::among(const std::vector<std::string>& some, bool are) const {
+std::vector<TrainedMethod> Sweep::among(const std::vector<std::string>& some) const {
   std::vector<TrainedMethod> trainings;
   for (const std::string& value : values) {
-    if ((std::ranges::find(some, value) != some.end()) == are) trainings.push_back(at(value));
+    if (std::ranges::find(some, value) != some.end()) trainings.push_back(at(value));
+  }
+  return trainings;
+}
+
+std::vector<TrainedMethod> Sweep::except(const std::vector<std::string>& some) const {
+  std::vector<TrainedMethod> trainings;
+  for (const std::string& value : values) {
+    if (std::ranges::find(some, value) == some.end()) trainings.push_back(at(value));
   }
   return trainings;
 }

@@ -15,13 +15,15 @@ struct Sweep {
   std::string title;  ///< of an axis
 
   TrainedMethod at(const std::string& value) const;
-  /// Returns the trainings with the values that are, or are not, among some.
-  std::vector<TrainedMethod> among(const std::vector<std::string>& some, bool are) const;
-  std::vector<TrainedMethod> all() const { return among({}, false); }
-  std::string name() const;  ///< "k+l"
+  /// Returns the trainings with those of its values that are among some.
+  std::vector<TrainedMethod> among(const std::vector<std::string>& some) const;
+  /// Returns the other trainings.
+  std::vector<TrainedMethod> except(const std::vector<std::string>& some) const;
+  std::string name() const;  ///< its options: "k+l"
 };
 
-// What Figure 7 varies: Section 5.4, with the grids of Section 5.1.
+// What Figure 7 varies: Section 5.4, with the grids of Section 5.1. They live as long as the
+// program.
 const Sweep& de_weights();
 const Sweep& de_experts();
 const Sweep& rrd_weights();

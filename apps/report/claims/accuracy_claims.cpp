@@ -22,6 +22,17 @@ struct Term {
 /// compare.
 using Sum = std::vector<Term>;
 
+/// Writes a sum: "RRD − RD".
+std::string text_of(const Sum& sum, const std::string& model) {
+  std::string text;
+  for (const Term& term : sum) {
+    text += term.factor < 0 ? " − " : text.empty() ? "" : " + ";
+    text += title_of(term.method);
+    if (term.model != model) text += fmt::format(" ({})", title_of_model(term.model));
+  }
+  return text;
+}
+
 /// Values of a sum by split, of the splits that have all of it.
 std::vector<double> by_splits(const Setting& setting, const Sum& sum) {
   std::vector<double> values;
@@ -79,7 +90,13 @@ ClaimTest test_of(const Setting& setting, const Sum& sum) {
 Claim positive(const std::string& id, const char* section, const std::string& sentence,
                const std::function<Sum(const Setting&)>& sum, const std::string& only_model = "") {
   return {id, section, sentence,
-          [sum](const Setting& setting) { return test_of(setting, sum(setting)); }, only_model};
+          [sum](const Setting& setting) {
+            const Sum of = sum(setting);
+            ClaimTest test = test_of(setting, of);
+            test.compared = text_of(of, setting.model);
+            return test;
+          },
+          only_model};
 }
 
 Sum difference(const std::string& model, const TrainedMethod& better, const TrainedMethod& worse) {
@@ -115,14 +132,14 @@ Claim better_than_best(const std::string& id, const char* section, const std::st
 Claim best_among(const std::string& id, const std::string& sentence, const Sweep& sweep,
                  const std::vector<std::string>& some) {
   return positive(id, "5.4", sentence, [&sweep, some](const Setting& setting) {
-    return best_against_best(setting, sweep.among(some, true), sweep.among(some, false));
+    return best_against_best(setting, sweep.among(some), sweep.except(some));
   });
 }
 
 /// Place of the best weight of a method alone among the weights of Table 5; none if none of these
 /// was trained.
 std::optional<size_t> best_alone(const Setting& setting, const Sweep& weights) {
-  const auto best = setting.best_of(weights.among(pair_weights(), true));
+  const auto best = setting.best_of(weights.among(pair_weights()));
   if (!best) return std::nullopt;
   const auto found = std::ranges::find_if(pair_weights(), [&](const std::string& weight) {
     return weights.at(weight).changes == best->changes;

@@ -18,6 +18,7 @@ struct ClaimTest {
   std::optional<double> t = {}, p = {};  ///< of a paired t-test over splits
   std::optional<Interval> interval = {};
   Verdict verdict = Verdict::kUntested;
+  std::string compared = {};  ///< what the figure is of: "RRD - RD"; may be empty
 };
 
 /// Decides a claim that a figure is positive: it holds if the whole interval is, and does not hold

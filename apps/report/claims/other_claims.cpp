@@ -23,12 +23,14 @@ Claim best_share(const Sweep& weights, const char* model, double low, double hig
                       range),
           [&weights, low, high](const Setting& setting) -> ClaimTest {
             constexpr double kTolerance = 2;
-            const auto best = setting.best_of(weights.all());
+            const auto best = setting.best_of(weights.except({}));
             const std::vector<double> shares = best ? setting.shares(*best) : std::vector<double>();
             if (shares.empty()) return {};
             const double share = mean(shares);
             const bool fits = share >= low / kTolerance && share <= high * kTolerance;
-            return {.figure = share, .verdict = fits ? Verdict::kHolds : Verdict::kFails};
+            return {.figure = share,
+                    .verdict = fits ? Verdict::kHolds : Verdict::kFails,
+                    .compared = title_of(*best)};
           },
           model};
 }

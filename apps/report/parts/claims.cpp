@@ -77,8 +77,9 @@ ReportTable table_of(const Setting& setting, const std::string& title, const std
                      FigureStyle style, const std::vector<Claim>& claims, bool over_splits) {
   ReportTable table = setting.titled(title);
   table.first_column = "Claim (section)";
-  table.columns = over_splits ? std::vector<std::string>{figure, "t", "p", "verdict"}
-                              : std::vector<std::string>{figure, "95 % interval", "verdict"};
+  table.columns = over_splits
+                      ? std::vector<std::string>{figure, "t", "p", "verdict", "compared"}
+                      : std::vector<std::string>{figure, "95 % interval", "verdict", "compared"};
   for (const Claim& claim : claims) {
     if (!claim.only_model.empty() && claim.only_model != setting.model) continue;
     const ClaimTest test = claim.test(setting);
@@ -93,6 +94,7 @@ ReportTable table_of(const Setting& setting, const std::string& title, const std
                         : "–"));
     }
     row.figures.push_back(words(words_of(test.verdict)));
+    row.figures.push_back(words(test.compared.empty() ? "–" : test.compared));
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -16,9 +16,9 @@ namespace {
 /// The maps of the figure, with their titles there.
 const std::vector<std::string> kVariants = {"de-attention", "de-one-large", "de"};
 
-/// Gains of a method over the student.
+/// Gains of a method over the student, also by groups.
 struct Gains {
-  std::string method;
+  GroupGains by_user;
   std::vector<GroupMean> groups;
 };
 
@@ -48,8 +48,8 @@ class GainMapsFigure final : public ReportPart {
 std::vector<Gains> gains_of(const Setting& setting) {
   std::vector<Gains> all;
   for (const GroupGains& gains : gains_by_group(setting, kVariants)) {
-    all.push_back({gains.method,
-                   group_means(gains.gains, gains.groups, setting.user_groups()->clusters.count)});
+    all.push_back(
+        {gains, group_means(gains.gains, gains.groups, setting.user_groups()->clusters.count)});
   }
   return all;
 }
@@ -65,7 +65,7 @@ std::string gains_map(const Setting& setting, const UserGroups& users,
   }
   std::vector<MapPanel> panels;
   for (const Gains& gains : all) {
-    MapPanel panel{title_of(gains.method), {}};
+    MapPanel panel{title_of(gains.by_user.method), {}};
     for (size_t g = 0; g < gains.groups.size(); ++g) {
       const double gain = gains.groups[g].mean;
       MapDots dots{fmt::format("{:+.3f}", gain),
@@ -92,7 +92,7 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
   table.first_column = "Group of users";
   table.columns = {"users"};
   for (const Gains& gains : all) {
-    table.columns.push_back(title_of(gains.method));
+    table.columns.push_back(title_of(gains.by_user.method));
     table.columns.emplace_back("its standard error");
   }
   for (size_t g = 0; g < all.front().groups.size(); ++g) {
@@ -109,19 +109,17 @@ ReportTable gains_table(const Setting& setting, const std::vector<Gains>& all) {
                                auto value_of) {
     ReportRow row{id, label, "", "", {one_figure(FigureStyle::kCount, std::nullopt)}};
     for (const Gains& gains : all) {
-      row.figures.push_back(one_figure(style, value_of(gains.groups)));
+      row.figures.push_back(one_figure(style, value_of(gains)));
       row.figures.push_back(one_figure(style, std::nullopt));
     }
     table.rows.push_back(std::move(row));
   };
-  add_summary("groups-that-gain", "groups that gain", FigureStyle::kCount,
-              [](const std::vector<GroupMean>& groups) {
-                return static_cast<double>(std::ranges::count_if(
-                    groups, [](const GroupMean& group) { return group.mean > 0; }));
-              });
-  add_summary(
-      "users-in-groups-that-lose", "users in groups that lose", FigureStyle::kPercent,
-      [](const std::vector<GroupMean>& groups) { return 100 * share_in_losing_groups(groups); });
+  add_summary("groups-that-gain", "groups that gain", FigureStyle::kCount, [](const Gains& gains) {
+    const std::vector<uint32_t> once(gains.by_user.gains.size(), 1);
+    return static_cast<double>(groups_that_gain(gains.by_user, once));
+  });
+  add_summary("users-in-groups-that-lose", "users in groups that lose", FigureStyle::kPercent,
+              [](const Gains& gains) { return 100 * share_in_losing_groups(gains.groups); });
   table.notes = {
       fmt::format("Mean gain in {} of a group's users over Student, on split {}; groups by k-means "
                   "on the teacher's vectors of users, k = {}.",
