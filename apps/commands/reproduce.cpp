@@ -303,7 +303,7 @@ void add_reproduce(CLI::App& app) {
       ->check(CLI::IsMember(kFigures));
   command->add_flag("--claims", options->claims,
                     "Test the paper's claims by the runs of the named tables and figures; without "
-                    "these, by all runs that the claims need");
+                    "these, by all runs that the claims need, nearly those of --all");
   command->add_flag("--all", options->all, "Make all tables and figures, and test all claims");
   command
       ->add_option("--splits", options->splits,

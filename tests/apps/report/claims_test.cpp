@@ -97,6 +97,33 @@ TEST_F(Claims, WeightsAreNearThoseThatAreBestAlone) {
   EXPECT_EQ(row_of(tables_of("claims")[0], id).figures.rbegin()[1].text, "does not hold");
 }
 
+TEST_F(Claims, TheBestValueLiesWhereThePaperFindsIt) {
+  for (const int split : study_.splits) {
+    finish({"teacher"}, split, .6);
+    for (const auto& [experts, hit] :
+         {std::pair{"5", .40}, {"10", .45}, {"20", .46}, {"30", .44}}) {
+      finish({"de", kPaperSize, {{"experts", experts}}}, split,
+             hit + (std::string(experts) == "20" ? .001 * split : 0));
+    }
+    finish({"de", kPaperSize, {{"lambda-de", "1e-2"}}}, split, .5, /*share=*/.3);
+    finish({"de", kPaperSize, {{"lambda-de", "1"}}}, split, .4, /*share=*/9);
+  }
+  const auto words_of = [&](size_t table, const char* id) {
+    const ReportRow row = row_of(tables_of("claims")[table], id);
+    return std::pair(row.figures.rbegin()[1].text, row.figures.back().text);
+  };
+  EXPECT_EQ(words_of(0, "experts-10-20"),
+            std::pair(std::string("holds"), std::string("DE, experts = 20 − DE, experts = 30")));
+  EXPECT_EQ(words_of(1, "de-share"),
+            std::pair(std::string("holds"), std::string("DE, lambda-de = 1e-2")));
+  for (const int split : study_.splits) {
+    finish({"de", kPaperSize, {{"experts", "5"}}}, split, .50 + .002 * split);
+    finish({"de", kPaperSize, {{"lambda-de", "1e-2"}}}, split, .5, /*share=*/.5);
+  }
+  EXPECT_EQ(words_of(0, "experts-10-20").first, "does not hold");
+  EXPECT_EQ(words_of(1, "de-share").first, "does not hold") << "more than twice the paper's 20 %";
+}
+
 TEST_F(Claims, SpeedIsComparedByMedians) {
   study_.models = {"bpr", "neumf"};
   study_.splits = {0};
