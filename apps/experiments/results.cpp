@@ -36,6 +36,13 @@ std::string metadata_text(const std::filesystem::path& path, const char* key) {
   return found == metadata.end() ? "" : found->second;
 }
 
+/// Metrics of the paper's tables, which every result has.
+const std::vector<std::string>& paper_metrics() {
+  static const std::vector<std::string> metrics = {"H@5",  "M@5",  "N@5",  "H@10", "M@10",
+                                                   "N@10", "H@20", "M@20", "N@20"};
+  return metrics;
+}
+
 /// Reads metrics without those that are null.
 MetricValues known_metrics(const Json& json) {
   MetricValues values;
@@ -66,9 +73,7 @@ TrainingResult read_training(const ExperimentRun& run) {
   const SafetensorsFile model = SafetensorsFile::read(path);
   TrainingResult result = read_json(path, model.metadata_or("metrics", ""), [](const Json& json) {
     for (const char* part : {"valid", "test"}) {
-      for (const char* metric : {"H", "N", "M"}) {
-        for (const int n : {5, 10, 20}) json.at(part).at(fmt::format("{}@{}", metric, n));
-      }
+      for (const std::string& metric : paper_metrics()) json.at(part).at(metric);
     }
     return TrainingResult{json.at("best_epoch"),
                           json.at("epochs"),
@@ -88,27 +93,33 @@ TrainingResult read_training(const ExperimentRun& run) {
   return result;
 }
 
-std::vector<double> read_user_metric(const ExperimentRun& run, const std::string& metric) {
+UserMetrics read_user_metrics(const ExperimentRun& run) {
   const auto path = run.file(kUsersFile);
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  const std::vector<std::string> names = tab_cells(line);
   const auto refuse = [&](int number, const std::string& what) {
     throw Error(fmt::format("{}:{}: {}; remove its folder, and the run will be done again",
                             path.string(), number, what));
   };
-  const auto column = static_cast<size_t>(std::ranges::find(names, metric) - names.begin());
-  if (column == names.size()) refuse(1, "has no column " + metric);
-  std::vector<double> values;
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  const std::vector<std::string> names = tab_cells(line);
+  UserMetrics metrics;
+  std::vector<std::pair<size_t, std::vector<double>*>> columns;
+  for (const std::string& metric : paper_metrics()) {
+    const auto column = static_cast<size_t>(std::ranges::find(names, metric) - names.begin());
+    if (column == names.size()) refuse(1, "has no column " + metric);
+    columns.emplace_back(column, &metrics[metric]);
+  }
   for (int number = 2; std::getline(file, line); ++number) {
     const std::vector<std::string> cells = tab_cells(line);
-    const std::string value = cells.size() == names.size() ? cells[column] : "";
-    const auto known = parse_number<double>(value);
-    if (!known && value != "-") refuse(number, "is no row of the table");
-    values.push_back(known.value_or(std::numeric_limits<double>::quiet_NaN()));
+    for (const auto& [column, values] : columns) {
+      const std::string value = cells.size() == names.size() ? cells[column] : "";
+      const auto known = parse_number<double>(value);
+      if (!known && value != "-") refuse(number, "is no row of the table");
+      values->push_back(known.value_or(std::numeric_limits<double>::quiet_NaN()));
+    }
   }
-  return values;
+  return metrics;
 }
 
 TimingResult read_timing(const ExperimentRun& run) {

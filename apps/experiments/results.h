@@ -40,9 +40,11 @@ struct TimingResult {
 /// Reads a timing's output. @throws Error if it can't be read.
 TimingResult read_timing(const ExperimentRun& run);
 
-/// Reads a metric of every user from a user_metrics() run; NaN where the user does not count.
-/// @throws Error if it can't be read.
-std::vector<double> read_user_metric(const ExperimentRun& run, const std::string& metric);
+/// Metrics of every user by name; NaN where a user does not count.
+using UserMetrics = std::map<std::string, std::vector<double>>;
+/// Reads the metrics of the paper's tables from a user_metrics() run. @throws Error if they can't
+/// be read.
+UserMetrics read_user_metrics(const ExperimentRun& run);
 
 /// Reads the figures of Table 1 from a data set's metadata, by name. @throws Error if it can't be
 /// read.

@@ -1,6 +1,25 @@
 #include "apps/report/report_results.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "apps/analysis/statistics.h"
+
 namespace derrd {
+
+namespace {
+
+/// Standard errors of the metrics' means over the users who count.
+MetricValues errors_of(UserMetrics metrics) {
+  MetricValues errors;
+  for (auto& [metric, values] : metrics) {
+    std::erase_if(values, [](double value) { return std::isnan(value); });
+    if (const auto error = standard_error(values)) errors.emplace(metric, *error);
+  }
+  return errors;
+}
+
+}  // namespace
 
 ReportResults::ReportResults(const RunPlan& plan, const std::vector<RunOutcome>& outcomes) {
   const auto succeeded = [&](size_t i) {
@@ -38,8 +57,19 @@ const ExperimentRun* ReportResults::run(const TrainingName& name) const {
 std::vector<double> ReportResults::user_metric(const TrainingName& name,
                                                const std::string& metric) const {
   const auto found = user_metrics_.find(name);
-  return found == user_metrics_.end() ? std::vector<double>()
-                                      : read_user_metric(*found->second, metric);
+  if (found == user_metrics_.end()) return {};
+  return read_user_metrics(*found->second).at(metric);
+}
+std::optional<double> ReportResults::user_error(const TrainingName& name,
+                                                const std::string& metric) const {
+  const auto run = user_metrics_.find(name);
+  if (run == user_metrics_.end()) return std::nullopt;
+  auto known = user_errors_.find(name);
+  if (known == user_errors_.end()) {
+    known = user_errors_.emplace(name, errors_of(read_user_metrics(*run->second))).first;
+  }
+  const auto error = known->second.find(metric);
+  return error == known->second.end() ? std::nullopt : std::optional(error->second);
 }
 const UserGroups* ReportResults::user_groups(const TrainingName& teacher) const {
   const ExperimentRun* trained = run(teacher);

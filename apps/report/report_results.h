@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,9 @@ class ReportResults {
   /// Returns a metric of every user by a trained model, NaN where the user does not count; empty if
   /// the evaluation is not in the plan or failed. @throws Error if it can't be read.
   std::vector<double> user_metric(const TrainingName& name, const std::string& metric) const;
+  /// Returns the standard error over the users of the mean of a metric by a trained model; none
+  /// without the evaluation. @throws Error if it can't be read.
+  std::optional<double> user_error(const TrainingName& name, const std::string& metric) const;
   /// Returns the groups of users by a BPR teacher, which are made at the first call; null if its
   /// training is not in the plan or failed. @throws Error if the model can't be read.
   const UserGroups* user_groups(const TrainingName& teacher) const;
@@ -41,6 +45,8 @@ class ReportResults {
   std::map<TrainingName, TimingResult> timings_;
   std::map<TrainingName, const ExperimentRun*> runs_, user_metrics_;
   std::map<std::pair<std::string, int>, const ExperimentRun*> data_sets_;
+  // Made at the first call, as reading takes time and the users' metrics much memory.
+  mutable std::map<TrainingName, MetricValues> user_errors_;
   mutable std::map<TrainingName, UserGroups> user_groups_;
 };
 

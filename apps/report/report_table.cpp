@@ -79,7 +79,9 @@ std::string exact(std::optional<double> value) {
 std::optional<double> ReportFigure::mean() const {
   return values.empty() ? std::nullopt : std::optional(derrd::mean(values));
 }
-std::optional<double> ReportFigure::error() const { return standard_error(values); }
+std::optional<double> ReportFigure::error() const {
+  return values.size() == 1 ? user_error : standard_error(values);
+}
 std::optional<double> ReportFigure::difference() const {
   if (values.empty() || !paper) return std::nullopt;
   return *mean() - *paper;

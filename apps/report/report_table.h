@@ -26,12 +26,14 @@ struct ReportFigure {
   FigureStyle style = FigureStyle::kMetric;
   std::vector<double> values;  ///< one per split that was trained
   std::optional<double> paper;
-  std::string text = {};  ///< of a figure in words, which has no values
+  std::string text = {};                  ///< of a figure in words, which has no values
+  std::optional<double> user_error = {};  ///< standard error over the users of a single split
 
   std::optional<double> mean() const;
-  std::optional<double> error() const;       ///< standard error
+  /// Standard error: over the splits, of a single one over its users.
+  std::optional<double> error() const;
   std::optional<double> difference() const;  ///< mean - paper
-  /// Returns true if the difference exceeds two standard errors; false for a single value.
+  /// Returns true if the difference exceeds two standard errors; false without one.
   bool outside() const;
 };
 

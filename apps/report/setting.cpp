@@ -38,6 +38,15 @@ BySplit Setting::valid(const TrainedMethod& method, const std::string& metric) c
   return by_split(*this, method, metric, &TrainingResult::valid);
 }
 
+ReportFigure Setting::figure(const TrainedMethod& method, const std::string& metric,
+                             std::optional<double> paper) const {
+  ReportFigure figure{FigureStyle::kMetric, values_of(test(method, metric)), paper};
+  if (scope.splits.size() == 1) {
+    figure.user_error = results.user_error(name(method, scope.splits.front()), metric);
+  }
+  return figure;
+}
+
 std::optional<double> Setting::mean_test(const TrainedMethod& method,
                                          const std::string& metric) const {
   const BySplit values = test(method, metric);
@@ -111,8 +120,7 @@ ReportRow Setting::accuracy_row(int table, const std::string& method,
   const PublishedRow paper = published(table, method);
   ReportRow row{method, title_of(method), "", paper.marks, {}};
   for (const std::string& metric : metrics) {
-    row.figures.push_back(
-        {FigureStyle::kMetric, values_of(test({method}, metric)), paper.figure(metric)});
+    row.figures.push_back(figure({method}, metric, paper.figure(metric)));
   }
   return row;
 }
@@ -126,14 +134,10 @@ ReportTable Setting::titled(const std::string& what) const {
 }
 
 void Setting::note_splits(ReportTable& table) const {
-  const std::string splits =
-      fmt::format("split{} {}", scope.splits.size() > 1 ? "s" : "", joined(scope.splits));
-  table.notes.push_back(
-      scope.splits.size() > 1
-          ? fmt::format("Mean ± standard error over {}; {}: the paper's figure lies outside two "
-                        "standard errors.",
-                        splits, kOutsideMark)
-          : fmt::format("Of {} alone: no standard errors, no tests.", splits));
+  const bool single = scope.splits.size() == 1;
+  table.notes.push_back(fmt::format(
+      "{} ± standard error over {}; {}: the paper's figure lies outside two standard errors.",
+      single ? "Figure" : "Mean", errors_over(), kOutsideMark));
   for (const ReportRow& row : table.rows) {
     const size_t trained = row.figures.empty() ? 0 : row.figures.front().values.size();
     if (trained < scope.splits.size()) {
@@ -141,6 +145,11 @@ void Setting::note_splits(ReportTable& table) const {
                                         trained, scope.splits.size()));
     }
   }
+}
+
+std::string Setting::errors_over() const {
+  return scope.splits.size() == 1 ? fmt::format("the users of split {}", scope.splits.front())
+                                  : fmt::format("splits {}", joined(scope.splits));
 }
 
 const std::vector<std::string>& competitors() {
@@ -192,10 +201,19 @@ std::string setting_title(const std::string& data_set, const std::string& model)
   return title_of_data_set(data_set) + ", " + title_of_model(model);
 }
 
+void add_training(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                  const TrainingName& name) {
+  if (scope.splits.size() == 1) {
+    plan.user_metrics(source, name);
+  } else {
+    plan.training(source, name);
+  }
+}
+
 void add_trainings(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                    const std::string& model, const TrainedMethod& method) {
   for (const int split : scope.splits) {
-    plan.training(source, method.on(source.name, model, split));
+    add_training(plan, scope, source, method.on(source.name, model, split));
   }
 }
 

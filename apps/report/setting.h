@@ -51,6 +51,10 @@ struct Setting {
   }
   BySplit test(const TrainedMethod& method, const std::string& metric) const;
   BySplit valid(const TrainedMethod& method, const std::string& metric) const;
+  /// Returns a metric of the test items with its standard error: over the splits, of a single one
+  /// over its users.
+  ReportFigure figure(const TrainedMethod& method, const std::string& metric,
+                      std::optional<double> paper = {}) const;
   /// Returns the mean over the splits; none if no split was trained.
   std::optional<double> mean_test(const TrainedMethod& method, const std::string& metric) const;
   /// Returns the method with the highest mean H\@5 of those that were trained on every split on
@@ -80,6 +84,8 @@ struct Setting {
   ReportTable titled(const std::string& what) const;
   /// Adds notes that say over which splits the figures are means, and which rows lack some.
   void note_splits(ReportTable& table) const;
+  /// Returns what the standard errors are over: "splits 0, 1", "the users of split 0".
+  std::string errors_over() const;
 };
 
 /// Methods that the paper compares with.
@@ -93,6 +99,10 @@ std::string title_of_model(const std::string& name);
 /// Returns the title for a data set and a base model: "CiteULike, BPR".
 std::string setting_title(const std::string& data_set, const std::string& model);
 
+/// Adds a training, and if the scope is a single split the evaluation of each user, for standard
+/// errors.
+void add_training(RunPlan& plan, const ReportScope& scope, const DataSource& source,
+                  const TrainingName& name);
 /// Adds a method's training on every split of the scope.
 void add_trainings(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                    const std::string& model, const TrainedMethod& method);

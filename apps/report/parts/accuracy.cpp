@@ -92,9 +92,9 @@ class AccuracyTable final : public ReportPart {
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
     for (const int split : scope.splits) {
-      plan.training(source, {source.name, split, model, "teacher"});
+      add_training(plan, scope, source, {source.name, split, model, "teacher"});
       for (const std::string& method : scope.methods) {
-        plan.training(source, {source.name, split, model, method});
+        add_training(plan, scope, source, {source.name, split, model, method});
       }
     }
   }
@@ -127,16 +127,19 @@ std::vector<ReportSection> AccuracyTable::sections_of(const Setting& setting) co
         "Improv.b, Improv.s: how much higher DE-RRD is than the better one of RD and CD, and than "
         "Student; the paper's are computed from its printed figures.");
   }
-  table.notes.push_back(fmt::format(
-      "*, **, ***, ****: H@5 is higher with p at most .05, .005, .0005, .00005 in a paired t-test "
-      "over the splits: DE against Student, the others against {}.",
-      competitor.empty() ? "the better one of RD and CD, which were not trained"
-                         : title_of(competitor) + ", the better competitor"));
+  const bool tested = setting.scope.splits.size() > 1;
+  if (tested) {
+    table.notes.push_back(fmt::format(
+        "*, **, ***, ****: H@5 is higher with p at most .05, .005, .0005, .00005 in a paired "
+        "t-test over the splits: DE against Student, the others against {}.",
+        competitor.empty() ? "the better one of RD and CD, which were not trained"
+                           : title_of(competitor) + ", the better competitor"));
+  }
   const std::string title = setting.titled("Table 2, H@5").title;
   Picture picture{
       "table2", setting.source.name, setting.model, title, accuracy_picture(title, table), ""};
   std::vector<ReportSection> sections = {std::move(table), std::move(picture)};
-  if (setting.scope.splits.size() > 1) sections.emplace_back(tests_table(setting, competitor));
+  if (tested) sections.emplace_back(tests_table(setting, competitor));
   return sections;
 }
 

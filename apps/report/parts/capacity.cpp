@@ -94,20 +94,19 @@ std::vector<ReportSection> CapacityFigure::sections_of(const Setting& setting) c
     for (size_t i = 0; i < values.size(); ++i) {
       const TrainedMethod teacher = teacher_with(setting.source, setting.model, option, values[i]);
       const std::vector<double> of_valid = values_of(setting.valid(teacher, "H@5"));
-      const std::vector<double> of_test = values_of(setting.test(teacher, "H@5"));
+      const ReportFigure of_test = setting.figure(teacher, "H@5");
       ReportRow row{option + "=" + values[i], option + " " + values[i], "", "", {}};
       std::vector<double> parameters;
       const auto* result =
           setting.results.training(setting.name(teacher, setting.scope.splits.front()));
       if (result != nullptr) parameters = {result->parameters / 1e6};
-      row.figures = {{FigureStyle::kMetric, of_valid, {}},
-                     {FigureStyle::kMetric, of_test, {}},
-                     {FigureStyle::kMillions, parameters, {}}};
+      row.figures = {
+          {FigureStyle::kMetric, of_valid, {}}, of_test, {FigureStyle::kMillions, parameters, {}}};
       table.rows.push_back(std::move(row));
-      if (of_valid.empty() || of_test.empty()) continue;
+      if (of_valid.empty() || !of_test.mean()) continue;
       const auto x = static_cast<double>(i);
       valid.points.push_back({x, mean(of_valid), standard_error(of_valid).value_or(0)});
-      test.points.push_back({x, mean(of_test), standard_error(of_test).value_or(0)});
+      test.points.push_back({x, *of_test.mean(), of_test.error().value_or(0)});
       if (mean(of_valid) > best) {
         best = mean(of_valid);
         chosen = table.rows.back().label;

@@ -46,17 +46,10 @@ class ClaimsTable final : public ReportPart {
   }
   void add_runs(RunPlan& plan, const ReportScope& scope, const DataSource& source,
                 const std::string& model) const override {
-    if (alone(scope)) {
-      for (const char* name : kTestedParts) {
-        const auto part = make_report_part(name);
-        if (part->shows(model)) part->add_runs(plan, scope, source, model);
-      }
-    }
-    if (scope.splits.size() > 1) return;
-    // A single split is tested over its users.
-    const auto trainings = plan.trainings();
-    for (const auto& [name, run] : trainings) {
-      if (name.data_set == source.name && name.model == model) plan.user_metrics(source, name);
+    if (!alone(scope)) return;
+    for (const char* name : kTestedParts) {
+      const auto part = make_report_part(name);
+      if (part->shows(model)) part->add_runs(plan, scope, source, model);
     }
   }
 

@@ -12,12 +12,6 @@ namespace derrd {
 
 namespace {
 
-/// Mean with its standard error.
-ChartPoint point_of(double x, const BySplit& values) {
-  const std::vector<double> all = values_of(values);
-  return {x, mean(all), standard_error(all).value_or(0)};
-}
-
 /// Figure 7: effects of the hyperparameters of DE and RRD; beside it, H\@5 over the losses' shares.
 class HyperparametersFigure final : public ReportPart {
  public:
@@ -49,8 +43,8 @@ ChartPanel sweep_panel(const Setting& setting, const Sweep& sweep) {
   panel.y.title = "H@5";
   ChartLine line{title_of(sweep.method), setting.style_of(sweep.method)};
   const auto add = [&](const TrainedMethod& method, double x) {
-    const BySplit values = setting.test(method, "H@5");
-    if (!values.empty()) line.points.push_back(point_of(x, values));
+    const ReportFigure hits = setting.figure(method, "H@5");
+    if (hits.mean()) line.points.push_back({x, *hits.mean(), hits.error().value_or(0)});
   };
   add({"student"}, 0);
   for (size_t i = 0; i < sweep.values.size(); ++i) {
@@ -69,8 +63,9 @@ ChartPanel share_panel(const Setting& setting, const Sweep& sweep) {
   ChartLine line{title_of(sweep.method), setting.style_of(sweep.method)};
   for (const std::string& value : sweep.values) {
     const std::vector<double> shares = setting.shares(sweep.at(value));
-    const BySplit hits = setting.test(sweep.at(value), "H@5");
-    if (!shares.empty() && mean(shares) > 0) line.points.push_back(point_of(mean(shares), hits));
+    const ReportFigure hits = setting.figure(sweep.at(value), "H@5");
+    if (shares.empty() || mean(shares) <= 0) continue;
+    line.points.push_back({mean(shares), *hits.mean(), hits.error().value_or(0)});
   }
   std::ranges::sort(line.points, {}, &ChartPoint::x);
   if (!line.points.empty()) panel.lines.push_back(std::move(line));
@@ -89,7 +84,7 @@ std::vector<ReportSection> HyperparametersFigure::sections_of(const Setting& set
                           label,
                           "",
                           "",
-                          {{FigureStyle::kMetric, values_of(setting.test(method, "H@5")), {}},
+                          {setting.figure(method, "H@5"),
                            {FigureStyle::kMetric, values_of(setting.valid(method, "H@5")), {}},
                            {FigureStyle::kNumber, setting.shares(method), {}}}});
   };
@@ -115,7 +110,8 @@ std::vector<ReportSection> HyperparametersFigure::sections_of(const Setting& set
       "without printing its values, and finds 10 to 20 experts and K of 30 to 40 best, and a share "
       "of 20 % (BPR) or 2 to 5 % (NeuMF) for DE, of 7 to 10 % or 1000 % for RRD.");
   return {Picture{"figure7", setting.source.name, setting.model, chart.title, svg(chart),
-                  "Bars: standard errors over the splits. Dotted: the student alone."},
+                  fmt::format("Whiskers: standard errors over {}. Dotted: the student alone.",
+                              setting.errors_over())},
           table};
 }
 

@@ -38,6 +38,15 @@ class StudentSizesFigure final : public ReportPart {
   std::vector<ReportSection> sections_of(const Setting& setting) const override;
 };
 
+/// A metric, with the paper's figure where it prints one.
+ReportFigure figure_of(const Setting& setting, const TrainedMethod& method,
+                       const std::string& metric) {
+  return setting.figure(method, metric,
+                        method.size == kPaperSize
+                            ? setting.published(2, method.method).figure(metric)
+                            : std::nullopt);
+}
+
 ChartPanel bars_panel(const Setting& setting, const std::string& metric) {
   ChartPanel panel;
   panel.title = metric;
@@ -46,12 +55,10 @@ ChartPanel bars_panel(const Setting& setting, const std::string& metric) {
   for (size_t s = 0; s < std::size(kSizes); ++s) {
     panel.x.categories.push_back(fmt::format("{:.1f}", kSizes[s]));
     for (const std::string& method : setting.scope.methods) {
-      const std::vector<double> values = values_of(setting.test({method, kSizes[s]}, metric));
-      if (values.empty()) continue;
-      ChartBar bar{title_of(method), setting.style_of(method),           s,
-                   mean(values),     standard_error(values).value_or(0), {}};
-      if (kSizes[s] == kPaperSize) bar.paper = setting.published(2, method).figure(metric);
-      panel.bars.push_back(bar);
+      const ReportFigure figure = figure_of(setting, {method, kSizes[s]}, metric);
+      if (!figure.mean()) continue;
+      panel.bars.push_back({title_of(method), setting.style_of(method), s, *figure.mean(),
+                            figure.error().value_or(0), figure.paper});
     }
   }
   if (const auto teacher = setting.mean_test({"teacher"}, metric)) {
@@ -73,10 +80,10 @@ std::optional<double> millions_of(const Setting& setting, const TrainedMethod& m
 std::vector<ChartPoint> frontier_of(const Setting& setting, const std::string& method) {
   std::vector<ChartPoint> points;
   for (const double size : kSizes) {
-    const std::vector<double> values = values_of(setting.test({method, size}, "H@5"));
+    const ReportFigure hits = setting.figure({method, size}, "H@5");
     const auto millions = millions_of(setting, {method, size});
-    if (values.empty() || !millions) continue;
-    points.push_back({*millions, mean(values), standard_error(values).value_or(0)});
+    if (!hits.mean() || !millions) continue;
+    points.push_back({*millions, *hits.mean(), hits.error().value_or(0)});
   }
   return points;
 }
@@ -148,15 +155,13 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
   for (const double size : kSizes) {
     for (const std::string& method : setting.scope.methods) {
       const TrainedMethod trained{method, size};
-      const PublishedRow paper = size == kPaperSize ? setting.published(2, method) : PublishedRow();
       ReportRow row{fmt::format("{} phi-{}", method, size),
                     fmt::format("{:.1f}, {}", size, title_of(method)),
                     "",
                     "",
                     {}};
       for (const char* metric : {"H@5", "N@5"}) {
-        row.figures.push_back(
-            {FigureStyle::kMetric, values_of(setting.test(trained, metric)), paper.figure(metric)});
+        row.figures.push_back(figure_of(setting, trained, metric));
       }
       const auto millions = millions_of(setting, trained);
       row.figures.push_back(one_figure(FigureStyle::kMillions, millions));
@@ -168,8 +173,9 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
       "The paper prints figures for φ = 0.1 (Table 2), and bars for the rest.");
   std::vector<ReportSection> sections = {
       Picture{"figure4", setting.source.name, setting.model, chart.title, svg(chart),
-              "Bars do not start at 0. Whiskers: standard errors over the splits; rings: the "
-              "paper's figures of Table 2; dotted: the teacher."},
+              fmt::format("Bars do not start at 0. Whiskers: standard errors over {}; rings: the "
+                          "paper's figures of Table 2; dotted: the teacher.",
+                          setting.errors_over())},
       table};
   if (teacher) sections.emplace_back(reached_table(setting, *teacher));
   return sections;

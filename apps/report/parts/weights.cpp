@@ -34,8 +34,7 @@ std::vector<ReportSection> WeightsTable::sections_of(const Setting& setting) con
     const PublishedRow paper = setting.published(5, de);
     ReportRow row{de, de, "", "", {}};
     for (const std::string& rrd : pair_weights()) {
-      row.figures.push_back({FigureStyle::kMetric,
-                             values_of(setting.test(weighted(de, rrd), "H@5")), paper.figure(rrd)});
+      row.figures.push_back(setting.figure(weighted(de, rrd), "H@5", paper.figure(rrd)));
     }
     table.rows.push_back(std::move(row));
   }

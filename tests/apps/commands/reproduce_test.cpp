@@ -106,7 +106,9 @@ TEST_F(Reproduce, AFigureIsMadeByItself) {
   // Its training records the gate; the one of Table 2 is another.
   EXPECT_TRUE(contains(files.at("runs.tsv"), "citeulike.bpr.de.split-1 snapshot-gate\t"));
   EXPECT_TRUE(fs::exists(run_folder("citeulike.bpr.de.split-1") + "/gate.safetensors"));
-  EXPECT_TRUE(succeed(of_split_1("--table 2")).err.starts_with("2 of 3 runs are finished already"));
+  // A single split's users give its figures standard errors: an evaluation for each training.
+  EXPECT_TRUE(succeed(of_split_1("--table 2")).err.starts_with("2 of 5 runs are finished already"));
+  EXPECT_TRUE(contains(texts_in("report").at("table2.md"), " ± "));
 }
 
 TEST_F(Reproduce, ContinuesAfterKillToTheSameReport) {

@@ -235,10 +235,11 @@ TEST_F(Claims, DamagedMetricsOfUsersAreRefused) {
   const std::string file =
       plan_.runs()[plan_.user_metrics().at({"citeulike", 0, "bpr", "de"})].file(kUsersFile);
   EXPECT_NO_THROW(tables_of("claims"));
+  const std::string columns = kUserColumns, good = "m\t0\t1\t1\t1\t1\t1\t1\t1\t1\t1\n";
   for (const auto& [text, what] :
-       {std::pair{"model\tuser\nm\t0\n", ":1: has no column H@5"},
-        {"model\tuser\tH@5\nm\t0\t1\nm\t1\n", ":3: is no row of the table"},
-        {"model\tuser\tH@5\nm\t0\tmany\n", ":2: is no row of the table"}}) {
+       {std::pair<std::string, std::string>{"model\tuser\tH@5\nm\t0\t1\n", ":1: has no column M@5"},
+        {columns + good + "m\t1\n", ":3: is no row of the table"},
+        {columns + "m\t0\t1\t1\t1\t1\tmany\t1\t1\t1\t1\n", ":2: is no row of the table"}}) {
     write_text(file, text);
     expect_error([&] { tables_of("claims"); }, file + what);
   }

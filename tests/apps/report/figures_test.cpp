@@ -94,6 +94,29 @@ TEST_F(Figures, Figure4FindsTheParametersThatReachTheTeacher) {
   EXPECT_EQ(count(svg, "<circle class=\"paper\""), 2u * 3 + 1) << "at size .1, and the legend";
 }
 
+TEST_F(Figures, WhiskersOfASingleSplitAreItsUsers) {
+  study_.splits = {0};
+  study_.methods = {"de"};
+  for (const char* method : {"teacher", "student", "de"}) {
+    finish({method}, 0, .5);
+    finish_users({method}, {1, 0, 1, 0});
+  }
+  finish({"de", kPaperSize, {{"experts", "10"}}}, 0, .5, .2);
+  finish_users({"de", kPaperSize, {{"experts", "10"}}}, {1, 0, 1, 0});
+  const auto whiskers = [&](const char* part) {
+    return count(picture_of(part).svg, "<path class=\"error\"");
+  };
+  EXPECT_EQ(whiskers("figure4"), 2u + 1) << "two bars, and a point of the frontier";
+  EXPECT_EQ(whiskers("figure7"), 4u + 1) << "the student in four panels, and 10 experts";
+  EXPECT_EQ(whiskers("capacity"), 1u) << "of the test items";
+  for (const char* part : {"figure4", "figure7"}) {
+    EXPECT_TRUE(contains(picture_of(part).note, "standard errors over the users of split 0"));
+  }
+  study_.splits = {0, 1};
+  EXPECT_EQ(whiskers("figure4"), 0u);
+  EXPECT_TRUE(contains(picture_of("figure4").note, "standard errors over splits 0, 1"));
+}
+
 TEST_F(Figures, Figure7ShowsTheSharesBesideTheOptions) {
   study_.splits = {0};
   finish({"teacher"}, 0, .6);

@@ -77,10 +77,13 @@ class MadeUpRuns : public CommandTest {
   /// Makes up each user's metrics by a model, all alike; NaN for a user who does not count.
   void finish_users(const TrainedMethod& method, const std::vector<double>& values) {
     const size_t index = plan_.user_metrics(study_.data[0], method.on("citeulike", "bpr", 0));
-    std::string text = "model\tuser\tH@5\tN@20\n";
+    std::string text = kUserColumns;
     for (size_t u = 0; u < values.size(); ++u) {
-      const std::string value = std::isnan(values[u]) ? "-" : fmt::format("{}", values[u]);
-      text += fmt::format("m\t{}\t{}\t{}\n", u, value, value);
+      text += fmt::format("m\t{}", u);
+      for (int metric = 0; metric < 9; ++metric) {
+        text += std::isnan(values[u]) ? "\t-" : fmt::format("\t{}", values[u]);
+      }
+      text += "\n";
     }
     write_output(plan_.runs()[index], kUsersFile, text);
   }
@@ -135,6 +138,8 @@ class MadeUpRuns : public CommandTest {
     return *row;
   }
 
+  static constexpr const char* kUserColumns =
+      "model\tuser\tH@5\tN@5\tM@5\tH@10\tN@10\tM@10\tH@20\tN@20\tM@20\n";
   const std::vector<std::string> methods_ = {"student", "rd", "cd", "de", "rrd", "de-rrd"};
   ReportScope study_;
   RunPlan plan_{path("work"), 0};

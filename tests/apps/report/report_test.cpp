@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/report/parts/catalogue.h"
@@ -92,6 +95,39 @@ TEST_F(Tables, Table2TestsAgainstTheBestCompetitorAndTheStudent) {
   EXPECT_TRUE(row_of(tables[1], "rd").figures[0].values.empty());
   study_.splits = {0};
   EXPECT_EQ(tables_of("table2").size(), 1u) << "nothing to test";
+}
+
+TEST_F(Tables, FiguresOfASingleSplitHaveTheErrorOverItsUsers) {
+  finish({"teacher"}, 0, .5);
+  finish_users({"teacher"}, {1, 0, 1, std::nan(""), 0});  // a standard deviation of .577
+  finish({"student"}, 0, .4);
+  study_.methods = {"student"};
+  const auto teacher = [&] { return row_of(tables_of("table2")[0], "teacher").figures[3]; };
+  EXPECT_FALSE(teacher().error()) << "one of three splits";
+  study_.splits = {0};
+  EXPECT_NEAR(teacher().error().value_or(0), std::sqrt(1. / 3 / 4), 1e-12);
+  const std::string table = markdown(tables_of("table2")[0]);
+  EXPECT_TRUE(contains(table, "| Teacher | 0.5000 ± 0.2887 |"));
+  EXPECT_TRUE(contains(table, "| Student | 0.4000 |")) << "its users were not evaluated";
+  EXPECT_TRUE(contains(table, "Figure ± standard error over the users of split 0;"));
+  EXPECT_FALSE(contains(table, "t-test"));
+}
+
+TEST_F(Tables, EachTrainingOfASingleSplitIsEvaluatedByUser) {
+  const auto runs_of = [&](const std::string& part) {
+    RunPlan plan(path("work"), 0);
+    make_report_part(part)->add_runs(plan, study_, study_.data[0], "bpr");
+    return std::pair(plan.trainings().size(), plan.user_metrics().size());
+  };
+  for (const char* part :
+       {"table2", "table3", "table4", "table5", "figure4", "figure7", "capacity"}) {
+    study_.splits = {0, 1};
+    EXPECT_EQ(runs_of(part).second, 0u) << part;
+    study_.splits = {1};
+    const auto [trainings, evaluations] = runs_of(part);
+    const size_t untabled = std::set<std::string>{"table4", "table5", "figure7"}.count(part);
+    EXPECT_EQ(evaluations + untabled, trainings) << part << ": all but the teacher it learns from";
+  }
 }
 
 TEST_F(Tables, RunsThatFailedLeaveHoles) {
