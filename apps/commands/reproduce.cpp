@@ -308,8 +308,7 @@ void add_reproduce(CLI::App& app) {
   command
       ->add_option("--splits", options->splits,
                    "Seeds of the leave-one-out splits. Means, standard errors and t-tests are "
-                   "taken over the "
-                   "splits")
+                   "taken over them; standard errors of a single one over its users")
       ->delimiter(',')
       ->check(count_from(0))
       ->capture_default_str();

@@ -81,7 +81,8 @@ size_t RunPlan::add(ExperimentRun run, const std::vector<std::string>& determina
   for (const size_t needed : run.needs) parts.push_back(runs_[needed].key);
   run.key = hash_of(parts).substr(0, kKeyLength);
   run.folder = work_ / (run.name + "." + run.key);
-  const auto known = std::ranges::find(runs_, run.folder, &ExperimentRun::folder);
+  // A student as large as its teacher may be the same training under another name.
+  const auto known = std::ranges::find(runs_, run.key, &ExperimentRun::key);
   if (known != runs_.end()) return static_cast<size_t>(known - runs_.begin());
   for (const auto& [option, file] : outputs) {
     run.arguments.push_back(fmt::format("--{}={}", option, run.file(file).string()));

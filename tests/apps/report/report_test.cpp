@@ -130,6 +130,20 @@ TEST_F(Tables, EachTrainingOfASingleSplitIsEvaluatedByUser) {
   }
 }
 
+TEST_F(Tables, AStudentWithAllOfItsTeachersOptionsIsNotTrainedAgain) {
+  study_.splits = {0};
+  study_.methods = {"student"};
+  const auto same = [&](const std::string& recipe) {
+    study_.data[0].recipe = RecipeFile::parse(recipe, "recipe", nullptr);
+    RunPlan plan(path("work"), 0);
+    make_report_part("figure4")->add_runs(plan, study_, study_.data[0], "bpr");
+    return plan.trainings().at({"citeulike", 0, "bpr", "teacher"}) ==
+           plan.trainings().at({"citeulike", 0, "bpr", "student", 1.0});
+  };
+  EXPECT_TRUE(same("[bpr.teacher]\ndim = 20\n[bpr.student]\n"));
+  EXPECT_FALSE(same("[bpr.teacher]\ndim = 20\nlr = 0.01\n[bpr.student]\n"));
+}
+
 TEST_F(Tables, RunsThatFailedLeaveHoles) {
   finish({"teacher"}, 0, .6);
   finish({"teacher"}, 1, .6);
