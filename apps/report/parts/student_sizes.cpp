@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apps/report/chart.h"
+#include "apps/report/frontier.h"
 #include "apps/report/parts/parts.h"
 
 namespace derrd {
@@ -20,7 +21,7 @@ constexpr double kTargets[] = {.95, .98, 1.0};
 class StudentSizesFigure final : public ReportPart {
  public:
   std::string name() const override { return "figure4"; }
-  std::vector<std::string> pictures() const override { return {"figure4"}; }
+  std::vector<std::string> pictures() const override { return {"figure4", "frontier"}; }
   std::vector<std::string> methods(const ReportScope& scope) const override {
     return scope.methods;
   }
@@ -76,18 +77,6 @@ std::optional<double> millions_of(const Setting& setting, const TrainedMethod& m
   return std::nullopt;
 }
 
-/// H\@5 over the parameters of a method's students.
-std::vector<ChartPoint> frontier_of(const Setting& setting, const std::string& method) {
-  std::vector<ChartPoint> points;
-  for (const double size : kSizes) {
-    const ReportFigure hits = setting.figure({method, size}, "H@5");
-    const auto millions = millions_of(setting, {method, size});
-    if (!hits.mean() || !millions) continue;
-    points.push_back({*millions, *hits.mean(), hits.error().value_or(0)});
-  }
-  return points;
-}
-
 /// The parameters at which a method reaches a level: between two sizes linear in their logarithm.
 /// None if it reaches it at no size.
 std::optional<double> parameters_for(const std::vector<ChartPoint>& points, double level) {
@@ -101,14 +90,39 @@ std::optional<double> parameters_for(const std::vector<ChartPoint>& points, doub
   return std::nullopt;
 }
 
-ReportTable reached_table(const Setting& setting, double teacher) {
+ReportTable sizes_table(const Setting& setting) {
+  ReportTable table = setting.titled("Figure 4 in figures");
+  table.first_column = "φ, method";
+  table.columns = {"H@5", "N@5", "parameters"};
+  const auto add_row = [&](const std::string& id, const std::string& label,
+                           const TrainedMethod& trained) {
+    table.rows.push_back({id,
+                          label,
+                          "",
+                          "",
+                          {figure_of(setting, trained, "H@5"), figure_of(setting, trained, "N@5"),
+                           one_figure(FigureStyle::kMillions, millions_of(setting, trained))}});
+  };
+  add_row("teacher", title_of("teacher"), {"teacher"});
+  for (const double size : kSizes) {
+    for (const std::string& method : setting.scope.methods) {
+      add_row(fmt::format("{} phi-{}", method, size),
+              fmt::format("{:.1f}, {}", size, title_of(method)), {method, size});
+    }
+  }
+  setting.note_splits(table);
+  table.notes.emplace_back(
+      "The paper prints figures for φ = 0.1 (Table 2), and bars for the rest.");
+  return table;
+}
+
+ReportTable reached_table(const Setting& setting, const ReportTable& sizes, double teacher) {
   ReportTable table = setting.titled("Parameters that reach the teacher's H@5");
   table.first_column = "Method";
   for (const double target : kTargets) {
     table.columns.push_back(fmt::format("{:.0f} % of it", 100 * target));
   }
-  for (const std::string& method : setting.scope.methods) {
-    const std::vector<ChartPoint> points = frontier_of(setting, method);
+  for (const auto& [method, points] : frontier_lines(sizes)) {
     ReportRow row{method, title_of(method), "", "", {}};
     for (const double target : kTargets) {
       ReportFigure figure{FigureStyle::kMillions, {}, {}};
@@ -131,53 +145,27 @@ ReportTable reached_table(const Setting& setting, double teacher) {
 }
 
 std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& setting) const {
+  const std::string where = setting_title(setting.source.name, setting.model);
+  const auto picture = [&](const char* name, const std::string& title, const std::string& svg,
+                           const std::string& note) {
+    return Picture{name, setting.source.name, setting.model, title, svg, note};
+  };
   Chart chart;
-  chart.title = "Figure 4: three sizes: " + setting_title(setting.source.name, setting.model);
+  chart.title = "Figure 4: three sizes: " + where;
   for (const char* metric : {"H@5", "N@5"}) chart.panels.push_back(bars_panel(setting, metric));
-  ChartPanel frontier;
-  frontier.title = "H@5 over parameters";
-  frontier.x = {.title = "parameters, millions", .logarithmic = true};
-  frontier.y.title = "H@5";
-  for (const std::string& method : setting.scope.methods) {
-    std::vector<ChartPoint> points = frontier_of(setting, method);
-    if (points.empty()) continue;
-    frontier.lines.push_back(
-        {title_of(method), setting.style_of(method), false, std::move(points)});
-  }
-  const auto teacher = setting.mean_test({"teacher"}, "H@5");
-  if (teacher)
-    frontier.levels.push_back({title_of("teacher"), setting.style_of("teacher"), *teacher});
-  chart.panels.push_back(std::move(frontier));
-
-  ReportTable table = setting.titled("Figure 4 in figures");
-  table.first_column = "φ, method";
-  table.columns = {"H@5", "N@5", "parameters"};
-  for (const double size : kSizes) {
-    for (const std::string& method : setting.scope.methods) {
-      const TrainedMethod trained{method, size};
-      ReportRow row{fmt::format("{} phi-{}", method, size),
-                    fmt::format("{:.1f}, {}", size, title_of(method)),
-                    "",
-                    "",
-                    {}};
-      for (const char* metric : {"H@5", "N@5"}) {
-        row.figures.push_back(figure_of(setting, trained, metric));
-      }
-      const auto millions = millions_of(setting, trained);
-      row.figures.push_back(one_figure(FigureStyle::kMillions, millions));
-      table.rows.push_back(std::move(row));
-    }
-  }
-  setting.note_splits(table);
-  table.notes.emplace_back(
-      "The paper prints figures for φ = 0.1 (Table 2), and bars for the rest.");
+  const std::string title = "H@5 over parameters: " + where;
+  const ReportTable sizes = sizes_table(setting);
   std::vector<ReportSection> sections = {
-      Picture{"figure4", setting.source.name, setting.model, chart.title, svg(chart),
+      picture("figure4", chart.title, svg(chart),
               fmt::format("Bars do not start at 0. Whiskers: standard errors over {}; rings: the "
                           "paper's figures of Table 2; dotted: the teacher.",
-                          setting.errors_over())},
-      table};
-  if (teacher) sections.emplace_back(reached_table(setting, *teacher));
+                          setting.errors_over())),
+      picture("frontier", title, frontier_picture(title, sizes),
+              "The same students by their size; dotted: the teacher."),
+      sizes};
+  if (const auto teacher = setting.mean_test({"teacher"}, "H@5")) {
+    sections.emplace_back(reached_table(setting, sizes, *teacher));
+  }
   return sections;
 }
 

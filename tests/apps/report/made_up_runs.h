@@ -125,11 +125,13 @@ class MadeUpRuns : public CommandTest {
     }
     return tables;
   }
-  Picture picture_of(const std::string& part) const {
+  /// Returns a part's picture of its own name, or another one.
+  Picture picture_of(const std::string& part, const std::string& name = "") const {
     for (const ReportSection& section : sections(part)) {
-      if (const auto* picture = std::get_if<Picture>(&section)) return *picture;
+      const auto* picture = std::get_if<Picture>(&section);
+      if (picture != nullptr && picture->name == (name.empty() ? part : name)) return *picture;
     }
-    ADD_FAILURE() << "no picture of " << part;
+    ADD_FAILURE() << "no picture of " << part << " " << name;
     return {};
   }
   static const ReportRow& row_of(const ReportTable& table, const std::string& id) {

@@ -164,8 +164,8 @@ TEST_F(WholePage, EveryTableAndFigureIsReadable) {
       EXPECT_TRUE(files.contains(std::string(part) + format)) << part << format;
     }
   }
-  for (const char* picture : {"table2", "figure4", "figure5", "figure6", "figure6-epochs",
-                              "figure7", "capacity", "curves"}) {
+  for (const char* picture : {"table2", "figure4", "frontier", "figure5", "figure6",
+                              "figure6-epochs", "figure7", "capacity", "curves"}) {
     const std::string name = std::string(picture) + "-citeulike-bpr.svg";
     ASSERT_TRUE(files.contains(name)) << name;
     EXPECT_TRUE(files.at(name).starts_with("<svg xmlns=")) << name;
@@ -176,7 +176,7 @@ TEST_F(WholePage, EveryTableAndFigureIsReadable) {
                                           : "--blink-settings=preferredColorScheme=1");
     ASSERT_TRUE(seen.is_object());
     EXPECT_LE(seen["width"], 390) << "the page scrolls sideways on a phone: " << seen["wide"];
-    EXPECT_EQ(seen["charts"].size(), 8u);
+    EXPECT_EQ(seen["charts"].size(), 9u);
     EXPECT_EQ(seen["outside"], nlohmann::json::array());
     EXPECT_EQ(seen["broken_links"], 0);
     EXPECT_GE(seen["text_contrast"], 4.5) << "WCAG AA for text, dark: " << dark;
