@@ -139,14 +139,16 @@ std::vector<std::string> facts_of(const ReproduceCommand& command, const ReportS
   return facts;
 }
 
-/// Writes a line per training.
+/// Writes a line per training, which may have several names.
 std::string runs_tsv(const RunPlan& plan, const ReportResults& results) {
   const auto hit = [](const MetricValues& metrics) {
     const auto found = metrics.find("H@5");
     return found == metrics.end() ? "-" : fmt::to_string(found->second);
   };
   std::string text = "run\tkey\tbest_epoch\tepochs\tvalid_H@5\ttest_H@5\n";
+  std::set<size_t> written;
   for (const auto& [name, i] : plan.trainings()) {
+    if (!written.insert(i).second) continue;
     const TrainingResult* result = results.training(name);
     const ExperimentRun& run = plan.runs()[i];
     text += result == nullptr

@@ -64,7 +64,7 @@ ChartPanel share_panel(const Setting& setting, const Sweep& sweep) {
   for (const std::string& value : sweep.values) {
     const std::vector<double> shares = setting.shares(sweep.at(value));
     const ReportFigure hits = setting.figure(sweep.at(value), "H@5");
-    if (shares.empty() || mean(shares) <= 0) continue;
+    if (!hits.mean() || shares.empty() || mean(shares) <= 0) continue;
     line.points.push_back({mean(shares), *hits.mean(), hits.error().value_or(0)});
   }
   std::ranges::sort(line.points, {}, &ChartPoint::x);

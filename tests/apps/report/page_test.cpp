@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "tests/apps/experiments/experiment_fixture.h"
@@ -171,6 +172,9 @@ TEST_F(WholePage, EveryTableAndFigureIsReadable) {
     EXPECT_TRUE(files.at(name).starts_with("<svg xmlns=")) << name;
     EXPECT_TRUE(contains(files.at("index.html"), files.at(name))) << name << " is on the page";
   }
+  // A student as large as its teacher is the same training.
+  const Arguments runs = lines_of(files.at("runs.tsv"));
+  EXPECT_EQ(std::set<std::string>(runs.begin(), runs.end()).size(), runs.size());
   for (const bool dark : {false, true}) {
     const nlohmann::json seen = look(dark ? "--blink-settings=preferredColorScheme=0"
                                           : "--blink-settings=preferredColorScheme=1");
