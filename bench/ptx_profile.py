@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Predicts the time of every kernel on a GPU from what the PTX executor counts.
 
-Trains an epoch of each method on the executor and prints a table per kernel: launches, instructions,
+Trains two epochs of each method on the executor and prints a table per kernel: launches, instructions,
 memory sectors, registers, and the microseconds that a model (bench/README.md) predicts from them.
 The program is the one of the preset `ptx`. The data is the file of --data, else CiteULike where
 DERRD_DATA/citeulike/users.dat is present, else synthetic data of the same size.
