@@ -1,15 +1,27 @@
-// H@5 over parameters: its lines and picture.
+// H@5 over parameters: its lines and picture, and that README's is drawn by this code from our
+// figures.
 
 #include "apps/report/frontier.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <optional>
+#include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "data/formats/atomic_file.h"
+#include "data/formats/file_bytes.h"
+
 namespace derrd::test::frontier_test {
 namespace {
+
+constexpr const char* kResults = DERRD_SOURCE "/bench/results/2026-11-30-epyc-2-cores.md";
+constexpr const char* kPicture = DERRD_SOURCE "/bench/results/frontier-citeulike-bpr.svg";
 
 ReportRow row_of(const std::string& id, std::optional<double> hit, std::optional<double> millions) {
   return {id,
@@ -47,6 +59,33 @@ TEST(Frontier, HasALineForEachMethodThatWasTrained) {
   EXPECT_EQ(svg.find("<path class=\"line c2\""), std::string::npos) << "RD";
   EXPECT_NE(svg.find("<path class=\"line c3\""), std::string::npos) << "its own style without RD";
   EXPECT_NE(svg.find(">DE-RRD</text>"), std::string::npos);
+}
+
+/// The table that is recorded under "Figure 4": "| 0.1, RD | 0.4646 ± 0.0069 | ... | 0.61M |".
+ReportTable recorded() {
+  const std::string text = read_text(kResults);
+  std::istringstream lines(text.substr(text.find("\n## Figure 4")));
+  std::vector<ReportRow> rows;
+  for (std::string line; std::getline(lines, line);) {
+    static const std::regex kRow(
+        R"(\| (?:([01]\.\d), )?([-A-Za-z]+) \| (0\.\d+) ± .*\| (\d+\.\d+)M \|)");
+    std::smatch found;
+    if (!std::regex_match(line, found, kRow)) continue;
+    std::string id = found[2];
+    std::ranges::transform(id, id.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (found[1].matched) id += " phi-" + found[1].str();
+    rows.push_back(row_of(id, std::stod(found[3]), std::stod(found[4])));
+  }
+  return table_of(rows);
+}
+
+TEST(Frontier, ReadmesIsDrawnFromTheRecordedFigures) {
+  const ReportTable table = recorded();
+  ASSERT_EQ(table.rows.size(), 1u + 3 * 6);
+  const std::string svg = frontier_picture("H@5 over parameters: CiteULike, BPR", table);
+  if (std::getenv("DERRD_WRITE_PICTURE") != nullptr) write_text(kPicture, svg);
+  EXPECT_TRUE(read_text(kPicture) == svg)
+      << kPicture << " is another one; write it again with DERRD_WRITE_PICTURE=1";
 }
 
 }  // namespace
