@@ -149,7 +149,8 @@ def write_foreign(base):
 def unfinish(lab, folder):
     """Makes a finished work folder one whose student and RRD were killed halfway."""
     for run in ("student", "rrd"):
-        (place,) = folder.glob(f"work/citeulike.bpr.{run}.split-0.*")
+        folders = folder.glob(f"work/citeulike.bpr.{run}.split-0.*")
+        (place,) = (p for p in folders if ".users." not in p.name)  # not its evaluation's
         words = (place / "command.txt").read_text().split()[1:-1]
         for name in ("model.safetensors", "log.jsonl", "attempts.jsonl"):
             (place / name).unlink()
