@@ -1,10 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/report/chart.h"
-#include "apps/report/report_table.h"
 
 namespace derrd {
 
@@ -14,12 +14,10 @@ struct FrontierLine {
   std::vector<ChartPoint> points;
 };
 
-/// Returns the lines of all methods in the order of their rows.
-/// @param sizes has columns "H\@5" and "parameters", and a row "<method> phi-<size>" for each
-///   student, rising in size; other rows and students without these figures are left out
-std::vector<FrontierLine> frontier_lines(const ReportTable& sizes);
-
-/// Draws these lines as an SVG file, with the H\@5 of a row "teacher".
-std::string frontier_picture(const std::string& title, const ReportTable& sizes);
+/// Draws H\@5 over parameters as an SVG file. Each method has the style of its place among the
+/// lines, as in all charts; one without points is left out.
+/// @param teacher H\@5 of the teacher
+std::string frontier_picture(const std::string& title, const std::vector<FrontierLine>& lines,
+                             std::optional<double> teacher);
 
 }  // namespace derrd

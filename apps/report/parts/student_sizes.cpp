@@ -77,6 +77,20 @@ std::optional<double> millions_of(const Setting& setting, const TrainedMethod& m
   return std::nullopt;
 }
 
+/// The students of each method that were trained, by their size.
+std::vector<FrontierLine> frontier_of(const Setting& setting) {
+  std::vector<FrontierLine> lines;
+  for (const std::string& method : setting.scope.methods) {
+    FrontierLine& line = lines.emplace_back(FrontierLine{method, {}});
+    for (const double size : kSizes) {
+      const auto hit = setting.mean_test({method, size}, "H@5");
+      const auto millions = millions_of(setting, {method, size});
+      if (hit && millions) line.points.push_back({*millions, *hit});
+    }
+  }
+  return lines;
+}
+
 /// The parameters at which a method reaches a level: between two sizes linear in their logarithm.
 /// None if it reaches it at no size.
 std::optional<double> parameters_for(const std::vector<ChartPoint>& points, double level) {
@@ -116,13 +130,14 @@ ReportTable sizes_table(const Setting& setting) {
   return table;
 }
 
-ReportTable reached_table(const Setting& setting, const ReportTable& sizes, double teacher) {
+ReportTable reached_table(const Setting& setting, const std::vector<FrontierLine>& lines,
+                          double teacher) {
   ReportTable table = setting.titled("Parameters that reach the teacher's H@5");
   table.first_column = "Method";
   for (const double target : kTargets) {
     table.columns.push_back(fmt::format("{:.0f} % of it", 100 * target));
   }
-  for (const auto& [method, points] : frontier_lines(sizes)) {
+  for (const auto& [method, points] : lines) {
     ReportRow row{method, title_of(method), "", "", {}};
     for (const double target : kTargets) {
       ReportFigure figure{FigureStyle::kMillions, {}, {}};
@@ -154,18 +169,17 @@ std::vector<ReportSection> StudentSizesFigure::sections_of(const Setting& settin
   chart.title = "Figure 4: three sizes: " + where;
   for (const char* metric : {"H@5", "N@5"}) chart.panels.push_back(bars_panel(setting, metric));
   const std::string title = "H@5 over parameters: " + where;
-  const ReportTable sizes = sizes_table(setting);
+  const std::vector<FrontierLine> lines = frontier_of(setting);
+  const auto teacher = setting.mean_test({"teacher"}, "H@5");
   std::vector<ReportSection> sections = {
       picture("figure4", chart.title, svg(chart),
               fmt::format("Bars do not start at 0. Whiskers: standard errors over {}; rings: the "
                           "paper's figures of Table 2; dotted: the teacher.",
                           setting.errors_over())),
-      picture("frontier", title, frontier_picture(title, sizes),
+      picture("frontier", title, frontier_picture(title, lines, teacher),
               "The same students by their size; dotted: the teacher."),
-      sizes};
-  if (const auto teacher = setting.mean_test({"teacher"}, "H@5")) {
-    sections.emplace_back(reached_table(setting, sizes, *teacher));
-  }
+      sizes_table(setting)};
+  if (teacher) sections.emplace_back(reached_table(setting, lines, *teacher));
   return sections;
 }
 
