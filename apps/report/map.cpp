@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
+#include <utility>
 
 #include "apps/report/picture.h"
 
@@ -41,7 +43,8 @@ class MapDrawing {
       : panel_(panel), bounds_(bounds), left_(left) {}
 
   std::string draw() const {
-    std::string dots_text = svg_text(left_, kTop - 10, "", panel_.title), labels;
+    std::string dots_text = svg_text(left_, kTop - 10, "", panel_.title);
+    std::vector<Label> labels;
     dots_text +=
         fmt::format("<rect class=\"grid\" x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" height=\"{:g}\"/>\n",
                     left_, kTop, kSide, kSide);
@@ -49,12 +52,19 @@ class MapDrawing {
       std::vector<Place> places;
       for (const Place& place : dots.places) places.push_back({at(place, 0), at(place, 1)});
       dots_text += svg_dots(places, dots.style, dots.opacity);
-      if (!dots.label.empty() && !places.empty()) labels += label_of(dots.label, places);
+      if (!dots.label.empty() && !places.empty()) labels.push_back(label_of(dots.label, places));
     }
-    return dots_text + labels;
+    return dots_text + draw_apart(std::move(labels));
   }
 
  private:
+  static constexpr double kHalfLabel = 24;
+
+  struct Label {
+    std::string text;
+    double x, y;
+  };
+
   /// Position of a place on an axis.
   double at(const Place& place, size_t axis) const {
     constexpr double kBorder = .02;
@@ -64,15 +74,32 @@ class MapDrawing {
   }
 
   /// A label in the middle of its dots, and within the panel.
-  std::string label_of(const std::string& label, const std::vector<Place>& places) const {
-    constexpr double kHalfLabel = 24;
+  Label label_of(const std::string& label, const std::vector<Place>& places) const {
     std::vector<double> x, y;
     for (const Place& place : places) {
       x.push_back(place[0]);
       y.push_back(place[1]);
     }
-    return svg_text(std::clamp(median(x), left_ + kHalfLabel, left_ + kSide - kHalfLabel),
-                    median(y) + 4, "label middle", label);
+    return {label, std::clamp(median(x), left_ + kHalfLabel, left_ + kSide - kHalfLabel),
+            median(y) + 4};
+  }
+
+  /// Draws labels, each below those that it would cover.
+  static std::string draw_apart(std::vector<Label> labels) {
+    constexpr double kLine = 14;
+    std::ranges::stable_sort(labels, {}, &Label::y);
+    std::string text;
+    for (size_t i = 0; i < labels.size(); ++i) {
+      Label& label = labels[i];
+      std::ranges::sort(labels.begin(), labels.begin() + static_cast<int64_t>(i), {}, &Label::y);
+      for (size_t other = 0; other < i; ++other) {
+        const bool covers = std::abs(labels[other].x - label.x) < 2 * kHalfLabel &&
+                            std::abs(labels[other].y - label.y) < kLine;
+        if (covers) label.y = labels[other].y + kLine;
+      }
+      text += svg_text(label.x, label.y, "label middle", label.text);
+    }
+    return text;
   }
 
   const MapPanel& panel_;
@@ -94,7 +121,9 @@ std::string svg_maps(const std::string& title, const std::vector<MapPanel>& pane
     for (const MapDots& dots : panels[p].dots) {
       if (dots.entry.empty() || dots.places.empty() || !entries.insert(dots.entry).second) continue;
       const auto [x, y] = places.next(dots.entry);
-      legend += svg_dot(x + 13, y - 4, dots.style) + svg_text(x + kLegendLabel, y, "", dots.entry);
+      legend += fmt::format("<g opacity=\"{:.2f}\">{}</g>", dots.entry_opacity,
+                            svg_dot(x + 13, y - 4, dots.style)) +
+                svg_text(x + kLegendLabel, y, "", dots.entry);
     }
   }
   return begin_svg(title, width, places.last_line() + 14) +

@@ -13,6 +13,7 @@ struct MapDots {
   std::string entry;  ///< in the legend; may be empty
   size_t style = 0;   ///< form and colour
   double opacity = 1;
+  double entry_opacity = 1;  ///< in the legend
   std::vector<Place> places;
 };
 

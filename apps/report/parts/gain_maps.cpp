@@ -72,6 +72,7 @@ std::string gains_map(const Setting& setting, const UserGroups& users,
                    gain >= 0 ? "groups that gain" : "groups that lose",
                    style_of_gain(gain),
                    .3 + .7 * std::abs(gain) / largest,
+                   1,
                    {}};
       for (size_t i = 0; i < users.shown.size(); ++i) {
         if (users.clusters.labels[users.shown[i]] == static_cast<int32_t>(g)) {

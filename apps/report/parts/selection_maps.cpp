@@ -75,9 +75,9 @@ std::string selection_map(const Setting& setting, const UserGroups& users,
   for (const auto& [row, title] : moments_of(record)) {
     const auto choice = choice_at(record, row);
     MapPanel panel{title, {}};
-    MapDots others{"", "other experts", 0, .35, {}};
+    MapDots others{"", "other experts", 0, .35, .35, {}};
     for (size_t e = 0; e < told_apart; ++e) {
-      panel.dots.push_back({"", fmt::format("expert {}", by_use[e]), e + 1, 1, {}});
+      panel.dots.push_back({"", fmt::format("expert {}", by_use[e]), e + 1, 1, 1, {}});
     }
     for (size_t i = 0; i < users.shown.size(); ++i) {
       const int32_t expert = choice[users.shown[i]];

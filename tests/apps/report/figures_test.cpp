@@ -1,5 +1,6 @@
 // Figures 4 to 7, the choice of the teacher and the learning curves, from runs made up by hand.
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "apps/report/chart.h"
+#include "apps/report/map.h"
 #include "apps/report/picture.h"
 #include "tests/apps/report/made_up_runs.h"
 
@@ -42,6 +44,29 @@ TEST(Styles, DifferWithoutColour) {
   EXPECT_EQ(dots.size(), kStyles);
   EXPECT_EQ(small.size(), kStyles);
   EXPECT_EQ(without_colours(svg_dot(1, 1, 3)).find(" c3"), std::string::npos);
+}
+
+TEST(Maps, LabelsDoNotCoverEachOther) {
+  MapPanel panel{"", {}};
+  for (const double y : {.5, .52, .51, .9, .5}) {
+    panel.dots.push_back({"label", "", 0, 1, 1, {{.5, y}}});
+  }
+  panel.dots.push_back({"", "", 0, 1, 1, {{0, 0}, {1, 1}}});
+  const std::string svg = svg_maps("", {panel});
+  std::vector<double> heights;
+  for (size_t at = 0; (at = svg.find("<text x=", at)) != std::string::npos; ++at) {
+    const std::string text = svg.substr(at, svg.find('>', at) - at);
+    const size_t y = text.find(" y=\"");
+    if (contains(text, "label middle")) heights.push_back(std::stod(text.substr(y + 4)));
+  }
+  ASSERT_EQ(heights.size(), 5u);
+  std::ranges::sort(heights);
+  for (size_t i = 1; i < heights.size(); ++i) EXPECT_GE(heights[i] - heights[i - 1], 13.9);
+}
+
+TEST(Maps, TheLegendIsAsFaintAsItsDots) {
+  const std::string svg = svg_maps("", {{"", {{"", "others", 0, .35, .35, {{0, 0}, {1, 1}}}}}});
+  EXPECT_TRUE(contains(svg, "<g opacity=\"0.35\"><path class=\"dot"));
 }
 
 TEST(Charts, LongLinesHaveFewDotsAndShortOnesAll) {
